@@ -62,16 +62,16 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
             }
             Ok(WaitStatus::PtraceEvent(pid, _, event)) => {
                 if event == ptrace::Event::PTRACE_EVENT_EXEC as i32 {
-                    gone_is_fine(hide(pid)).context("hiding the kernel's page")?;
+                    ignore_missing_process(hide(pid)).context("hiding the kernel's page")?;
                 }
-                gone_is_fine(ptrace::syscall(pid, None)).context(tracing)?;
+                ignore_missing_process(ptrace::syscall(pid, None)).context(tracing)?;
             }
             Ok(WaitStatus::PtraceSyscall(pid)) => {
-                gone_is_fine(shift(pid, file)).context("changing the time")?;
-                gone_is_fine(ptrace::syscall(pid, None)).context(tracing)?;
+                ignore_missing_process(shift(pid, file)).context("changing the time")?;
+                ignore_missing_process(ptrace::syscall(pid, None)).context(tracing)?;
             }
             Ok(WaitStatus::Stopped(pid, signal)) => {
-                gone_is_fine(ptrace::syscall(pid, signal)).context(tracing)?;
+                ignore_missing_process(ptrace::syscall(pid, signal)).context(tracing)?;
             }
             Ok(_) => {}
             Err(Errno::ECHILD) => break,
@@ -84,7 +84,7 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
 }
 
 /// A process can be killed at any moment, and its end is told to whoever waits.
-fn gone_is_fine(done: nix::Result<()>) -> nix::Result<()> {
+fn ignore_missing_process(done: nix::Result<()>) -> nix::Result<()> {
     match done {
         Err(Errno::ESRCH) => Ok(()),
         done => done,

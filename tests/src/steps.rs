@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cargo_of_ours_does_not_hear_of_this_package() {
+    fn cargo_child_processes_do_not_inherit_this_packages_variables() {
         // Cargo sets these for whatever it runs, this test among it.
         let mut command = Command::new("cargo");
         forget_own_package(&mut command);

@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_told_with_the_hint() {
+    fn a_missing_program_is_reported_with_the_hint() {
         let folder = tempfile::tempdir().unwrap();
         let instance = Instance::of(folder.path(), folder.path());
         let mut supervisor = Supervisor {

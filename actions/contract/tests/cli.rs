@@ -102,7 +102,7 @@ fn an_annotation_names_the_file_from_the_repositorys_root() {
 }
 
 #[test]
-fn resolve_hands_over_outputs_and_variables() {
+fn resolve_writes_outputs_and_variables() {
     let job = in_folder(STOREFRONT);
     let output = in_github(
         &job,
@@ -214,7 +214,7 @@ fn machines_get_the_environment_and_the_mistakes_as_json() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_answered_with_a_hint() {
+fn wrong_arguments_exit_with_2_and_write_no_output() {
     let job = in_folder(STOREFRONT);
     for (arguments, message) in [
         (
@@ -259,7 +259,7 @@ fn the_committed_schema_is_the_one_it_prints() {
 }
 
 #[test]
-fn what_the_documentation_shows_is_right() {
+fn the_contracts_in_the_documentation_are_valid() {
     let text = include_str!("../../../docs/contract.md");
     let examples: Vec<&str> = text
         .split("```yaml\n")

@@ -79,7 +79,7 @@ fn target(wanted: &Wanted, cx: &Cx) -> Result<Target> {
 }
 
 async fn exec(account: &Account, command: &[String], cx: &Cx) -> Result<Report> {
-    let program = account.lend(Program::new(command, &cx.env)?);
+    let program = account.add_credentials(Program::new(command, &cx.env)?);
     cx.host
         .info(format!("running as {} in {}", account.arn, account.region));
     let status = program.start(&cx.host)?.wait().await?;

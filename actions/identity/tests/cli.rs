@@ -50,7 +50,7 @@ fn bad_input_is_named() {
 }
 
 #[test]
-fn missing_credentials_are_said_in_one_sentence() {
+fn missing_credentials_are_reported_without_causes() {
     let arguments = ["check", "--region", "ca-central-1"];
     let output = job().command(&arguments, &[]).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_told_from_what_is_elsewhere() {
+    fn local_build_contexts_are_distinguished_from_remote_ones() {
         let flags = |context: &str| {
             Flags::new(BuilderFlags {
                 build_context: vec![context.to_owned()],

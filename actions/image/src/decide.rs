@@ -220,7 +220,7 @@ mod tests {
     const BY_CONTENT: (&str, &str) = ("content-1", "sha256:a");
 
     #[test]
-    fn what_is_published_is_not_built_again() {
+    fn a_published_image_is_not_built_again() {
         let (v1, latest) = (("v1", "sha256:a"), ("latest", "sha256:b"));
         for (extra, seen, add) in [
             (&[][..], &[BY_COMMIT][..], &[][..]),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_published_is_built() {
+    fn an_unpublished_image_or_a_requested_rebuild_is_built() {
         for (extra, seen, rebuild) in [
             (&[][..], &[][..], false),
             (&[], &[], true),

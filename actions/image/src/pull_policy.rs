@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_the_same_is_not_written() {
+    fn an_equivalent_pull_policy_is_not_rewritten() {
         let mut other_order = ours(json!([B, A]));
         other_order["Action"] = json!([
             "ecr:GetDownloadUrlForLayer",
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_something_else_is_written_anew() {
+    fn a_different_pull_policy_is_rewritten() {
         let wanted = of(json!([ours(json!([A]))]));
         let with = |name: &str, value: Value| {
             let mut statement = ours(json!([A]));

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ecr_does_not_take_is_said_before_it_is_asked() {
+    fn tag_patterns_that_ecr_rejects_are_refused_before_the_call() {
         for patterns in [
             &[""][..],
             &["a b"],

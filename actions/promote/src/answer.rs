@@ -2,12 +2,12 @@
 
 use crate::args::Answer as Args;
 use crate::check::approved::{ask, changed};
-use crate::person::speaker;
+use crate::person::acting_person;
 use crate::requests::{
     Approvers, Asked, Barred, Next, Parts, Tally, append, members, people_hash, wanted,
 };
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use crate::tell::{Message, Teller};
 use github::GitHub;
 use kit::clock::rfc3339;
@@ -86,7 +86,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         return Err(asks_for_none(&setting));
     };
     let net = Net::new(cx)?;
-    let actor = speaker(cx, &net, &setting, args.github.repository(), word.noun()).await?;
+    let actor = acting_person(cx, &net, &setting, args.github.repository(), word.noun()).await?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
@@ -94,7 +94,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
     let here = here(cx, &net, args.github.repository())?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
-        let said = Said {
+        let said = PersonalAnswer {
             word,
             actor: &actor,
             setting: &setting,
@@ -216,7 +216,7 @@ pub(crate) fn asks_for_none(setting: &Setting) -> Error {
 
 /// One person's answer, and what it is held against. What is promoted is not observed again: the
 /// approver says yes to what the request names, and `check` compares that with what is there then.
-struct Said<'a> {
+struct PersonalAnswer<'a> {
     word: Word,
     actor: &'a Actor,
     setting: &'a Setting,
@@ -241,9 +241,9 @@ fn here(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Option<String>> 
     Ok(Some(github.repository().as_str().to_owned()))
 }
 
-impl Said<'_> {
+impl PersonalAnswer<'_> {
     /// Whether it is written; then the request's record, to answer it. Pure.
-    fn decide(&self, standing: &Standing) -> Result<Next> {
+    fn decide(&self, standing: &EnvironmentHistory) -> Result<Next> {
         let all = Asked::all(standing.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
         let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
@@ -274,7 +274,7 @@ impl Said<'_> {
         if self.word == Word::Approve {
             // Whoever approved before is told as well that it is of no use any more.
             self.in_time(asked)?;
-            self.still_stands(asked, standing)?;
+            self.refuse_if_void(asked, standing)?;
             let mut approvals = asked.approvals.iter();
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
                 return Ok(Next::Already(Box::new(earlier.clone())));
@@ -303,7 +303,7 @@ impl Said<'_> {
         .hint("answer in that repository, or name this one as `repository` under `approve` of the gate"))
     }
 
-    fn not_a_request(&self, standing: &Standing) -> Error {
+    fn not_a_request(&self, standing: &EnvironmentHistory) -> Error {
         let environment = &self.setting.environment;
         let mut records = standing.records().map(|recorded| &recorded.record);
         let what = match records.find(|record| record.seq == self.number) {
@@ -377,7 +377,7 @@ impl Said<'_> {
 
     /// Refuses the approval of what the request no longer is, as far as ledger and contract show it. A
     /// run of an older contract, such as one that is run again, may list who no longer is.
-    fn still_stands(&self, asked: &Asked, standing: &Standing) -> Result<()> {
+    fn refuse_if_void(&self, asked: &Asked, standing: &EnvironmentHistory) -> Result<()> {
         let number = self.number;
         // GitHub is not asked for the range: what it has now is for `check` to compare.
         let now = Parts::of(asked.record(), &asked.request).map(|then| Parts {

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_digest_and_none_are_said() {
+    fn equal_and_missing_digests_are_reported() {
         let same = report(&side("staging", "a"), &side("production", "a"), None);
         assert!(
             same.text.ends_with("run the same digest\n"),

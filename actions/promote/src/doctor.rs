@@ -8,7 +8,7 @@ use crate::live::Live;
 use crate::person::{logins, of_run, without_github};
 use crate::requests::members;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use github::{GitHub, Repository};
 use kit::clock::rfc3339;
 use kit::contract::Tell;
@@ -107,7 +107,7 @@ async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<Str
     for environment in setting.follows.iter().chain([&setting.environment]) {
         let chain = Chain::new(&setting.service, environment)?;
         let seen = match &account {
-            Ok(account) => Standing::read(&setting.ledger(net, account), &chain)
+            Ok(account) => EnvironmentHistory::read(&setting.ledger(net, account), &chain)
                 .await
                 .map_err(|error| without(&error, environment)),
             Err(error) => Err(without(error, environment)),

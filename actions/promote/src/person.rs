@@ -118,7 +118,7 @@ pub(crate) async fn of_run(
 ///
 /// # Errors
 /// The person is not known, or the run need not be that person's will (exit 3).
-pub(crate) async fn speaker(
+pub(crate) async fn acting_person(
     cx: &Cx,
     net: &Net,
     setting: &Setting,
@@ -143,7 +143,7 @@ pub(crate) async fn speaker(
             .cause(unknown.why)
             .hint(unknown.next)
     })?;
-    one(people, what)
+    single_person(people, what)
 }
 
 /// This run, and the branch that its workflow must come from: the gate's, or in the repository for
@@ -230,7 +230,7 @@ fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
 ///
 /// # Errors
 /// There are several, or none (exit 3).
-pub(crate) fn one(people: Vec<Actor>, what: &str) -> Result<Actor> {
+pub(crate) fn single_person(people: Vec<Actor>, what: &str) -> Result<Actor> {
     let mut people = people.into_iter();
     match (people.next(), people.next()) {
         (Some(only), None) => Ok(only),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_dispatch_of_the_branch_is_a_persons_word() {
+    fn only_a_workflow_dispatch_of_the_branch_counts_as_a_persons_decision() {
         let run = |event: &str, branch: &str| {
             let text = serde_json::json!({
                 "id": 5, "event": event, "path": ".github/workflows/approve.yml",
@@ -338,7 +338,7 @@ mod tests {
             let counts = ", so it does not count as an approval by ada";
             assert!(error.message.ends_with(counts), "{error}");
         }
-        let again = one(vec![actor("ada", 1), actor("linus", 3)], "request").unwrap_err();
+        let again = single_person(vec![actor("ada", 1), actor("linus", 3)], "request").unwrap_err();
         assert_eq!(
             again.message,
             "ada started this run and linus ran it again, so it does not count as a request by either of them"

@@ -3,10 +3,10 @@
 
 use crate::args::Review as Args;
 use crate::check::Persons;
-use crate::person::{logins, speaker};
+use crate::person::{acting_person, logins};
 use crate::record::healthy_until_now;
 use crate::setting::Setting;
-use crate::standing::{Debt, Standing};
+use crate::standing::{Debt, EnvironmentHistory};
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -20,10 +20,10 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
     let setting = Setting::of(cx, &args.ledger)?;
     let net = Net::new(cx)?;
-    let reviewer = speaker(cx, &net, &setting, args.github.repository(), "review").await?;
+    let reviewer = acting_person(cx, &net, &setting, args.github.repository(), "review").await?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = Standing::read(&ledger, &chain).await?;
+    let standing = EnvironmentHistory::read(&ledger, &chain).await?;
     own_debt(setting.persons(), &standing, &digest, &reviewer)?;
     // What began under a permit was deployed as well, although nobody recorded how it ended.
     let deployed = |record: &Record| {
@@ -69,7 +69,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 /// Whoever used break-glass does not review it.
 fn own_debt(
     persons: Persons<'_>,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     digest: &Digest,
     reviewer: &Actor,
 ) -> Result<()> {
@@ -160,9 +160,9 @@ mod tests {
     use crate::standing::tests::{actor, digest, forced, reviewed, standing};
 
     #[test]
-    fn whoever_broke_the_glass_does_not_review_it() {
+    fn the_person_who_used_break_glass_cannot_review_it() {
         let setting = setting();
-        let own_debt = |standing: &Standing, digest: &Digest, reviewer: &Actor| {
+        let own_debt = |standing: &EnvironmentHistory, digest: &Digest, reviewer: &Actor| {
             own_debt(setting.persons(), standing, digest, reviewer)
         };
         let open = standing(&[forced('b', "eve")]);

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 
 /// The newest records of an environment, and what follows from them.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct EnvironmentHistory {
     /// Newest first.
     records: Vec<Recorded>,
     /// Digests that were rolled back from, and that no promotion of another digest followed.
@@ -54,7 +54,7 @@ impl Debt {
     }
 }
 
-impl Standing {
+impl EnvironmentHistory {
     /// Reads an environment's records.
     ///
     /// # Errors
@@ -403,8 +403,8 @@ pub(crate) mod tests {
     }
 
     /// Where an environment stands by records in the order in which they were written.
-    pub(crate) fn standing(records: &[Record]) -> Standing {
-        Standing::of(chain(records))
+    pub(crate) fn standing(records: &[Record]) -> EnvironmentHistory {
+        EnvironmentHistory::of(chain(records))
     }
 
     fn refused(records: &[Record]) -> Vec<(Digest, Vec<String>)> {
@@ -419,7 +419,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_rolled_back_from_stays_refused_until_another_digest_is_promoted() {
+    fn a_rolled_back_digest_stays_refused_until_another_one_is_promoted() {
         let rolled = [deployed('a'), deployed('b'), rolled_back('a', 'b')];
         let then = |more: &[Record]| refused(&[&rolled, more].concat());
         let nobody: Vec<String> = Vec::new();
@@ -444,7 +444,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_broken_glass_is_a_debt_until_somebody_else_reviews_it() {
+    fn a_break_glass_is_a_debt_until_another_person_reviews_it() {
         let setting = setting();
         let open = |records: &[Record]| standing(records).open_debts(setting.persons()).count();
         assert_eq!(open(&[forced('b', "eve")]), 1);
@@ -518,7 +518,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_glass_expires_at_its_time_or_if_that_cannot_be_read() {
+    fn a_break_glass_expires_at_its_time_or_if_the_time_is_unreadable() {
         let mut standing = standing(&[forced('b', "eve")]);
         let before = at("2026-11-21T18:59:59Z").unwrap();
         let then = at("2026-11-21T19:00:00Z").unwrap();

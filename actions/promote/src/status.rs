@@ -4,7 +4,7 @@ use crate::args::{LedgerArgs, Status};
 use crate::live::{Live, Seen};
 use crate::requests::{Waiting, waiting};
 use crate::setting::{Setting, without_contract};
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report, Result};
@@ -46,7 +46,7 @@ pub(crate) async fn observe(
     live: bool,
 ) -> Result<Row> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = Standing::read(ledger, &chain).await?;
+    let standing = EnvironmentHistory::read(ledger, &chain).await?;
     let last = standing.newest().map(|newest| newest.record.clone());
     let healthy = standing.current().cloned();
     let live = match (live, &healthy) {
@@ -65,7 +65,7 @@ pub(crate) async fn observe(
 }
 
 /// What somebody else has still to review in an environment.
-fn open(setting: &Setting, standing: &Standing) -> Vec<String> {
+fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
     let debts = standing.open_debts(setting.persons()).map(|debt| {
         format!(
             "BREAK-GLASS by {} for {}: {}; not reviewed",
@@ -85,7 +85,7 @@ fn open(setting: &Setting, standing: &Standing) -> Vec<String> {
 }
 
 /// What is being deployed to an environment, or may be.
-fn deploying(standing: &Standing, now: OffsetDateTime) -> Vec<String> {
+fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> {
     let digest = |record: &Record| short(record.digest.as_str(), 19).to_owned();
     let underway = standing.underway(now).map(|started| {
         format!(
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_shown_beside_what_is_recorded_and_what_is_not_seen_is_not_healthy() {
+    fn status_shows_running_beside_recorded_versions_and_unobserved_is_not_healthy() {
         let row = |live: Option<Result<Seen>>| Row {
             environment: "dev".to_owned(),
             last: None,

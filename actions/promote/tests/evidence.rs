@@ -371,7 +371,7 @@ fn a_gate_that_a_newer_one_followed_is_found_whatever_was_left_out() {
 }
 
 #[test]
-fn what_came_between_judgement_and_permit_is_asked_for() {
+fn records_between_judgement_and_permit_are_judged_too() {
     for verdict in ["rejected", "withdrawn"] {
         let mut chain = two();
         let evidence = rollback(&chain, &json!({}));

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_only_where_its_owner_said() {
+    fn a_secret_goes_only_to_its_declared_sinks() {
         let declared = [spec("A", &[Sink::Exec]), spec("B", &[Sink::Task])];
         let found = select(&declared, &[], Sink::Exec).unwrap();
         assert_eq!(found.len(), 1);

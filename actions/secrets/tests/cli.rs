@@ -84,7 +84,7 @@ fn one_that_is_missing_means_none_and_all_are_named() {
 }
 
 #[test]
-fn what_a_log_could_not_hide_is_not_exported() {
+fn values_that_the_runner_cannot_mask_are_not_exported() {
     let arguments = ["export", "--source", SOURCE];
     let job = job();
     job.refuses(&arguments, &[("VALUE", "abc")], 1, "cannot be exported");
@@ -110,7 +110,7 @@ fn an_exported_secret_is_masked_and_its_name_is_the_output() {
 }
 
 #[test]
-fn what_would_blank_out_the_log_is_not_masked_and_is_said() {
+fn short_values_are_not_masked_and_a_warning_names_them() {
     let job = job();
     for (arguments, value) in [
         (&["exec", "--source", SOURCE, "--", "true"][..], "x"),
@@ -133,7 +133,7 @@ fn what_would_blank_out_the_log_is_not_masked_and_is_said() {
 }
 
 #[test]
-fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_change() {
+fn a_shell_reads_back_each_value_and_one_that_docker_would_change_is_refused() {
     let job = job();
     let value = "it's \"$HOME\" `x` \\n\\\nline # %\r é";
     let env = [("VALUE", value)];
@@ -158,7 +158,7 @@ fn a_shell_reads_back_what_was_written_and_docker_is_not_given_what_it_would_cha
 }
 
 #[test]
-fn a_file_is_this_user_s_alone_and_gone_after_the_job() {
+fn a_secret_file_is_private_and_removed_after_the_job() {
     let job = job();
     let path = job.path().join("x.env");
     let place = path.to_str().unwrap();
@@ -239,7 +239,7 @@ fn it_behaves_like_every_step() {
 }
 
 #[test]
-fn what_was_given_instead_of_a_source_is_not_repeated() {
+fn an_invalid_source_is_not_quoted_in_the_error() {
     let ended = job().run(&["export", "--source", "hunter2"], &VALUE);
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_names_is_compared_by_name_whatever_its_order() {
+    fn lists_of_named_members_are_compared_regardless_of_order() {
         let one = json!({
             "name": "web",
             "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_in_order_is_compared_in_order() {
+    fn ordered_lists_are_compared_in_order() {
         for name in ["command", "entryPoint", "dnsServers", "environmentFiles"] {
             let with = |list: Value| json!({"name": "web", name: list});
             let found = lines(with(json!(["a", "b"])), with(json!(["b", "a"])));

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_deployed_again_only_when_its_deployment_failed() {
+    fn the_running_image_is_deployed_again_only_after_a_failed_deployment() {
         let running = definition(7, OLD, "");
         for (rollout, update) in [
             (Rollout::Completed, Update::None),
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_on_another_image_is_no_reason_to_keep_what_runs() {
+    fn containers_of_one_repository_are_all_updated_even_if_their_images_differ() {
         let body = br#"{"taskDefinition":{"taskDefinitionArn":"arn:aws:ecs:eu-west-1:111111111111:task-definition/web:7","family":"web","containerDefinitions":[{"name":"web","image":"a.example/web:2"},{"name":"worker","image":"a.example/web:1"}]}}"#;
         let running = Definition::parse(body).unwrap();
         let both = Selection {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_verified_is_not_begun() {
+    fn a_deployment_that_cannot_be_verified_is_refused() {
         let with = |change: &dyn Fn(&mut Service), allow: bool| {
             let mut service = service(Rollout::Completed);
             change(&mut service);

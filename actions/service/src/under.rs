@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_is_told_by_number_and_who_granted_it() {
+    fn a_permit_is_shown_with_its_number_and_who_granted_it() {
         let plain = under(&json!({}));
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
         let said = plain.begins();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_permit_allows_beyond_the_rules_is_told() {
+    fn a_permit_for_a_rollback_or_a_break_glass_says_so() {
         let back = under(&json!({"rollback": {}}));
         assert!(back.line().ends_with(", a rollback"), "{}", back.line());
         let glass = json!({"reason": "the shop is down", "by": {"login": "eve"}, "expires": "2026-11-21T19:00:00Z"});
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reviewed_a_change_is_told_apart_from_the_approvals_of_its_promotion() {
+    fn reviewers_of_the_change_and_approvals_of_the_promotion_are_shown_separately() {
         let mut permit = json!({"expires": "2026-11-21T19:00:00Z", "head": "0".repeat(64)});
         permit["approvers"] = json!([{"login": "grace", "id": 2}]);
         permit["requests"] = json!([5, 7]);

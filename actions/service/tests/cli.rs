@@ -23,7 +23,7 @@ fn refused(exit: i32, args: &[&str], env: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_tag_is_no_digest() {
+fn a_tag_is_not_a_digest() {
     let stderr = refused(
         2,
         &[
@@ -93,7 +93,7 @@ fn a_time_is_a_duration_and_not_zero() {
 }
 
 #[test]
-fn no_region_and_no_credentials_are_said_before_anything_is_asked() {
+fn a_missing_region_and_missing_credentials_are_reported_before_any_call() {
     let place = [
         "deploy",
         "--digest",

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terraform_is_told_of_role_and_encryption_only_where_there_are_some() {
+    fn role_and_encryption_are_passed_to_terraform_only_if_set() {
         let backend = |role: Option<&str>, encryption| Backend {
             bucket: "b".to_owned(),
             key: "k".to_owned(),

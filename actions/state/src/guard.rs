@@ -198,7 +198,7 @@ impl Watch {
             };
             match messages.recv_timeout(pause) {
                 Ok(Ok(Message::Done)) => return Ok(()),
-                Ok(Ok(message)) => self.heard(message),
+                Ok(Ok(message)) => self.receive(message),
                 // It changes nothing: the last end that was heard stands.
                 Ok(Err(_)) => self.unreadable = true,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -222,7 +222,7 @@ impl Watch {
             .map_or(Duration::MAX, |end| end.saturating_sub(uptime()))
     }
 
-    fn heard(&mut self, message: Message) {
+    fn receive(&mut self, message: Message) {
         match message {
             Message::Mark(mark) => self.mark = Some(mark),
             Message::Until(millis) => self.end = Some(Duration::from_millis(millis)),
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_cannot_be_read_is_no_message() {
+    fn an_unreadable_line_is_not_a_message() {
         for line in ["", "5", "interrupted", "{\"until\":\"x\"}", "{\"later\":1}"] {
             assert!(read(line.as_bytes()).is_err(), "{line}");
         }
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_leaves_the_deadline_in_force() {
+    fn an_unreadable_message_keeps_the_deadline_in_force() {
         let end = uptime() + Duration::from_secs(3600);
         let millis = u64::try_from(end.as_millis()).unwrap();
         for rubbish in ["", "{\"until\":\"never\"}", "{\"until\":1e99}", "\u{0}"] {

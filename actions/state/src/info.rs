@@ -95,7 +95,7 @@ mod tests {
 
     /// OpenTofu unlocks on the condition that what it read and wrote again is what stands there.
     #[test]
-    fn what_terraform_wrote_is_written_again_byte_for_byte() {
+    fn the_lock_info_of_terraform_round_trips_byte_for_byte() {
         for text in [
             r#"{"ID":"9a2c1d9e-5f6b-4b3e-9d0c-2f0c9a5f6a11","Operation":"OperationTypeApply","Info":"","Who":"root@vm","Version":"1.11.4","Created":"2026-11-21T17:02:29.855501766Z","Path":"states/shop/dev/terraform.tfstate"}"#,
             // Whole seconds, and what Go escapes.

@@ -202,7 +202,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_a_later_version_wrote_is_a_lease_that_nobody_breaks() {
+    fn a_phase_of_a_later_version_is_read_as_unknown() {
         let mut fields = lease(Phase::Running).fields();
         fields.insert("Phase".into(), "frozen".into());
         assert_eq!(Lease::from_fields(fields).unwrap().phase, Phase::Unknown);

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 /// Where a state stands: Terraform counts each write of one lineage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Standing {
+pub(crate) struct StateVersion {
     pub(crate) serial: u64,
     pub(crate) lineage: String,
 }
@@ -58,8 +58,8 @@ impl StateFile {
         })
     }
 
-    pub(crate) fn standing(&self) -> Standing {
-        Standing {
+    pub(crate) fn standing(&self) -> StateVersion {
+        StateVersion {
             serial: self.serial,
             lineage: self.lineage.clone(),
         }

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_state_is_told_from_a_whole_one() {
+    fn a_partial_state_is_distinguished_from_a_complete_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(NAME);
         let text = "{\"version\": 4, \"serial\": 1, \"outputs\": {\"a\": {}}}\n";

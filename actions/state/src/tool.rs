@@ -164,7 +164,7 @@ impl<'a> Tool<'a> {
     /// # Errors
     /// Never but for a program without a name.
     pub(crate) fn program(&self, arguments: &[&str], account: &Account) -> Result<Program> {
-        Ok(account.lend(self.bare(arguments)?))
+        Ok(account.add_credentials(self.bare(arguments)?))
     }
 
     /// Every variable the tool sees, secrets of ours apart.

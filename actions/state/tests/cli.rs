@@ -347,7 +347,7 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
 
 /// A run that is killed between the start of its command and the next line of its own.
 #[test]
-fn a_guard_finds_a_command_that_it_was_never_told_of() {
+fn a_guard_ends_a_command_that_was_never_announced_to_it() {
     let script = "trap 'exit 7' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
     // Far away: it is the silence that counts.
     let (mut command, mut guard, pipe) = unsaid("killed", script, &u32::MAX.to_string());
@@ -358,7 +358,7 @@ fn a_guard_finds_a_command_that_it_was_never_told_of() {
 
 /// A run that stands still there, and wakes up after its lease.
 #[test]
-fn a_guard_that_hears_nothing_more_ends_the_command_with_the_lease() {
+fn a_guard_without_further_messages_ends_the_command_with_the_lease() {
     use std::os::unix::process::ExitStatusExt;
     let script = "trap '' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
     let (mut command, mut guard, pipe) = unsaid("still", script, "1");

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_its_calls_as_often_as_told() {
+    fn a_fault_applies_to_its_calls_as_often_as_requested() {
         let faults = Faults::default();
         faults.add(Fault {
             service: "s3".into(),

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_jwt_is_refused() {
+    fn text_that_is_not_a_jwt_is_refused() {
         for text in ["", "a.b", "a.b.c", "e30.e30", "e30.W10.e30"] {
             assert_eq!(
                 read(text).err().map(|error| error.code).as_deref(),

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_figure_is_an_error() {
+    fn text_that_is_not_a_figure_is_an_error() {
         assert_eq!(sum("0.010 0.002").unwrap(), 0.012);
         assert!(sum("").is_err());
         assert!(sum("Command terminated").is_err());

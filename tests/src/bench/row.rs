@@ -83,7 +83,7 @@ impl Row {
 }
 
 impl Floor {
-    fn said(&self) -> String {
+    fn floor_in_words(&self) -> String {
         format!(
             "{:.3} ({}), ours {:.2} of it",
             self.ratio, self.name, self.ours
@@ -124,7 +124,9 @@ pub(super) fn table(rows: &[Row]) -> Vec<String> {
                 row.met
                     .map_or("", |met| if met { "yes" } else { "NO" })
                     .to_owned(),
-                row.floor.as_ref().map_or_else(String::new, Floor::said),
+                row.floor
+                    .as_ref()
+                    .map_or_else(String::new, Floor::floor_in_words),
             ]
         }))
         .collect();

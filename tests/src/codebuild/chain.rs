@@ -13,7 +13,7 @@ use super::{Build, Ended, Given, Variable, run};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
 use crate::runner::story::{
-    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_glass, git_folder,
+    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_break_glass, git_folder,
 };
 use crate::say::{heading, note, seconds};
 use crate::world::World;
@@ -57,7 +57,7 @@ fn person(login: &str) -> String {
 /// The example's contract with the people's principals in AWS, without which a promotion from AWS is nobody's, and with somebody who
 /// may use break-glass in production.
 fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
-    let mut text = contract_with_glass(instance)?;
+    let mut text = contract_with_break_glass(instance)?;
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
         for login in [AUTHOR, REVIEWER, RELEASER] {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_errors_are_shown_and_the_rest_is_not() {
+    fn commands_and_errors_are_shown_and_other_output_is_not() {
         assert_eq!(
             notable("[Container] 2026/01/02 03:04:05 Running command git log"),
             Some("git log")

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_not_done_is_refused_by_name() {
+    fn unknown_and_unsupported_buildspec_keys_are_refused_by_name() {
         let with =
             |phase: &str| format!("version: 0.2\nphases:\n  build:\n    commands: [x]\n{phase}");
         for (text, words) in [

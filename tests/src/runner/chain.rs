@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::act::{self, Ended, Trigger};
 use super::export::{Export, export};
 use super::ledger;
-use super::story::{AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_glass};
+use super::story::{
+    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_break_glass,
+};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
 use crate::say::{heading, note, seconds};
@@ -49,7 +51,7 @@ impl Chain<'_> {
         note(&format!(
             "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
         ));
-        let contract = contract_with_glass(self.instance)?;
+        let contract = contract_with_break_glass(self.instance)?;
         let files = [("delivery.yaml", contract.as_str())];
         let first = self
             .story

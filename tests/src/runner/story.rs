@@ -57,7 +57,7 @@ pub fn infrastructure(environment: &str) -> String {
 pub const EMERGENCY: &str = "the shop is down";
 
 /// The example's contract, with somebody who may use break-glass in production.
-pub fn contract_with_glass(instance: &Instance) -> Result<String> {
+pub fn contract_with_break_glass(instance: &Instance) -> Result<String> {
     let path = instance
         .checkout
         .join("docs/examples/storefront/delivery.yaml");

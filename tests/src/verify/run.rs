@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_leaves_behind_does_not_hold_its_step() {
+    fn a_background_process_does_not_delay_the_end_of_its_step() {
         let folder = tempfile::tempdir().unwrap();
         let instance = Instance::of(folder.path(), folder.path());
         let began = Instant::now();

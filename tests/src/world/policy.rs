@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn only_where_there_is_no_gate_the_deploy_role_updates_the_service_by_itself() {
+    fn only_without_a_gate_the_deploy_role_updates_the_service_by_itself() {
         let world = World::named("w1", "127.1.2.3:4002");
         for (index, each) in world.environments.iter().enumerate() {
             let roles = environment(&world, each);
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn who_publishes_may_add_nothing_but_notes_of_contents() {
+    fn the_publish_role_adds_only_content_notes_to_the_ledger() {
         let world = World::named("w1", "127.1.2.3:4002");
         let publish = build(&world).swap_remove(0);
         assert_eq!(publish.name, "slipway-publish");

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_refusal_exports_is_seen() {
+    fn a_refusal_and_exported_variables_are_seen() {
         let job = Job::new("/bin/sh");
         let script = "echo 'error: no' >&2; exit 3";
         job.refuses(&["-c", script], &[], 3, "error: no");

@@ -188,7 +188,7 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
 }
 
 #[test]
-fn all_missing_secrets_are_named_in_one_error_and_none_is_handed_out() {
+fn all_missing_secrets_are_named_in_one_error_and_none_is_exposed() {
     let world = wait(PATIENCE, world("missing"));
     let job = Job::new(in_dev(&world));
     let sources = "GOOD=ssm:/storefront/dev/database-url\n\

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::support::{PATIENCE, Started, heavy, instance, log, read};
 
 #[test]
-fn what_contributing_says_to_type_works_in_a_shell() {
+fn the_commands_in_contributing_work_in_a_shell() {
     let instance = instance();
     let _turn = heavy();
     let text = read(&instance.checkout.join("CONTRIBUTING.md"));

@@ -175,7 +175,7 @@ impl State {
 pub(crate) const APPLY: [&str; 3] = ["apply", "-auto-approve", "-no-color"];
 
 #[test]
-fn a_killed_steps_lock_is_given_back_by_its_post_step() {
+fn a_killed_steps_lock_is_released_by_its_post_step() {
     let state = State::new("killed");
     let job = state.job();
     let script = "echo $$ > child; exec sleep 300";
@@ -207,7 +207,7 @@ fn a_killed_steps_lock_is_given_back_by_its_post_step() {
 
 /// The step alone is killed; what it started writes the state for some time yet.
 #[test]
-fn a_killed_steps_command_is_ended_before_its_lock_is_given_back() {
+fn a_killed_steps_command_is_ended_before_its_lock_is_released() {
     let state = State::new("outlived");
     let job = state.job();
     // The guard interrupts it at once, and the post step has to find it running.
@@ -280,7 +280,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
 
 /// A runner that cancels sends SIGINT, and SIGTERM a while later; Terraform takes a second signal for leave to lose state.
 #[test]
-fn a_cancelled_command_gets_one_interrupt_and_the_lock_goes_back() {
+fn a_cancelled_command_gets_one_interrupt_and_the_lock_is_released() {
     let state = State::new("cancelled");
     let job = state.job();
     let script = "n=0; trap 'n=$((n+1)); : > interrupted' INT TERM; : > started
@@ -473,7 +473,7 @@ fn a_run_whose_state_stayed_in_the_folder_has_failed() {
 
 /// The whole way: workflow, launcher, binary, and a step that dies while it holds the lock.
 #[test]
-fn a_workflows_post_step_gives_back_the_lock_of_a_step_that_was_killed() {
+fn a_workflows_post_step_releases_the_lock_of_a_killed_step() {
     let instance = instance();
     let _turn = heavy();
     wait(PATIENCE, async {

@@ -53,7 +53,7 @@ fn no_step_lacks_a_permission() {
 
 /// A session is named after the run and the person, so that an account's own trail leads back to both.
 #[test]
-fn every_session_is_named_after_its_run_and_whoever_started_it() {
+fn every_session_is_named_after_its_run_and_the_person_who_started_it() {
     let ran = ran();
     let calls = wait(PATIENCE, calls(&ran.world));
     let runs: BTreeSet<String> = ran

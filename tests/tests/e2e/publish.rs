@@ -4,11 +4,11 @@ mod checkout;
 mod copies;
 mod large;
 mod newer;
+mod progress;
 mod proof;
 mod replicas;
 mod seen;
 mod stopped;
-mod told;
 mod unseen;
 
 use checkout::{BUILDAH, Checkout};
@@ -405,7 +405,7 @@ fn zstd_is_zstd_whatever_was_there_before() {
 /// The call is done and its answer lost, so that the step's own second try finds a repository which it seems that another
 /// run created; ECR's registry does not know it for a while.
 #[test]
-fn a_repository_that_was_created_a_moment_ago_is_waited_for_whoever_did() {
+fn a_newly_created_repository_is_waited_for_regardless_of_its_creator() {
     let mut checkout = Checkout::new("created");
     let build = checkout.setting.world.build.clone();
     let made = checkout.layouts(&vec![7; 4096]);
@@ -423,7 +423,7 @@ fn a_repository_that_was_created_a_moment_ago_is_waited_for_whoever_did() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_named_and_room_mends_it() {
+fn a_build_on_a_full_disk_fails_with_a_hint_and_succeeds_once_there_is_space() {
     let _turn = heavy();
     let mut checkout = Checkout::new("room");
     checkout.own_storage();
@@ -440,7 +440,7 @@ fn a_disk_that_is_full_is_named_and_room_mends_it() {
 }
 
 #[test]
-fn what_something_else_built_is_pushed_as_it_is() {
+fn an_image_built_by_another_tool_is_pushed_unchanged() {
     let mut checkout = Checkout::new("layout");
     let made = checkout.layouts(&vec![7; 4096]);
     let (mut seen, mut moved) = (Vec::new(), 0);

@@ -332,7 +332,7 @@ fn a_push_in_the_middle_is_named_until_the_contract_accepts_it() {
 
 /// Each change is approved by somebody whose approval does not count, and the rule says why.
 #[test]
-fn an_approval_by_whoever_had_a_hand_in_it_does_not_count() {
+fn an_approval_by_a_contributor_does_not_count() {
     let scene = Scene::new("range-hands");
     let refused = |number: u64, method: &str, words: &str| {
         let tip = scene.merge(number, method);
@@ -390,7 +390,7 @@ fn an_approval_by_whoever_had_a_hand_in_it_does_not_count() {
 }
 
 #[test]
-fn an_update_of_the_branch_by_the_approver_is_no_contribution() {
+fn an_update_of_the_branch_by_the_approver_is_not_a_contribution() {
     let scene = Scene::new("range-update");
     let number = scene.propose(AUTHOR, "updated");
     scene.change("meanwhile", "merge");
@@ -404,7 +404,7 @@ fn an_update_of_the_branch_by_the_approver_is_no_contribution() {
 }
 
 #[test]
-fn a_merge_by_hand_with_more_than_its_head_is_named() {
+fn a_manual_merge_with_changes_beyond_its_head_is_named() {
     let scene = Scene::new("range-evil");
     let evil = |branch: &str, meanwhile: bool| {
         let number = scene.propose(AUTHOR, branch);
@@ -454,7 +454,7 @@ fn persons_count_and_not_accounts() {
 }
 
 #[test]
-fn an_apps_hand_asks_for_one_more_approval() {
+fn a_change_by_an_unlisted_app_needs_one_more_approval() {
     let scene = Scene::new("range-app");
     let app = format!(
         "renovate-{}[bot]",

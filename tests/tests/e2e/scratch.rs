@@ -74,7 +74,7 @@ fn contract_prints_its_schema_and_calls_nobody() {
 }
 
 #[test]
-fn identity_hears_from_sts_whose_credentials_it_has() {
+fn identity_asks_sts_whose_credentials_it_has() {
     Scene::of("slipway-identity").try_out(&Call {
         arguments: &["check"],
         variables: &[],
@@ -86,7 +86,7 @@ fn identity_hears_from_sts_whose_credentials_it_has() {
 }
 
 #[test]
-fn secrets_hands_a_parameter_to_a_command() {
+fn secrets_passes_a_parameter_to_a_command() {
     Scene::of("slipway-secrets").try_out(&Call {
         // The only command there is in the room is the binary itself.
         arguments: &[
@@ -106,7 +106,7 @@ fn secrets_hands_a_parameter_to_a_command() {
 }
 
 #[test]
-fn image_hears_from_ecr_that_there_is_no_repository() {
+fn image_learns_from_ecr_that_the_repository_is_missing() {
     Scene::of("slipway-image").try_out(&Call {
         arguments: &["repository", "--repository", "acme/storefront", "--dry-run"],
         variables: &[],
@@ -118,7 +118,7 @@ fn image_hears_from_ecr_that_there_is_no_repository() {
 }
 
 #[test]
-fn state_hears_from_dynamodb_that_the_lock_is_free() {
+fn state_learns_from_dynamodb_that_the_lock_is_free() {
     Scene::of("slipway-state").try_out(&Call {
         arguments: &["status", "--bucket", "b", "--table", "t", "--key", "k"],
         variables: &[],
@@ -130,7 +130,7 @@ fn state_hears_from_dynamodb_that_the_lock_is_free() {
 }
 
 #[test]
-fn service_hears_from_ecs_that_there_is_no_such_cluster() {
+fn service_learns_from_ecs_that_the_cluster_is_missing() {
     Scene::of("slipway-service").try_out(&Call {
         arguments: &["status", "--cluster", "quay", "--service", "storefront"],
         variables: &[],
@@ -142,7 +142,7 @@ fn service_hears_from_ecs_that_there_is_no_such_cluster() {
 }
 
 #[test]
-fn promote_hears_from_dynamodb_and_from_github() {
+fn promote_reads_answers_of_dynamodb_and_github() {
     let scene = Scene::of("slipway-promote");
     scene.try_out(&Call {
         arguments: &[
@@ -237,7 +237,7 @@ impl Scene {
         let bundle = self.authority.certificate();
         let ended = self.run(call, Some(&bundle));
         assert_eq!(ended.code, Some(call.code), "{ended:?}");
-        assert!(said(&ended, call.says), "{ended:?}");
+        assert!(printed(&ended, call.says), "{ended:?}");
         self.asked_for(call.hosts);
         let events = self.hosts.events();
         for host in call.hosts {
@@ -254,8 +254,8 @@ impl Scene {
         // Nothing but the bundled roots is left, and they do not know the authority.
         let ended = self.run(call, None);
         assert_eq!(ended.code, Some(call.distrustful), "{ended:?}");
-        assert!(said(&ended, "certificate"), "{ended:?}");
-        assert!(said(&ended, "AWS_CA_BUNDLE"), "{ended:?}");
+        assert!(printed(&ended, "certificate"), "{ended:?}");
+        assert!(printed(&ended, "AWS_CA_BUNDLE"), "{ended:?}");
         self.asked_for(&call.hosts[..1]);
         let events = self.hosts.events();
         let refused = Event::Refused(call.hosts[0].to_owned(), AlertDescription::UnknownCA);
@@ -283,7 +283,7 @@ impl Scene {
     }
 }
 
-fn said(ended: &Ended, what: &str) -> bool {
+fn printed(ended: &Ended, what: &str) -> bool {
     ended.out.contains(what) || ended.err.contains(what)
 }
 

@@ -115,7 +115,7 @@ fn fault(setting: &Setting, service: &str, operation: &str, times: u32, fault: &
 }
 
 #[test]
-fn what_crashes_or_cannot_be_pulled_is_rolled_back_and_the_reason_told() {
+fn crashing_or_missing_images_are_rolled_back_with_the_reason() {
     let setting = Setting::new("dev");
     let before = setting.service()["taskDefinition"].clone();
     let crashing = setting.image(&["/bin/busybox", "sh", "-c", "exit 3"]);
@@ -156,7 +156,7 @@ fn what_crashes_or_cannot_be_pulled_is_rolled_back_and_the_reason_told() {
 }
 
 #[test]
-fn targets_that_answer_wrongly_fail_the_deployment_and_their_answer_is_told() {
+fn targets_that_answer_wrongly_fail_the_deployment_and_their_answer_is_reported() {
     let setting = Setting::new("staging");
     // ECS looks away from a target's health for as long as this.
     setting.ecs(
@@ -177,7 +177,7 @@ fn targets_that_answer_wrongly_fail_the_deployment_and_their_answer_is_told() {
 }
 
 #[test]
-fn whoever_stops_following_says_that_the_deployment_goes_on() {
+fn a_timeout_or_an_interrupt_says_that_the_deployment_continues() {
     let setting = Setting::new("production");
     let never = setting.image(&["/bin/busybox", "sleep", "600"]);
     let words = ["within 5 s", "still waiting for", "a longer --timeout"];

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_streams_are_passed_on_and_the_end_is_told() {
+    async fn both_streams_are_forwarded_and_the_exit_status_is_reported() {
         let seen = RefCell::new(Vec::new());
         let ended = run(shell("echo a; echo b >&2; echo; exit 3"), |line| {
             seen.borrow_mut().push(line.to_owned());

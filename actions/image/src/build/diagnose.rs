@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_quoted_and_what_went_well_is_not() {
+    fn only_the_failing_part_of_the_build_output_is_quoted() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let tail = lines("#1 DONE\n#2 ERROR: gone\n---\nERROR: failed to solve: gone");
         assert_eq!(quoted(&tail), &tail[1..]);

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_kept_is_removed_with_its_owner() {
+    fn dropping_a_kept_item_runs_its_removal_command() {
         let dir = tempfile::tempdir().unwrap();
         for early in [false, true] {
             let file = dir.path().join("kept");

@@ -203,7 +203,7 @@ fn the_bytes_do_not_depend_on_threads_neighbours_or_pieces() {
 }
 
 #[test]
-fn what_cannot_shrink_is_stored_and_what_only_looks_so_is_not() {
+fn noise_is_stored_and_repeated_noise_is_compressed() {
     let noise = noise(2_000_000);
     let (bytes, _) = one(Compression::Gzip, 2, &noise);
     let extra = bytes.len() - noise.len();
@@ -354,7 +354,7 @@ fn memory_does_not_grow_with_the_layer() {
 }
 
 #[test]
-fn what_cannot_be_compressed_is_stored_and_what_can_is_not() {
+fn incompressible_blocks_are_stored_and_others_are_compressed() {
     // One block of each format.
     for (length, at_most) in [(256 * 1024, 64), (1 << 20, 128), (40_000, 64)] {
         let (noise, words) = (noise(length), words(length));

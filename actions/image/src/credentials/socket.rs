@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_said() {
+    fn a_socket_in_a_missing_folder_is_not_found() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("gone").join("socket");
         let error = near(&socket, UnixListener::bind).unwrap_err();

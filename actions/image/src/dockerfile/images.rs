@@ -226,7 +226,7 @@ COPY --from=7 /a /a
     }
 
     #[test]
-    fn what_cannot_be_told_is_said() {
+    fn references_that_cannot_be_resolved_are_reported_with_the_reason() {
         for (text, why) in [
             ("", "the Dockerfile has no FROM"),
             (

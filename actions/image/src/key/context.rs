@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_changes_nothing_and_what_is_kept_brings_its_folders() {
+    fn ignored_files_do_not_change_the_hash_and_kept_files_include_their_folders() {
         let dir = tree();
         let before = hash(dir.path(), "src\n.git");
         std::fs::write(dir.path().join("src/new"), "x").unwrap();

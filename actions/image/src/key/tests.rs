@@ -63,7 +63,7 @@ fn everything_that_goes_in_counts() {
 }
 
 #[test]
-fn what_only_names_the_commit_or_the_run_does_not() {
+fn inputs_that_only_name_the_commit_or_the_run_do_not_change_the_key() {
     let mut request = Request::sample();
     request.labels = vec![(
         "org.opencontainers.image.revision".to_owned(),
@@ -91,7 +91,7 @@ fn what_only_names_the_commit_or_the_run_does_not() {
 }
 
 #[test]
-fn what_a_build_takes_from_a_registry_is_known_without_a_key() {
+fn repositories_that_a_build_reads_from_a_registry_are_listed_without_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let dockerfile = dir.path().join("Dockerfile");
     let text = "ARG BASE\nFROM $BASE AS base\nFROM h:1/tools@sha256:0 AS tools\nCOPY --from=h:1/a/b:1 / /\nFROM h:1x/other\nFROM base\n";

@@ -6,7 +6,7 @@
 
 use super::manifests::{put_missing, read_back, tag_as};
 use super::progress::{Board, Size, short, size};
-use super::target::{Counts, How, Target};
+use super::target::{BlobTransfer, Counts, Target};
 use crate::blob::Descriptor;
 use crate::registry::{Body, Fault, Kind, Manifest, Mount, Moved, Pass, Repo};
 use crate::source::Source;
@@ -154,7 +154,7 @@ async fn blobs(
         match there {
             // The one that found it there has counted it.
             true if doubted || piece.there => {}
-            true => counts.count(How::Skipped, piece.descriptor.size),
+            true => counts.count(BlobTransfer::Skipped, piece.descriptor.size),
             false => missing.push(piece),
         }
     }
@@ -187,14 +187,16 @@ async fn blobs(
             host.info(format!(
                 "{}: {what}, {}, {}",
                 target.name(),
-                how.said(),
+                how.label(),
                 size(blob.size)
             ));
             Ok((how, blob.size))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<_>>();
-    let brought = board.told(host, target.name(), brought).await?;
+    let brought = board
+        .reporting_progress(host, target.name(), brought)
+        .await?;
     for (how, bytes) in brought {
         counts.count(how, bytes);
     }
@@ -204,7 +206,7 @@ async fn blobs(
 /// What came before an upload.
 pub(super) enum Preparation {
     /// None is needed.
-    Present(How),
+    Present(BlobTransfer),
     /// Where the bytes go.
     Upload(Url),
 }
@@ -216,7 +218,7 @@ pub(super) async fn bring(
     origin: &Origin,
     look: bool,
     moved: &Moved,
-) -> Result<How, Fault> {
+) -> Result<BlobTransfer, Fault> {
     let repo = &target.repo;
     let mut sent = false;
     let mut look = look;
@@ -224,7 +226,7 @@ pub(super) async fn bring(
         let looked = std::mem::replace(&mut look, true);
         let session = match begin(target, pass, blob, Some(origin), looked).await? {
             // Where it was sent before, only the answer was lost.
-            Preparation::Present(How::Skipped) if sent => return Ok(How::Pushed),
+            Preparation::Present(BlobTransfer::Skipped) if sent => return Ok(BlobTransfer::Pushed),
             Preparation::Present(how) => return Ok(how),
             Preparation::Upload(session) => session,
         };
@@ -233,7 +235,7 @@ pub(super) async fn bring(
         sent = true;
         repo.put_whole(pass, session, &blob.digest, blob.size, body)
             .await?;
-        Ok(How::Pushed)
+        Ok(BlobTransfer::Pushed)
     });
     done.await
 }
@@ -248,11 +250,11 @@ pub(super) async fn begin(
 ) -> Result<Preparation, Fault> {
     let repo = &target.repo;
     if look && unless_broken(target.settled(repo.has(pass, &blob.digest).await))? {
-        return Ok(Preparation::Present(How::Skipped));
+        return Ok(Preparation::Present(BlobTransfer::Skipped));
     }
     if let Some(from) = mountable(target, pass, blob, origin).await? {
         match repo.mount(pass, &blob.digest, &from).await {
-            Ok(Mount::Mounted) => return Ok(Preparation::Present(How::Mounted)),
+            Ok(Mount::Mounted) => return Ok(Preparation::Present(BlobTransfer::Mounted)),
             Ok(Mount::Upload(url)) => return Ok(Preparation::Upload(url)),
             // A mount is a favour. What forbids it need not forbid the upload.
             Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}

@@ -7,7 +7,7 @@
 use super::deliver::{self, Origin, Preparation};
 use super::progress::{Board, Size};
 use super::slow::Slow;
-use super::target::{How, Target};
+use super::target::{BlobTransfer, Target};
 use crate::blob::{Chunk, Compression, Descriptor, Measured};
 use crate::registry::{Body, Fault, Kind, Moved, Repo};
 use bytes::Bytes;
@@ -48,7 +48,7 @@ pub(super) struct Streamed {
     /// The result, if it came to its end.
     pub(super) blob: Option<Descriptor>,
     /// By target.
-    pub(super) results: Vec<(usize, Result<How, Fault>)>,
+    pub(super) results: Vec<(usize, Result<BlobTransfer, Fault>)>,
 }
 
 /// The parts of a reading that the targets share.
@@ -133,7 +133,7 @@ async fn bring(
     wanted: Vec<usize>,
     slow: &Slow,
     moved: &Moved,
-) -> Vec<(usize, Result<How, Fault>)> {
+) -> Vec<(usize, Result<BlobTransfer, Fault>)> {
     let alone = wanted.len() == 1;
     join_all(wanted.into_iter().map(async |index| {
         let target = &targets[index];
@@ -187,7 +187,10 @@ async fn tee(
     held: &[Bytes],
     slow: &Slow,
     moved: &Moved,
-) -> (Option<Descriptor>, Vec<(usize, Result<How, Fault>)>) {
+) -> (
+    Option<Descriptor>,
+    Vec<(usize, Result<BlobTransfer, Fault>)>,
+) {
     let (mut feeds, uploads): (Vec<_>, Vec<_>) = wanted
         .iter()
         .map(|index| {
@@ -245,7 +248,7 @@ async fn upload(
     held: &[Bytes],
     mut pieces: mpsc::Receiver<Piece>,
     moved: &Moved,
-) -> Result<How, Fault> {
+) -> Result<BlobTransfer, Fault> {
     let repo = &target.repo;
     let (begun, pass) = repo
         .client
@@ -307,7 +310,7 @@ async fn upload(
         return Err(Fault::new(Kind::Passing, error));
     };
     finish(repo, session, &measured.digest).await?;
-    Ok(How::Pushed)
+    Ok(BlobTransfer::Pushed)
 }
 
 /// Names the bytes that were sent in the session.

@@ -75,7 +75,7 @@ pub(crate) fn all(outcomes: Vec<Outcome>) -> Result<Vec<Delivered>> {
             Err(error) => {
                 failed = Some(match failed {
                     None => error,
-                    Some(first) => first.and(error),
+                    Some(first) => first.with_second_failure(error),
                 });
             }
         }

@@ -81,7 +81,7 @@ impl Board {
     }
 
     /// Does `work` and says now and then how far each blob is.
-    pub(super) async fn told<T>(
+    pub(super) async fn reporting_progress<T>(
         &self,
         host: &Host,
         name: &str,
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn each_blob_is_told_while_it_is_on_its_way() {
+    fn the_progress_line_shows_each_blob_in_flight() {
         let board = Board::new(Some(3 << 20));
         let first = board.begin("blob 1 of 2 sha256:a".to_owned(), Size::Known(2 << 20));
         let second = board.begin("layer 2 of 2 sha256:b".to_owned(), Size::Unpacked(9 << 20));

@@ -88,25 +88,25 @@ impl std::ops::Add for Counts {
 }
 
 impl Counts {
-    pub(super) fn count(&mut self, how: How, bytes: u64) {
+    pub(super) fn count(&mut self, how: BlobTransfer, bytes: u64) {
         *match how {
-            How::Skipped => &mut self.skipped,
-            How::Mounted => &mut self.mounted,
-            How::Pushed => &mut self.pushed,
+            BlobTransfer::Skipped => &mut self.skipped,
+            BlobTransfer::Mounted => &mut self.mounted,
+            BlobTransfer::Pushed => &mut self.pushed,
         } += bytes;
     }
 }
 
 /// How a blob came to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum BlobTransfer {
     Skipped,
     Mounted,
     Pushed,
 }
 
-impl How {
-    pub(super) fn said(self) -> &'static str {
+impl BlobTransfer {
+    pub(super) fn label(self) -> &'static str {
         match self {
             Self::Skipped => "is there",
             Self::Mounted => "mounted",

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn an_artifact_is_told_from_an_image_by_its_configuration_and_layers() {
+    fn artifacts_and_images_are_distinguished_by_configuration_and_layers() {
         let of = |config: &str, layer: &str| {
             let manifest =
                 json!({"config": {"mediaType": config}, "layers": [{"mediaType": layer}]});

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_registry_asks_for_is_waited_for_or_the_try_is_given_up() {
+    fn retry_after_is_honored_unless_it_exceeds_the_retry_time_limit() {
         let asked = |seconds, waited| {
             RETRIES
                 .pause(

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_and_what_a_rollback_brings_back_are_live() {
+    fn running_digests_and_rollback_targets_are_live() {
         let healthy = record("b", Verdict::Healthy, Some("a"));
         assert_eq!(digests(&[&healthy], Some(&healthy)), ["b", "a"]);
         let failed = record("c", Verdict::Failed, Some("b"));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_or_may_begin_is_live() {
+    fn digests_of_started_deployments_and_open_permits_are_live() {
         let healthy = record("a", Verdict::Healthy, None);
         let began = record("b", Verdict::Started, Some("a"));
         let permit = |digest: &str, expires: &str| Record {
@@ -309,7 +309,7 @@ mod tests {
 
     /// Requests and permits by the thousand must not make a running image look like one that nobody needs.
     #[test]
-    fn an_environment_whose_version_is_out_of_sight_refuses() {
+    fn an_environment_whose_running_digest_is_unknown_refuses() {
         let mut asked = record("b", Verdict::Requested, Some("a"));
         asked.seq = 30_000;
         let error = seen(&[&asked], None).live(NOW).unwrap_err();

@@ -129,7 +129,7 @@ fn all_of_a_rules_tags_must_fit() {
 }
 
 #[test]
-fn what_was_pulled_lately_stays_and_what_is_archived_is_for_other_rules() {
+fn recently_pulled_and_already_archived_images_are_kept() {
     let mut pulled = image("pulled", &["a"], 90);
     pulled.pulled = Some(NOW - Duration::days(2));
     let mut archived = image("archived", &["a"], 90);
@@ -158,7 +158,7 @@ fn what_was_pulled_lately_stays_and_what_is_archived_is_for_other_rules() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_evaluated_is_no_policy() {
+fn a_lifecycle_policy_that_cannot_be_evaluated_is_refused() {
     let good = rule(1, "any", &[], "imageCountMoreThan", 5);
     let with = |path: &str, value: Value| {
         let mut rule = good.clone();

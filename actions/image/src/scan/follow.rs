@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_without_findings_are_told_apart() {
+    fn scan_statuses_without_findings_are_distinguished() {
         let mut told = std::collections::BTreeSet::new();
         for status in [
             "FAILED",
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_started_is_not_waited_for_but_what_starts_by_itself_is() {
+    fn only_a_scan_that_can_start_is_waited_for() {
         let mut watch = Watch::default();
         assert_eq!(at(&mut watch, 0, Look::None), "start");
         let why = not_performed("LIMIT_EXCEEDED", None);

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_least_as_severe_is_refused() {
+    fn findings_at_or_above_the_threshold_are_refused() {
         use Severity::{Critical, High, Low, Medium, Undefined};
         for (severity, fail_on, verdict) in [
             (Critical, High, Verdict::Findings),

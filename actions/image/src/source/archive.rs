@@ -81,7 +81,7 @@ impl Archive {
     }
 
     /// Where the next reading gets an engine's layers from, for people.
-    pub(crate) fn whence(&self) -> Option<String> {
+    pub(crate) fn origin_text(&self) -> Option<String> {
         let Origin::Engine {
             store, given_up, ..
         } = &self.0

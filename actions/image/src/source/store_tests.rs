@@ -122,7 +122,7 @@ fn archive(source: &Source) -> &Archive {
     }
 }
 
-fn told(layers: &[Layer]) -> Vec<(&Digest, &crate::blob::Measured)> {
+fn measured_layers(layers: &[Layer]) -> Vec<(&Digest, &crate::blob::Measured)> {
     layers
         .iter()
         .map(|layer| (&layer.diff_id, layer.measured.as_ref().unwrap()))
@@ -137,8 +137,11 @@ async fn odd_layers_are_the_same_from_the_store_and_from_the_export() {
     let layers = [odd(), above.clone(), vec![0; 1024], above];
     let image = load(folder.path(), "odd", &layers);
     let source = Source::engine(&engine_env(), &image.0, None).await.unwrap();
-    let whence = archive(&source).whence().unwrap();
-    assert!(whence.starts_with("the engine's store in /"), "{whence}");
+    let origin_text = archive(&source).origin_text().unwrap();
+    assert!(
+        origin_text.starts_with("the engine's store in /"),
+        "{origin_text}"
+    );
     let (stored, taken) = take(&source);
     // The one that is there twice is read once.
     assert_eq!(taken.len(), 3);
@@ -146,10 +149,13 @@ async fn odd_layers_are_the_same_from_the_store_and_from_the_export() {
         assert_eq!(layer.diff_id, digest(bytes));
     }
     assert!(archive(&source).give_up_store());
-    let whence = archive(&source).whence();
-    assert_eq!(whence.as_deref(), Some("the engine's export"));
+    let origin_text = archive(&source).origin_text();
+    assert_eq!(origin_text.as_deref(), Some("the engine's export"));
     let (exported, _) = take(&source);
-    assert_eq!(told(&stored.layers), told(&exported.layers));
+    assert_eq!(
+        measured_layers(&stored.layers),
+        measured_layers(&exported.layers)
+    );
     assert_eq!(stored.config, exported.config);
     assert!(!archive(&source).give_up_store());
 }

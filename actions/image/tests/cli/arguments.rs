@@ -3,7 +3,7 @@
 use crate::job::{COMMIT, DIGEST, IN_ORDER, Job, publish};
 
 #[test]
-fn what_only_a_builder_can_do_is_refused_of_a_layout() {
+fn build_options_are_refused_together_with_a_layout() {
     let job = Job::new();
     for option in [
         &["--builder", "buildx"][..],
@@ -83,7 +83,7 @@ fn bad_input_is_named() {
 }
 
 #[test]
-fn what_the_builder_gets_is_checked_first() {
+fn build_options_are_validated_before_the_build() {
     refuses_each(&[
         (
             publish(&["--platform", "linux"]),
@@ -176,7 +176,7 @@ fn settings_of_the_repository_are_checked_first() {
 }
 
 #[test]
-fn what_a_scan_needs_is_named() {
+fn missing_or_malformed_scan_arguments_are_named() {
     refuses_each(&[
         (vec!["scan", "--repository", "ab"], "--digest is missing"),
         (

@@ -193,7 +193,7 @@ fn a_checkout_that_is_not_the_commit_s_is_refused_by_the_file_s_name() {
 }
 
 #[test]
-fn what_no_build_reads_and_what_the_commit_expects_is_no_difference() {
+fn excluded_ignored_and_unchanged_files_are_not_a_difference() {
     let cases: [Case; 7] = [
         (
             "excluded and modified",
@@ -290,7 +290,7 @@ fn a_checkout_of_another_commit_is_refused_whatever_names_the_commit() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_refused() {
+fn a_checkout_that_git_cannot_read_is_refused() {
     let job = Job::new();
     let without_git = [("PATH", "/nowhere")];
     job.refuses(&publish(&[]), &without_git, 3, "git cannot be started");
@@ -456,7 +456,7 @@ fn a_dockerfile_elsewhere_is_compared_too() {
 }
 
 #[test]
-fn what_git_itself_writes_differently_is_the_commit_s() {
+fn files_that_git_converts_on_checkout_match_the_commit() {
     let job = Job::new();
     let big = "x".repeat(3000);
     // The pointer of these 3000 bytes, as Git LFS commits it.

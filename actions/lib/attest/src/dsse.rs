@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_envelope_is_malformed() {
+    fn text_that_is_not_an_envelope_is_malformed() {
         for text in [
             "",
             "[]",

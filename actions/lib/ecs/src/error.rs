@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_at_the_wrong_moment_is_not_told_from_a_mistake() {
+    fn a_client_exception_of_a_registration_is_ambiguous() {
         let error = |permission| {
             let mut error = answered(400, "ClientException", "");
             error.permission = permission;

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_passes_is_retried_until_the_end_and_a_refusal_is_not() {
+    async fn transient_failures_are_retried_until_the_deadline_and_refusals_are_not() {
         let policy = RetryPolicy::within(Duration::from_secs(600));
         let began = Instant::now();
         let (soon, late) = (Duration::from_secs(60), Duration::from_secs(601));

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_or_an_outage_is_no_missing_permission() {
+    fn a_rate_limit_or_an_outage_is_not_a_missing_permission() {
         for limited in [
             answer(403, &[("retry-after", "60")], "{}"),
             answer(403, &[("x-ratelimit-remaining", "0")], "{}"),

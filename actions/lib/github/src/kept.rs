@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_kept_is_answered_in_its_order_and_nothing_else_is() {
+    async fn kept_exchanges_are_replayed_in_order_and_other_requests_fail() {
         let get = format!("GET {PATH}");
         let kept = vec![
             exchange(&get, Some(200), &permission("read")),

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_is_no_person_whatever_it_calls_itself() {
+    fn an_app_is_not_a_person_whatever_its_login() {
         let user = |login: &str, kind: &str| User {
             login: login.to_owned(),
             id: 1,

@@ -90,7 +90,7 @@ mod tests {
             .subcommand(Command::new("run").arg(Arg::new("argv").last(true)))
     }
 
-    fn said(variables: &[(&str, &str)]) -> String {
+    fn error_for(variables: &[(&str, &str)]) -> String {
         let env: Env = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -124,7 +124,7 @@ mod tests {
             // Clap reports a verb that is not one.
             &[("INPUT_COMMAND", "publsh"), ("INPUT_TAG", "x")],
         ] {
-            assert_eq!(said(variables), "", "{variables:?}");
+            assert_eq!(error_for(variables), "", "{variables:?}");
         }
     }
 
@@ -132,18 +132,18 @@ mod tests {
     fn an_input_that_the_action_does_not_have_is_named_with_the_nearest() {
         let publish = ("INPUT_COMMAND", "publish");
         assert_eq!(
-            said(&[publish, ("INPUT_DRY-RUM", "true")]),
+            error_for(&[publish, ("INPUT_DRY-RUM", "true")]),
             "`publish` does not have the input `dry-rum`\n`dry-rum`: did you mean `dry-run`?"
         );
         assert_eq!(
-            said(&[publish, ("INPUT_CACHE-FROM", "x"), ("INPUT_TAGS", "y")]),
+            error_for(&[publish, ("INPUT_CACHE-FROM", "x"), ("INPUT_TAGS", "y")]),
             "`publish` does not have the inputs `cache-from`, `tags`\n\
              remove `cache-from` from the step's `with:`\n\
              `tags`: did you mean `tag`?\n\
              or, for a variable of the job that has such a name, hide it from the step: `env: { INPUT_TAGS: \"\" }`"
         );
         assert_eq!(
-            said(&[("INPUT_SSH-KEY", "x")]),
+            error_for(&[("INPUT_SSH-KEY", "x")]),
             "the action does not have the input `ssh-key`\nremove `ssh-key` from the step's `with:`"
         );
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn an_input_of_another_verb_is_refused_as_its_argument_would_be() {
         assert_eq!(
-            said(&[
+            error_for(&[
                 ("INPUT_COMMAND", "run"),
                 ("INPUT_RUN", "x"),
                 ("INPUT_DRY-RUN", "true")

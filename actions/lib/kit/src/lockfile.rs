@@ -150,7 +150,7 @@ provider "registry.acme.example/acme/it" {
     }
 
     #[test]
-    fn what_terraform_does_not_write_is_refused() {
+    fn lock_files_that_terraform_would_not_write_are_refused() {
         for wrong in [
             "provider {\n}\n",
             "provider \"a\" {\n",

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_masked_and_what_is_said_to_be_visible() {
+    fn each_value_is_masked_or_reported_as_visible() {
         let deep = format!("{}\"hunter2\"{}", "[".repeat(500), "]".repeat(500));
         for (value, hidden, visible) in [
             ("hunter2", &["hunter2"][..], None),

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_chain_and_the_written_form_is_fixed() {
+    fn a_list_of_contents_is_not_a_chain_and_its_written_form_is_fixed() {
         let own = partition("storefront", &content().digest).unwrap();
         assert_eq!(own.matches('#').count(), 2);
         assert!(Chain::new("content", "storefront").is_err());

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_no_record_is_altered_even_if_it_hashes() {
+    fn text_that_is_not_a_record_is_altered_even_if_its_hash_matches() {
         let dev = Chain::new("storefront", "dev").unwrap();
         for bytes in ["{}", "[]", "", "null"] {
             let entry = Entry::after(None, bytes.to_owned());

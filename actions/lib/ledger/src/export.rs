@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_gone_is_named() {
+    fn a_missing_end_of_an_export_is_named() {
         let entries = entries(3);
         let whole = export(&entries);
         let lines: Vec<&str> = whole.split_inclusive('\n').collect();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_line_of_an_export_ends_the_reading() {
+    fn a_malformed_export_line_ends_the_reading() {
         let whole = export(&entries(2));
         let malformed = |line| vec![Fault::Malformed { line }];
         assert_eq!(faults(""), malformed(1));

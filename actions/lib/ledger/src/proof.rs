@@ -9,7 +9,7 @@ use attest::PublicKey;
 
 /// What the head's signature says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum HeadProof {
     /// No key is named, or there is no record yet.
     NotAsked,
     /// The key signed the head, and everything read that has to be signed.
@@ -25,18 +25,18 @@ pub(crate) fn signatures(
     entries: &[Entry],
     key: &PublicKey,
     accept: Option<&str>,
-) -> Result<Standing, Vec<Fault>> {
+) -> Result<HeadProof, Vec<Fault>> {
     let Some(head) = entries.first() else {
-        return Ok(Standing::NotAsked);
+        return Ok(HeadProof::NotAsked);
     };
     let walked = crate::walk::walk(chain, entries.iter().rev(), false, Some(key));
     let proven = head.signed(chain, key) == Signed::Valid;
     if proven && walked.faults.is_empty() {
-        return Ok(Standing::Proven);
+        return Ok(HeadProof::Proven);
     }
     // A person vouches for the head that has no good signature, and so for what it covers.
     if !proven && accept == Some(head.hash.as_str()) {
-        return Ok(Standing::Accepted);
+        return Ok(HeadProof::Accepted);
     }
     if !proven {
         let seq = head.seq;
@@ -85,7 +85,7 @@ pub(crate) fn may_complete(
     head: &Entry,
     before: Option<&str>,
     empty: bool,
-    standing: &Standing,
+    standing: &HeadProof,
     accept: Option<&str>,
 ) -> Result<(), Fault> {
     let unanchored = Err(Fault::Unanchored { seq: head.seq });
@@ -95,9 +95,9 @@ pub(crate) fn may_complete(
         Some(_) => Err(Fault::Replaced { seq: head.seq - 1 }),
         // The anchor is new, and the chain is not.
         None if empty => match standing {
-            Standing::Proven | Standing::Accepted => Ok(()),
-            Standing::NotAsked if accept == Some(head.hash.as_str()) => Ok(()),
-            Standing::NotAsked => unanchored,
+            HeadProof::Proven | HeadProof::Accepted => Ok(()),
+            HeadProof::NotAsked if accept == Some(head.hash.as_str()) => Ok(()),
+            HeadProof::NotAsked => unanchored,
         },
         None => unanchored,
     }
@@ -126,12 +126,12 @@ mod tests {
         let entries = entries(3);
         let hash = entries[0].hash.clone();
         let unsigned = Err(vec![Fault::Unsigned { seq: 3 }]);
-        assert_eq!(signatures(&dev, &[], key, None), Ok(Standing::NotAsked));
+        assert_eq!(signatures(&dev, &[], key, None), Ok(HeadProof::NotAsked));
         assert_eq!(signatures(&dev, &entries, key, None), unsigned);
         let older = Some(entries[1].hash.as_str());
         assert_eq!(signatures(&dev, &entries, key, older), unsigned);
         let accepted = signatures(&dev, &entries, key, Some(&hash));
-        assert_eq!(accepted, Ok(Standing::Accepted));
+        assert_eq!(accepted, Ok(HeadProof::Accepted));
     }
 
     #[tokio::test]
@@ -144,7 +144,7 @@ mod tests {
         let of = |entries: &[Entry], accept: Option<&str>| {
             signatures(&dev, entries, signer.public_key(), accept)
         };
-        assert_eq!(of(&entries, None), Ok(Standing::Proven));
+        assert_eq!(of(&entries, None), Ok(HeadProof::Proven));
         let unsigned = entries[1].signature.take();
         let fault = Err(vec![Fault::Unsigned { seq: 2 }]);
         assert_eq!(of(&entries, None), fault);
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_reader_completes_the_anchor_of_a_head_that_follows_what_is_anchored() {
-        use Standing::{Accepted, NotAsked, Proven};
+        use HeadProof::{Accepted, NotAsked, Proven};
         let entries = entries(2);
         let (second, first) = (&entries[0], &entries[1]);
         let (own, other) = (first.hash.as_str(), "0".repeat(64));

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_record_marks_comes_last() {
+    fn the_marks_of_a_record_are_serialized_last() {
         let mut record = sample(1, 0xaa);
         record.rollback = Some(Rollback {
             from: Some(Digest::sha256([0xbb; 32])),

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_may_read_differently_is_refused() {
+    fn json_that_parsers_may_read_differently_is_refused() {
         let deep = format!("{}1{}", "[".repeat(32), "]".repeat(32));
         for member in [
             r#""seq":1"#,

@@ -3,7 +3,7 @@
 use crate::anchor::{Anchor, Place};
 use crate::chain::Chain;
 use crate::entry::Entry;
-use crate::proof::{self, Anchored, Standing};
+use crate::proof::{self, Anchored, HeadProof};
 use crate::store::Ledger;
 use crate::walk::Fault;
 use attest::{PublicKey, Signer};
@@ -155,7 +155,7 @@ impl Ledger {
         let standing = match key {
             Some(key) => proof::signatures(chain, entries, key, accept)
                 .map_err(|faults| self.unproven(chain, entries.first(), &faults))?,
-            None => Standing::NotAsked,
+            None => HeadProof::NotAsked,
         };
         let Some(anchor) = &self.anchor else {
             return Ok(true);

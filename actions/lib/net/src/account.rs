@@ -46,7 +46,7 @@ impl Account {
 
     /// Gives a child process these credentials and none of the caller's own.
     #[must_use]
-    pub fn lend(&self, program: Program) -> Program {
+    pub fn add_credentials(&self, program: Program) -> Program {
         let secret = |value: &str| Secret::new(value.to_owned());
         let mut program = program
             .env("AWS_ACCESS_KEY_ID", self.credentials.access_key_id())

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_still_lives_is_used_while_there_is_nothing_newer() {
+    async fn unexpired_credentials_are_used_if_the_renewal_fails() {
         let (renewing, _) = renewing(Duration::from_secs(60), true);
         assert_eq!(renewing.give().await.unwrap().access_key_id(), "ASIA0");
         let (renewing, _) = self::renewing(Duration::ZERO, true);

@@ -6,24 +6,24 @@ use crate::standing::at;
 use crate::standing::tests::{actor, deployed, digest, standing};
 
 /// dora's request 2 for `b`, after `a` was deployed; more follows.
-fn chain(setting: &Setting, more: &[Record]) -> Standing {
+fn chain(setting: &Setting, more: &[Record]) -> EnvironmentHistory {
     let asked = [deployed('a'), requested(setting, 'b', "hash-1")];
     standing(&[&asked, more].concat())
 }
 
 /// What becomes of an answer to request 2: the number of the record that is there already, 0 if it is
 /// written, or the refusal.
-fn said(
+fn outcome_of(
     setting: &Setting,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     word: Word,
     actor: &Actor,
-    change: impl FnOnce(&mut Said<'_>),
+    change: impl FnOnce(&mut PersonalAnswer<'_>),
 ) -> std::result::Result<u64, String> {
     let (policy, people) = (setting.policy().unwrap(), people_hash(setting).unwrap());
     let approve = setting.gate.approve.as_ref().unwrap();
     let approvers = Approvers::of(approve, &setting.persons(), &[]);
-    let mut said = Said {
+    let mut said = PersonalAnswer {
         word,
         actor,
         setting,
@@ -65,16 +65,19 @@ fn a_listed_person_answers_once() {
     let (ada, dora) = (account("ada", 1), actor("dora"));
     let fresh = chain(&setting, &[]);
     for word in [Word::Approve, Word::Reject, Word::Withdraw] {
-        assert_eq!(said(&setting, &fresh, word, &ada, |_| {}), Ok(0));
+        assert_eq!(outcome_of(&setting, &fresh, word, &ada, |_| {}), Ok(0));
     }
-    assert_eq!(said(&setting, &fresh, Word::Withdraw, &dora, |_| {}), Ok(0));
+    assert_eq!(
+        outcome_of(&setting, &fresh, Word::Withdraw, &dora, |_| {}),
+        Ok(0)
+    );
     for (word, verdict) in [
         (Word::Approve, Verdict::Approved),
         (Word::Reject, Verdict::Rejected),
         (Word::Withdraw, Verdict::Withdrawn),
     ] {
         let there = chain(&setting, &[answered(verdict, 2, ada.clone())]);
-        assert_eq!(said(&setting, &there, word, &ada, |_| {}), Ok(3));
+        assert_eq!(outcome_of(&setting, &there, word, &ada, |_| {}), Ok(3));
     }
     // The other account is the same person.
     let there = chain(
@@ -82,30 +85,36 @@ fn a_listed_person_answers_once() {
         &[answered(Verdict::Approved, 2, account("grace", 2))],
     );
     let admin = account("grace-admin", 22);
-    assert_eq!(said(&setting, &there, Word::Approve, &admin, |_| {}), Ok(3));
+    assert_eq!(
+        outcome_of(&setting, &there, Word::Approve, &admin, |_| {}),
+        Ok(3)
+    );
     // A contributor may object.
     let mut wrote = requested(&setting, 'b', "hash-1");
     wrote.request.as_mut().unwrap().contributors = vec![actor("ada")];
     let wrote = standing(&[deployed('a'), wrote]);
-    assert_eq!(said(&setting, &wrote, Word::Reject, &ada, |_| {}), Ok(0));
+    assert_eq!(
+        outcome_of(&setting, &wrote, Word::Reject, &ada, |_| {}),
+        Ok(0)
+    );
     refuses(
-        said(&setting, &wrote, Word::Approve, &ada, |_| {}),
+        outcome_of(&setting, &wrote, Word::Approve, &ada, |_| {}),
         "ada wrote part of it, so somebody else must approve request 2",
     );
 }
 
 #[test]
-fn who_may_not_answer_is_told_why() {
+fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
     let mut setting = asking();
     let fresh = chain(&setting, &[]);
     for word in [Word::Approve, Word::Reject, Word::Withdraw] {
         refuses(
-            said(&setting, &fresh, word, &account("eve", 5), |_| {}),
+            outcome_of(&setting, &fresh, word, &account("eve", 5), |_| {}),
             "for production: the contract does not list them",
         );
         // Somebody else with the login of one who may.
         refuses(
-            said(&setting, &fresh, word, &account("ada", 99), |_| {}),
+            outcome_of(&setting, &fresh, word, &account("ada", 99), |_| {}),
             "the contract does not list them",
         );
     }
@@ -113,7 +122,7 @@ fn who_may_not_answer_is_told_why() {
     people.push("dora".to_owned());
     let fresh = chain(&setting, &[]);
     refuses(
-        said(&setting, &fresh, Word::Approve, &actor("dora"), |_| {}),
+        outcome_of(&setting, &fresh, Word::Approve, &actor("dora"), |_| {}),
         "dora asked for it",
     );
     // Nobody is left who may.
@@ -122,7 +131,7 @@ fn who_may_not_answer_is_told_why() {
     request.contributors = ["ada", "grace", "linus"].map(actor).into();
     let all = standing(&[deployed('a'), all]);
     refuses(
-        said(&setting, &all, Word::Approve, &account("ada", 1), |_| {}),
+        outcome_of(&setting, &all, Word::Approve, &account("ada", 1), |_| {}),
         "ada wrote part of it",
     );
     let mut asked = requested(&setting, 'b', "hash-1");
@@ -130,17 +139,17 @@ fn who_may_not_answer_is_told_why() {
     let asked = standing(&[deployed('a'), asked]);
     let admin = account("grace-admin", 22);
     refuses(
-        said(&setting, &asked, Word::Approve, &admin, |_| {}),
+        outcome_of(&setting, &asked, Word::Approve, &admin, |_| {}),
         "grace-admin is grace, who asked for it",
     );
 }
 
 #[test]
-fn what_no_longer_stands_is_not_approved() {
+fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     let setting = asking();
     let ada = account("ada", 1);
-    let approve = |standing: &Standing, change: fn(&mut Said<'_>)| {
-        said(&setting, standing, Word::Approve, &ada, change)
+    let approve = |standing: &EnvironmentHistory, change: fn(&mut PersonalAnswer<'_>)| {
+        outcome_of(&setting, standing, Word::Approve, &ada, change)
     };
     let fresh = chain(&setting, &[]);
     refuses(
@@ -151,7 +160,7 @@ fn what_no_longer_stands_is_not_approved() {
     let (own, other) = (digest('b'), digest('c'));
     let of = |digest: &Digest| {
         let digest = digest.clone();
-        said(&setting, &fresh, Word::Approve, &ada, |it| {
+        outcome_of(&setting, &fresh, Word::Approve, &ada, |it| {
             it.digest = Some(Box::leak(Box::new(digest)));
         })
     };
@@ -175,17 +184,17 @@ fn what_no_longer_stands_is_not_approved() {
     );
     // An objection counts whatever has changed: a permit that rests on the request may still be used.
     for word in [Word::Reject, Word::Withdraw] {
-        let changes: [fn(&mut Said<'_>); 4] = [
+        let changes: [fn(&mut PersonalAnswer<'_>); 4] = [
             |it| it.policy = "sha256:old",
             |it| it.people = "old",
             |it| it.account = Some("1".repeat(12)),
             |it| it.now = at("2026-11-22T12:00:00Z").unwrap(),
         ];
         for change in changes {
-            assert_eq!(said(&setting, &fresh, word, &ada, change), Ok(0));
+            assert_eq!(outcome_of(&setting, &fresh, word, &ada, change), Ok(0));
         }
         let deployed = chain(&setting, &[deployed('c')]);
-        assert_eq!(said(&setting, &deployed, word, &ada, |_| {}), Ok(0));
+        assert_eq!(outcome_of(&setting, &deployed, word, &ada, |_| {}), Ok(0));
     }
     // Whoever approved before is not told that it counts.
     let own = answered(Verdict::Approved, 2, ada.clone());
@@ -229,7 +238,10 @@ fn what_no_longer_stands_is_not_approved() {
         ],
     );
     refuses(approve(&both, |_| {}), "ada rejected request 2");
-    assert_eq!(said(&setting, &both, Word::Reject, &ada, |_| {}), Ok(4));
+    assert_eq!(
+        outcome_of(&setting, &both, Word::Reject, &ada, |_| {}),
+        Ok(4)
+    );
 }
 
 #[test]
@@ -251,7 +263,7 @@ fn only_the_codes_repository_and_the_one_for_approvals_answer() {
         asked.run = run.map(str::to_owned);
         let from = |asked: &Record, repository| {
             let chain = standing(&[deployed('a'), asked.clone()]);
-            said(&setting, &chain, Word::Approve, &ada, |said| {
+            outcome_of(&setting, &chain, Word::Approve, &ada, |said| {
                 said.repository = repository;
             })
         };

@@ -50,7 +50,7 @@ fn shows(html: &str, pieces: &[&str]) {
 }
 
 #[test]
-fn what_cannot_be_seen_is_not_shown_as_healthy() {
+fn an_environment_that_cannot_be_observed_is_not_shown_as_healthy() {
     let mut gone = environment("staging", Some(deployed('a')));
     gone.row.live = seen(&["a healthy target"]);
     let mut hidden = environment("production", Some(deployed('a')));
@@ -75,7 +75,7 @@ fn what_cannot_be_seen_is_not_shown_as_healthy() {
 }
 
 #[test]
-fn a_digest_in_a_sentence_is_short_and_whole_for_whoever_needs_it() {
+fn a_digest_in_a_sentence_is_shortened_with_the_full_one_in_its_title() {
     let (wanted, other) = (digest('a'), digest('b'));
     let mut one = environment("dev", Some(deployed('a')));
     one.row.live = seen(&[&format!(
@@ -94,7 +94,7 @@ fn a_digest_in_a_sentence_is_short_and_whole_for_whoever_needs_it() {
 }
 
 #[test]
-fn what_comes_next_is_said_with_what_keeps_it() {
+fn the_next_promotion_is_shown_with_the_rule_that_refuses_it() {
     let refused = Next::Refused {
         digest: digest('b'),
         rule: "soak",

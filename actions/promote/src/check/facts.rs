@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_than_github_lists_does_not_come_by_running_again() {
+    fn exceeding_githubs_list_limit_does_not_suggest_running_again() {
         let more = |why| github::Unknown {
             what: "read the files that a merge changed".to_owned(),
             why,

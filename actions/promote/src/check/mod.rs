@@ -3,12 +3,12 @@
 mod answer;
 mod approvals;
 pub(crate) mod approved;
+pub(crate) mod break_glass;
 mod collect;
 pub(crate) mod conditions;
 mod decide;
 mod evidence;
 mod facts;
-pub(crate) mod glass;
 mod host;
 mod kept;
 mod merge;
@@ -43,7 +43,7 @@ pub(crate) use subject::{Read, Subject};
 use crate::args::Check;
 use crate::person::logins;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use conditions::Conditions;
 use facts::{Facts, Promoter};
 use github::{GitHub, Repository, Transcript};
@@ -73,7 +73,7 @@ pub(crate) struct Allowed {
     pub(crate) digest: Digest,
     pub(crate) commit: Option<CommitId>,
     /// The environment's own records as they were judged; nothing where there is no gate.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<EnvironmentHistory>,
     /// The infrastructure plan that is promoted along.
     pub(crate) plan: Option<String>,
     /// What the decision rests on.
@@ -120,14 +120,15 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     } = judge(cx, &net, &setting, question).await?;
     let loud = args.break_glass.as_deref().and_then(|reason| {
         let conditions = conditions.as_ref();
-        let by = glass::go_past(&mut decision, reason, &setting, &subject, conditions)?;
+        let by =
+            break_glass::apply_break_glass(&mut decision, reason, &setting, &subject, conditions)?;
         Some((logins(&by), reason))
     });
     let first = plan::missing(&setting, subject.plan.as_deref(), false);
     let first = first.then(|| plan::next(&setting.environment));
     let mut report = report::report(&setting, &subject, &facts, &decision, first)?;
     if let Some((by, reason)) = loud {
-        loudly(cx, &mut report, &by, reason);
+        announce_break_glass(cx, &mut report, &by, reason);
     }
     let broken = broken_reason(args, &decision);
     let evidence = Evidence::of(&setting, &subject, &facts, conditions.as_ref());
@@ -143,7 +144,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     let standing = conditions.map(|conditions| conditions.standing);
     let report = match &standing {
         Some(standing) => with_head(report, standing),
-        None => with_head(report, &Standing::default()),
+        None => with_head(report, &EnvironmentHistory::default()),
     };
     Ok(Allowed {
         report: report.output("break-glass", broken.clone().unwrap_or_default()),
@@ -287,7 +288,7 @@ async fn observed(
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
-    standing: Standing,
+    standing: EnvironmentHistory,
 ) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
     let host = Host::of(cx, net, setting).await;
     let mut facts = match github {
@@ -304,7 +305,7 @@ async fn observed(
 }
 
 /// The hash that `record` compares the environment's newest deployment with.
-fn with_head(mut report: Report, standing: &Standing) -> Report {
+fn with_head(mut report: Report, standing: &EnvironmentHistory) -> Report {
     let newest = standing.newest();
     report.json["head"] = serde_json::json!({
         "hash": standing.head(),
@@ -323,7 +324,7 @@ fn broken_reason(args: &Check, decision: &answer::Decision) -> Option<String> {
 }
 
 /// Nobody who reads any of it may miss that rules were overridden.
-fn loudly(cx: &Cx, report: &mut Report, by: &str, reason: &str) {
+fn announce_break_glass(cx: &Cx, report: &mut Report, by: &str, reason: &str) {
     let line = format!("BREAK-GLASS by {by}: {reason}");
     cx.host.warn(&line);
     report.text = format!("{line}\n\n{}", report.text);

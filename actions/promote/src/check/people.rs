@@ -1,7 +1,7 @@
 //! The contributors and the reviewers of a change. Pure.
 
 use super::facts::{Change, Fact, Unknown};
-use super::persons::{Hand, Key, Persons, app_of};
+use super::persons::{AccountOwner, Key, Persons, app_of};
 use super::pushes::{Pushes, pushers};
 use github::{Event, PullCommit, Review, Signer, User};
 use std::collections::BTreeMap;
@@ -18,14 +18,14 @@ pub(crate) struct Contributors {
 
 impl Contributors {
     fn add(&mut self, persons: &Persons<'_>, user: &User) {
-        match persons.hand(user) {
-            Hand::Person(key) => {
+        match persons.owner(user) {
+            AccountOwner::Person(key) => {
                 self.persons
                     .entry(key)
                     .or_insert_with(|| user.login.clone());
             }
-            Hand::Nobody => {}
-            Hand::Unlisted => self.unlisted(&user.login),
+            AccountOwner::Nobody => {}
+            AccountOwner::Unlisted => self.unlisted(&user.login),
         }
     }
 

@@ -20,9 +20,9 @@ pub(crate) struct Persons<'a> {
     pub(crate) apps: &'a BTreeMap<u64, StandsFor>,
 }
 
-/// Whose hand an account is.
+/// Whom an account belongs to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Hand {
+pub(crate) enum AccountOwner {
     Person(Key),
     /// An app that the contract says nobody stands behind, such as one that updates dependencies.
     Nobody,
@@ -60,17 +60,17 @@ impl Persons<'_> {
         found.map(|(login, _)| (Key::Listed(login.clone()), login.clone()))
     }
 
-    /// Whose hand an account is.
-    pub(crate) fn hand(&self, user: &User) -> Hand {
+    /// Whom an account belongs to.
+    pub(crate) fn owner(&self, user: &User) -> AccountOwner {
         if user.is_person() {
-            return Hand::Person(self.key(user));
+            return AccountOwner::Person(self.key(user));
         }
         match self.apps.get(&user.id) {
-            Some(StandsFor::Nobody) => Hand::Nobody,
+            Some(StandsFor::Nobody) => AccountOwner::Nobody,
             Some(StandsFor::Person(login)) if self.people.contains_key(login) => {
-                Hand::Person(Key::Listed(login.clone()))
+                AccountOwner::Person(Key::Listed(login.clone()))
             }
-            Some(StandsFor::Person(_)) | None => Hand::Unlisted,
+            Some(StandsFor::Person(_)) | None => AccountOwner::Unlisted,
         }
     }
 }
@@ -148,10 +148,13 @@ mod tests {
             people: &people,
             apps: &apps,
         };
-        let hand = |id| persons.hand(&user("x[bot]", id, "Bot"));
-        assert_eq!(hand(50), Hand::Person(Key::Listed("bob".to_owned())));
-        assert_eq!(hand(51), Hand::Nobody);
-        assert_eq!(hand(52), Hand::Unlisted);
+        let owner = |id| persons.owner(&user("x[bot]", id, "Bot"));
+        assert_eq!(
+            owner(50),
+            AccountOwner::Person(Key::Listed("bob".to_owned()))
+        );
+        assert_eq!(owner(51), AccountOwner::Nobody);
+        assert_eq!(owner(52), AccountOwner::Unlisted);
     }
 
     #[test]

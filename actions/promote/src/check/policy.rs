@@ -19,11 +19,11 @@ pub(crate) struct Policy {
     pub(crate) commit: String,
     /// The branch's newest commit.
     pub(crate) tip: String,
-    pub(crate) standing: Standing,
+    pub(crate) standing: CommitPosition,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum CommitPosition {
     /// It is the newest commit.
     Newest,
     /// It is on the branch, and has these files as the newest commit has them.
@@ -69,13 +69,13 @@ pub(super) async fn observe(
 }
 
 async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>) -> Fact<Policy> {
-    let found = |commit: String, standing: Standing| Policy {
+    let found = |commit: String, standing: CommitPosition| Policy {
         commit,
         tip: tip.to_owned(),
         standing,
     };
     if commit == tip {
-        return Ok(found(commit, Standing::Newest));
+        return Ok(found(commit, CommitPosition::Newest));
     }
     let versions = files
         .iter()
@@ -88,7 +88,7 @@ async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>
     let (compared, oids) =
         tokio::join!(github.compare(&commit, tip), github.oids(&versions, &what));
     if compared?.status != "ahead" {
-        return Ok(found(commit, Standing::Elsewhere));
+        return Ok(found(commit, CommitPosition::Elsewhere));
     }
     let standing = standing(files, &oids?, (short(&commit), short(tip)))?;
     Ok(found(commit, standing))
@@ -100,7 +100,7 @@ fn standing(
     files: Vec<String>,
     oids: &[Option<String>],
     (commit, tip): (&str, &str),
-) -> Fact<Standing> {
+) -> Fact<CommitPosition> {
     let mut differing = Vec::new();
     for (file, oids) in files.iter().zip(oids.chunks(2)) {
         match oids {
@@ -115,8 +115,8 @@ fn standing(
         }
     }
     Ok(match differing.is_empty() {
-        true => Standing::Same(files),
-        false => Standing::Differs(differing),
+        true => CommitPosition::Same(files),
+        false => CommitPosition::Differs(differing),
     })
 }
 
@@ -194,7 +194,7 @@ mod tests {
         };
         let on_github = host(OfHost::GitHub { id: Some(5) }, contract);
         let newest = of(&on_github, tip(), workflow(TIP)).await.unwrap().unwrap();
-        assert_eq!(newest.standing, Standing::Newest);
+        assert_eq!(newest.standing, CommitPosition::Newest);
         // Another commit is compared, which GitHub does not answer here.
         let older = of(&on_github, tip(), workflow(&"1".repeat(40))).await;
         older.unwrap().unwrap_err();
@@ -207,7 +207,7 @@ mod tests {
         let by_build = || RunKind::CodeBuild("build deliver:7".to_owned());
         let known = host(build(Some(TIP)), contract);
         let newest = of(&known, tip(), by_build()).await.unwrap().unwrap();
-        assert_eq!(newest.standing, Standing::Newest);
+        assert_eq!(newest.standing, CommitPosition::Newest);
         let nameless = of(&host(build(None), contract), tip(), by_build()).await;
         let why = nameless.unwrap().unwrap_err().why;
         assert!(why.contains("does not name the commit"), "{why}");
@@ -225,13 +225,13 @@ mod tests {
             standing(files(), &oids, ("1111111", "2222222"))
         };
         let same = of([Some("a"), Some("a"), Some("b"), Some("b")]);
-        assert_eq!(same.unwrap(), Standing::Same(files()));
+        assert_eq!(same.unwrap(), CommitPosition::Same(files()));
         for oids in [
             [Some("a"), Some("a"), Some("b"), Some("c")],
             [Some("a"), Some("a"), Some("b"), None],
         ] {
             let differing = vec!["promote.yml".to_owned()];
-            assert_eq!(of(oids).unwrap(), Standing::Differs(differing));
+            assert_eq!(of(oids).unwrap(), CommitPosition::Differs(differing));
         }
         let unseen = of([None, Some("a"), Some("b"), Some("b")]).unwrap_err();
         assert!(

@@ -10,10 +10,10 @@ use super::report::{self, Brought};
 use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
-use crate::person::speaker;
+use crate::person::acting_person;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use crate::tell::{Message, Teller};
 use kit::clock::rfc3339;
 use kit::contract::Approve;
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let net = Net::new(cx)?;
     let repository = args.github.repository();
     in_the_codes_repository(cx, &setting, repository)?;
-    let requester = speaker(cx, &net, &setting, repository, "request").await?;
+    let requester = acting_person(cx, &net, &setting, repository, "request").await?;
     let question = Question {
         digest,
         from: args.from.as_deref(),
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         ..requested(&chain, subject, &commit, requester, now)
     };
     let approvers = approvers(&setting, approve, &judged)?;
-    enough(&setting, approve, &approvers, &draft)?;
+    refuse_too_few_approvers(&setting, approve, &approvers, &draft)?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
         next(standing, &parts, &draft, now)
@@ -102,7 +102,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let report = match args.dry_run {
         true => shown.report(),
-        false => shown.told(&teller).await,
+        false => shown.report_after_notifying(&teller).await,
     };
     if args.dry_run && !written.already {
         return Ok(report);
@@ -217,7 +217,12 @@ fn of_now(decision: &mut Decision) {
 }
 
 /// The request that is open for exactly this, or the one to write.
-fn next(standing: &Standing, parts: &Parts, draft: &Record, now: OffsetDateTime) -> Result<Next> {
+fn next(
+    standing: &EnvironmentHistory,
+    parts: &Parts,
+    draft: &Record,
+    now: OffsetDateTime,
+) -> Result<Next> {
     if standing.head() != parts.head {
         return Err(Error::refused(format!(
             "a deployment to {} was recorded meanwhile, so nothing was requested",
@@ -241,7 +246,7 @@ fn open<'a>(all: &'a [Asked], parts: &Parts, now: OffsetDateTime) -> Option<&'a 
 }
 
 /// Refuses a request that too few people may approve.
-fn enough(
+fn refuse_too_few_approvers(
     setting: &Setting,
     approve: &Approve,
     approvers: &Approvers,
@@ -257,7 +262,7 @@ fn enough(
         authors: request.contributors.clone(),
         unlisted: request.unlisted.clone(),
     };
-    barred.add_hands(&persons, &hands);
+    barred.add_contributors(&persons, &hands);
     let tally = Tally::of(approvers, &persons, None, &barred);
     let missing = tally.missing(approve);
     if missing <= tally.may.len() {
@@ -347,7 +352,7 @@ impl Shown<'_> {
     }
 
     /// The report, after the approvers were told.
-    async fn told(&self, teller: &Teller<'_>) -> Report {
+    async fn report_after_notifying(&self, teller: &Teller<'_>) -> Report {
         let report = self.report();
         let number = self.asked.number();
         let message = Message {
@@ -481,7 +486,7 @@ mod tests {
             let request = ask.request.as_mut().unwrap();
             request.contributors = contributors.iter().map(|login| actor(login)).collect();
             let approvers = Approvers::of(approve, &setting.persons(), &[]);
-            enough(&setting, approve, &approvers, &ask)
+            refuse_too_few_approvers(&setting, approve, &approvers, &ask)
         };
         made(actor("dora"), &["ada", "eve"]).unwrap();
         made(account("grace-admin", 22), &["eve"]).unwrap();

@@ -3,7 +3,7 @@
 
 mod policy;
 
-pub(super) use policy::{Passed, passed, told};
+pub(super) use policy::{Passed, passed, policy_from_github};
 
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
@@ -13,13 +13,13 @@ use super::policy::Policy;
 use super::range::Base;
 use super::trail::Trail;
 use super::{
-    Allowed, Asked, Evidence, Kept, Subject, asks_nothing, broken_reason, glass, loudly, report,
-    subject,
+    Allowed, Asked, Evidence, Kept, Subject, announce_break_glass, asks_nothing, break_glass,
+    broken_reason, report, subject,
 };
 use crate::args::Check;
 use crate::person::{logins, of_runner};
 use crate::setting::Setting;
-use crate::standing::{Standing, ends};
+use crate::standing::{EnvironmentHistory, ends};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -42,7 +42,7 @@ pub(super) async fn allow(
             )),
         );
     }
-    let (went, asked) = Went::read(args, cx, &net, &setting, digest).await?;
+    let (went, asked) = RollbackInputs::read(args, cx, &net, &setting, digest).await?;
     let standing = went.standing(&setting)?;
     let judgement = went.judge(&setting, &standing)?;
     let kept = match keeps && !asks_nothing(&setting) {
@@ -59,7 +59,7 @@ pub(super) async fn allow(
     } = judgement;
     let mut report = report::report(&setting, &subject, &Facts::none(), &decision, None)?;
     if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
-        loudly(cx, &mut report, &logins(&people), reason);
+        announce_break_glass(cx, &mut report, &logins(&people), reason);
     }
     let broken = broken_reason(args, &decision);
     let report = super::with_head(report, &standing);
@@ -81,7 +81,7 @@ pub(super) async fn allow(
 
 /// What a rollback is judged by, as it was read.
 #[derive(Debug)]
-pub(super) struct Went {
+pub(super) struct RollbackInputs {
     /// What comes back.
     pub(super) digest: Digest,
     /// The environment's newest records, newest first.
@@ -108,7 +108,7 @@ pub(super) struct Judgement {
     people: Option<Vec<Actor>>,
 }
 
-impl Went {
+impl RollbackInputs {
     /// Reads it, with what GitHub was asked about the gate.
     async fn read(
         args: &Check,
@@ -159,7 +159,7 @@ impl Went {
     }
 
     /// Where the environment stands by its own records.
-    fn standing(&self, setting: &Setting) -> Result<Standing> {
+    fn standing(&self, setting: &Setting) -> Result<EnvironmentHistory> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
         subject::standing(&chain, &self.own)
     }
@@ -168,7 +168,11 @@ impl Went {
     ///
     /// # Errors
     /// What was read is not a record of the chain.
-    pub(super) fn judge(&self, setting: &Setting, standing: &Standing) -> Result<Judgement> {
+    pub(super) fn judge(
+        &self,
+        setting: &Setting,
+        standing: &EnvironmentHistory,
+    ) -> Result<Judgement> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
         let further = subject::recorded(&chain, self.healthy.as_slice())?;
         let further = further.first().map(|it| &it.record);
@@ -189,7 +193,13 @@ impl Went {
         decision.rules.push(own.named("policy"));
         let people = self.break_glass.as_deref().and_then(|reason| {
             let by_ledger = self.branch.is_err();
-            glass::go_back(&mut decision, reason, setting, &self.promoter, by_ledger)
+            break_glass::apply_break_glass_to_rollback(
+                &mut decision,
+                reason,
+                setting,
+                &self.promoter,
+                by_ledger,
+            )
         });
         Ok(Judgement {
             subject,
@@ -204,7 +214,7 @@ fn was(record: &Record, digest: &Digest) -> bool {
     record.digest == *digest && record.verdict == Verdict::Healthy
 }
 
-fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record> {
+fn way_back<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> Result<&'s Record> {
     standing.way_back().ok_or_else(|| {
         Error::refused(format!(
             "no other digest is recorded as healthy in {} lately",
@@ -221,7 +231,7 @@ fn way_back<'s>(setting: &Setting, standing: &'s Standing) -> Result<&'s Record>
 /// freezes nor debts bind: going back to safety must always be possible.
 fn decide(
     setting: &Setting,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     digest: &Digest,
     healthy: Option<&Record>,
     promoter: &Fact<Vec<Actor>>,
@@ -256,7 +266,7 @@ fn was_healthy(setting: &Setting, healthy: Option<&Record>) -> Finding {
 /// Reviews of the digest since the newest deployment stand for approvals: they are in the ledger.
 fn approvals(
     setting: &Setting,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
 ) -> Finding {
@@ -330,14 +340,20 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_person_goes_past_what_only_the_ledger_says_of_the_gate() {
+    fn a_listed_person_overrides_an_answer_about_the_gate_that_only_the_ledger_gives() {
         let past = |setting: &Setting, promoter: &Fact<Vec<Actor>>, by_ledger, other| {
             let mut rules = vec![fail("an earlier one", "start a new run").named("policy")];
             if other {
                 rules.push(fail("never healthy", "name another").named("digest"));
             }
             let mut decision = Decision { rules };
-            let people = glass::go_back(&mut decision, "down", setting, promoter, by_ledger);
+            let people = break_glass::apply_break_glass_to_rollback(
+                &mut decision,
+                "down",
+                setting,
+                promoter,
+                by_ledger,
+            );
             assert_eq!(people.is_some(), decision.allowed());
             people.is_some()
         };
@@ -356,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_healthy_comes_back_and_nobody_need_be_known() {
+    fn a_rollback_to_a_healthy_digest_needs_no_known_person() {
         let records = [deployed('a'), deployed('b')];
         assert_eq!(answers(0, &records, 'a', nobody()), []);
         // What runs may be deployed once more, for a service that was broken by hand.
@@ -368,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_rolled_back_from_comes_back_only_after_a_review_by_somebody_else() {
+    fn a_rolled_back_digest_returns_only_after_a_review_by_another_person() {
         let records = [deployed('a'), deployed('b'), rolled_back('a', 'b')];
         let then = |by: &str| [&records[..], &[reviewed('b', by)]].concat();
         assert_eq!(

@@ -5,7 +5,7 @@ use super::decide::asks_nothing;
 use super::range::Base;
 use super::trail::Trail;
 use crate::setting::Setting;
-use crate::standing::{Standing, at, ends};
+use crate::standing::{EnvironmentHistory, at, ends};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
@@ -151,7 +151,7 @@ impl Read {
     ///
     /// # Errors
     /// As [`standing`].
-    pub(crate) fn standing(&self, setting: &Setting) -> Result<Standing> {
+    pub(crate) fn standing(&self, setting: &Setting) -> Result<EnvironmentHistory> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
         standing(&chain, &self.own)
     }
@@ -168,7 +168,11 @@ impl Read {
     ///
     /// # Errors
     /// One of them is not a record, or what the environment runs is out of sight (exit 3).
-    pub(crate) fn subject(&self, setting: &Setting, standing: &Standing) -> Result<Subject> {
+    pub(crate) fn subject(
+        &self,
+        setting: &Setting,
+        standing: &EnvironmentHistory,
+    ) -> Result<Subject> {
         let (evidence, trail) = Trail::of(&self.before(setting)?, &self.digest);
         let recorded = evidence.as_ref().map(|record| record.commit.clone());
         Ok(Subject {
@@ -210,10 +214,10 @@ pub(super) fn recorded(chain: &Chain, entries: &[Entry]) -> Result<Vec<Recorded>
 ///
 /// # Errors
 /// One of them is not a record, or as [`permit::whole`].
-pub(super) fn standing(chain: &Chain, own: &[Entry]) -> Result<Standing> {
+pub(super) fn standing(chain: &Chain, own: &[Entry]) -> Result<EnvironmentHistory> {
     let records = recorded(chain, own)?;
     permit::whole(chain, &records)?;
-    Ok(Standing::of(records))
+    Ok(EnvironmentHistory::of(records))
 }
 
 async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Result<Digest> {
@@ -230,7 +234,7 @@ async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Resul
 
 /// What the environment runs: the newest healthy record of its chain. Before the first one, the
 /// contract may name a commit to begin from.
-fn base(setting: &Setting, standing: &Standing) -> Result<Base> {
+fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
     if let Some(record) = standing.current() {
         return Ok(Base::Record {
             commit: record.commit.to_string(),
@@ -371,7 +375,7 @@ mod tests {
     fn failures_do_not_push_out_of_sight_what_runs() {
         let mut setting = setting();
         let with = |seq: u64| {
-            Standing::of(vec![Recorded {
+            EnvironmentHistory::of(vec![Recorded {
                 record: Record { seq, ..failed('a') },
                 hash: String::new(),
             }])

@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_names_its_permission_and_what_lifts_a_refusal() {
+    fn each_rule_that_is_asked_names_what_it_reads_and_what_lifts_a_refusal() {
         for rule in of(&asking()) {
             assert_eq!(rule.asked, !rule.reads.is_empty(), "{rule:?}");
             assert_eq!(rule.asked, !rule.lifts.is_empty(), "{rule:?}");
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_freeze_window_is_said_in_words() {
+    fn a_freeze_window_is_explained_in_words() {
         let mut freeze = Freeze {
             time_zone: "America/Toronto".to_owned(),
             weekdays: vec![Weekday::Friday],

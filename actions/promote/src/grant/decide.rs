@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 ///
 /// # Errors
 /// What was judged does not stand any more, or a deployment is under way (exit 3).
-pub(super) fn own<'r>(
+pub(super) fn existing_permit<'r>(
     records: &'r [Recorded],
     judged: u64,
     draft: &Record,
@@ -127,7 +127,7 @@ mod tests {
     /// there when it was judged.
     fn found(records: &[Record], draft: &Record) -> Result<u64, String> {
         let records = chain(records);
-        match own(&records, 2, draft, at("2026-11-21T18:30:00Z")) {
+        match existing_permit(&records, 2, draft, at("2026-11-21T18:30:00Z")) {
             Ok(own) => Ok(own.map_or(0, |own| own.record.seq)),
             Err(error) => {
                 assert_eq!(error.exit(), kit::Exit::Refused);

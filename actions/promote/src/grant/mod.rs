@@ -8,7 +8,7 @@ use crate::args::Grant as Args;
 use crate::check::{Allowed, Kept, allow, plan};
 use crate::record::{Written, actor, after, connected, marks};
 use crate::setting::{Setting, without_contract};
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
@@ -59,7 +59,7 @@ async fn draft(
     cx: &Cx,
     github: Option<&github::GitHub>,
     allowed: &Allowed,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
 ) -> Result<Record> {
     let setting = &allowed.setting;
     let now = cx.clock.now();
@@ -76,7 +76,8 @@ async fn draft(
         policy: Some(ledger::policy(&setting.gate)?),
         // Whether another digest is there is seen when the record is appended.
         rollback: args.check.rollback.then_some(Rollback { from: None }),
-        break_glass: broken.map(|reason| marks::broken_glass(standing, setting, &by, reason, now)),
+        break_glass: broken
+            .map(|reason| marks::break_glass_mark(standing, setting, &by, reason, now)),
         permit: Some(Permit {
             expires: decide::expires(now, evidence.until.as_deref()),
             head: standing.head().to_owned(),
@@ -104,7 +105,7 @@ async fn draft(
 async fn append(
     cx: &Cx,
     allowed: &Allowed,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     draft: Record,
     kept: Option<&[u8]>,
     dry_run: bool,
@@ -115,7 +116,9 @@ async fn append(
     for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
-        if let Some(own) = decide::own(&records, standing.last(), &draft, cx.clock.now())? {
+        if let Some(own) =
+            decide::existing_permit(&records, standing.last(), &draft, cx.clock.now())?
+        {
             return Ok(Written::before(own));
         }
         let record = after(head.as_ref(), &records, draft.clone());

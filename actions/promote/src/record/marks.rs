@@ -1,7 +1,7 @@
 //! What a record says beside digest and verdict, and what must not have changed since the check.
 
 use crate::setting::Setting;
-use crate::standing::{Standing, at, unrecorded};
+use crate::standing::{EnvironmentHistory, at, unrecorded};
 use kit::clock::{rfc3339, seconds_after};
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
@@ -125,8 +125,8 @@ pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
 
 /// That rules were overridden. A break-glass that is still open from an earlier one does not stay open for
 /// longer.
-pub(crate) fn broken_glass(
-    standing: &Standing,
+pub(crate) fn break_glass_mark(
+    standing: &EnvironmentHistory,
     setting: &Setting,
     by: &Actor,
     reason: String,

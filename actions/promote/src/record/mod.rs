@@ -14,7 +14,7 @@ use crate::args::{Record as Args, Verdict as Asked};
 use crate::check::asks_nothing;
 use crate::live::Live;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
@@ -68,9 +68,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     draft.rollback = args.rollback.then_some(Rollback { from: None });
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     if let Some(reason) = args.break_glass {
-        let standing = Standing::read(&ledger, &chain).await?;
+        let standing = EnvironmentHistory::read(&ledger, &chain).await?;
         let (by, now) = (&draft.actor, cx.clock.now());
-        let broken = marks::broken_glass(&standing, &setting, by, reason, now);
+        let broken = marks::break_glass_mark(&standing, &setting, by, reason, now);
         draft.break_glass = Some(broken);
     }
     if let Some(number) = args.permit {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_a_gate_what_runs_is_recorded_under_a_permit() {
+    fn behind_a_gate_a_healthy_deployment_is_recorded_only_under_a_permit() {
         use crate::check::tests::setting;
         let gated = setting();
         let mut alone = setting();

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_expired_or_was_deployed_since_decides_about_a_permit() {
+    fn a_permit_covers_a_record_unless_it_is_closed_or_superseded() {
         let healthy = of_run(deployed('b'));
         let failure = of_run(failed('b'));
         let granted = [deployed('a'), permitted('b', "hash-1")];

@@ -1,7 +1,7 @@
 //! Appends a request or an answer to an environment's chain.
 
 use crate::record::healthy_until_now;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::error::{Error, Result};
 use ledger::{Append, Chain, Ledger, Record, Recorded};
 
@@ -19,7 +19,7 @@ pub(crate) struct Written {
     pub(crate) recorded: Recorded,
     pub(crate) already: bool,
     /// The records with it.
-    pub(crate) standing: Standing,
+    pub(crate) standing: EnvironmentHistory,
 }
 
 /// Decides, and appends what is to be written. If another run appends first, it decides anew.
@@ -30,13 +30,13 @@ pub(crate) async fn append(
     ledger: &Ledger,
     chain: &Chain,
     dry_run: bool,
-    next: impl Fn(&Standing) -> Result<Next>,
+    next: impl Fn(&EnvironmentHistory) -> Result<Next>,
 ) -> Result<Written> {
     for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         // The append succeeds only if this is still the head, so nothing escapes the decision.
         let head = ledger.head(chain).await?;
-        let standing = Standing::read(ledger, chain).await?;
+        let standing = EnvironmentHistory::read(ledger, chain).await?;
         let mut record = match next(&standing)? {
             Next::Already(recorded) => {
                 return Ok(Written {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_github_whoever_approved_counts_only_where_there_is_a_team() {
+    fn without_github_unlisted_approvers_count_only_if_a_team_is_declared() {
         let setting = asking();
         let persons = setting.persons();
         let mut approve = setting.gate.approve.clone().unwrap();

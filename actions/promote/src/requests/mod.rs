@@ -11,7 +11,7 @@ mod waiting;
 pub(crate) use append::{Next, append};
 pub(crate) use approvers::{Approvers, members};
 pub(crate) use binding::{Parts, people_hash, range_hash};
-pub(crate) use state::{Ground, State};
+pub(crate) use state::{RequestContext, State};
 pub(crate) use tally::{Barred, Tally, needed, wanted};
 pub(crate) use waiting::{Waiting, waiting};
 

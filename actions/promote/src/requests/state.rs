@@ -2,7 +2,7 @@
 
 use super::{Approvers, Asked, Barred, Parts, Tally, people_hash};
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::contract::Approve;
 use kit::error::Result;
 use time::OffsetDateTime;
@@ -20,19 +20,19 @@ pub(crate) enum State {
 
 /// What a request must still be about to be open.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct RequestContext {
     head: String,
     account: Option<String>,
     policy: String,
     people: String,
 }
 
-impl Ground {
+impl RequestContext {
     /// What it is now.
     ///
     /// # Errors
     /// The contract's rules cannot be hashed.
-    pub(crate) fn of(setting: &Setting, standing: &Standing) -> Result<Self> {
+    pub(crate) fn of(setting: &Setting, standing: &EnvironmentHistory) -> Result<Self> {
         Ok(Self {
             head: standing.head().to_owned(),
             account: setting.read.account.as_ref().map(ToString::to_string),
@@ -103,7 +103,7 @@ mod tests {
             let records = [&[deployed('a'), ask.clone()], more].concat();
             let standing = standing(&records);
             let asked = Asked::all(standing.records()).remove(0);
-            let ground = Ground::of(setting, &standing).unwrap();
+            let ground = RequestContext::of(setting, &standing).unwrap();
             let approvers = Approvers::of(approve, &setting.persons(), &[]);
             let now = at(now).unwrap();
             ground.state(setting, approve, &approvers, &asked, now).0

@@ -38,7 +38,7 @@ impl Barred {
     }
 
     /// Bars whoever had a hand in what is promoted.
-    pub(crate) fn add_hands(&mut self, persons: &Persons<'_>, hands: &Hands) {
+    pub(crate) fn add_contributors(&mut self, persons: &Persons<'_>, hands: &Hands) {
         self.add(persons, &hands.authors, WROTE);
         for name in &hands.unlisted {
             if !self.unlisted.contains(name) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::tests::setting;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use crate::standing::tests::{actor, deployed, digest, standing};
 use kit::contract::{Approve, Person};
 use ledger::Actor;
@@ -205,7 +205,7 @@ fn persons_are_counted_not_accounts_and_not_records() {
 }
 
 #[test]
-fn whoever_asks_or_wrote_part_of_it_is_barred() {
+fn the_requester_and_contributors_cannot_approve() {
     let setting = asking();
     let approve = setting.gate.approve.clone().unwrap();
     let mut ask = requested(&setting, 'b', "hash-1");
@@ -270,7 +270,7 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
     let setting = asking();
     let now = at("2026-11-21T20:00:00Z").unwrap();
     let shown = |records: &[Record]| {
-        let standing: Standing = standing(records);
+        let standing: EnvironmentHistory = standing(records);
         let all = waiting(&setting, &standing, now).unwrap();
         all.iter().map(Waiting::to_string).collect::<Vec<_>>()
     };

@@ -1,8 +1,8 @@
 //! The requests that somebody waits for. Pure.
 
-use super::{Approvers, Asked, Barred, Ground, Tally, wanted};
+use super::{Approvers, Asked, Barred, RequestContext, Tally, wanted};
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use kit::error::Result;
 use serde::Serialize;
 use std::fmt;
@@ -54,13 +54,13 @@ impl fmt::Display for Waiting {
 /// The contract's rules cannot be hashed.
 pub(crate) fn waiting(
     setting: &Setting,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     now: OffsetDateTime,
 ) -> Result<Vec<Waiting>> {
     let Some(approve) = &setting.gate.approve else {
         return Ok(Vec::new());
     };
-    let ground = Ground::of(setting, standing)?;
+    let ground = RequestContext::of(setting, standing)?;
     let persons = setting.persons();
     let all = Asked::all(standing.records());
     let open = all.iter().filter(|asked| {

@@ -1,7 +1,7 @@
 //! The issues that tell people of requests: what each says, and what is to be done so that they say it.
 //! Pure.
 
-use crate::requests::{Approvers, Asked, Ground, State, Tally};
+use crate::requests::{Approvers, Asked, RequestContext, State, Tally};
 use crate::setting::Setting;
 use github::{COMMENT_LIMIT, Issue, IssueChange};
 use kit::contract::Approve;
@@ -52,7 +52,7 @@ impl Wanted {
         setting: &Setting,
         approve: &Approve,
         approvers: &Approvers,
-        ground: &Ground,
+        ground: &RequestContext,
         asked: &Asked,
         now: OffsetDateTime,
         details: Option<&str>,

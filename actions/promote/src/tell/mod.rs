@@ -4,9 +4,9 @@
 mod issue;
 
 use crate::check::Unknown;
-use crate::requests::{Approvers, Asked, Ground};
+use crate::requests::{Approvers, Asked, RequestContext};
 use crate::setting::Setting;
-use crate::standing::{Standing, at};
+use crate::standing::{EnvironmentHistory, at};
 use github::{GitHub, Issue};
 use issue::{Act, Wanted, acts, marker, page};
 use kit::clock::rfc3339;
@@ -53,7 +53,7 @@ pub(crate) struct Message<'a> {
 
 /// Whether anybody was told.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Notification {
     /// The contract names no way, or there was nothing left to tell.
     Nothing,
     /// Where they were told.
@@ -61,7 +61,7 @@ pub(crate) enum Told {
     Nobody(Unknown),
 }
 
-impl Told {
+impl Notification {
     /// Adds it to a report, and warns if nobody was told.
     pub(crate) fn report(&self, cx: &Cx, mut report: Report, request: u64) -> Report {
         let line = match self {
@@ -99,16 +99,16 @@ impl Told {
 
 impl Teller<'_> {
     /// Tells them. What is already told in an issue is not told again.
-    pub(crate) async fn tell(&self, message: &Message<'_>) -> Told {
+    pub(crate) async fn tell(&self, message: &Message<'_>) -> Notification {
         let told = match &self.approve.tell {
-            None => return Told::Nothing,
+            None => return Notification::Nothing,
             Some(Tell::Issue) => self.by_issue(message).await,
             Some(Tell::Topic(name)) => self.by_topic(name, message).await.map(Some),
         };
         match told {
-            Ok(Some(place)) => Told::At(place),
-            Ok(None) => Told::Nothing,
-            Err(unknown) => Told::Nobody(unknown),
+            Ok(Some(place)) => Notification::At(place),
+            Ok(None) => Notification::Nothing,
+            Err(unknown) => Notification::Nobody(unknown),
         }
     }
 
@@ -120,7 +120,7 @@ impl Teller<'_> {
         let mut shown = None;
         let mut opened: Vec<Issue> = Vec::new();
         for _ in 0..ROUNDS {
-            let standing = Standing::read(self.ledger, self.chain)
+            let standing = EnvironmentHistory::read(self.ledger, self.chain)
                 .await
                 .map_err(failed)?;
             let wanted = self.wanted(&standing, message)?;
@@ -150,8 +150,12 @@ impl Teller<'_> {
         Ok(shown)
     }
 
-    fn wanted(&self, standing: &Standing, message: &Message<'_>) -> Result<Vec<Wanted>, Unknown> {
-        let ground = Ground::of(self.setting, standing).map_err(failed)?;
+    fn wanted(
+        &self,
+        standing: &EnvironmentHistory,
+        message: &Message<'_>,
+    ) -> Result<Vec<Wanted>, Unknown> {
+        let ground = RequestContext::of(self.setting, standing).map_err(failed)?;
         let now = self.cx.clock.now();
         let all = Asked::all(standing.records());
         let one = |asked: &Asked| {
@@ -197,7 +201,7 @@ impl Teller<'_> {
 
 /// The time since which issues are looked at: before the oldest request that the ledger was read back
 /// to, by an hour for clocks that differ.
-fn since(standing: &Standing, cx: &Cx) -> String {
+fn since(standing: &EnvironmentHistory, cx: &Cx) -> String {
     let asked = Asked::all(standing.records());
     let oldest = asked.first().and_then(|asked| at(&asked.record().at));
     rfc3339(oldest.unwrap_or_else(|| cx.clock.now()) - Duration::hours(1))

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_checked_is_said() {
+    fn the_report_names_each_check_that_was_not_made() {
         let report = report(&verified(Vec::new())).unwrap();
         expect![[r#"
             the export x.jsonl of chain storefront#dev is sound
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_checked_is_said_with_what_it_rests_on() {
+    fn the_report_names_each_check_with_its_key_and_records() {
         let mut all = verified(Vec::new());
         all.key = Ok("dac3".to_owned());
         all.walked.signed_from = Some(2);

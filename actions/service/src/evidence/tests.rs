@@ -124,7 +124,7 @@ fn stops() -> Vec<Task> {
 }
 
 #[test]
-fn the_same_cause_is_told_once() {
+fn the_same_cause_is_reported_once() {
     let mut evidence = Evidence::new("ecs-svc/2", &look(Vec::new(), &["old"]));
     let first = look(
         vec![
@@ -163,7 +163,7 @@ fn the_same_cause_is_told_once() {
 }
 
 #[test]
-fn a_pull_error_is_told_once() {
+fn a_pull_error_is_reported_once() {
     let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     let why = "CannotPullContainerError: failed to resolve ref web@sha256:ab: not found";
     let mut seen = look(Vec::new(), &[]);
@@ -199,7 +199,7 @@ fn a_target_outlives_its_task() {
 }
 
 #[test]
-fn a_target_that_became_healthy_is_no_reason() {
+fn a_target_that_became_healthy_is_not_reported() {
     let mut evidence = Evidence::new("ecs-svc/2", &samples::seen());
     evidence.add(&look(vec![target(1, "unhealthy")], &[]));
     evidence.add(&look(vec![target(1, "healthy")], &[]));

@@ -164,7 +164,7 @@ fn another_deployment_supersedes_ours() {
 }
 
 #[test]
-fn a_fix_deployed_over_a_failed_deployment_is_no_rollback() {
+fn a_fix_deployed_over_a_failed_deployment_is_not_a_rollback() {
     let verdict = ends(|seen| {
         seen.service.deployments = vec![
             primary(deployment("ecs-svc/3", 9, 0, Rollout::InProgress)),

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_stays_and_ours_is_added_once() {
+    fn existing_statements_stay_and_our_statement_is_added_once() {
         let theirs = r#"{"Version":"2012-10-17","Id":"x","Statement":{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}"#;
         assert_eq!(is_tls_only(theirs, "b", "aws"), Ok(false));
         let ours = with_tls_only(Some(theirs), "b", "aws").unwrap();

@@ -433,7 +433,7 @@ locals {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn unreadable_hcl_is_an_error() {
         for text in [
             "module \"a\" {",
             "terraform {",

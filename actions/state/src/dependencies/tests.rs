@@ -150,7 +150,7 @@ fn code_for_opentofu_is_read_as_opentofu_reads_it() {
 }
 
 #[test]
-fn what_is_new_is_named() {
+fn new_and_changed_dependencies_are_named() {
     let read = |files: &[(&str, &str)]| {
         let folder = folder(files);
         declared(folder.path(), false).unwrap()

@@ -75,7 +75,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_differs_is_named_and_no_value_is_shown() {
+    fn changed_resources_and_outputs_are_named_without_their_values() {
         let resource = |name: &str, instances: Value| json!({"mode": "managed", "type": "t", "name": name, "instances": instances});
         let before = json!({
             "resources": [

@@ -105,7 +105,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
             })?;
             match looked.found.state() {
                 Some(state) => stands(&objects, Some(&item), state).await?,
-                None => gone(&objects, &item).await?,
+                None => refuse_if_present(&objects, &item).await?,
             }
             Ok(report::repaired(&objects.name(), &looked))
         },
@@ -138,7 +138,7 @@ fn decide(looked: &Looked, accept_current: bool) -> Decision<'_> {
 ///
 /// # Errors
 /// There is one (exit 1).
-async fn gone(objects: &Objects, item: &Item) -> Result<()> {
+async fn refuse_if_present(objects: &Objects, item: &Item) -> Result<()> {
     if objects.read().await?.is_some() || kept_digest(item).await?.is_some() {
         return Err(Error::failed(format!(
             "{} was written while its digest was removed",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_digest_is_told_from_a_state_that_was_put_there() {
+    fn a_lost_digest_is_distinguished_from_a_replaced_state() {
         let now = state(5, "l");
         let history = [known(5, "l"), known(4, "l"), known(9, "l"), known(3, "m")];
         let kept = |serial, lineage: &str| Some(state(serial, lineage).digest());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_removed_only_where_there_is_no_state_and_a_person_says_so() {
+    fn a_digest_is_removed_only_without_a_state_and_with_a_persons_consent() {
         let looked = |found: Found, kept: Option<&str>| Looked {
             verdict: judge(&found, kept, &[]),
             found,

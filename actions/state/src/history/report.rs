@@ -1,7 +1,7 @@
 //! What the verbs about what stood in the bucket say.
 
 use super::seen::{Back, Known, Looked, Verdict};
-use crate::object::{Objects, Standing, StateFile};
+use crate::object::{Objects, StateFile, StateVersion};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use kit::error::{Error, Result};
 use kit::markdown;
@@ -86,14 +86,14 @@ fn when(known: &Known) -> String {
 /// How state and digest relate, and the command that restores the version of the digest.
 fn compared(objects: &Objects, looked: &Looked) -> (String, Option<String>) {
     let kept = looked.kept.as_deref().unwrap_or_default();
-    let whose = |version: &Option<(String, Standing)>| match version {
+    let whose = |version: &Option<(String, StateVersion)>| match version {
         Some((id, standing)) => format!(
             "version {id}, number {} of lineage {}",
             standing.serial, standing.lineage
         ),
         None => "none of the newest versions".to_owned(),
     };
-    let back = |version: &Option<(String, Standing)>| {
+    let back = |version: &Option<(String, StateVersion)>| {
         version
             .as_ref()
             .map(|(id, _)| objects.command(&format!("rollback --to-version {id}")))

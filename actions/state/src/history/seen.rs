@@ -1,6 +1,6 @@
 //! What was seen of a state: its versions, how its digest stands to it, and what a way back replaces.
 
-use crate::object::{Found, Standing, StateFile, Stored};
+use crate::object::{Found, StateFile, StateVersion, Stored};
 use aws_sdk_s3::primitives::DateTime;
 
 /// One version, or the mark of a deletion.
@@ -30,11 +30,11 @@ pub(super) enum Verdict {
     /// There is a state and no digest: Terraform skips its check.
     Missing,
     /// The digest is another state's: the version that is, if one is found.
-    Other(Option<(String, Standing)>),
+    Other(Option<(String, StateVersion)>),
     /// There is a digest and no state, or an empty object, which Terraform takes for none.
-    NoState(Option<(String, Standing)>),
+    NoState(Option<(String, StateVersion)>),
     /// Something is there that is not a state, and why.
-    NotAState(String, Option<(String, Standing)>),
+    NotAState(String, Option<(String, StateVersion)>),
 }
 
 /// What was looked at.

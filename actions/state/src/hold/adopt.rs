@@ -51,7 +51,7 @@ mod tests {
     use Phase::{Kept, Moved, NeedsRepair, Parked, Repairing, Running, Unknown, Waiting};
 
     #[test]
-    fn what_waits_is_adopted_and_what_is_broken_stays_broken() {
+    fn kept_and_parked_locks_are_adopted_and_broken_ones_stay_broken() {
         for (found, wanted, answer) in [
             (Kept, Running, Into(Running)),
             (Kept, Parked, Into(Parked)),

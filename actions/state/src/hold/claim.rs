@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_first_asks_at_once_and_the_others_in_their_turn() {
+    fn a_claim_tries_at_once_and_then_only_in_its_turn() {
         for (asked, place, wanted) in [
             (false, 0, Try::First),
             (false, 3, Try::First),

@@ -18,7 +18,7 @@ const KEPT: Duration = Duration::from_secs(6 * 3600);
 impl Holding<'_> {
     /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody
     /// is to come in until its lease has ended, which ends the command.
-    pub(super) async fn give_back_after(&mut self, error: Error, well: bool) -> Error {
+    pub(super) async fn release_after_failure(&mut self, error: Error, well: bool) -> Error {
         if self.stage == Stage::AtWork {
             let length = kit::clock::human(self.record.lease.length());
             return error.cause(format!(
@@ -26,21 +26,23 @@ impl Holding<'_> {
                 self.opened.lock.id
             ));
         }
-        match self.give_back(well).await {
+        match self.release_or_keep(well).await {
             Ok(()) if self.record.lease.phase.is_broken() => {
                 error.cause("the lock stays until its state is repaired")
             }
             Ok(()) => error.cause("the lock was released"),
             Err(mut back) => {
                 let hints = std::mem::take(&mut back.hints);
-                hints.into_iter().fold(error.and(back), Error::hint)
+                hints
+                    .into_iter()
+                    .fold(error.with_second_failure(back), Error::hint)
             }
         }
     }
 
     /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
     /// `well`: the command did what it was to do.
-    pub(super) async fn give_back(&mut self, well: bool) -> Result<()> {
+    pub(super) async fn release_or_keep(&mut self, well: bool) -> Result<()> {
         if self.adopted {
             let phase = if self.record.lease.phase.is_broken() && !well {
                 Phase::NeedsRepair
@@ -176,7 +178,7 @@ impl Holding<'_> {
                     lock.id
                 ))
                 .hint(repair::repair(lock, &id, self.record.lease.rescued.as_deref())),
-            Err(unmarked) => error.and(unmarked)
+            Err(unmarked) => error.with_second_failure(unmarked)
             .hint(format!(
                 "keep other runs away until the state is restored: the lock {} could not be kept, and expires after {} unless another run already has it",
                 lock.id,

@@ -68,8 +68,8 @@ pub(crate) async fn held<T>(
         return done;
     }
     match done {
-        Ok(done) => holding.give_back(true).await.map(|()| done),
-        Err(error) => Err(holding.give_back_after(error, true).await),
+        Ok(done) => holding.release_or_keep(true).await.map(|()| done),
+        Err(error) => Err(holding.release_after_failure(error, true).await),
     }
 }
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Variables that [`net::Account::lend`] takes away.
+/// Variables that [`net::Account::add_credentials`] takes away.
 const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 
 /// Where a command without a `PATH` finds its tools.

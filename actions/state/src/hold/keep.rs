@@ -64,7 +64,7 @@ impl Keeper {
     /// something else is to be done.
     pub(crate) fn timeout(&self, now: Duration) -> Duration {
         let until = match self.stage {
-            Stage::Kept | Stage::Lost => self.doubtful(),
+            Stage::Kept | Stage::Lost => self.renewal_deadline(),
             Stage::Stopping { .. } | Stage::Killed => self.last_moment(),
         };
         (self.length / 5)
@@ -73,7 +73,7 @@ impl Keeper {
     }
 
     /// Nobody could be told of us for so long that we had better stop.
-    fn doubtful(&self) -> Duration {
+    fn renewal_deadline(&self) -> Duration {
         self.alive + self.length / 2
     }
 
@@ -89,12 +89,12 @@ impl Keeper {
                 self.stage = Stage::Stopping { lost: true };
                 return Next::Interrupt;
             }
-            Stage::Kept if now >= self.doubtful() => {
+            Stage::Kept if now >= self.renewal_deadline() => {
                 self.stage = Stage::Stopping { lost: false };
                 return Next::Interrupt;
             }
             Stage::Kept | Stage::Stopping { lost: false } if now >= self.due => return Next::Renew,
-            Stage::Kept => last.min(self.due).min(self.doubtful()),
+            Stage::Kept => last.min(self.due).min(self.renewal_deadline()),
             Stage::Stopping { lost: false } => last.min(self.due),
             Stage::Stopping { lost: true } => last,
         };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_slept_past_its_lease_ends_the_command_before_anything_else() {
+    fn a_holder_that_slept_past_its_lease_ends_the_command_first() {
         let mut keeper = Keeper::new(s(100), s(0));
         assert_eq!(keeper.next(s(500)), Next::Kill);
         assert!(matches!(keeper.next(s(501)), Next::Sleep(_)));

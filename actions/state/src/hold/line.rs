@@ -41,7 +41,7 @@ impl Line {
     }
 
     /// Whether those who wait have places.
-    pub(crate) fn is_one(&self) -> bool {
+    pub(crate) fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
 

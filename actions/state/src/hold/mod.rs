@@ -37,7 +37,7 @@ pub(crate) use take::lock;
 mod tests {
     use crate::info::LockInfo;
     use crate::lease::Lease;
-    use crate::lock::{Held, Stood, Witness};
+    use crate::lock::{Held, ObservedItem, Witness};
 
     /// What stands in the lock table: lock `id`, with a lease of ours or without one.
     pub(super) fn held(id: &str, lease: Option<Lease>) -> Held {
@@ -52,7 +52,7 @@ mod tests {
         Held {
             info: Some(Box::new(info)),
             lease: lease.map(Box::new),
-            witness: Witness::Item(Stood::default()),
+            witness: Witness::Item(ObservedItem::default()),
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
     holding.free = true;
     let ended = match holding.lasting(job.budget).await {
         Ok(()) => {
-            let program = holding.opened.access.account.lend(program()?);
+            let program = holding.opened.access.account.add_credentials(program()?);
             holding.command(program).await
         }
         Err(error) => Err(error),
@@ -107,7 +107,7 @@ async fn acquire<'a>(
     let length = job.wait.lease;
     if job.adopt.which.lock_id.is_none() {
         let opened = unless_interrupted(open(located, hold, cx)).await?;
-        outlasts(&opened, job.budget, cx)?;
+        refuse_short_credentials(&opened, job.budget, cx)?;
         let record = take::record(&opened, "run", Phase::Running, length, cx);
         let since = take::take(&opened, &record, job.wait, located, cx).await?;
         return Ok(Holding::new(opened, record, since, located, cx));
@@ -115,7 +115,7 @@ async fn acquire<'a>(
     let (opened, held) = unless_interrupted(handover::find(located, job.adopt, cx)).await?;
     agrees(&opened, job.hold)?;
     whole(&opened, &held).await?;
-    outlasts(&opened, job.budget, cx)?;
+    refuse_short_credentials(&opened, job.budget, cx)?;
     let record = handover::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
     note::remember(located, &record.info.id, opened.hold, None, cx)?;
     let since = uptime();
@@ -166,7 +166,7 @@ async fn whole(opened: &Opened, held: &Held) -> Result<()> {
 
 /// Refuses credentials that end before the command has had its time: what it creates after that
 /// would be in no state.
-fn outlasts(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
+fn refuse_short_credentials(opened: &Opened, budget: Option<Duration>, cx: &Cx) -> Result<()> {
     let Some(budget) = budget else {
         return Ok(());
     };
@@ -209,10 +209,10 @@ impl Holding<'_> {
 
     /// Sees that the credentials last, also after a wait that took its part of them.
     async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
-        if outlasts(&self.opened, budget, self.cx).is_err() {
+        if refuse_short_credentials(&self.opened, budget, self.cx).is_err() {
             self.opened = open(self.located, self.opened.hold, self.cx).await?;
         }
-        outlasts(&self.opened, budget, self.cx)
+        refuse_short_credentials(&self.opened, budget, self.cx)
     }
 
     /// How a command ended; refused if the gate forbade one of its calls, whatever the command made of that.
@@ -238,7 +238,7 @@ impl Holding<'_> {
     ) -> Result<()> {
         let ended = match ended {
             Ok(ended) => ended,
-            Err(error) => return Err(self.give_back_after(error, false).await),
+            Err(error) => return Err(self.release_after_failure(error, false).await),
         };
         let verdict = self.allowed(shown, child::verdict(shown, ended.status));
         let left = self.left();
@@ -259,13 +259,15 @@ impl Holding<'_> {
                 Err(mut error) => {
                     error.hints = Vec::new();
                     let hints = lost.hints.clone();
-                    hints.into_iter().fold(error.and(lost), Error::hint)
+                    hints
+                        .into_iter()
+                        .fold(error.with_second_failure(lost), Error::hint)
                 }
             });
         }
         let error = match (verdict, self.moved.take()) {
-            (Ok(()), None) => return self.give_back(true).await,
-            (Ok(()), Some(moved)) => return Err(self.give_back_after(moved, true).await),
+            (Ok(()), None) => return self.release_or_keep(true).await,
+            (Ok(()), Some(moved)) => return Err(self.release_after_failure(moved, true).await),
             (Err(error), _) => error,
         };
         let error = match folder {
@@ -279,6 +281,6 @@ impl Holding<'_> {
             (false, true) => error.cause("it was interrupted"),
             (false, false) => error,
         };
-        Err(self.give_back_after(error, false).await)
+        Err(self.release_after_failure(error, false).await)
     }
 }

@@ -99,7 +99,7 @@ impl Holding<'_> {
                 true => group.interrupted(),
                 false => group,
             };
-            self.rest(group, &mut watch).await?;
+            self.wait_for_descendants(group, &mut watch).await?;
         }
         self.outlive(&running, group, pid, &mut watch).await?;
         self.stage = Stage::Idle;
@@ -168,7 +168,7 @@ impl Holding<'_> {
                         moved = self.beat(&mut watch.keeper, &mut watch.open) => moved,
                     };
                     watch.lost = watch.lost.take().or(moved);
-                    self.told(watch);
+                    self.announce_lease_end(watch);
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Holding<'_> {
 
     /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
     /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
-    async fn rest(&mut self, group: Group, watch: &mut Supervision) -> Result<()> {
+    async fn wait_for_descendants(&mut self, group: Group, watch: &mut Supervision) -> Result<()> {
         // What reads the command's output ends a moment after it.
         let soon = uptime() + REST;
         while group.runs()? && uptime() < soon {
@@ -266,7 +266,7 @@ impl Holding<'_> {
     }
 
     /// Tells guard and desk when the lease ends now.
-    fn told(&self, watch: &Supervision) {
+    fn announce_lease_end(&self, watch: &Supervision) {
         let end = watch.keeper.end();
         watch.desk.until(end);
         if watch.guard.until(end).is_err() {

@@ -168,7 +168,7 @@ impl Claimant<'_> {
         let mut claim = Claim {
             timeout: self.wait.lock_timeout,
             lease: self.wait.lease,
-            queued: line.is_one(),
+            queued: line.has_queue(),
             asked: false,
         };
         loop {
@@ -214,7 +214,7 @@ impl Claimant<'_> {
                     };
                     return match held {
                         Some(held) => Err(busy(self.lock, &held, place, claim.timeout, &watch)),
-                        None => self.overdue(line, place, &watch).await,
+                        None => self.take_after_timeout(line, place, &watch).await,
                     };
                 }
             }
@@ -238,7 +238,12 @@ impl Claimant<'_> {
     /// The time is over and the lock is free, for others who were first. Whoever of them lives takes
     /// it at once; if nobody does, they are dead, and their tickets would keep everybody away who
     /// does not wait for as long as a ticket lives.
-    async fn overdue(&self, line: &mut Line, place: u64, watch: &Watch) -> Result<Duration> {
+    async fn take_after_timeout(
+        &self,
+        line: &mut Line,
+        place: u64,
+        watch: &Watch,
+    ) -> Result<Duration> {
         let timeout = self.wait.lock_timeout;
         let began = uptime();
         let found = loop {

@@ -42,7 +42,7 @@ mod tests {
     use crate::lease::tests::lease;
 
     #[test]
-    fn only_what_nobody_works_under_is_given_back() {
+    fn the_phase_decides_whether_and_how_a_lock_is_released() {
         let ours = lease(Phase::Kept);
         for (phase, answer) in [
             (Phase::Kept, Unlocking::Remove),

@@ -1,6 +1,6 @@
 //! The lock's item in DynamoDB.
 
-use super::seen::{Changed, Held, Put, Record, Release, Stood, Witness};
+use super::seen::{Changed, Held, ObservedItem, Put, Record, Release, Witness};
 use crate::info::LockInfo;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::Client;
@@ -27,7 +27,7 @@ pub(crate) struct Item {
     pub(crate) id: String,
 }
 
-impl Stood {
+impl ObservedItem {
     /// As `record` left it.
     pub(super) fn of(record: &Record) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Item {
 
     /// Puts `record` where `seen` was seen, by a conditional write of the whole item: an update
     /// would need a permission that Terraform has not got.
-    pub(super) async fn replace(&self, seen: &Stood, record: &Record) -> Result<Changed> {
+    pub(super) async fn replace(&self, seen: &ObservedItem, record: &Record) -> Result<Changed> {
         let (condition, values) = seen.condition();
         let answer = self
             .client
@@ -144,7 +144,7 @@ impl Item {
 
     /// Removes the item that was seen, with the lock ID `id`. The SDK does not try this one again by itself: after an
     /// answer that was lost, that nothing is there any more is our own doing, and otherwise not.
-    pub(super) async fn remove(&self, seen: &Stood, id: &str) -> Result<Changed> {
+    pub(super) async fn remove(&self, seen: &ObservedItem, id: &str) -> Result<Changed> {
         let (condition, values) = seen.condition();
         let once = aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled());
         let mut unanswered = None;
@@ -199,7 +199,7 @@ impl Item {
 
     /// Removes the item if it is the one that `record` wrote: one call where nothing went wrong.
     pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
-        let mut stood = Stood::of(record);
+        let mut stood = ObservedItem::of(record);
         let mut tries = 0;
         loop {
             let held = match self.remove(&stood, &record.info.id).await? {
@@ -274,7 +274,7 @@ fn held_item(item: &Attributes) -> Held {
     Held {
         info: info.as_deref().and_then(LockInfo::from_json).map(Box::new),
         lease: lease(item).map(Box::new),
-        witness: Witness::Item(Stood {
+        witness: Witness::Item(ObservedItem {
             info,
             rvn: attribute("Rvn"),
         }),
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_write_is_conditional_on_exactly_what_was_seen() {
-        let seen = |info: Option<&str>, rvn: Option<&str>| Stood {
+        let seen = |info: Option<&str>, rvn: Option<&str>| ObservedItem {
             info: info.map(str::to_owned),
             rvn: rvn.map(str::to_owned),
         };

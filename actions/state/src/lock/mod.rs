@@ -11,7 +11,7 @@ mod ticket;
 pub(crate) use item::Item;
 pub(crate) use object::Object;
 pub(crate) use queue::Queue;
-pub(crate) use seen::{Changed, Held, Put, Record, Release, Stood, Witness};
+pub(crate) use seen::{Changed, Held, ObservedItem, Put, Record, Release, Witness};
 pub(crate) use ticket::Ticket;
 
 use kit::error::Result;
@@ -171,7 +171,7 @@ impl Lock {
     pub(crate) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
         match &self.location {
             Location::Table(item) | Location::Both { item, .. } => {
-                item.replace(&Stood::of(record), renewed).await
+                item.replace(&ObservedItem::of(record), renewed).await
             }
             Location::File(object) => object.renew(record, renewed).await,
         }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_long_ago_is_looked_at_before_it_is_changed() {
+    fn the_last_write_is_trusted_for_half_a_lease_only() {
         let record = record();
         let at = Duration::from_secs(1000);
         let written = Written {

@@ -23,7 +23,7 @@ pub(crate) struct Held {
 /// What a later write is conditional on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Witness {
-    Item(Stood),
+    Item(ObservedItem),
     Object(ETag),
 }
 
@@ -81,7 +81,7 @@ pub(crate) enum Changed {
 
 /// The item as it was seen: its very `Info` and version number, or that there were none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stood {
+pub(crate) struct ObservedItem {
     pub(crate) info: Option<String>,
     pub(crate) rvn: Option<String>,
 }

@@ -9,7 +9,7 @@ use super::{pull, report};
 use crate::hold::{Holding, held};
 use crate::locate;
 use crate::lock::Lock;
-use crate::object::{Objects, Standing, kept_digest};
+use crate::object::{Objects, StateVersion, kept_digest};
 use crate::tool::{self, Tool};
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
@@ -151,7 +151,7 @@ async fn fetch(
 
 /// Looks at the source after the fact: the state is of the same lineage and not older, and its
 /// digest was written. Terraform only logs a digest that it could not write.
-async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<Standing> {
+async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<StateVersion> {
     let wrong = |what: String| {
         Error::failed(format!("applied, but {what}"))
             .hint("slipway-state verify-digest says how state and digest stand")

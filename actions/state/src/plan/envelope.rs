@@ -3,7 +3,7 @@
 
 use super::options::Chosen;
 use crate::hash::sha256;
-use crate::object::Standing;
+use crate::object::StateVersion;
 use kit::clock::{instant, rfc3339};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub(crate) struct Basis {
     /// `bucket/key` of the state.
     pub(crate) state: String,
     /// What stood there, if anything did.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<StateVersion>,
     /// SHA-256 of the state, since a number can come round again: a version that was brought back, or
     /// `state push -force`.
     pub(crate) content: Option<String>,

@@ -47,7 +47,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         opened.access.account.arn, opened.lock.id
     ));
     let notes = Notes::of(&located, &tool.directory, args.base.as_ref(), cx)?;
-    let changes = make_freely(&tool, &located, &opened.access, &arguments, cx).await?;
+    let changes = plan_without_lock(&tool, &located, &opened.access, &arguments, cx).await?;
     Ok(report::Planned {
         changes,
         notes,
@@ -60,7 +60,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
 }
 
 /// Makes a plan that nobody keeps, without the lock.
-async fn make_freely(
+async fn plan_without_lock(
     tool: &Tool<'_>,
     located: &LocatedState,
     access: &Access,
@@ -142,6 +142,6 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
     let mut arguments = args.values.arguments(&tool.directory)?;
     arguments.push("-refresh-only".to_owned());
-    let changes = make_freely(&tool, &located, &opened.access, &arguments, cx).await?;
+    let changes = plan_without_lock(&tool, &located, &opened.access, &arguments, cx).await?;
     report::drift(&opened.lock.id, &changes)
 }

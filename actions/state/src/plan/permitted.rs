@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_is_told_by_number_who_granted_it_and_what_it_rests_on() {
+    fn a_permit_is_shown_with_its_number_grantor_and_basis() {
         let mut under = Under {
             permit: 42,
             by: "linus".to_owned(),

@@ -6,7 +6,7 @@ use super::permitted::Under;
 use super::render::{self, Fact};
 use crate::dependencies::Notes;
 use crate::hash::sha256;
-use crate::object::Standing;
+use crate::object::StateVersion;
 use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
@@ -184,7 +184,7 @@ pub(super) fn applied(
     state: &str,
     id: &str,
     envelope: &Envelope,
-    now: &Standing,
+    now: &StateVersion,
     under: Option<&Under>,
 ) -> Report {
     let mut facts = vec![

@@ -152,7 +152,7 @@ impl Unlocked {
 
     /// Whether `process` is this call itself: the same process, or the same call made below it, as
     /// by a wrapper that finds the tool on PATH. Below a Terraform it is a call of its own.
-    fn goes_on_as(&self, process: Process, question: &Question) -> bool {
+    fn continues_as(&self, process: Process, question: &Question) -> bool {
         let same = || {
             let (before, now) = (&self.call, &question.call);
             before.subcommand() == now.subcommand()
@@ -261,7 +261,7 @@ async fn turn(
                 return refused;
             }
             if let Some(other) = &mut state.unlocked
-                && other.goes_on_as(process, question)
+                && other.continues_as(process, question)
             {
                 if other.process != process && !other.again.contains(&process) {
                     other.again.push(process);

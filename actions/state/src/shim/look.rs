@@ -73,7 +73,8 @@ impl Seen {
                 Some(operand) if call.subcommand() == "apply" => plan(&folder.join(operand)),
                 _ => Plan::None,
             },
-            declared: init.then(|| block::declared(&folder, tofu).map_err(|error| said(&error))),
+            declared: init
+                .then(|| block::declared(&folder, tofu).map_err(|error| error_line(&error))),
             given: if init {
                 given(&folder, &words)
             } else {
@@ -90,7 +91,7 @@ impl Seen {
     }
 }
 
-fn said(error: &kit::Error) -> String {
+fn error_line(error: &kit::Error) -> String {
     error.line()
 }
 
@@ -157,7 +158,7 @@ fn given(folder: &Path, words: &[String]) -> Result<BTreeMap<String, Setting>, S
                 found.insert(name.trim().to_owned(), Setting { value, line: 0 });
             }
             None => {
-                let file = block::file(&folder.join(item)).map_err(|error| said(&error))?;
+                let file = block::file(&folder.join(item)).map_err(|error| error_line(&error))?;
                 found.extend(file);
             }
         }

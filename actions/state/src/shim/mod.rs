@@ -98,7 +98,9 @@ fn ours(name: &Path, tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
         return Some(folder.to_owned());
     }
     let mut folders = folders.iter();
-    folders.find(|folder| is_this(&folder.join(tool))).cloned()
+    folders
+        .find(|folder| is_own_binary(&folder.join(tool)))
+        .cloned()
 }
 
 /// The first tool of that name that is not this binary.
@@ -107,11 +109,11 @@ fn real(tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     files.find(|file| {
         let runs = std::fs::metadata(file)
             .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0);
-        runs && !is_this(file)
+        runs && !is_own_binary(file)
     })
 }
 
-fn is_this(file: &Path) -> bool {
+fn is_own_binary(file: &Path) -> bool {
     let identity = |path: &Path| {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.dev(), meta.ino()))

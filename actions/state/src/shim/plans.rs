@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_a_state_or_infrastructure_is_refused() {
+    fn commands_that_change_a_state_or_infrastructure_are_refused() {
         for words in [
             "apply",
             "apply -auto-approve",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_and_what_repairs_a_rescued_state_is_not() {
+    fn read_only_commands_and_the_repair_of_a_rescued_state_are_not_refused() {
         for words in [
             "init",
             "init -input=false -reconfigure",

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_plan_is_none() {
+    fn a_file_that_is_not_a_plan_is_not_read_as_one() {
         let whole = plan("s3", "k", "default");
         for other in [
             archive("other", b"x"),

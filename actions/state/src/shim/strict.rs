@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_locked_is_installed_and_the_lock_file_stays() {
+    fn locked_providers_are_installed_and_the_lock_file_is_unchanged() {
         let files = [("main.tf", NULL), (".terraform.lock.hcl", LOCK)];
         assert_eq!(judged("init", &files, &[]), READONLY);
         assert_eq!(judged("init -backend=false", &files, &[]), READONLY);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_pinned_is_neither_installed_nor_used() {
+    fn unpinned_providers_and_modules_are_neither_installed_nor_used() {
         let module = "module \"vpc\" {\n  source = \"acme/vpc/aws\"\n}\n";
         for words in [
             "init",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_move_the_versions_is_refused() {
+    fn commands_that_would_change_versions_are_refused() {
         let files = [("main.tf", NULL), (".terraform.lock.hcl", LOCK)];
         for words in [
             "init -upgrade",

@@ -112,7 +112,7 @@ async fn revisions_count_up_and_a_deregistered_one_is_not_used() {
 type Case = (fn(&mut Value), &'static str);
 
 #[tokio::test]
-async fn what_fargate_cannot_run_is_refused() {
+async fn definitions_that_fargate_cannot_run_are_refused() {
     let bench = Bench::start().await;
     let cases: [Case; 5] = [
         (

@@ -74,7 +74,7 @@ async fn a_one_off_task_ends_with_its_exit_code_and_leaves_its_log() {
 }
 
 #[tokio::test]
-async fn a_task_gets_its_secrets_and_stops_when_told() {
+async fn a_task_gets_its_secrets_and_stops_on_request() {
     let bench = Bench::start().await;
     let mut input = definition(&bench.image);
     input["containerDefinitions"][0]["secrets"] = json!([

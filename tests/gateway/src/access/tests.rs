@@ -146,7 +146,7 @@ fn in_one_account_a_resources_policy_grants_by_itself_unless_it_names_the_accoun
 }
 
 #[test]
-fn what_a_resources_policy_gives_a_role_is_limited_and_what_it_gives_a_session_is_not() {
+fn boundaries_limit_a_resource_policys_grant_to_a_role_but_not_to_a_session() {
     let (yes, no) = (identity("Allow", "kms:*"), identity("Allow", "s3:*"));
     let (role, session) = (own("Allow", ROLE), own("Allow", SESSION));
     let bounded = policies(std::slice::from_ref(&yes), Some(no.clone()), &[]);

@@ -117,7 +117,7 @@ fn another_action_or_kind_of_principal_is_silent() {
 }
 
 #[test]
-fn what_cannot_be_read_never_allows() {
+fn an_unreadable_policy_never_allows() {
     for document in [
         "",
         "[]",

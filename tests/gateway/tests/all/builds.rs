@@ -21,7 +21,7 @@ async fn ask(world: &World, input: &Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_build_is_known_in_its_account_and_region_as_it_was_told_last() {
+async fn a_build_is_returned_in_its_account_and_region_as_last_set() {
     let world = world().await;
     let runs = json!({"id": "deploy:1", "buildStatus": "IN_PROGRESS", "buildComplete": false});
     let over = json!({"id": "deploy:1", "buildStatus": "STOPPED", "buildComplete": true, "buildNumber": 7, "endTime": 1_735_689_600.5});
@@ -48,7 +48,7 @@ async fn a_build_is_known_in_its_account_and_region_as_it_was_told_last() {
 }
 
 #[tokio::test]
-async fn what_codebuild_could_not_say_of_a_build_is_refused() {
+async fn a_build_in_a_form_that_codebuild_never_returns_is_refused() {
     let world = world().await;
     let right = json!({"id": "deploy:1", "buildStatus": "FAULT"});
     assert_eq!(tell(&world, &right).await.0, 204);

@@ -45,7 +45,7 @@ async fn calendars_are_open_only_together() {
 }
 
 #[tokio::test]
-async fn what_systems_manager_does_not_know_is_refused() {
+async fn unknown_calendars_and_states_are_refused() {
     let world = world().await;
     assert_eq!(tell(&world, "sales", "AJAR", None).await, 400);
     for (names, code) in [

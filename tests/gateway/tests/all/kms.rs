@@ -305,7 +305,7 @@ async fn a_keys_policy_decides_and_may_leave_the_decision_to_an_account() {
 }
 
 #[tokio::test]
-async fn what_a_role_may_do_changes_as_soon_as_iam_does() {
+async fn a_changed_role_policy_applies_at_once() {
     let world = world().await;
     let account = &world.build_id;
     key(&world, "alias/k", None).await;

@@ -63,7 +63,7 @@ async fn a_call_is_recorded_with_account_role_session_resource_and_end() {
 }
 
 #[tokio::test]
-async fn what_a_backend_must_not_answer_is_told() {
+async fn a_forbidden_answer_of_a_backend_is_listed_as_a_violation() {
     let world = world().await;
     let url = format!("{}/_sandbox/violations", world.parts.url);
     let told = world.http.get(url).send().await.unwrap();
@@ -141,7 +141,7 @@ async fn faults_strike_as_asked_and_then_end() {
 }
 
 #[tokio::test]
-async fn what_the_sandbox_lacks_is_an_error_that_names_it_and_is_not_retried() {
+async fn an_unsupported_operation_is_an_error_that_names_it_and_is_not_retried() {
     let world = world().await;
     let target = [
         ("x-amz-target", "AmazonSSM.NoSuchThing"),

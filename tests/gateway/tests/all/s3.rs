@@ -193,7 +193,7 @@ async fn another_accounts_bucket_opens_only_by_its_policy() {
 }
 
 #[tokio::test]
-async fn whether_a_bucket_keeps_versions_is_answered_as_s3_does() {
+async fn the_versioning_status_of_a_bucket_is_answered_as_s3_does() {
     let world = world().await;
     let dev = client(&world, &world.dev).await;
     let bucket = bucket(&world, &dev).await;

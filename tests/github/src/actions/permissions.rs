@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_named_is_none_once_anything_is() {
+    fn unlisted_permissions_are_none_once_any_is_listed() {
         let some = Permissions::parse(&json!({"contents": "read"})).unwrap();
         assert_eq!(some.of("contents"), Access::Read);
         assert_eq!(some.of("packages"), Access::None);

@@ -59,7 +59,7 @@ fn a_broken_answer_becomes_a_500_that_names_the_place() {
 }
 
 #[test]
-fn what_is_not_implemented_is_said_not_ignored() {
+fn unimplemented_requests_are_recorded_as_violations() {
     let world = std::mem::ManuallyDrop::new(World::with(broken(), json!({})));
     world.get("releases").expect(501);
     world.get("activity?time_period=day").expect(501);

@@ -99,7 +99,7 @@ fn a_deployment_waits_for_its_contexts() {
 }
 
 #[test]
-fn a_branch_behind_main_is_merged_first_unless_told_otherwise() {
+fn a_branch_behind_main_is_merged_first_unless_auto_merge_is_off() {
     let world = World::new();
     let topic = world.push("ana", "topic", &[("t.txt", "t\n")]);
     world.push("ana", "main", &[("m.txt", "m\n")]);
@@ -130,7 +130,7 @@ fn a_branch_behind_main_is_merged_first_unless_told_otherwise() {
 }
 
 #[test]
-fn what_github_would_not_take_is_refused() {
+fn deployment_input_that_github_rejects_is_refused() {
     let world = World::new();
     let id = deploy(&world, "staging");
     let refused = |body: Value| {

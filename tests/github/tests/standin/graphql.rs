@@ -38,7 +38,7 @@ fn variables(world: &World, number: u64) -> Value {
 }
 
 #[test]
-fn a_pull_request_is_told_with_reviews_and_all_authors() {
+fn a_pull_request_is_returned_with_reviews_and_all_authors() {
     let world = World::new();
     let number = world.pull("ana", "topic");
     world.act("push", json!({"user": "ana", "branch": "topic", "files": {"b.txt": "b\n"}, "message": "Pair\n\nCo-authored-by: ben <ben@acme.test>"}));
@@ -101,7 +101,7 @@ fn a_pull_request_is_told_with_reviews_and_all_authors() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error_with_a_path() {
+fn a_missing_object_is_an_error_with_a_path() {
     let world = World::new();
     let answer = ask(&world, PULL, variables(&world, 99));
     assert_eq!(
@@ -233,7 +233,7 @@ fn a_commit_without_a_message_has_an_empty_headline() {
 }
 
 #[test]
-fn whoever_asks_is_a_user_even_where_it_is_a_bot() {
+fn the_viewer_is_a_user_even_if_it_is_a_bot() {
     let world = World::new();
     let workflow = "on: workflow_dispatch\njobs: {a: {runs-on: x, permissions: {contents: read}}}";
     let run = world.start(json!({"workflow": "w.yml", "event": "workflow_dispatch", "actor": "ana", "workflows": {"w.yml": workflow}}));

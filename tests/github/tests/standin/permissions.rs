@@ -100,7 +100,7 @@ fn a_job_may_what_it_declared_and_no_more() {
 }
 
 #[test]
-fn who_is_no_job_of_the_run_is_refused_with_the_reason() {
+fn a_caller_that_is_not_a_job_of_the_run_is_refused_with_the_reason() {
     let world = World::new();
     let run = world.start(dispatch(&world, "staging"));
     let nobody = world.server.curl(

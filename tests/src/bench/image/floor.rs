@@ -109,7 +109,7 @@ impl Floors {
     }
 
     /// In words.
-    pub(super) fn said(&self) -> String {
+    pub(super) fn in_words(&self) -> String {
         let (export, first) = self.export;
         let mut text = format!(
             "cached build {:.0} ms; the registry alone {:.0} ms; the engine's export alone {export:.0} ms, its first byte after \

@@ -164,7 +164,7 @@ impl Setup<'_> {
                 median(&figures.peak).unwrap_or_default()
             ));
         }
-        note(&format!("{}: alone: {}", picture.what, floors.said()));
+        note(&format!("{}: alone: {}", picture.what, floors.in_words()));
         rows_of(picture, arena.store, &figures, &floors)
     }
 

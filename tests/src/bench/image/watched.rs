@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn build_and_push_are_told_from_the_rest() {
+    fn build_and_push_times_are_read_from_the_report() {
         let figures = |output: &str| {
             let found = watched(&shell(&format!("echo '{output}' #done"))).unwrap();
             (found.build, found.push)

@@ -67,7 +67,7 @@ impl Scene {
 
 /// Whoever made an app write it might be one of those who approve.
 #[test]
-fn a_promotion_in_which_an_app_had_a_hand_needs_one_approval_more() {
+fn a_promotion_an_app_contributed_to_needs_one_more_approval() {
     let mut scene = Scene::new("gate-app");
     let commit = scene.by_an_app();
     scene.stage(commit);
@@ -91,7 +91,7 @@ fn a_promotion_in_which_an_app_had_a_hand_needs_one_approval_more() {
 
 /// Nobody reviewed such a commit, so whoever wrote, committed or helped with it does not approve it either.
 #[test]
-fn whoever_had_a_hand_in_an_accepted_commit_does_not_approve_it() {
+fn a_contributor_to_an_accepted_commit_cannot_approve_it() {
     let scene = OnGitHub::approved_by("gate-accepted", "[OWNER/release]", "");
     for login in ["helga", "vera"] {
         wait(PATIENCE, scene.hub.user(login, "User")).unwrap();

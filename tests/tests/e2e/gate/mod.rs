@@ -3,11 +3,12 @@
 
 mod approvals;
 mod board;
+mod break_glass;
 mod doctor;
 mod elsewhere;
 mod evidence;
-mod glass;
 mod hands;
+mod notifications;
 mod outage;
 mod permit;
 mod plan;
@@ -15,7 +16,6 @@ mod principal;
 mod rollback;
 mod teams;
 mod times;
-mod told;
 
 use std::process::Command;
 

@@ -326,7 +326,7 @@ fn a_run_that_was_killed_ends_right_when_it_runs_again() {
 }
 
 #[test]
-fn where_a_run_died_its_next_attempt_goes_on_and_a_rollback_waits_for_nobody() {
+fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     let gate = Gate::new("permit-died");
     wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let [good, fix] = ["good", "fix"].map(|mark| gate.image(mark));

@@ -73,7 +73,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
 }
 
 #[test]
-fn what_left_staging_is_not_promoted_where_it_must_still_run() {
+fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
     let gate = Gate::new("gate-running");
     wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let placeholder = wait(PATIENCE, gate.world.placeholder(instance())).unwrap();

@@ -142,7 +142,7 @@ fn terraform_keeps_its_state_in_what_was_made_and_works_in_its_own_region() {
 }
 
 #[test]
-fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
+fn settings_that_somebody_undid_are_restored_and_others_stay() {
     let site = Site::new("undone");
     site.ends("bootstrap", &[], 0);
     let policy = json!({"Version": "2012-10-17", "Statement": [{
@@ -185,8 +185,8 @@ fn what_somebody_undid_is_found_and_put_right_and_the_rest_stays() {
 }
 
 #[test]
-fn what_may_not_be_looked_at_is_never_written_over() {
-    let state = Governed::struck("unseen");
+fn settings_that_may_not_be_read_are_never_overwritten() {
+    let state = Governed::with_faults("unseen");
     let site = Site {
         bucket: format!("boot-unseen-{}", state.account()),
         table: format!("locks-unseen-{}", state.account()),

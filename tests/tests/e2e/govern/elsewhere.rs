@@ -164,7 +164,7 @@ fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
 }
 
 #[test]
-fn a_lock_in_the_build_account_is_given_back_by_the_post_step() {
+fn a_lock_in_the_build_account_is_released_by_the_post_step() {
     let elsewhere = Elsewhere::new("left-in-build");
     let job = elsewhere.job_with_roles();
     let lock = ["lock", "--environment", "dev"];

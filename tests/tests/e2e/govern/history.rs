@@ -181,8 +181,8 @@ fn the_digest_of_a_state_that_was_deleted_on_purpose_is_removed() {
 }
 
 #[test]
-fn a_swallowed_digest_is_found_and_repaired() {
-    let state = Governed::struck("digest");
+fn a_digest_that_was_not_written_is_found_and_repaired() {
+    let state = Governed::with_faults("digest");
     let job = state.job("one.example");
     state.applied(&job);
     state.ends(&job, &["verify-digest"], 0);
@@ -230,7 +230,7 @@ fn a_swallowed_digest_is_found_and_repaired() {
 }
 
 #[test]
-fn a_state_that_was_put_there_gets_no_digest_without_a_persons_word() {
+fn a_replaced_state_gets_no_digest_without_a_persons_consent() {
     let state = Governed::new("put");
     let job = state.job("one.example");
     state.applied(&job);

@@ -79,7 +79,7 @@ impl Governed {
     }
 
     /// A state in a world where calls to AWS fail, which would strike the others' too.
-    fn struck(what: &str) -> Self {
+    fn with_faults(what: &str) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
         Self::of(WORLD.get_or_init(|| wait(PATIENCE, world("struck"))), what)
     }

@@ -33,10 +33,10 @@ fn runs(state: &Governed, job: &Job, arguments: &[&str], script: &str) -> (Optio
     step.args(["--", "bash", "-euo", "pipefail", "-c", script]);
     let ended = job.run(&mut step);
     assert_eq!(state.lock(), None, "{script} left the lock");
-    (ended.status.code(), said(&ended))
+    (ended.status.code(), text_of(&ended))
 }
 
-fn said(ended: &Output) -> String {
+fn text_of(ended: &Output) -> String {
     format!("{}{}", log(ended), String::from_utf8_lossy(&ended.stdout))
 }
 
@@ -138,7 +138,7 @@ fn terraform_leaves_the_lock_file_as_the_commit_has_it() {
     );
     let kept = std::fs::read_to_string(job.file("infra/.terraform.lock.hcl")).unwrap();
     assert_eq!(kept, lock);
-    let failed = said(&state.ends(&job, &["plan"], 1));
+    let failed = text_of(&state.ends(&job, &["plan"], 1));
     assert!(
         failed.contains("Provider dependency changes detected"),
         "{failed}"

@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::support::log;
 
 /// Everything a step left that somebody may read: log, result, outputs, summary.
-fn said(job: &Job, ended: &std::process::Output) -> String {
+fn everything_written(job: &Job, ended: &std::process::Output) -> String {
     let files = ["output", "env", "state", "summary"].map(|file| job.read(file));
     format!(
         "{}{}{}",
@@ -24,11 +24,11 @@ fn said(job: &Job, ended: &std::process::Output) -> String {
 }
 
 #[test]
-fn what_was_planned_is_what_is_applied_and_no_secret_is_shown() {
+fn the_saved_plan_is_applied_and_no_secret_is_shown() {
     let state = Governed::new("happy");
     let job = state.job("shop.example");
     let planned = state.ends(&job, &["plan"], 0);
-    let shown = said(&job, &planned);
+    let shown = everything_written(&job, &planned);
     for piece in [
         "### Plan: 2 to add",
         "+   terraform_data.network",
@@ -44,7 +44,7 @@ fn what_was_planned_is_what_is_applied_and_no_secret_is_shown() {
     let plan = state.planned(&job);
     let later = state.job("shop.example");
     let applied = state.ends(&later, &["apply", "--plan", &plan], 0);
-    let shown = said(&later, &applied);
+    let shown = everything_written(&later, &applied);
     assert!(shown.contains("### Applied: 2 to add"), "{shown}");
     assert!(
         shown.contains("Apply complete! Resources: 2 added"),
@@ -56,7 +56,7 @@ fn what_was_planned_is_what_is_applied_and_no_secret_is_shown() {
     // Terraform's own plan shows this value in plain text: it has lost the mark on `output`.
     let changed = state.job("new.example");
     let planned = state.ends(&changed, &["plan"], 0);
-    let shown = said(&changed, &planned);
+    let shown = everything_written(&changed, &planned);
     for piece in [
         "### Plan: 1 to replace, 1 to change",
         "-/+ terraform_data.database",
@@ -108,7 +108,7 @@ check "open" {
     step.env("TF_CLI_ARGS_plan", "-detailed-exitcode");
     let planned = job.run(&mut step);
     assert_eq!(planned.status.code(), Some(0), "{}", log(&planned));
-    let shown = said(&job, &planned);
+    let shown = everything_written(&job, &planned);
     let summary = job.read("summary");
     for piece in [
         "### Plan: 3 to add, 1 check failed",
@@ -290,7 +290,7 @@ fn plans_left() -> Vec<String> {
 }
 
 #[test]
-fn a_mistake_in_the_code_is_told_with_its_place_and_the_lock_goes_back() {
+fn a_mistake_in_the_code_is_reported_with_its_place_and_the_lock_is_released() {
     let state = Governed::new("mistake");
     let job = state.job("shop.example");
     let code = format!("{}\noutput \"x\" {{\n  value = var.nope\n}}\n", super::CODE);

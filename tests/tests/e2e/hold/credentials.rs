@@ -101,7 +101,7 @@ fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
 
 /// The step's credentials have ended when its job has: the post step gets its own, after success too.
 #[test]
-fn the_post_step_has_credentials_of_its_own_and_leaves_what_was_handed_over() {
+fn the_post_step_uses_its_own_credentials_and_leaves_a_parked_lock() {
     for handed_over in [true, false] {
         let state = State::new(if handed_over { "fresh-parked" } else { "fresh" });
         let first = wait(DEADLINE, session(state.world, "dev", "slipway-deploy"));

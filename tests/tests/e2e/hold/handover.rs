@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_hold_passes_from_job_to_job_and_each_post_step_knows_whose_it_is() {
+fn a_lock_passes_from_job_to_job_and_each_post_step_knows_its_owner() {
     let state = State::new("handed-over");
     let (plan, other, apply) = (job(&state, "plan"), state.job(), job(&state, "apply"));
     ends(
@@ -103,7 +103,7 @@ fn adopted(state: &State, plan: &Job, apply: &Job, id: &str, rvn: &str) {
 }
 
 #[test]
-fn a_kept_hold_is_given_back_by_the_post_step_of_its_job() {
+fn a_kept_lock_is_released_by_the_post_step_of_its_job() {
     let state = State::new("kept");
     let job = job(&state, "plan");
     ends(&state, &job, &["lock"], 0, &[]);

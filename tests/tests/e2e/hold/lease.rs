@@ -296,7 +296,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
 
 /// The answer to a release is lost, and before it is asked for again the next in line has the lock.
 #[test]
-fn a_release_without_an_answer_is_one_although_somebody_follows_at_once() {
+fn an_unanswered_release_counts_even_if_the_next_holder_follows_at_once() {
     let state = alone("followed");
     let (first, second) = (state.job(), state.job());
     let hold = ["run", "--", "sh", "-c", HOLDING];

@@ -86,7 +86,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
 }
 
 #[test]
-fn where_no_table_is_named_the_file_is_the_lock() {
+fn the_lock_file_in_s3_is_used_if_no_table_is_named() {
     let state = State::new("object-default");
     let job = state.job();
     let place = ["--bucket", state.bucket(), "--key", &state.key];

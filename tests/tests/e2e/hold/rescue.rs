@@ -311,7 +311,7 @@ fn credentials_that_end_before_the_command_had_its_time_are_refused() {
 
 /// As GitHub's runner cancels: SIGINT, and SIGTERM 7.5 s later, while Terraform is at work.
 #[test]
-fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
+fn a_cancelled_apply_writes_its_state_and_releases_the_lock() {
     let state = State::new("cancelled-apply");
     let job = state.job();
     std::fs::write(
@@ -348,7 +348,7 @@ fn a_cancelled_apply_writes_its_state_and_gives_the_lock_back() {
 
 /// A wrapper that is over at once leaves a Terraform at work; nobody gets the lock before that one has written its state.
 #[test]
-fn what_a_command_leaves_running_is_over_before_the_lock_goes_back() {
+fn processes_that_a_command_left_running_end_before_the_lock_is_released() {
     let state = State::new("left-running");
     let job = state.job();
     // A shell's background commands ignore the interrupt; this one, as Terraform, listens to it again.

@@ -54,7 +54,7 @@ fn a_wrapper_of_the_users_own_is_what_runs() {
 
 /// Between the judgement and Terraform's own look another workspace is selected, or the wrapper goes elsewhere.
 #[test]
-fn what_changes_after_the_judgement_reaches_no_other_state() {
+fn a_workspace_or_folder_changed_after_the_check_reaches_no_other_state() {
     let (scene, before) = prepared("after");
     for (what, works) in [
         ("printf blue > .terraform/environment", true),
@@ -106,7 +106,7 @@ fn a_call_below_a_call_is_judged_for_itself() {
 
 /// A wrapper that is over before the Terraform that it started: the next call waits for that one, and so does the lock.
 #[test]
-fn what_a_wrapper_started_counts_until_it_is_over() {
+fn a_process_that_a_wrapper_started_counts_until_it_ends() {
     let (call, until) = ("terraform", "applying");
     outlives_its_wrapper("orphan", call, "setsid \"$REAL/terraform\"", until);
     // Found on PATH: the step's again, and then this wrapper, which steps aside.

@@ -133,6 +133,6 @@ fn a_build_that_is_stopped_leaves_nothing_behind_and_shows_no_token() {
 
     checkout.slow(0);
     let commit = checkout.commit("fast");
-    let done = stopped::goes_on(&checkout, &commit);
+    let done = stopped::second_run_completes(&checkout, &commit);
     assert_eq!(done["outcome"], "built", "{done}");
 }

@@ -27,7 +27,7 @@ pub(super) fn stop(checkout: &Checkout, started: Started) {
 }
 
 /// A second run that ends as if the first had not been: image, tags, and the ledger's note.
-pub(super) fn goes_on(checkout: &Checkout, commit: &str) -> Value {
+pub(super) fn second_run_completes(checkout: &Checkout, commit: &str) -> Value {
     checkout.clear_faults(&checkout.setting.world.build.clone());
     let done = checkout.json(&["--tag", "v1"], 0);
     let digest = done["digest"].as_str().unwrap();
@@ -89,7 +89,7 @@ fn while_it_builds() {
         });
         checkout.slow(0);
         let commit = checkout.commit("fast");
-        assert_eq!(goes_on(&checkout, &commit)["outcome"], "built");
+        assert_eq!(second_run_completes(&checkout, &commit)["outcome"], "built");
     }
 }
 
@@ -112,7 +112,7 @@ fn while_it_creates_the_repository_while_it_pushes_and_while_it_tags() {
         until_hanging(&checkout, &started);
         stop(&checkout, started);
         assert_eq!(checkout.tags().len(), tags, "{what}: {:?}", checkout.tags());
-        let done = goes_on(&checkout, &commit);
+        let done = second_run_completes(&checkout, &commit);
         assert_eq!(done["outcome"], outcome, "{what}: {done}");
     }
 }

@@ -12,7 +12,7 @@ use crate::support::{heavy, log};
 const STORE: &str = "the layers are read from the engine's store in";
 
 #[test]
-fn whoever_does_not_see_the_engines_store_pushes_its_export_and_the_image_is_the_same() {
+fn without_access_to_the_engines_store_its_export_is_pushed_as_the_same_image() {
     let _turn = heavy();
     let mut checkout = Checkout::new("unseen");
     std::fs::write(checkout.setting.job.file("app/greeting"), noise(80 << 20)).unwrap();

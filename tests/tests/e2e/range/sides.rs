@@ -250,7 +250,7 @@ fn a_merge_of_more_files_than_github_lists_is_judged_by_its_trees() {
 
 /// Deleting a branch and restoring it takes nobody's push away.
 #[test]
-fn whoever_pushed_before_a_branch_was_restored_contributed() {
+fn a_push_before_a_branch_was_restored_counts_as_a_contribution() {
     let scene = Scene::new("range-restored");
     let number = scene.propose(AUTHOR, "restored");
     let head = scene.push(REVIEWER, "restored", "evil.txt", &json!({"author": AUTHOR}));

@@ -155,7 +155,7 @@ impl Launch {
     }
 
     /// Who was heard since the last time, in order.
-    fn heard(&self) -> Vec<String> {
+    fn connections(&self) -> Vec<String> {
         let events = self.hosts.events().into_iter();
         events
             .map(|event| match event {
@@ -202,7 +202,7 @@ fn a_release_is_downloaded_once_checked_and_kept() {
         format!("{}{}", ended.out, ended.err).contains(DELIVERS),
         "{ended:?}"
     );
-    assert_eq!(launch.heard(), HOSTS);
+    assert_eq!(launch.connections(), HOSTS);
     let [file] = &launch.cached()[..] else {
         panic!("{:?}", launch.cached());
     };
@@ -216,7 +216,7 @@ fn a_release_is_downloaded_once_checked_and_kept() {
     for script in ["post", "main"] {
         let ended = launch.run(script, true);
         assert_eq!(ended.code, Some(0), "{script}: {ended:?}");
-        assert_eq!(launch.heard(), [""; 0], "{script}");
+        assert_eq!(launch.connections(), [""; 0], "{script}");
     }
 }
 
@@ -238,7 +238,7 @@ fn a_host_that_fails_is_asked_again_and_one_that_refuses_is_not() {
     let launch = Launch::new("launched-late", &[Makes::Status(503), Makes::Half]);
     let ended = launch.run("main", true);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(launch.heard(), [HOSTS, HOSTS, HOSTS].concat());
+    assert_eq!(launch.connections(), [HOSTS, HOSTS, HOSTS].concat());
 
     let launch = Launch::new("launched-gone", &[Makes::Status(404)]);
     let ended = launch.run("main", true);
@@ -246,17 +246,17 @@ fn a_host_that_fails_is_asked_again_and_one_that_refuses_is_not() {
         &ended,
         &format!("/releases/download/v1.2.3/{}: HTTP 404", launch.asset),
     );
-    assert_eq!(launch.heard(), HOSTS);
+    assert_eq!(launch.connections(), HOSTS);
 }
 
 #[test]
-fn a_host_that_nobody_vouches_for_is_not_believed() {
+fn a_download_host_with_an_untrusted_certificate_is_refused() {
     let launch = Launch::new("launched-stranger", &[]);
     let ended = launch.run("main", false);
     launch.refuses(&ended, "cannot download https://github.com/");
     assert!(
         launch
-            .heard()
+            .connections()
             .iter()
             .all(|event| event.starts_with("github.com: "))
     );

@@ -60,7 +60,7 @@ async fn buildx_is_preferred_and_a_client_that_cannot_build_is_passed_over() {
 }
 
 #[tokio::test]
-async fn what_comes_out_depends_on_the_builder_s_driver() {
+async fn the_buildx_driver_decides_whether_several_platforms_can_be_built() {
     for (driver, info, wanted) in [
         ("docker", CLASSIC, Driver::Engine),
         (

@@ -2,7 +2,7 @@
 
 use super::super::deliver::{self, Image, Origin, Piece, Undelivered};
 use super::super::layout::delivered;
-use super::super::target::{Delivered, How, UPLOADS};
+use super::super::target::{BlobTransfer, Delivered, UPLOADS};
 use super::super::tree;
 use super::Work;
 use crate::blob::Descriptor;
@@ -75,7 +75,7 @@ impl Work<'_> {
                     .values()
                     .any(|blob| blob.digest == piece.descriptor.digest);
                 if is_known {
-                    counts.count(How::Skipped, piece.descriptor.size);
+                    counts.count(BlobTransfer::Skipped, piece.descriptor.size);
                 }
             }
         }

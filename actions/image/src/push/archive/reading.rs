@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 impl Work<'_> {
     /// Leaves the registries alone that failed, as each asks for, before the `failed`-th reading is tried again.
-    async fn rest(&mut self, failed: usize) {
+    async fn pause_before_retry(&mut self, failed: usize) {
         let failed = u32::try_from(failed).unwrap_or(u32::MAX);
         let mut longest = Duration::ZERO;
         for index in self.incomplete() {
@@ -36,7 +36,7 @@ impl Work<'_> {
     /// Reads the archive once, for those who need it.
     pub(super) async fn read(&mut self, reading: usize) {
         if reading > 1 {
-            self.rest(reading - 1).await;
+            self.pause_before_retry(reading - 1).await;
         }
         let live = self.incomplete();
         if live.is_empty() {
@@ -142,8 +142,9 @@ impl Work<'_> {
                 .unwrap_or_default(),
             asked: 0,
         };
-        if let Some(whence) = archive.whence() {
-            self.host.info(format!("the layers are read from {whence}"));
+        if let Some(origin_text) = archive.origin_text() {
+            self.host
+                .info(format!("the layers are read from {origin_text}"));
         }
         let (source, compression) = (Arc::clone(self.source), self.compression);
         // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
@@ -182,7 +183,7 @@ impl Work<'_> {
             streamed
         };
         let names = self.names(live);
-        let streamed = board.told(self.host, &names, drive).await;
+        let streamed = board.reporting_progress(self.host, &names, drive).await;
         let contents = reading
             .await
             .unwrap_or_else(|_| Err(Error::failed("reading the image ended without a result")));
@@ -216,7 +217,7 @@ impl Work<'_> {
                     "{}: {}, {} as {}, {}",
                     self.targets[*index].name(),
                     layer.what,
-                    how.said(),
+                    how.label(),
                     short(&blob.digest),
                     size(blob.size)
                 ));

@@ -201,7 +201,7 @@ async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
 }
 
 #[tokio::test]
-async fn a_layer_that_is_not_what_it_is_called_is_found() {
+async fn a_layer_that_does_not_match_its_name_is_refused() {
     let world = World::new().await;
     let (layer, other) = (noise(1, 1500 * KIB), noise(2, 1500 * KIB));
     let engine = Engine::start(&[(&layer[..], gzip(&other))]);

@@ -31,7 +31,7 @@ async fn a_token_that_ends_in_mid_push_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn a_refused_role_is_told_what_it_lacks() {
+async fn a_refusal_names_the_permission_that_the_role_lacks() {
     let world = World::new().await;
     let folder = Folder::new();
     let body = r#"{"errors":[{"code":"DENIED","message":"User: arn:aws:sts::1:assumed-role/x is not authorized to perform: ecr:InitiateLayerUpload"}]}"#;
@@ -136,7 +136,7 @@ async fn an_immutable_tag_is_a_success_or_names_both() {
 }
 
 #[tokio::test]
-async fn a_repository_that_is_not_there_is_said_and_a_new_one_is_waited_for() {
+async fn a_missing_repository_is_reported_and_a_new_one_is_waited_for() {
     let world = World::new().await;
     let folder = Folder::new();
     let source = layout(&folder, &[&noise(1, 10)]);
@@ -170,7 +170,7 @@ async fn a_repository_that_is_not_there_is_said_and_a_new_one_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_layout_that_is_damaged_is_no_fault_of_the_registry() {
+async fn a_damaged_layout_is_not_reported_as_a_registry_error() {
     let world = World::new().await;
     let folder = Folder::new();
     let layer = noise(1, 100);

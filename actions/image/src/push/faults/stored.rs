@@ -8,9 +8,9 @@ use kit::id::Digest;
 use std::fs;
 use std::path::PathBuf;
 
-fn whence(source: &Source) -> String {
+fn origin_text(source: &Source) -> String {
     match source {
-        Source::Archive(archive) => archive.whence().unwrap(),
+        Source::Archive(archive) => archive.origin_text().unwrap(),
         Source::Layout(_) => panic!("a layout"),
     }
 }
@@ -33,19 +33,19 @@ impl Drop for Damaged {
 }
 
 #[tokio::test]
-async fn a_store_that_leads_astray_is_left_for_the_export_and_the_image_is_the_same() {
+async fn an_inconsistent_engine_store_falls_back_to_the_export_with_the_same_image() {
     const SIZES: [usize; 3] = [3_000_000, 100_000, 2_000_000];
     let folder = Folder::new();
     let files = [noise(1, SIZES[0]), noise(2, SIZES[1]), noise(3, SIZES[2])];
     let image = Loaded::new(&folder, "astray", &files.each_ref().map(Vec::as_slice));
     let world = World::new().await;
     let source = image.source().await;
-    let store = whence(&source);
+    let store = origin_text(&source);
     let root = store
         .strip_prefix("the engine's store in ")
         .expect("root can read it");
     let good = all(push(&source, &[world.target(&["v1"])]).await).unwrap();
-    assert_eq!(whence(&source), store);
+    assert_eq!(origin_text(&source), store);
 
     // The engine read this once, when it got the layer, and looks where it did before.
     let diff_ids = image.inspect("{{join .RootFS.Layers \" \"}}");
@@ -67,7 +67,7 @@ async fn a_store_that_leads_astray_is_left_for_the_export_and_the_image_is_the_s
     let source = image.source().await;
     let targets = worlds.each_ref().map(|world| world.target(&["v1"]));
     let done = all(push(&source, &targets).await).unwrap();
-    assert_eq!(whence(&source), "the engine's export");
+    assert_eq!(origin_text(&source), "the engine's export");
     for (world, done) in worlds.iter().zip(&done) {
         assert_eq!(done.manifest, good[0].manifest);
         let tagged = world.tagged("acme/app", "v1").await;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const KIB: usize = 1 << 10;
 
 #[tokio::test]
-async fn what_is_pushed_is_there_and_a_second_run_sends_nothing() {
+async fn a_pushed_image_is_tagged_and_a_second_push_sends_nothing() {
     let world = World::new().await;
     let folder = Folder::new();
     let (large, small) = (noise(1, 700 * KIB), noise(2, 1));
@@ -140,7 +140,7 @@ async fn every_stage_survives_answers_of_500_and_429() {
 }
 
 #[tokio::test]
-async fn what_the_registry_asks_for_is_waited_for() {
+async fn a_push_waits_as_long_as_retry_after_asks() {
     let world = World::new().await;
     let folder = Folder::new();
     world.proxy.rule(
@@ -242,7 +242,7 @@ async fn a_blob_that_vanishes_before_the_manifest_is_brought_again() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_named_and_room_mends_it() {
+async fn a_push_to_a_full_registry_fails_and_succeeds_once_there_is_space() {
     let world = World::of(Distribution::with_disk(6)).await;
     let ballast = world.registry.data().join("ballast");
     std::fs::write(&ballast, vec![0; 5 << 20]).unwrap();
@@ -270,7 +270,7 @@ async fn a_blob_that_the_registry_fails_on_is_uploaded() {
 }
 
 #[tokio::test]
-async fn a_registry_that_falls_silent_is_given_up() {
+async fn a_request_without_an_answer_is_abandoned_and_retried() {
     let world = World::new().await;
     let folder = Folder::new();
     let source = layout(&folder, &[&noise(1, 10)]);
@@ -312,7 +312,7 @@ async fn one_target_fails_and_the_other_finishes() {
 }
 
 #[tokio::test]
-async fn what_is_in_a_sister_repository_is_mounted_or_uploaded_where_that_is_refused() {
+async fn layers_of_another_repository_are_mounted_or_uploaded_if_the_mount_is_refused() {
     let world = World::new().await;
     let folder = Folder::new();
     let source = layout(&folder, &[&noise(1, 100 * KIB)]);

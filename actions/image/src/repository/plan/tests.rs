@@ -74,7 +74,7 @@ fn a_missing_repository_is_created_with_immutable_tags() {
 }
 
 #[test]
-fn what_is_as_wanted_needs_no_change_and_what_was_not_asked_for_is_left() {
+fn matching_settings_need_no_change_and_unrequested_ones_are_left_alone() {
     let wanted = everything();
     let mut seen = seen();
     seen.mutability.exceptions = vec!["latest".to_owned(), "cache-*".to_owned()];
@@ -137,7 +137,7 @@ fn encryption_that_differs_is_refused_with_a_way_out() {
 }
 
 #[test]
-fn what_is_not_changed_unasked_is_warned_of() {
+fn risky_settings_that_no_argument_changes_are_warned_about() {
     let mut seen = seen();
     seen.mutability.mutable = true;
     seen.scanning = Some(Scanning::Never);

@@ -54,7 +54,7 @@ fn bytes_of(layout: &Layout, digest: &Digest) -> std::io::Result<Vec<u8>> {
 }
 
 #[test]
-fn a_layout_hands_out_each_blob_as_often_as_wanted_and_several_at_once() {
+fn the_blobs_of_a_layout_can_be_read_repeatedly_and_concurrently() {
     let bench = Bench::new();
     let big: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let zstd = rusty_zstd::compress(&big[..100_000], 1).unwrap();
@@ -116,7 +116,7 @@ fn a_layouts_blob_that_is_not_its_digest_never_ends_well() {
 }
 
 #[test]
-fn a_file_that_shrinks_while_it_is_read_is_no_shorter_blob() {
+fn a_file_that_shrinks_while_it_is_read_is_an_error() {
     let bench = Bench::new();
     let blobs = vec![vec![1; 100_000], b"{}".to_vec()];
     let folder = layout(&bench, &blobs);

@@ -84,7 +84,7 @@ fn a_statement_is_read_as_it_was_written() {
 }
 
 #[test]
-fn what_says_something_else_is_not_read() {
+fn statements_of_another_type_or_content_are_refused() {
     for (pointer, value, why) in [
         (
             "/_type",

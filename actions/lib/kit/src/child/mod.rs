@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_captured_child_prints_is_kept_with_its_exit_code() {
+    async fn the_output_and_exit_code_of_a_captured_child_are_returned() {
         let command = ["sh", "-c", "echo out; echo err >&2; exit 3"].map(str::to_owned);
         let path = std::env::var("PATH").unwrap();
         let env = Env::from([("PATH", path.as_str())]);

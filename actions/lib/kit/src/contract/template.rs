@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_and_braces_are_told_apart() {
+    fn placeholders_and_literal_braces_are_distinguished() {
         assert_eq!(
             Template::parse("{{x}}-{service}/{environment}", &Placeholder::ALL),
             Ok(Template::Text(vec![
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_filled_in_says_why() {
+    fn an_invalid_template_is_an_error_with_the_reason() {
         for (text, message) in [
             ("{stage}", "there is no placeholder {stage}"),
             ("{account}", "{account} cannot stand here"),

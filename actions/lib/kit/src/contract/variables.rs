@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_inside_a_network_is_told_the_network() {
+    fn an_address_inside_a_network_is_refused_with_the_name_of_the_network() {
         assert_eq!(
             cidr("10.20.3.4/16").unwrap_err(),
             "the network that holds this address is 10.20.0.0/16"

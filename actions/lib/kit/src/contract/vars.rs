@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over_must_be_an_object_of_texts() {
+    fn slipway_vars_must_be_a_json_object_of_strings() {
         assert!(Vars::of(&Env::from([("SLIPWAY_VARS", "null")])).is_ok());
         for wrong in ["{", "[]", r#"{"A":1}"#, "A=1"] {
             let error = Vars::of(&Env::from([("SLIPWAY_VARS", wrong)]))

@@ -152,7 +152,7 @@ impl Error {
     /// Adds the message and the causes of a second failure, which happened beside this one. Its
     /// hints are left to the caller.
     #[must_use]
-    pub fn and(mut self, second: Error) -> Self {
+    pub fn with_second_failure(mut self, second: Error) -> Self {
         self.causes.push(Cause::Text(second.message));
         self.causes.extend(second.causes);
         self
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(
             error
                 .under("outer")
-                .and(Error::usage("second"))
+                .with_second_failure(Error::usage("second"))
                 .causes()
                 .len(),
             4

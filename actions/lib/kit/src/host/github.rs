@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_words_are_no_commands() {
+    fn foreign_text_cannot_contain_workflow_commands() {
         assert_eq!(
             inert("fix ##[stop-commands]x\n  ::add-mask::y\n\u{1b}[2Jdone: a::b"),
             "fix # #[stop-commands]x\n: :add-mask::y\n[2Jdone: a::b"

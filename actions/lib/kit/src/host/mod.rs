@@ -391,7 +391,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_runs_a_run_again_is_who_runs_it() {
+    fn the_actor_of_a_rerun_is_the_person_who_started_it() {
         let first = [
             ("GITHUB_ACTIONS", "true"),
             ("GITHUB_ACTOR", "ada"),

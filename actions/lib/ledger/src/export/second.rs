@@ -238,7 +238,7 @@ fn plain(fault: &Fault) -> Value {
     )
 }
 
-fn said(walked: &Walked) -> Value {
+fn summary_of(walked: &Walked) -> Value {
     let mut faults: Vec<Value> = walked.faults.iter().map(plain).collect();
     faults.sort_by_key(Value::to_string);
     json!({ "faults": faults, "records": walked.records, "signed_from": walked.signed_from })
@@ -297,7 +297,7 @@ async fn the_second_verifier_agrees_on_good_and_on_changed_exports() {
         let theirs = second(folder.path(), exports.len(), key.map(|_| pem.as_path()));
         assert_eq!(theirs.len(), exports.len());
         for (number, (export, theirs)) in exports.iter().zip(theirs).enumerate() {
-            let ours = said(
+            let ours = summary_of(
                 &verify(export.as_slice(), key, None, |_, _| {})
                     .unwrap()
                     .walked,

@@ -243,7 +243,7 @@ fn a_permit_of_an_environment_without_a_deployment_rests_on_none() {
 }
 
 #[test]
-fn what_a_permit_does_not_say_is_refused() {
+fn a_deployment_that_differs_from_its_permit_is_refused() {
     let records = [deployed(), permit(1)];
     let (own, other) = (digest(2), digest(3));
     let (here, there) = (account("1"), account("2"));
@@ -335,7 +335,7 @@ fn a_permit_expires_but_not_for_what_began_in_time() {
 }
 
 #[test]
-fn what_began_is_under_way_for_an_hour_or_until_a_deployment_is_recorded() {
+fn a_deployment_is_under_way_for_an_hour_or_until_one_is_recorded() {
     let begun = [deployed(), permit(1), started(2, Some(RUN))];
     let of = |records: &[Record], now: &str| {
         let records = chain(records);
@@ -414,7 +414,7 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
 }
 
 #[test]
-fn what_is_unfinished_names_what_can_record_it_and_the_way_back() {
+fn hints_of_an_unfinished_deployment_say_how_to_record_it_and_to_roll_back() {
     let hints = |record: &Record| unfinished(kit::error::Error::refused("busy"), record, "").hints;
     let began = |run: Option<&str>| Record {
         previous: Some(digest(1)),
@@ -499,7 +499,7 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_a_record_of_its_own
 }
 
 #[test]
-fn what_began_is_overtaken_by_what_others_begin_or_record_later() {
+fn a_deployment_is_overtaken_by_another_start_or_record_after_it() {
     let begun = [deployed(), permit(1), started(2, Some(RUN))];
     let of = |more: &[Record]| {
         let records = chain(&[&begun[..], more].concat());

@@ -92,7 +92,7 @@ fn swapped_contents_are_named() {
 }
 
 #[test]
-fn swapped_entries_are_named_once_and_the_rest_is_sound() {
+fn swapped_entries_are_named_once_and_the_others_are_sound() {
     let mut entries = chain(&[1, 2, 3, 4, 5]);
     entries.swap(2, 3);
     let wanted = [

@@ -133,7 +133,7 @@ fn service_and_operation_are_those_of_the_error_type() {
 }
 
 #[test]
-fn what_quotes_the_request_is_left_out() {
+fn errors_that_could_quote_the_request_are_omitted() {
     let why = no_answer(&Failed(io::ErrorKind::ConnectionRefused.into())).unwrap();
     assert_eq!(why, "connection refused");
     assert_eq!(

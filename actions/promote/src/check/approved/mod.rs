@@ -118,7 +118,7 @@ fn count(
     let persons = setting.persons();
     let mut barred = Barred::by(asked, &persons);
     barred.add(&persons, &promoter, "promotes it");
-    barred.add_hands(&persons, hands);
+    barred.add_contributors(&persons, hands);
     let members = conditions.members.as_ref().map_err(unknown)?;
     let approvers = Approvers::of(approve, &persons, members);
     let tally = Tally::of(&approvers, &persons, Some(asked), &barred);
@@ -127,7 +127,13 @@ fn count(
             asked: asked.clone(),
             tally,
         }),
-        missing => Err(few(environment, approve, asked, &tally, missing)),
+        missing => Err(too_few_approvals(
+            environment,
+            approve,
+            asked,
+            &tally,
+            missing,
+        )),
     }
 }
 
@@ -165,7 +171,7 @@ fn newest<'a>(
     ))
 }
 
-fn few(
+fn too_few_approvals(
     environment: &str,
     approve: &Approve,
     asked: &Asked,

@@ -142,13 +142,13 @@ const FAILING: &[Case] = &[
     (
         "an app of which no person is known contributed",
         "2 of 3 approvals (ada, linus), one of them because no person is known for renovate[bot]",
-        |s| hand_of_an_app(s),
+        |s| let_an_app_contribute(s),
     ),
     (
         "nobody asked for what an app had a hand in",
         "nobody has asked for the 3 approvals that production needs for this digest",
         |s| {
-            hand_of_an_app(s);
+            let_an_app_contribute(s);
             s.records.truncate(1);
         },
     ),
@@ -388,7 +388,7 @@ fn accepts(scene: &mut Scene, change: fn(&mut github::PullCommit)) {
 }
 
 /// An app that the contract does not list wrote part of the change.
-fn hand_of_an_app(scene: &mut Scene) {
+fn let_an_app_contribute(scene: &mut Scene) {
     let written = &mut scene.promotion.pull().commits[0].co_authors;
     written.push(signer("renovate[bot]"));
 }
@@ -455,9 +455,9 @@ fn enough_people_approved_exactly_this() {
 }
 
 #[test]
-fn what_an_app_had_a_hand_in_needs_one_approval_more() {
+fn a_change_an_app_contributed_to_needs_one_more_approval() {
     let mut scene = Scene::new();
-    hand_of_an_app(&mut scene);
+    let_an_app_contribute(&mut scene);
     let next = scene.rule().next.unwrap();
     assert!(
         next.starts_with("have 1 more of grace approve it"),
@@ -469,7 +469,7 @@ fn what_an_app_had_a_hand_in_needs_one_approval_more() {
     // The contract says that nobody stands behind it, or who does.
     for stands_for in [StandsFor::Nobody, StandsFor::Person("dora".to_owned())] {
         let mut listed = Scene::new();
-        hand_of_an_app(&mut listed);
+        let_an_app_contribute(&mut listed);
         let apps = &mut listed.promotion.setting.apps;
         apps.insert(user("renovate[bot]").id, stands_for);
         listed.again();
@@ -501,7 +501,7 @@ fn the_next_step_names_who_still_may() {
 }
 
 #[test]
-fn what_cannot_be_seen_is_unknown() {
+fn unknown_facts_make_the_rule_of_approvals_unknown() {
     let unseen = || Unknown::new("GitHub answered 502", "run this again");
     let spoiled: [fn(&mut Facts, Unknown); 4] = [
         |facts, unseen| facts.accepted = Err(unseen),

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_or_cannot_be_read_is_said() {
+    fn an_endless_freeze_has_no_end_and_an_unknown_time_zone_is_an_error() {
         let all: Vec<Freeze> = vec![
             window("UTC", Some("00:00"), Some("12:00")),
             window("UTC", Some("12:00"), None),
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_told_as_it_is_declared() {
+    fn a_window_is_described_as_it_is_declared() {
         let mut window = window(TORONTO, Some("16:00"), None);
         window.weekdays = vec![Weekday::Friday, Weekday::Saturday];
         window.days = Some(("2026-12-01".to_owned(), "2026-12-31".to_owned()));

@@ -21,7 +21,7 @@ use super::answer::{Finding, Rule, not_asked};
 use super::decide::asks_nothing;
 use super::facts::Fact;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use github::User;
 use ledger::Actor;
 use time::OffsetDateTime;
@@ -32,7 +32,7 @@ pub(crate) struct Conditions {
     /// When the rules were asked.
     pub(crate) now: OffsetDateTime,
     /// The environment's own records.
-    pub(crate) standing: Standing,
+    pub(crate) standing: EnvironmentHistory,
     /// What is missing for the previous environment to run the digest, healthy; only if it is asked.
     pub(crate) missing_before: Option<Fact<Vec<String>>>,
     /// The change calendars that the contract names.

@@ -8,7 +8,7 @@ use crate::check::facts::{Fact, Unknown};
 use crate::live::Live;
 use crate::requests::members;
 use crate::setting::Setting;
-use crate::standing::Standing;
+use crate::standing::EnvironmentHistory;
 use futures_util::future::join_all;
 use github::GitHub;
 use kit::Cx;
@@ -24,7 +24,7 @@ pub(crate) async fn observe(
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
-    standing: Standing,
+    standing: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
 ) -> Conditions {
     let (ahead, calendars, missing_before, members) = tokio::join!(
@@ -47,7 +47,7 @@ pub(crate) async fn observe(
 /// GitHub's status for what runs...what is promoted; only if something else runs.
 pub(in crate::check) async fn ahead(
     github: Option<&GitHub>,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     subject: &Subject,
 ) -> Option<Fact<String>> {
     let (commit, current) = (subject.commit.as_ref()?, standing.current()?);

@@ -7,7 +7,7 @@ use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::facts::Fact;
 use crate::person::logins;
 use crate::setting::Setting;
-use crate::standing::{Debt, Standing};
+use crate::standing::{Debt, EnvironmentHistory};
 use kit::id::Digest;
 use ledger::Actor;
 
@@ -37,7 +37,7 @@ pub(super) fn rolled_back(
 /// rollback, only after a review by somebody other than the promoter.
 pub(in crate::check) fn refused(
     setting: &Setting,
-    standing: &Standing,
+    standing: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
 ) -> Finding {

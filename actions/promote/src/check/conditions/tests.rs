@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::check::answer::{Answer, Decision};
+use crate::check::break_glass::{apply_break_glass, reason};
 use crate::check::facts::Unknown;
-use crate::check::glass::{go_past, reason};
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
 use crate::standing::at;
@@ -87,7 +87,7 @@ impl Scene {
     /// The rules that refuse after a break-glass, and whether it may be recorded.
     fn forced(&mut self) -> (Vec<&'static str>, bool) {
         let mut decision = self.decide();
-        let by = go_past(
+        let by = apply_break_glass(
             &mut decision,
             "the shop is down",
             &self.setting,
@@ -332,7 +332,7 @@ fn each_rule_alone_refuses() {
 }
 
 #[test]
-fn what_cannot_be_seen_refuses() {
+fn each_unknown_condition_refuses_under_its_rule() {
     for (case, rule, hide) in HIDDEN {
         let mut scene = Scene::new();
         hide(&mut scene);
@@ -347,7 +347,7 @@ fn what_cannot_be_seen_refuses() {
 }
 
 #[test]
-fn what_passes() {
+fn promotions_that_meet_every_condition_pass() {
     type Arranged = (&'static str, fn(&mut Scene));
     let cases: &[Arranged] = &[
         ("as it is", |_| ()),
@@ -389,7 +389,7 @@ fn what_passes() {
 }
 
 #[test]
-fn what_the_contract_does_not_declare_is_not_asked() {
+fn rules_that_the_contract_does_not_declare_are_not_asked() {
     let mut scene = Scene::new();
     scene.setting.gate = setting().gate;
     scene.conditions.missing_before = None;
@@ -411,13 +411,13 @@ fn what_the_contract_does_not_declare_is_not_asked() {
 #[test]
 fn the_old_gate_of_a_promotion_is_gone_past_only_while_github_cannot_tell() {
     for (answer, past) in [(Answer::Fail, false), (Answer::Unknown, true)] {
-        let scene = with_glass(&["dora"]);
+        let scene = with_break_glass(&["dora"]);
         let mut decision = scene.decide();
         let finding = crate::check::answer::finding(answer, "an older gate");
         decision.rules.push(finding.named("policy"));
         let (setting, subject) = (&scene.setting, &scene.subject);
         let conditions = Some(&scene.conditions);
-        let by = go_past(&mut decision, "x", setting, subject, conditions);
+        let by = apply_break_glass(&mut decision, "x", setting, subject, conditions);
         assert_eq!(by.is_some(), past);
         assert_eq!(refusing(&decision).is_empty(), past);
         let policy = decision.rules.iter().find(|rule| rule.rule == "policy");
@@ -436,7 +436,7 @@ fn a_reason_is_one_line_that_says_something() {
     }
 }
 
-fn with_glass(people: &[&str]) -> Scene {
+fn with_break_glass(people: &[&str]) -> Scene {
     let mut scene = Scene::new();
     scene.setting.gate.break_glass = Some(BreakGlass {
         people: people.iter().map(|login| (*login).to_owned()).collect(),
@@ -448,30 +448,30 @@ fn with_glass(people: &[&str]) -> Scene {
 }
 
 #[test]
-fn a_listed_person_goes_past_what_refuses() {
-    assert_eq!(with_glass(&["ada", "Dora"]).forced(), (vec![], true));
+fn a_listed_person_overrides_refusing_rules() {
+    assert_eq!(with_break_glass(&["ada", "Dora"]).forced(), (vec![], true));
     // Once more while it is open, whoever used it.
-    let mut again = with_glass(&["dora"]);
+    let mut again = with_break_glass(&["dora"]);
     again.after(&[deployed('a'), forced('b', "dora")]);
     again.conditions.now = at("2026-11-21T18:59:59Z").unwrap();
     assert_eq!(again.forced(), (vec![], true));
 }
 
 #[test]
-fn nobody_else_goes_past_anything() {
+fn nobody_else_overrides_any_rule() {
     let all = vec!["forward", "calendar", "break-glass"];
-    let mut stranger = with_glass(&["ada"]);
+    let mut stranger = with_break_glass(&["ada"]);
     assert_eq!(stranger.forced(), (all.clone(), false));
-    let mut both = with_glass(&["dora"]);
+    let mut both = with_break_glass(&["dora"]);
     both.conditions.promoter = Ok(vec![actor("dora"), actor("eve")]);
     assert_eq!(both.forced(), (all.clone(), false));
-    let mut undeclared = with_glass(&["dora"]);
+    let mut undeclared = with_break_glass(&["dora"]);
     undeclared.setting.gate.break_glass = None;
     assert_eq!(undeclared.forced(), (all.clone(), false));
-    let mut nobody = with_glass(&["dora"]);
+    let mut nobody = with_break_glass(&["dora"]);
     nobody.conditions.promoter = Err(unseen());
     assert_eq!(nobody.forced(), (all, false));
-    let mut expired = with_glass(&["dora"]);
+    let mut expired = with_break_glass(&["dora"]);
     expired.after(&[deployed('a'), forced('b', "dora")]);
     expired.conditions.now = at("2026-11-21T19:00:00Z").unwrap();
     let (rules, broken) = expired.forced();
@@ -479,14 +479,14 @@ fn nobody_else_goes_past_anything() {
 }
 
 #[test]
-fn nobody_goes_past_a_digest_that_nobody_has_seen_run() {
-    let mut scene = with_glass(&["dora"]);
+fn break_glass_does_not_override_a_digest_without_a_record() {
+    let mut scene = with_break_glass(&["dora"]);
     scene.subject.evidence = None;
     let mut decision = scene.decide();
     let digest = crate::check::answer::fail("no record of this digest in staging", "deploy it");
     decision.rules.insert(0, digest.named("digest"));
     let (setting, subject) = (&scene.setting, &scene.subject);
-    let by = go_past(
+    let by = apply_break_glass(
         &mut decision,
         "x",
         setting,
@@ -497,7 +497,7 @@ fn nobody_goes_past_a_digest_that_nobody_has_seen_run() {
     // One that failed before has been seen.
     scene.subject.evidence = Some(failed('c'));
     let subject = &scene.subject;
-    let by = go_past(
+    let by = apply_break_glass(
         &mut decision,
         "x",
         setting,
@@ -509,8 +509,8 @@ fn nobody_goes_past_a_digest_that_nobody_has_seen_run() {
 }
 
 #[test]
-fn no_glass_is_broken_where_every_rule_passes() {
-    let mut scene = with_glass(&["dora"]);
+fn break_glass_is_not_applied_if_every_rule_passes() {
+    let mut scene = with_break_glass(&["dora"]);
     scene.conditions.ahead = Some(Ok("ahead".to_owned()));
     scene.conditions.calendars[1].1 = scene.conditions.calendars[0].1.clone();
     assert_eq!(scene.forced(), (vec![], false));

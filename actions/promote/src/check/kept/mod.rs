@@ -12,7 +12,7 @@ use super::conditions::{Calendar, Conditions};
 use super::facts::Fact;
 use super::host::Host;
 use super::provenance::{Found, Proofs};
-use super::rollback::Went;
+use super::rollback::RollbackInputs;
 use super::{Asked, Observed, Read};
 use crate::setting::Setting;
 use github::{Exchange, GitHub, Repository};
@@ -51,7 +51,7 @@ pub(crate) struct Kept {
     own: Vec<Line>,
     /// Those of the previous environment.
     before: Vec<Line>,
-    judged: Was,
+    judged: DecisionInputs,
     /// What each rule answered.
     rules: Vec<Answered>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Kept {
     clippy::large_enum_variant,
     reason = "there is one of it for each permit that is looked at, and never a list"
 )]
-enum Was {
+enum DecisionInputs {
     Promotion(Promotion),
     Rollback(Rollback),
 }
@@ -185,14 +185,14 @@ impl Kept {
             host,
             conditions.now,
             decision,
-            Was::Promotion(promotion),
+            DecisionInputs::Promotion(promotion),
         )
     }
 
     /// What a rollback was judged by.
     pub(super) fn rollback(
         setting: &Setting,
-        went: &Went,
+        went: &RollbackInputs,
         asked: &Fact<Asked>,
         decision: &Decision,
         now: OffsetDateTime,
@@ -215,7 +215,14 @@ impl Kept {
             by_this_gate: line(&went.passed.own),
         };
         let host = went.host.clone();
-        Self::of(setting, &read, host, now, decision, Was::Rollback(rollback))
+        Self::of(
+            setting,
+            &read,
+            host,
+            now,
+            decision,
+            DecisionInputs::Rollback(rollback),
+        )
     }
 
     fn of(
@@ -224,7 +231,7 @@ impl Kept {
         host: Host,
         now: OffsetDateTime,
         decision: &Decision,
-        judged: Was,
+        judged: DecisionInputs,
     ) -> Result<Self> {
         Ok(Self {
             format: FORMAT.to_owned(),

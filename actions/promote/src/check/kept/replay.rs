@@ -7,12 +7,12 @@ mod rollback;
 
 pub(crate) use chain::Known;
 
-use super::{Answered, Contract, FORMAT, Kept, Was, answered};
+use super::{Answered, Contract, DecisionInputs, FORMAT, Kept, answered};
 use crate::check::answer::{Answer, Decision};
 use crate::check::{Evidence, Fact, Read, asks_nothing, plan};
 use crate::grant::expires;
 use crate::setting::Setting;
-use crate::standing::{Standing, at};
+use crate::standing::{EnvironmentHistory, at};
 use attest::PublicKey;
 use github::GitHub;
 use kit::contract::Gate;
@@ -44,14 +44,14 @@ fn unreadable(why: impl Into<String>) -> Replayed {
 }
 
 /// A decision as it was made again.
-struct Again {
+struct ReplayedDecision {
     decision: Decision,
     /// The digest's commit.
     commit: Option<CommitId>,
     /// What it rests on.
     evidence: Evidence,
     /// Where the environment stood.
-    standing: Standing,
+    standing: EnvironmentHistory,
     /// Who promotes.
     promoter: Fact<Vec<Actor>>,
 }
@@ -114,7 +114,7 @@ async fn follow(
         None => return Err(differs("no environment comes before this one")),
     };
     let setting = kept.setting()?;
-    let rolled_back = matches!(kept.judged, Was::Rollback(_));
+    let rolled_back = matches!(kept.judged, DecisionInputs::Rollback(_));
     if plan::missing(&setting, kept.plan.as_deref(), rolled_back) {
         return Err(differs(
             "its evidence names no plan, and the gate asks for one",
@@ -123,7 +123,7 @@ async fn follow(
     let now = at(&kept.now).ok_or_else(|| unreadable("its time is not one"))?;
     // A rollback is not judged by the previous environment.
     if let Some((environment, chain)) = against.before
-        && matches!(kept.judged, Was::Promotion(_))
+        && matches!(kept.judged, DecisionInputs::Promotion(_))
         && kept.contract.follows.as_deref() == Some(environment)
     {
         chain.has(&kept.before, now)?;
@@ -138,8 +138,10 @@ async fn follow(
     };
     let mut kept = kept;
     let again = match &mut kept.judged {
-        Was::Promotion(promotion) => promotion.again(&setting, &read, &kept.host, now).await?,
-        Was::Rollback(rollback) => {
+        DecisionInputs::Promotion(promotion) => {
+            promotion.again(&setting, &read, &kept.host, now).await?
+        }
+        DecisionInputs::Rollback(rollback) => {
             let looked = known.passed(&read.own, permit);
             rollback.again(&setting, &read, &kept.host, &looked).await?
         }
@@ -290,8 +292,8 @@ impl Kept {
         let contract = &self.contract;
         let policy = ledger::evidence_name(contract.gate.as_bytes());
         let (broken, rolled_back) = match &self.judged {
-            Was::Promotion(promotion) => (promotion.break_glass.clone(), false),
-            Was::Rollback(rollback) => (rollback.break_glass.clone(), true),
+            DecisionInputs::Promotion(promotion) => (promotion.break_glass.clone(), false),
+            DecisionInputs::Rollback(rollback) => (rollback.break_glass.clone(), true),
         };
         let glass = permit.break_glass.as_ref().map(|glass| &glass.reason);
         let permitted = permit.permit.as_ref();

@@ -5,14 +5,14 @@ use super::*;
 use crate::check::Read;
 use crate::check::facts::Unknown;
 use crate::check::host::{Host, OfHost};
-use crate::check::rollback::{Passed, Went};
+use crate::check::rollback::{Passed, RollbackInputs};
 use crate::check::tests;
 use crate::decisions::{Beside, Decisions};
 use crate::principal::tests::{principal, session};
 use crate::standing::tests::{
     actor, deployed, digest, failed, forced, permitted, reviewed, rolled_back, stored,
 };
-use crate::standing::{Standing, at};
+use crate::standing::{EnvironmentHistory, at};
 use kit::clock::rfc3339;
 use kit::contract::{BreakGlass, Person};
 use ledger::{Chain, Fault, GENESIS, Record, permit, sha256};
@@ -71,7 +71,7 @@ fn judged(
     };
     let standing = read.standing(setting).unwrap();
     let silent = Unknown::new("GitHub does not answer", "wait");
-    let went = Went {
+    let went = RollbackInputs {
         digest: digest('a'),
         own,
         healthy: None,
@@ -105,7 +105,7 @@ fn then(records: &[Record], more: &[Record]) -> Known {
     known(&stored(&[records, more].concat()))
 }
 
-fn permit(setting: &Setting, standing: &Standing) -> Record {
+fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
     let now = at(NOW).unwrap();
     let mut record = Record {
         seq: 9,
@@ -162,7 +162,7 @@ fn a_decision_follows_from_what_it_was_made_from() {
 }
 
 #[test]
-fn what_does_not_follow_is_named() {
+fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
     let changes: [(&str, Change); 21] = [
         ("another digest", |it| it.permit.digest = digest('b')),
@@ -186,7 +186,7 @@ fn what_does_not_follow_is_named() {
                 provenance: None,
                 github: None,
             };
-            it.kept.judged = Was::Promotion(promotion);
+            it.kept.judged = DecisionInputs::Promotion(promotion);
         }),
         ("another environment", |it| {
             it.permit.environment = "staging".to_owned();
@@ -247,7 +247,7 @@ fn what_does_not_follow_is_named() {
 fn the_records_reach_far_enough_back() {
     let mut settled = case(&[deployed('a'), deployed('b'), failed('c')]);
     let oldest = settled.kept.own.pop();
-    if let Was::Rollback(rollback) = &mut settled.kept.judged {
+    if let DecisionInputs::Rollback(rollback) = &mut settled.kept.judged {
         rollback.healthy = oldest;
     }
     assert_eq!(wrong(&settled), None);
@@ -342,7 +342,7 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
     ] {
         let setting = setting();
         let entries = stored(&[record.clone(), deployed('b')]);
-        let went = Went {
+        let went = RollbackInputs {
             digest: digest('a'),
             own: vec![entries[1].clone()],
             healthy: Some(entries[0].clone()),
@@ -353,7 +353,7 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
             break_glass: None,
         };
         let chain = Chain::new("storefront", "production").unwrap();
-        let standing = Standing::of(vec![entries[1].recorded(&chain).unwrap()]);
+        let standing = EnvironmentHistory::of(vec![entries[1].recorded(&chain).unwrap()]);
         let judgement = went.judge(&setting, &standing).unwrap();
         let digest = &judgement.decision.rules[0];
         assert_eq!((digest.rule, digest.answer), ("digest", wanted));
@@ -398,7 +398,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
     assert_eq!(wrong(&case), None);
     // It is not true that GitHub was silent, or that somebody gave a reason.
     let mut other = case.kept.clone();
-    if let Was::Rollback(rollback) = &mut other.judged {
+    if let DecisionInputs::Rollback(rollback) = &mut other.judged {
         other.host.run = OfHost::GitHub { id: Some(5) };
         rollback.github = Ok(Answers {
             repository: "acme/storefront".to_owned(),
@@ -416,14 +416,14 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
     told.permit.run = Some(page.to_owned());
     let why = wrong(&told).unwrap();
     assert!(why.contains("this version asks GitHub"), "{why}");
-    if let Was::Rollback(rollback) = &mut case.kept.judged {
+    if let DecisionInputs::Rollback(rollback) = &mut case.kept.judged {
         rollback.break_glass = None;
     }
     assert!(wrong(&case).unwrap().contains("another break_glass"));
 }
 
 #[test]
-fn another_versions_evidence_is_unreadable_and_no_json_is_no_evidence() {
+fn evidence_of_another_version_and_invalid_json_are_unreadable() {
     let mut case = sound();
     case.kept.format = "slipway-evidence/2".to_owned();
     let why = wrong(&case).unwrap();

@@ -211,7 +211,7 @@ async fn any_workflow_of_the_branch_will_do_where_none_is_named() {
 }
 
 #[test]
-fn what_cannot_be_read_is_unknown_and_names_the_permission() {
+fn unreadable_provenance_is_unknown_and_names_the_permission() {
     let error = Error::failed("cannot read the provenance in repository storefront")
         .hint("role/slipway-permit needs ecr:BatchGetImage on repository storefront");
     let rule = rule(&asked(), &subject(), Some(&Err(unread(&error))));

@@ -36,7 +36,7 @@ fn a_push_that_was_replaced_counts() {
 }
 
 #[test]
-fn what_came_before_the_branch_was_merged_the_last_time_does_not() {
+fn pushes_before_the_previous_merge_of_the_branch_do_not_count() {
     let mut all = vec![push("alice", "base", "h")];
     all.extend(pushes(&[("bob", "base"), ("bob", "older")]));
     assert_eq!(who(&all, &[]), ["alice"]);

@@ -38,7 +38,7 @@ pub(super) async fn ask(
         let github = GitHub::connect(cx, net, repository)
             .map_err(|error| Unknown::new(error.message, "give a token for GitHub"))?
             .noting(&transcript);
-        let branch = told(&github, host, setting).await?;
+        let branch = policy_from_github(&github, host, setting).await?;
         let asked = Asked {
             repository: github.repository().clone(),
             transcript,
@@ -50,7 +50,7 @@ pub(super) async fn ask(
 }
 
 /// The same by what GitHub answers.
-pub(in crate::check) async fn told(
+pub(in crate::check) async fn policy_from_github(
     github: &GitHub,
     host: &Host,
     setting: &Setting,
@@ -176,7 +176,7 @@ fn by_ledger(setting: &Setting, policies: &Policies) -> Finding {
 mod tests {
     use super::*;
     use crate::check::answer::Answer;
-    use crate::check::policy::Standing;
+    use crate::check::policy::CommitPosition;
     use crate::check::range::Base;
     use crate::check::tests::setting;
     use crate::check::trail::Trail;
@@ -228,8 +228,8 @@ mod tests {
     /// A freeze that was added for a night and taken away again leaves a gate that promotions passed by
     /// before the newest one.
     #[test]
-    fn what_github_says_of_the_gate_counts_whatever_the_ledger_has() {
-        let told = |standing: Standing| {
+    fn githubs_answer_about_the_gate_outweighs_the_ledger() {
+        let policy_from_github = |standing: CommitPosition| {
             let branch = Ok(Policy {
                 commit: "c".repeat(40),
                 tip: "d".repeat(40),
@@ -244,9 +244,15 @@ mod tests {
             whatever[0]
         };
         let contract = || vec!["delivery.yaml".to_owned()];
-        assert_eq!(told(Standing::Newest), Answer::Pass);
-        assert_eq!(told(Standing::Same(contract())), Answer::Pass);
-        assert_eq!(told(Standing::Differs(contract())), Answer::Fail);
-        assert_eq!(told(Standing::Elsewhere), Answer::Fail);
+        assert_eq!(policy_from_github(CommitPosition::Newest), Answer::Pass);
+        assert_eq!(
+            policy_from_github(CommitPosition::Same(contract())),
+            Answer::Pass
+        );
+        assert_eq!(
+            policy_from_github(CommitPosition::Differs(contract())),
+            Answer::Fail
+        );
+        assert_eq!(policy_from_github(CommitPosition::Elsewhere), Answer::Fail);
     }
 }

@@ -5,7 +5,7 @@ use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::facts::RunKind;
 use crate::check::people::short;
-use crate::check::policy::Standing;
+use crate::check::policy::CommitPosition;
 
 impl Context<'_> {
     pub(super) fn run(&self) -> Finding {
@@ -64,19 +64,19 @@ impl Context<'_> {
         let (commit, tip) = (short(&policy.commit), short(&policy.tip));
         let again = format!("start a new run on {branch}: running this one again changes nothing");
         match &policy.standing {
-            Standing::Newest => pass(format!("{commit} is the newest commit of {branch}")),
-            Standing::Same(files) => pass(format!(
+            CommitPosition::Newest => pass(format!("{commit} is the newest commit of {branch}")),
+            CommitPosition::Same(files) => pass(format!(
                 "{} the same in {commit} and in {tip}, the newest commit of {branch}",
                 with_verb(files, "is", "are")
             )),
-            Standing::Differs(files) => fail(
+            CommitPosition::Differs(files) => fail(
                 format!(
                     "{} between {commit} and {tip}, the newest commit of {branch}",
                     with_verb(files, "differs", "differ")
                 ),
                 again,
             ),
-            Standing::Elsewhere => fail(
+            CommitPosition::Elsewhere => fail(
                 format!("this run is of {commit}, which is not on the branch {branch}"),
                 again,
             ),

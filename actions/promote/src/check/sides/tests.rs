@@ -143,7 +143,7 @@ fn a_submodule_is_at_the_commit_that_a_side_moved_it_to() {
 }
 
 #[test]
-fn what_one_side_removed_and_the_other_changed_is_nobodys_merge() {
+fn a_file_removed_on_one_side_and_changed_on_the_other_is_a_manual_merge() {
     let base = [("d/x", FILE, "1"), ("y", FILE, "1")];
     let ours = [("y", FILE, "1")];
     let theirs = [("d/x", FILE, "2"), ("y", FILE, "1")];

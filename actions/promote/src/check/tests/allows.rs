@@ -4,7 +4,7 @@ use super::*;
 
 /// One table, as long as there are cases.
 #[test]
-fn what_passes_all_the_same() {
+fn unusual_promotions_that_satisfy_the_gate_pass() {
     type Arranged = (&'static str, fn(&mut Promotion));
     let cases: &[Arranged] = &[
         ("the author promotes what another approved", |w| {
@@ -130,7 +130,7 @@ fn what_passes_all_the_same() {
         }),
         ("a merge landed while it ran", |w| {
             let files = vec!["delivery.yaml".to_owned()];
-            w.facts.policy = Some(Ok(policy(Standing::Same(files))));
+            w.facts.policy = Some(Ok(policy(CommitPosition::Same(files))));
         }),
         ("no commit to compare", |w| w.facts.policy = None),
         ("CodeBuild", |w| {

@@ -60,7 +60,7 @@ const HIDDEN: &[Hidden] = &[
 ];
 
 #[test]
-fn what_cannot_be_seen_denies() {
+fn each_unknown_fact_denies_the_promotion() {
     for (case, rule, hide) in HIDDEN {
         let mut promotion = Promotion::new();
         hide(&mut promotion);

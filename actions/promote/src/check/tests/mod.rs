@@ -11,7 +11,7 @@ use super::Subject;
 use super::answer::{Answer, Decision};
 use super::decide::decide;
 use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
-use super::policy::{Policy, Standing};
+use super::policy::{CommitPosition, Policy};
 use super::pushes::Pushes;
 use super::range::{Base, Range};
 use super::sides::{COMMITS, Sides};
@@ -291,7 +291,7 @@ fn run() -> Run {
     }
 }
 
-fn policy(standing: Standing) -> Policy {
+fn policy(standing: CommitPosition) -> Policy {
     Policy {
         commit: MERGE.to_owned(),
         tip: MERGE.to_owned(),
@@ -328,7 +328,7 @@ impl Promotion {
                 providers: Ok(Vec::new()),
                 promoter: Ok(promoters(&["dora"])),
                 run: RunKind::GitHub(Ok(run())),
-                policy: Some(Ok(policy(Standing::Newest))),
+                policy: Some(Ok(policy(CommitPosition::Newest))),
             },
         }
     }

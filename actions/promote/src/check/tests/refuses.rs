@@ -406,7 +406,7 @@ const FAILING: &[Case] = &[
         "delivery.yaml differs between 2222222 and",
         |w| {
             let files = vec!["delivery.yaml".to_owned()];
-            w.facts.policy = Some(Ok(policy(Standing::Differs(files))));
+            w.facts.policy = Some(Ok(policy(CommitPosition::Differs(files))));
         },
     ),
     (
@@ -414,7 +414,7 @@ const FAILING: &[Case] = &[
         "policy",
         "not on the branch",
         |w| {
-            w.facts.policy = Some(Ok(policy(Standing::Elsewhere)));
+            w.facts.policy = Some(Ok(policy(CommitPosition::Elsewhere)));
         },
     ),
     ("a terminal", "run", "terminal", |w| {

@@ -156,7 +156,7 @@ const ROWS: &[Row] = &[
         "policy",
         |_| (),
         |w| {
-            w.promotion().facts.policy = Some(Ok(policy(Standing::Elsewhere)));
+            w.promotion().facts.policy = Some(Ok(policy(CommitPosition::Elsewhere)));
         },
     ),
     ("forward", |_| (), |w| w.ahead = "behind"),

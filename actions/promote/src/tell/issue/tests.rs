@@ -11,7 +11,7 @@ fn wanted(more: &[Record]) -> Vec<Wanted> {
     ask.reason = Some("~~~\n@everyone **now** <!-- -->".to_owned());
     let records = [&[deployed('a'), ask], more].concat();
     let standing = standing(&records);
-    let ground = Ground::of(&setting, &standing).unwrap();
+    let ground = RequestContext::of(&setting, &standing).unwrap();
     let approve = setting.gate.approve.as_ref().unwrap();
     let now = at("2026-11-21T20:00:00Z").unwrap();
     let approvers = Approvers::of(approve, &setting.persons(), &[]);
@@ -68,7 +68,7 @@ fn a_request_has_one_issue_that_names_who_may_approve() {
 }
 
 #[test]
-fn what_somebody_wrote_ends_no_block_and_mentions_nobody() {
+fn user_text_in_an_issue_stays_in_its_block_and_mentions_nobody() {
     let issue = opened(&wanted(&[]));
     let (_, details) = issue.body.split_once(DETAILS).unwrap();
     let parts: Vec<&str> = details.split("~~~~").collect();
@@ -161,7 +161,7 @@ fn only_the_request_of_this_run_gets_an_issue_and_only_while_it_can_be_answered(
 }
 
 #[test]
-fn what_is_too_long_for_an_issue_is_left_out() {
+fn details_that_are_too_long_for_an_issue_are_omitted() {
     let mut wanted = wanted(&[]);
     wanted[0].details = "x".repeat(70_000);
     let issue = opened(&wanted);

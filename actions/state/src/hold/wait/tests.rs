@@ -77,7 +77,7 @@ fn another_holder_is_watched_from_anew() {
 }
 
 #[test]
-fn a_run_that_is_over_is_proof_where_nobody_renews_and_a_blind_eye_is_none() {
+fn a_finished_run_proves_its_holder_gone_and_an_unseen_run_does_not() {
     let kept = lease(Phase::Kept);
     let mut watch = Watch::default();
     watch.seen(s(0), WALL, "a", Some(&kept));
@@ -93,7 +93,7 @@ fn a_run_that_is_over_is_proof_where_nobody_renews_and_a_blind_eye_is_none() {
 }
 
 #[test]
-fn what_was_learnt_of_one_run_says_nothing_of_the_run_that_adopted_its_hold() {
+fn an_answer_about_one_run_does_not_count_for_the_run_that_adopted_its_lock() {
     let mut watch = Watch::default();
     let first = lease(Phase::Kept);
     watch.seen(s(0), WALL, "a", Some(&first));
@@ -233,7 +233,7 @@ fn sixty_four_who_wait_without_a_line_ask_hardly_more_often_than_a_few() {
 }
 
 #[test]
-fn who_is_next_looks_more_often_and_nobody_past_the_end() {
+fn the_next_in_the_queue_polls_more_often_and_nobody_past_the_timeout() {
     let ms = Duration::from_millis;
     for (waited, timeout, lease, before, wanted) in [
         (0, 0, 180, Some(0), None),

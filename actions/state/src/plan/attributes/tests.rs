@@ -89,7 +89,7 @@ fn a_document_in_a_text_is_taken_apart() {
 }
 
 #[test]
-fn long_texts_show_where_they_differ_and_what_is_cut_is_said() {
+fn long_texts_show_where_they_differ_and_how_much_was_cut() {
     let text = |middle: &str| format!("{}{middle}{}", "a".repeat(300), "z".repeat(300));
     check(
         json!({"actions": ["update"], "before": {"t": text("10.0.0.0/8")}, "after": {"t": text("0.0.0.0/0")}}),

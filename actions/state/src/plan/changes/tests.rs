@@ -10,7 +10,7 @@ fn change(address: &str, actions: &[&str], rest: Value) -> Value {
 }
 
 #[test]
-fn what_destroys_comes_first_and_nothing_is_left_out() {
+fn destructive_changes_come_first_and_none_is_omitted() {
     let plan = json!({"resource_changes": [
         change("a.new", &["create"], json!({})),
         change("a.same", &["no-op"], json!({})),

@@ -7,8 +7,8 @@ use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
 
-fn standing(serial: u64) -> Option<Standing> {
-    Some(Standing {
+fn standing(serial: u64) -> Option<StateVersion> {
+    Some(StateVersion {
         serial,
         lineage: "ae7d".into(),
     })

@@ -67,7 +67,7 @@ pub(in crate::shim) fn shown(verdict: Verdict) -> String {
     }
 }
 
-fn lent(words: &str, variables: &[(&str, &str)]) -> Call {
+fn call_with_credentials(words: &str, variables: &[(&str, &str)]) -> Call {
     let mut call = call(words, &[("AWS_ACCESS_KEY_ID", "ASIA1")]);
     let variables = variables.iter();
     call.variables
@@ -81,12 +81,12 @@ fn a_rescued_state_is_pushed_into_its_own_state_only() {
         to_repair: vec!["b/env:/blue/k".to_owned()],
         ..ours(Locking::Dynamodb)
     };
-    let push = lent("state push errored.tfstate", &[]);
+    let push = call_with_credentials("state push errored.tfstate", &[]);
     let mut seen = seen(Some(configured("s3", json!({}))));
     let elsewhere = "refused: `state push` would write s3://b/k, workspace `default`; the state that was rescued belongs to s3://b/env:/blue/k";
     assert_eq!(shown(judge(&ours, &push, &seen)), elsewhere);
     assert_eq!(
-        shown(judge(&ours, &lent("plan", &[]), &seen)),
+        shown(judge(&ours, &call_with_credentials("plan", &[]), &seen)),
         "unlocked",
         "other calls are as ever"
     );
@@ -110,10 +110,14 @@ fn judges_apply(cases: &[(Locking, &str, Json)], wanted: &str) {
             ours.backend.table = String::new();
         }
         let seen = seen(Some(configured(kind, changes.clone())));
-        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        let found = shown(judge(&ours, &call_with_credentials("apply", &[]), &seen));
         assert!(found.starts_with(wanted), "{case}: {found}");
         // The words alone never switch locking off.
-        let off = shown(judge(&ours, &lent("apply -lock=false", &[]), &seen));
+        let off = shown(judge(
+            &ours,
+            &call_with_credentials("apply -lock=false", &[]),
+            &seen,
+        ));
         let wanted = if wanted == "unlocked" {
             wanted
         } else {
@@ -252,7 +256,7 @@ fn words_and_variables_decide_which_state_it_is() {
         ("init -lock=false", &[], "refused"),
         ("init", &[("TF_CLI_ARGS_init", "-lock=f")], "refused"),
     ] {
-        let call = lent(words, variables);
+        let call = call_with_credentials(words, variables);
         let seen = seen(Some(configured("s3", json!({}))));
         let found = shown(judge(&ours(Locking::Dynamodb), &call, &seen));
         assert!(found.starts_with(wanted), "{words} {variables:?}: {found}");
@@ -291,7 +295,7 @@ fn a_workspace_has_a_key_of_its_own() {
             workspace: Ok(workspace.to_owned()),
             ..seen(Some(configured("s3", changes)))
         };
-        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        let found = shown(judge(&ours, &call_with_credentials("apply", &[]), &seen));
         assert!(found.starts_with(wanted), "{workspace} {key}: {found}");
     }
 }
@@ -353,16 +357,20 @@ fn a_saved_plan_goes_before_the_folder_and_what_is_unclear_locks_for_itself() {
         (seen(None), "unchanged"),
     ] {
         let ours = ours(Locking::Dynamodb);
-        let found = shown(judge(&ours, &lent("apply p", &[]), &seen));
+        let found = shown(judge(&ours, &call_with_credentials("apply p", &[]), &seen));
         assert!(found.starts_with(wanted), "{seen:?}: {found}");
         if wanted == "unchanged" {
-            let off = shown(judge(&ours, &lent("apply -lock=false p", &[]), &seen));
+            let off = shown(judge(
+                &ours,
+                &call_with_credentials("apply -lock=false p", &[]),
+                &seen,
+            ));
             assert!(off.starts_with("refused"), "{seen:?}: {off}");
         }
     }
     let unreadable = Call {
         unreadable: Some("x".into()),
-        ..lent("apply", &[])
+        ..call_with_credentials("apply", &[])
     };
     let found = shown(judge(&ours(Locking::Dynamodb), &unreadable, &folder("k")));
     assert!(found.starts_with("unchanged"), "{found}");
@@ -376,7 +384,7 @@ fn beside_terraforms_own_lock_it_always_locks_for_itself() {
     };
     for changes in [json!({}), json!({"dynamodb_table": "other"})] {
         let seen = seen(Some(configured("s3", changes)));
-        let found = |words: &str| shown(judge(&ours, &lent(words, &[]), &seen));
+        let found = |words: &str| shown(judge(&ours, &call_with_credentials(words, &[]), &seen));
         assert!(found("apply").starts_with("unchanged"));
         assert!(found("apply -lock=true").starts_with("unchanged"));
         assert!(found("apply -lock=false").starts_with("refused"));
@@ -456,9 +464,13 @@ fn init_gets_what_neither_the_code_nor_the_words_say() {
             overrides,
             ..ours(Locking::Dynamodb)
         };
-        let found = shown(judge(&ours, &lent("init", &[]), &seen));
+        let found = shown(judge(&ours, &call_with_credentials("init", &[]), &seen));
         assert_eq!(found, wanted, "{declared:?} {given:?} {overrides} {folder}");
-        let without = judge(&ours, &lent("init -backend=false", &[]), &seen);
+        let without = judge(
+            &ours,
+            &call_with_credentials("init -backend=false", &[]),
+            &seen,
+        );
         assert_eq!(without, Verdict::Unchanged(None));
     }
 }
@@ -496,7 +508,7 @@ fn a_lock_in_another_account_is_held_only_for_a_backend_that_gets_there() {
         let mut ours = ours(locking);
         ours.account = "222222222222".to_owned();
         let seen = seen(Some(configured("s3", changes.clone())));
-        let found = shown(judge(&ours, &lent("apply", &[]), &seen));
+        let found = shown(judge(&ours, &call_with_credentials("apply", &[]), &seen));
         assert!(found.starts_with(&wanted), "{changes}: {found}");
     }
 }
@@ -516,7 +528,7 @@ fn init_is_given_the_role_and_the_encryption_that_the_code_leaves_out() {
             declared: Some(Ok(Declared::Block(block))),
             ..seen(None)
         };
-        shown(judge(&ours, &lent("init", &[]), &seen))
+        shown(judge(&ours, &call_with_credentials("init", &[]), &seen))
     };
     let own = "bucket=b key=k region=ca-central-1 use_lockfile=true";
     assert_eq!(

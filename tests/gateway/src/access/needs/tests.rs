@@ -48,7 +48,7 @@ fn s3_call(method: Method, path: &str, query: &str, header: Option<(&'static str
 }
 
 /// `ACTION RESOURCE KEY=VALUE…` of each need; `None` where a call is not known.
-fn told(call: &Call) -> Option<Vec<String>> {
+fn described_needs(call: &Call) -> Option<Vec<String>> {
     let facts = Facts::default();
     let schema = json!({"TableName": "ledger", "KeySchema": [{"AttributeName": "chain", "KeyType": "HASH"}]});
     facts.tables.learn("1", "r", &schema);
@@ -83,7 +83,12 @@ struct Facts {
 
 #[track_caller]
 fn check(call: &Call, expected: &[&str]) {
-    assert_eq!(told(call).unwrap(), expected, "{}", call.operation);
+    assert_eq!(
+        described_needs(call).unwrap(),
+        expected,
+        "{}",
+        call.operation
+    );
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn ecs_names_clusters_revisions_and_passed_roles() {
             "ecs:DescribeTasks arn:aws:ecs:r:1:task/c/t1 {cluster}"
         )],
     );
-    assert_eq!(told(&ecs("ExecuteCommand", json!({}))), None);
+    assert_eq!(described_needs(&ecs("ExecuteCommand", json!({}))), None);
 }
 
 #[test]
@@ -176,7 +181,10 @@ fn dynamodb_names_partitions_operation_by_operation() {
         &dynamodb("Query", json!({"TableName": "ledger", "IndexName": "i"})),
         &[&format!("dynamodb:Query {table}/index/i")],
     );
-    assert_eq!(told(&dynamodb("ExecuteStatement", json!({}))), None);
+    assert_eq!(
+        described_needs(&dynamodb("ExecuteStatement", json!({}))),
+        None
+    );
 }
 
 #[test]
@@ -212,10 +220,13 @@ fn s3_tells_versions_copies_and_settings_apart() {
         &["s3:DeleteObject arn:aws:s3:::b/*"],
     );
     assert_eq!(
-        told(&get("/b", "replication&cors")).map(|needs| needs.len()),
+        described_needs(&get("/b", "replication&cors")).map(|needs| needs.len()),
         Some(1)
     );
-    assert_eq!(told(&s3_call(Method::PUT, "/b", "cors", None)), None);
+    assert_eq!(
+        described_needs(&s3_call(Method::PUT, "/b", "cors", None)),
+        None
+    );
     check(
         &s3_call(
             Method::PUT,
@@ -276,6 +287,9 @@ fn other_services_name_parameters_repositories_streams_and_projects() {
         check(&json_call(service, operation, &input), &expected);
     }
     for service in ["ssm", "sqs", "iam"] {
-        assert_eq!(told(&json_call(service, "NoSuchThing", &json!({}))), None);
+        assert_eq!(
+            described_needs(&json_call(service, "NoSuchThing", &json!({}))),
+            None
+        );
     }
 }

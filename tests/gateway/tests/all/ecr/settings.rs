@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_scan_finds_what_was_told_and_is_asked_for_once_a_day() {
+async fn a_scan_returns_the_scripted_findings_and_starts_once_a_day() {
     let world = world().await;
     let ecr = client(&world, &world.build).await;
     let create = ecr.create_repository().repository_name("team/scan");

@@ -11,8 +11,8 @@ use crate::gateway;
 use crate::support::{Started, instance, log, until, wait};
 
 #[test]
-fn an_apply_whose_digest_was_swallowed_is_no_success() {
-    let state = Governed::struck("swallowed");
+fn an_apply_whose_digest_was_not_written_fails() {
+    let state = Governed::with_faults("swallowed");
     let job = state.job("shop.example");
     // Terraform logs a digest that it cannot write, and goes on.
     let code = CODE.to_owned()

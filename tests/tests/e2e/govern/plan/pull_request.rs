@@ -5,7 +5,7 @@ use sandbox::runner::story::{AUTHOR, Story};
 use serde_json::json;
 
 use super::super::{CODE, DEADLINE, Governed, SECRET};
-use super::said;
+use super::everything_written;
 use crate::job::Job;
 use crate::support::{PATIENCE, comments, instance, log, wait, world};
 
@@ -60,7 +60,7 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
         let ended = job.run(&mut state.step(&job, &["plan"]));
         assert!(ended.status.success(), "{}", log(&ended));
         assert_eq!(state.lock(), held);
-        said(&job, &ended)
+        everything_written(&job, &ended)
     };
     let said = plan();
     assert!(said.contains("and without the lock"), "{said}");

@@ -134,7 +134,7 @@ fn text_that_is_not_yaml_is_explained() {
 }
 
 #[test]
-fn what_is_no_contract_is_refused() {
+fn text_that_is_not_a_contract_is_refused() {
     for (text, message) in [
         ("", "the contract is empty"),
         ("# nothing\n", "the contract is empty"),

@@ -294,7 +294,7 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
 }
 
 #[test]
-fn in_a_workflow_the_hint_is_to_hand_the_variables_over() {
+fn in_a_workflow_the_hint_is_to_pass_the_variables() {
     let env = Env::from([("GITHUB_ACTIONS", "true")]);
     let error = storefront().resolve("dev", &env).unwrap_err();
     assert!(

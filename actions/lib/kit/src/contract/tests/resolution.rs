@@ -116,7 +116,7 @@ fn a_usual_contract_resolves_gate_secrets_state_and_variables() {
 }
 
 #[test]
-fn the_chain_is_told_in_order_however_it_is_written() {
+fn the_chain_is_listed_in_order_however_it_is_written() {
     let text = with("").replace(
         "  dev:",
         "  pre: {account: 333333333333, follows: live}\n  lab: {account: 444444444444}\n  dev:",
@@ -236,7 +236,7 @@ fn a_dockerfile_is_looked_for_in_the_context() {
 }
 
 #[test]
-fn secrets_go_where_nothing_stays_unless_told_otherwise() {
+fn secrets_default_to_sinks_that_store_nothing() {
     let text = with(
         "secrets:\n  A: ssm:/{service}/{environment}/a:3\n  B: env:B\n  \
          C: {from: \"secretsmanager:c#k\", to: [env, file], required: false}\n",

@@ -1,8 +1,8 @@
 //! Who a permit says granted it, and in whose name rules were overridden.
 
-use super::{Again, Replayed, differs, written};
+use super::{Replayed, ReplayedDecision, differs, written};
 use crate::check::host::Host;
-use crate::check::kept::Was;
+use crate::check::kept::DecisionInputs;
 use crate::record::marks;
 use crate::setting::Setting;
 use ledger::{Actor, Record};
@@ -12,7 +12,7 @@ pub(super) fn promoter(
     permit: &Record,
     host: &Host,
     setting: &Setting,
-    again: &Again,
+    again: &ReplayedDecision,
 ) -> Result<(), Replayed> {
     if !host.read_all() {
         return Err(differs("its evidence names no file of the contract"));
@@ -27,7 +27,7 @@ pub(super) fn promoter(
         return Ok(());
     };
     let (by, reason) = (&permit.actor, glass.reason.clone());
-    let wanted = marks::broken_glass(&again.standing, setting, by, reason, written(permit)?);
+    let wanted = marks::break_glass_mark(&again.standing, setting, by, reason, written(permit)?);
     match *glass == wanted {
         true => Ok(()),
         false => Err(differs(format!(
@@ -37,7 +37,7 @@ pub(super) fn promoter(
     }
 }
 
-fn is_by(actor: &Actor, host: &Host, setting: &Setting, again: &Again) -> bool {
+fn is_by(actor: &Actor, host: &Host, setting: &Setting, again: &ReplayedDecision) -> bool {
     if let Ok(promoter) = &again.promoter {
         return !setting.persons().is_other(actor, promoter);
     }
@@ -46,7 +46,7 @@ fn is_by(actor: &Actor, host: &Host, setting: &Setting, again: &Again) -> bool {
     name.is_none_or(|name| name == actor.login)
 }
 
-impl Was {
+impl DecisionInputs {
     /// The repository of which GitHub was asked, if it was.
     pub(super) fn repository(&self) -> Option<&str> {
         let answers = match self {

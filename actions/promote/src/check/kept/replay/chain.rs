@@ -1,7 +1,7 @@
 //! A permit's chain, as somebody who verified it knows it, and what of it a decision is held against.
 
 use super::{Replayed, differs, written};
-use crate::check::kept::{Kept, Line, Was};
+use crate::check::kept::{DecisionInputs, Kept, Line};
 use crate::check::rollback::passed;
 use crate::standing::{at, ends};
 use attest::PublicKey;
@@ -203,8 +203,8 @@ impl Kept {
     /// The environment's own records are the chain's, and nothing that matters came between them and the permit.
     pub(super) fn in_chain(&self, permit: &Record, known: &Known) -> Result<(), Replayed> {
         let more: Vec<&Line> = match &self.judged {
-            Was::Promotion(_) => Vec::new(),
-            Was::Rollback(rollback) => {
+            DecisionInputs::Promotion(_) => Vec::new(),
+            DecisionInputs::Rollback(rollback) => {
                 [&rollback.healthy, &rollback.newest, &rollback.by_this_gate]
                     .into_iter()
                     .flatten()

@@ -1,12 +1,12 @@
 //! A promotion's decision, made again.
 
-use super::{Again, Replayed, all_kept, differs, no_repository, unreadable};
+use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository, unreadable};
 use crate::check::conditions::{Conditions, ahead};
 use crate::check::facts::{Fact, Facts};
 use crate::check::host::Host;
 use crate::check::kept::{Promotion, Proof};
 use crate::check::provenance::Found;
-use crate::check::{Evidence, Read, decide, glass, observe};
+use crate::check::{Evidence, Read, break_glass, decide, observe};
 use crate::requests::members;
 use crate::setting::Setting;
 use attest::PublicKey;
@@ -19,7 +19,7 @@ impl Promotion {
         read: &Read,
         host: &Host,
         now: OffsetDateTime,
-    ) -> Result<Again, Replayed> {
+    ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
         let standing = read.standing(setting).map_err(broken)?;
         let subject = read.subject(setting, &standing).map_err(broken)?;
@@ -49,10 +49,16 @@ impl Promotion {
         let mut decision =
             decide::all(setting, &subject, &facts, Some(&conditions), proof.as_ref());
         if let Some(reason) = &self.break_glass {
-            glass::go_past(&mut decision, reason, setting, &subject, Some(&conditions));
+            break_glass::apply_break_glass(
+                &mut decision,
+                reason,
+                setting,
+                &subject,
+                Some(&conditions),
+            );
         }
         let evidence = Evidence::of(setting, &subject, &facts, Some(&conditions));
-        Ok(Again {
+        Ok(ReplayedDecision {
             decision,
             commit: subject.commit,
             evidence,

@@ -1,12 +1,12 @@
 //! A rollback's decision, made again.
 
 use super::chain::PassedThen;
-use super::{Again, Replayed, all_kept, differs, no_repository};
+use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository};
 use crate::check::facts::Fact;
 use crate::check::host::Host;
 use crate::check::kept::{Line, Rollback};
 use crate::check::policy::Policy;
-use crate::check::rollback::{Passed, Went, told};
+use crate::check::rollback::{Passed, RollbackInputs, policy_from_github};
 use crate::check::{Evidence, Read};
 use crate::person::accounts;
 use crate::setting::Setting;
@@ -20,10 +20,10 @@ impl Rollback {
         read: &Read,
         host: &Host,
         then: &PassedThen,
-    ) -> Result<Again, Replayed> {
+    ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
         let entry = |line: &Option<Line>| line.as_ref().map(Line::entry);
-        let went = Went {
+        let went = RollbackInputs {
             digest: read.digest.clone(),
             own: read.own.clone(),
             healthy: entry(&self.healthy),
@@ -44,7 +44,7 @@ impl Rollback {
         }
         let standing = read.standing(setting).map_err(broken)?;
         let judgement = went.judge(setting, &standing).map_err(broken)?;
-        Ok(Again {
+        Ok(ReplayedDecision {
             decision: judgement.decision,
             commit: judgement.subject.commit,
             evidence: Evidence::default(),
@@ -60,7 +60,7 @@ impl Rollback {
             Err(unknown) => return Ok(Err(unknown.clone())),
         };
         let github = answers.client().ok_or_else(no_repository)?;
-        let branch = told(&github, host, setting).await;
+        let branch = policy_from_github(&github, host, setting).await;
         if let (Ok(run), Ok(named)) = (host.workflow(&github).await, &self.promoter) {
             self.started_by(run, named)?;
         }

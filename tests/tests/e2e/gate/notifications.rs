@@ -187,7 +187,7 @@ fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
 }
 
 #[test]
-fn a_request_stands_although_nobody_can_be_told() {
+fn a_request_is_valid_even_if_nobody_can_be_notified() {
     let scene = OnGitHub::with("told-nobody", ", tell: issue");
     let permissions = "{actions: read, checks: read, contents: read, pull-requests: read}";
     let asked = scene.declaring(permissions, "dora", &["request", "--reason", WHY]);
@@ -197,7 +197,7 @@ fn a_request_stands_although_nobody_can_be_told() {
         "give the job `permissions: {issues: read}`",
     ];
     asked.is(0, &without);
-    told_nobody(&asked);
+    assert_nobody_was_notified(&asked);
     assert_eq!(issues(&scene.gate), [] as [Value; 0]);
     scene.declaring(permissions, "dora", &["doctor"]).is(
         3,
@@ -236,7 +236,7 @@ fn a_request_stands_although_nobody_can_be_told() {
 }
 
 #[track_caller]
-fn told_nobody(ended: &Ended) {
+fn assert_nobody_was_notified(ended: &Ended) {
     let told = &ended.json["told"];
     assert!(
         told["at"].is_null() && told["why"].is_string(),
@@ -246,7 +246,7 @@ fn told_nobody(ended: &Ended) {
 }
 
 #[test]
-fn a_topic_of_the_build_account_is_told() {
+fn a_topic_of_the_build_account_is_notified() {
     let gate = asking("told-topic");
     let topic = World::APPROVALS_TOPIC;
     let tell = |topic: &str| {
@@ -264,7 +264,7 @@ fn a_topic_of_the_build_account_is_told() {
             "sns:Publish on arn:aws:sns:ca-central-1:",
         ],
     );
-    told_nobody(&other);
+    assert_nobody_was_notified(&other);
     tell(topic);
     let missing = gate.run("linus", &["request", "--reason", WHY]);
     missing.is(0, &["request 3 stands, but nobody was told", "NotFound"]);

@@ -7,7 +7,7 @@ use super::noise;
 use crate::support::log;
 
 #[test]
-fn a_slow_upload_tells_how_much_of_which_layer_is_on_its_way() {
+fn a_slow_upload_reports_how_much_of_which_layer_was_sent() {
     let mut checkout = Checkout::new("told");
     let made = checkout.layouts(&noise(3 << 20));
     checkout.commit("first");

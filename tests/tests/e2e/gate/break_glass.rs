@@ -10,7 +10,7 @@ const REASON: &str = "the shop is down";
 
 /// One story, as long as it has steps: each of them rests on the records of those before it.
 #[test]
-fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
+fn a_break_glass_is_recorded_and_refuses_until_another_person_reviews_it() {
     let gate = Gate::new("gate-glass");
     wait(PATIENCE, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
@@ -100,7 +100,7 @@ fn a_broken_glass_is_recorded_and_refuses_until_somebody_else_reviews_it() {
 
 /// Whoever used break-glass does not settle it by another account of theirs.
 #[test]
-fn a_second_account_of_whoever_broke_the_glass_is_not_somebody_else() {
+fn a_second_account_of_the_person_who_used_break_glass_is_not_another_person() {
     let gate = Gate::new("gate-second");
     let (fix, next) = (digest('2'), digest('3'));
     gate.plant("staging", &[gate.healthy(&fix, 1), gate.healthy(&next, 2)]);

@@ -31,7 +31,7 @@ pub(crate) fn reason(text: &str) -> Result<String, String> {
 }
 
 /// Overrides the rules that refuse, if the promoter may. Returns the people who do.
-pub(super) fn go_past(
+pub(super) fn apply_break_glass(
     decision: &mut Decision,
     reason: &str,
     setting: &Setting,
@@ -48,7 +48,7 @@ pub(super) fn go_past(
     if !may {
         return None;
     }
-    break_all(decision, |rule| {
+    override_refusals(decision, |rule| {
         // A digest that was never deployed before is nothing anybody has seen run.
         let kept = UNBREAKABLE.contains(&rule.rule)
             || (rule.rule == "digest" && unseen)
@@ -63,7 +63,7 @@ pub(super) fn go_past(
 /// Overrides what the ledger alone says against the gate of a rollback, if the promoter may: GitHub,
 /// which does not answer, may have the gate as it is here. No other rule of a rollback is overridden.
 /// Returns the people who do.
-pub(super) fn go_back(
+pub(super) fn apply_break_glass_to_rollback(
     decision: &mut Decision,
     reason: &str,
     setting: &Setting,
@@ -79,13 +79,13 @@ pub(super) fn go_back(
     if !may {
         return None;
     }
-    break_all(decision, |rule| rule.rule == "policy" && by_ledger);
+    override_refusals(decision, |rule| rule.rule == "policy" && by_ledger);
     let allowed = decision.allowed();
     promoter.clone().ok().filter(|_| allowed)
 }
 
 /// Overrides the rules that refuse and can be broken.
-fn break_all(decision: &mut Decision, breakable: impl Fn(&Rule) -> bool) {
+fn override_refusals(decision: &mut Decision, breakable: impl Fn(&Rule) -> bool) {
     for rule in &mut decision.rules {
         let refuses = matches!(rule.answer, Answer::Fail | Answer::Unknown);
         if refuses && breakable(rule) {
