@@ -211,7 +211,8 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     if let Some(Verdict::Refused { why, hint }) = shared.moved(question) {
         return Answer::Refused { why, hint };
     }
-    let answer = match judge(&shared.ours, &question.call, &question.seen) {
+    let verdict = judge(&shared.ours, &question.call, &question.seen);
+    let answer = match plans::asking_nothing(&shared.ours, &question.call, verdict) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),
         Verdict::With(arguments) => Answer::With(arguments),
         Verdict::Refused { why, hint } => Answer::Refused { why, hint },

@@ -73,8 +73,7 @@ impl Seen {
                 Some(operand) if call.subcommand() == "apply" => plan(&folder.join(operand)),
                 _ => Plan::None,
             },
-            declared: init
-                .then(|| block::declared(&folder, tofu).map_err(|error| error_line(&error))),
+            declared: init.then(|| block::declared(&folder, tofu).map_err(|error| error.line())),
             given: if init {
                 given(&folder, &words)
             } else {
@@ -89,10 +88,6 @@ impl Seen {
             folder,
         }
     }
-}
-
-fn error_line(error: &kit::Error) -> String {
-    error.line()
 }
 
 /// What Terraform wrote down at the last `init` (terraform `internal/command/meta_backend.go`).
@@ -158,7 +153,7 @@ fn given(folder: &Path, words: &[String]) -> Result<BTreeMap<String, Setting>, S
                 found.insert(name.trim().to_owned(), Setting { value, line: 0 });
             }
             None => {
-                let file = block::file(&folder.join(item)).map_err(|error| error_line(&error))?;
+                let file = block::file(&folder.join(item)).map_err(|error| error.line())?;
                 found.extend(file);
             }
         }

@@ -26,13 +26,17 @@ const HARMLESS: [&str; 10] = [
 pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
     let environment = ours.plans.as_ref()?;
     let subcommand = call.subcommand();
-    let moves = ["migrate-state", "force-copy", "state"];
     let fine = match (call.kind(), subcommand.as_str()) {
         (Kind::Init, _) | (_, "workspace new") => {
-            // What moves a state writes it. `workspace new -state` takes one from a file.
+            // What moves a state writes it: by a flag, or by an answer to the question that `init` asks where it finds a
+            // state that is kept elsewhere. `workspace new -state` takes one from a file.
             call.words().is_ok_and(|all| {
                 let mut flags = all.iter().filter_map(|word| words::flag(word));
-                !flags.any(|(name, _)| moves.contains(&name))
+                !flags.any(|(name, value)| match name {
+                    "migrate-state" | "force-copy" | "state" => true,
+                    "input" => value != Some("false"),
+                    _ => false,
+                })
             })
         }
         // A rescued state goes back into its own place.
@@ -49,6 +53,22 @@ pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
             ),
         )
     })
+}
+
+/// The verdict on `init`, which then asks no question that a script could answer.
+pub(super) fn asking_nothing(ours: &Ours, call: &Call, verdict: Verdict) -> Verdict {
+    if ours.plans.is_none() || call.kind() != Kind::Init {
+        return verdict;
+    }
+    let further = "-input=false".to_owned();
+    match verdict {
+        Verdict::Unchanged(None) => Verdict::With(vec![further]),
+        Verdict::With(mut arguments) => {
+            arguments.push(further);
+            Verdict::With(arguments)
+        }
+        verdict => verdict,
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +116,8 @@ mod tests {
             "workspace new -state=old.tfstate blue",
             "init -migrate-state",
             "init -force-copy",
+            "init -input=true",
+            "init -input",
             "test",
             "stacks apply",
             "something-new",
@@ -135,6 +157,24 @@ mod tests {
         let push = "state push errored.tfstate";
         assert!(!is_refused(push, &[], &["bucket/key"]));
         assert!(is_refused("apply", &[], &["bucket/key"]));
+        let mut asked = ours(Locking::Dynamodb);
+        asked.plans = Some("production".to_owned());
+        for (words, verdict, wanted) in [
+            ("init", Verdict::Unchanged(None), Some(vec!["-input=false"])),
+            (
+                "init",
+                Verdict::With(vec!["-backend-config=key=k".to_owned()]),
+                Some(vec!["-backend-config=key=k", "-input=false"]),
+            ),
+            ("plan", Verdict::Unchanged(None), None),
+        ] {
+            let found = match asking_nothing(&asked, &call(words, &[]), verdict) {
+                Verdict::With(arguments) => Some(arguments),
+                _ => None,
+            };
+            let wanted = wanted.map(|all| all.iter().map(|&it| it.to_owned()).collect());
+            assert_eq!(found, wanted, "{words}");
+        }
         let mut free = ours(Locking::Dynamodb);
         free.plans = None;
         assert_eq!(forbidden(&free, &call("apply", &[])), None);
