@@ -165,7 +165,7 @@ impl Code {
         for (provider, _) in labelled(&json["provider"]) {
             self.uses(provider, name.to_owned());
         }
-        for block in ["resource", "data", "ephemeral"] {
+        for block in ["resource", "data", "ephemeral", "action", "list"] {
             for (kind, all) in labelled(&json[block]) {
                 for (_, body) in labelled(all) {
                     match body["provider"].as_str() {

@@ -62,6 +62,15 @@ impl Rule {
             };
             faults.push(format!("provider {provider} ({at}) {there}"));
         }
+        // The tool also installs what only the state needs, and verifies nothing of a provider without a hash.
+        let bare = lock.iter().filter(|(provider, locked)| {
+            locked.hashes.is_empty()
+                && !found.providers.contains_key(*provider)
+                && !self.excepts(provider)
+        });
+        faults.extend(
+            bare.map(|(provider, _)| format!("provider {provider} is without a hash in {FILE}")),
+        );
         faults
     }
 

@@ -126,6 +126,33 @@ fn each_provider_has_to_be_locked_with_a_hash() {
     let free = Rule::excepting(&["registry.terraform.io/hashicorp/random"]);
     assert_eq!(free.faults(&found), Vec::<String>::new());
     assert_eq!(free.exceptions(&found).len(), 1, "and it is told");
+    // What only the state needs is installed too.
+    write(folder.path(), &[("main.tf", "\n")]);
+    assert_eq!(
+        faults(folder.path()),
+        ["provider hashicorp/random is without a hash in .terraform.lock.hcl"]
+    );
+    let found = declared(folder.path(), false).unwrap();
+    assert_eq!(free.faults(&found), Vec::<String>::new());
+}
+
+#[test]
+fn modules_that_call_each_other_without_end_are_refused() {
+    let twice = |next: &str| format!("{}{}", call("a", next), call("b", next));
+    let names: Vec<String> = (0..30).map(|level| format!("m{level}/main.tf")).collect();
+    let calls: Vec<String> = (1..31).map(|next| twice(&format!("../m{next}"))).collect();
+    let mut files = vec![
+        ("main.tf", call("top", "./m0")),
+        ("m30/main.tf", "\n".to_owned()),
+    ];
+    files.extend(names.iter().map(String::as_str).zip(calls));
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (*name, text.as_str()))
+        .collect();
+    let folder = folder(&files);
+    let why = declared(folder.path(), false).unwrap_err();
+    assert!(why.contains("more than 10000 modules"), "{why}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 /// More than anybody nests modules.
 const DEEPEST: usize = 32;
+/// More than anybody calls. Modules that call each other twice double with each level.
+const MOST: usize = 10_000;
 
 /// Where code is read: a disk, or a commit.
 pub(super) trait Files {
@@ -102,6 +104,7 @@ pub(super) fn read(
         tofu,
         installed,
         visited: BTreeSet::new(),
+        read: 0,
         found: Dependencies::default(),
     };
     walk.module(folder, "", 0)?;
@@ -120,6 +123,8 @@ struct Walk<'a> {
     installed: BTreeMap<String, Installed>,
     /// Keys of what was installed for the calls that were seen.
     visited: BTreeSet<String>,
+    /// How many folders of code were read.
+    read: usize,
     found: Dependencies,
 }
 
@@ -127,6 +132,10 @@ impl Walk<'_> {
     fn module(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), String> {
         if depth > DEEPEST {
             return Err(format!("the modules nest too deeply, at {path}"));
+        }
+        self.read += 1;
+        if self.read > MOST {
+            return Err(format!("the code calls more than {MOST} modules"));
         }
         self.visited.insert(path.to_owned());
         let code = self.code(folder)?;
