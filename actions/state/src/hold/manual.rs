@@ -156,7 +156,8 @@ async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Remova
         match lock.remove(&held).await? {
             Changed::Done => return Ok(Removal::Done(held)),
             Changed::Moved(None) => return Ok(Removal::Gone),
-            Changed::Moved(Some(now)) if now.id() == id => held = now,
+            // A lock without an ID is not known again.
+            Changed::Moved(Some(now)) if !id.is_empty() && now.id() == id => held = now,
             Changed::Moved(Some(other)) => return Ok(Removal::Other(other)),
         }
     }
