@@ -1,6 +1,6 @@
 //! What would be promoted to an environment next, and what keeps it from that.
 
-use crate::check::{Judged, Question, judge};
+use crate::check::{Judged, Question, judge, plan};
 use crate::setting::Setting;
 use crate::status::Row;
 use kit::Cx;
@@ -57,7 +57,7 @@ pub(super) async fn observe(
         keeps: false,
     };
     match judge(cx, net, setting, question).await {
-        Ok(judged) => decided(digest, judged),
+        Ok(judged) => decided(digest, judged, setting),
         Err(error) => Next::Unknown {
             digest,
             why: error.line(),
@@ -65,10 +65,17 @@ pub(super) async fn observe(
     }
 }
 
-fn decided(digest: Digest, judged: Judged) -> Next {
+fn decided(digest: Digest, judged: Judged, setting: &Setting) -> Next {
     let mut decision = judged.decision;
     decision.rules.retain(|rule| !THEN.contains(&rule.rule));
     match decision.obstacle() {
+        // Without a plan nothing asks for the approvals, which are for one.
+        None if plan::missing(setting, None, false) => Next::Refused {
+            digest,
+            rule: "plan",
+            fact: "the gate says `plan: true`, and no plan is made yet".to_owned(),
+            next: Some(plan::next(&setting.environment)),
+        },
         None => Next::Ready(digest),
         Some(rule) => Next::Refused {
             digest,

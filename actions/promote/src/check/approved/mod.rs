@@ -191,8 +191,16 @@ fn too_few_approvals(
             answer(environment, "approve", number)
         ),
         false => {
-            "too few are left who may: have somebody else ask and promote, or list more people under `approve` of the gate"
-                .to_owned()
+            let unlisted = match tally.unlisted.as_slice() {
+                [] => String::new(),
+                names => format!(
+                    ", or say under `apps` of the contract who stands for {}",
+                    names.join(", ")
+                ),
+            };
+            format!(
+                "too few are left who may: have somebody else ask and promote, or list more people under `approve` of the gate{unlisted}"
+            )
         }
     };
     fail(fact, next)
