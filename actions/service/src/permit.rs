@@ -10,7 +10,7 @@ use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Defaults};
-use ledger::permit::{Attempt, Use, began};
+use ledger::permit::{Attempt, Use, began, number};
 use ledger::{Actor, Chain, Ledger, Trust};
 use net::{Account, Net, Purpose, SessionTag, Target};
 
@@ -66,21 +66,6 @@ pub(crate) fn needs<'a>(
             contract.environment
         ))
         .hint("omit --permit")),
-    }
-}
-
-/// The number of a permit. Where a gate granted none, a workflow passes an empty text on.
-fn number(given: Option<&str>) -> Result<Option<u64>> {
-    let text = given.map(str::trim).unwrap_or_default();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(Some(number)),
-        _ => Err(
-            Error::usage(format!("`{text}` is not the number of a permit"))
-                .hint("give the `permit` output of `slipway-promote grant`"),
-        ),
     }
 }
 
@@ -245,28 +230,5 @@ fn actor(cx: &Cx) -> Actor {
     Actor {
         login: login.unwrap_or_else(|| "unknown".to_owned()),
         id: cx.host.actor_id(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use kit::Exit;
-
-    #[test]
-    fn an_empty_number_is_none_and_a_word_is_refused() {
-        for (given, wanted) in [
-            (None, Ok(None)),
-            (Some(""), Ok(None)),
-            (Some(" "), Ok(None)),
-            (Some("42"), Ok(Some(42))),
-            (Some(" 42\n"), Ok(Some(42))),
-            (Some("0"), Err(Exit::Usage)),
-            (Some("-1"), Err(Exit::Usage)),
-            (Some("latest"), Err(Exit::Usage)),
-        ] {
-            let found = number(given).map_err(|error| error.exit());
-            assert_eq!(found, wanted, "{given:?}");
-        }
     }
 }

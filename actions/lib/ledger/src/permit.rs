@@ -51,6 +51,24 @@ pub enum Use<'a> {
     },
 }
 
+/// The number of a permit, as it is given to a step. Where a gate granted none, a workflow passes an empty text on.
+///
+/// # Errors
+/// It is not a number (exit 2).
+pub fn number(given: Option<&str>) -> Result<Option<u64>> {
+    let text = given.map(str::trim).unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(
+            Error::usage(format!("`{text}` is not the number of a permit"))
+                .hint("give the `permit` output of `slipway-promote grant`"),
+        ),
+    }
+}
+
 /// A deployment that is about to begin, or a plan that is about to be applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {

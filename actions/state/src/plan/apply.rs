@@ -96,11 +96,8 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
 }
 
 fn plan_id(text: &str) -> Result<&str> {
-    if text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    {
+    let text = text.trim();
+    if kit::hex::is_hex(text, 64) {
         return Ok(text);
     }
     Err(Error::usage(format!("`{text}` is not the ID of a plan"))

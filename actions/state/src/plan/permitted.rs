@@ -7,7 +7,7 @@ use kit::Cx;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
-use ledger::permit::{Attempt, Use};
+use ledger::permit::{Attempt, Use, number};
 use ledger::{Chain, Ledger, Record, Trust};
 use net::{Net, Purpose, Target};
 use serde_json::{Value, json};
@@ -63,21 +63,6 @@ pub(super) fn asked<'a>(
                 .to_owned(),
         })
         .hint("omit --permit, or give --environment NAME of a contract whose gate says `plan: true`")),
-    }
-}
-
-/// The number of a permit. Where a gate granted none, a workflow passes an empty text on.
-fn number(given: Option<&str>) -> Result<Option<u64>> {
-    let text = given.map(str::trim).unwrap_or_default();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(Some(number)),
-        _ => Err(
-            Error::usage(format!("`{text}` is not the number of a permit"))
-                .hint("give the `permit` output of `slipway-promote grant`"),
-        ),
     }
 }
 
@@ -191,21 +176,6 @@ impl Under {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kit::Exit;
-
-    #[test]
-    fn an_empty_number_is_none_and_a_word_is_refused() {
-        for (given, wanted) in [
-            (None, Ok(None)),
-            (Some(" "), Ok(None)),
-            (Some(" 42\n"), Ok(Some(42))),
-            (Some("0"), Err(Exit::Usage)),
-            (Some("latest"), Err(Exit::Usage)),
-        ] {
-            let found = number(given).map_err(|error| error.exit());
-            assert_eq!(found, wanted, "{given:?}");
-        }
-    }
 
     #[test]
     fn a_permit_is_shown_with_its_number_grantor_and_basis() {

@@ -117,6 +117,23 @@ fn at(records: &[Record], seq: u64) -> Box<Record> {
 }
 
 #[test]
+fn an_empty_number_is_none_and_a_word_is_refused() {
+    for (given, wanted) in [
+        (None, Ok(None)),
+        (Some(""), Ok(None)),
+        (Some(" "), Ok(None)),
+        (Some("42"), Ok(Some(42))),
+        (Some(" 42\n"), Ok(Some(42))),
+        (Some("0"), Err(kit::Exit::Usage)),
+        (Some("-1"), Err(kit::Exit::Usage)),
+        (Some("latest"), Err(kit::Exit::Usage)),
+    ] {
+        let found = number(given).map_err(|error| error.exit());
+        assert_eq!(found, wanted, "{given:?}");
+    }
+}
+
+#[test]
 fn a_request_that_is_ended_takes_its_permit_back() {
     let ended = |verdict, answers| Record {
         verdict,
