@@ -326,6 +326,12 @@ fn a_rollback_is_true_or_false_and_nothing_else() {
         let left = shipped("gate.yml", &[("ROLLBACK", given), ("WAY", "--dry-run")], "");
         assert_eq!(calls(&left).last(), Some(&wanted), "{given:?}");
     }
+    // It leaves the infrastructure as it is, whatever plan the pipeline names.
+    for plan in ["new", &"a".repeat(64)] {
+        let left = shipped("gate.yml", &[("ROLLBACK", "true"), ("PLAN", plan)], "");
+        let wanted = "slipway-promote grant --rollback";
+        assert_eq!(calls(&left).last(), Some(&wanted), "{plan}");
+    }
     let commit = "c".repeat(40);
     let left = shipped("infrastructure.yml", &[("ROLLBACK", "true")], "");
     let kept = "a rollback leaves the infrastructure as it is";
