@@ -342,8 +342,8 @@ fn a_permit_is_for_one_digest_in_one_account_until_a_time() {
             format!("it permits account {account}"),
         ),
         (
-            json!({"permit": {"expires": "2026-11-21T18:59:00Z"}}),
-            "it expired at 2026-11-21T18:59:00Z".to_owned(),
+            json!({"permit": {"expires": "2000-01-01T00:00:00Z"}}),
+            "it expired at 2000-01-01T00:00:00Z".to_owned(),
         ),
         (
             json!({"permit": {"head": "1".repeat(64)}}),

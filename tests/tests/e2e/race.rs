@@ -11,8 +11,6 @@ mod promoter;
 mod scene;
 mod wrong;
 
-use std::sync::Barrier;
-
 use sandbox::say::note;
 
 use crate::support::heavy;
@@ -26,11 +24,19 @@ fn of_many_runs_that_promote_at_once_one_deploys_at_a_time_and_the_chain_tells_i
     let scene = Scene::new("race", Theme::ALL.len(), 3);
     let _turn = heavy();
     for (round, theme) in Theme::ALL.into_iter().enumerate() {
-        let barrier = Barrier::new(promoters);
+        // All runs have their permits before one of them deploys.
         std::thread::scope(|scope| {
-            for index in 0..promoters {
-                let (scene, barrier) = (&scene, &barrier);
-                scope.spawn(move || scene.promotes(round, index, theme, barrier));
+            let granting: Vec<_> = (0..promoters)
+                .map(|index| {
+                    let scene = &scene;
+                    scope.spawn(move || scene.grants(round, index, theme))
+                })
+                .collect();
+            let granted: Vec<_> = granting.into_iter().map(|it| it.join().unwrap()).collect();
+            for (mut promoter, permit) in granted {
+                if let Some(permit) = permit {
+                    scope.spawn(move || promoter.deploys(permit));
+                }
             }
         });
         scene.closes_what_died(round);

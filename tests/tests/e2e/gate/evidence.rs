@@ -108,25 +108,36 @@ impl Gate {
     }
 }
 
-/// The export up to permit 2 as somebody with the key could have written it, had its evidence been another one.
-fn lied(export: &str, evidence: &Path, from: &str, to: &str) -> String {
+/// The export up to a permit as somebody with the key could have written it, had its evidence been another one.
+pub(super) fn lied(
+    export: &str,
+    evidence: &Path,
+    permit: usize,
+    lie: impl Fn(String) -> String,
+) -> String {
     let lines: Vec<&str> = export.lines().collect();
-    let mut line: Value = serde_json::from_str(lines[2]).unwrap();
+    // A header comes first.
+    let mut line: Value = serde_json::from_str(lines[permit]).unwrap();
     let record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
     let named = record["permit"]["evidence"].as_str().unwrap();
     let old = named.strip_prefix("sha256:").unwrap();
     let text = std::fs::read_to_string(evidence.join(format!("{old}.json"))).unwrap();
-    assert!(text.contains(from), "no {from} in {text}");
-    let text = text.replacen(from, to, 1);
-    let new = sha256(text.as_bytes());
-    std::fs::write(evidence.join(format!("{new}.json")), text).unwrap();
+    let lied = lie(text.clone());
+    assert_ne!(lied, text);
+    let new = sha256(lied.as_bytes());
+    std::fs::write(evidence.join(format!("{new}.json")), lied).unwrap();
     let record = line["record"].as_str().unwrap().replace(old, &new);
     let prev = line["prev"].as_str().unwrap();
     let hash = sha256(format!("{prev}{record}").as_bytes());
     line["record"] = json!(record);
     line["hash"] = json!(hash);
-    let end = json!({"end": 2, "head": hash});
-    format!("{}\n{}\n{line}\n{end}\n", lines[0], lines[1])
+    let end = json!({"end": permit, "head": hash});
+    format!("{}\n{line}\n{end}\n", lines[..permit].join("\n"))
+}
+
+/// With the first of these words replaced.
+pub(super) fn instead(from: &str, to: &str) -> impl Fn(String) -> String {
+    move |text: String| text.replacen(from, to, 1)
 }
 
 #[test]
@@ -193,7 +204,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
             "range answers pass",
         ),
     ] {
-        let told = lied(&export, &evidence, from, to);
+        let told = lied(&export, &evidence, 2, instead(from, to));
         let found = gate.verified(&told, &evidence);
         found.is(3, &["does not follow from its evidence", why]);
         // The second verifier knows no rules.
@@ -217,7 +228,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
             "asks GitHub something else",
         ),
     ] {
-        let found = gate.verified(&lied(&export, &evidence, from, to), &evidence);
+        let found = gate.verified(&lied(&export, &evidence, 2, instead(from, to)), &evidence);
         found.is(3, &["does not follow from its evidence", why]);
     }
     let named = granted.json["permit"]["evidence"].as_str().unwrap();

@@ -7,6 +7,7 @@ mod break_glass;
 mod doctor;
 mod elsewhere;
 mod evidence;
+mod evidence_of_rollback;
 mod hands;
 mod notifications;
 mod outage;

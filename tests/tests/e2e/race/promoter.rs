@@ -1,7 +1,6 @@
 //! One run of the promotion's workflow: the steps of its jobs, what befalls it, and how it goes on.
 
 use std::process::{Command, Stdio};
-use std::sync::Barrier;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -42,9 +41,13 @@ pub(super) struct Ended {
 }
 
 impl Scene {
-    /// One run of the workflow, with those that follow if it is killed. All runs have their first permits before one of them
-    /// deploys.
-    pub(super) fn promotes(&self, round: usize, index: usize, theme: Theme, barrier: &Barrier) {
+    /// One run of the workflow, which has asked for a permit, also once more if it was killed.
+    pub(super) fn grants(
+        &self,
+        round: usize,
+        index: usize,
+        theme: Theme,
+    ) -> (Promoter<'_>, Option<u64>) {
         let fate = Fate::of(theme, round, index);
         let mut promoter = Promoter::new(self, (round, index), theme, fate);
         let mut permit = promoter.grant();
@@ -52,10 +55,7 @@ impl Scene {
             promoter.again();
             permit = promoter.grant();
         }
-        barrier.wait();
-        if let Ok(Some(permit)) = permit {
-            promoter.deploys(permit);
-        }
+        (promoter, permit.ok().flatten())
     }
 
     pub(super) fn promotes_undisturbed(&self, round: usize) {
@@ -114,7 +114,7 @@ impl<'s> Promoter<'s> {
     }
 
     /// Deploys and records, and does so again if that is killed and the run is run again.
-    fn deploys(&mut self, permit: u64) {
+    pub(super) fn deploys(&mut self, permit: u64) {
         if self.deploy(permit).is_ok() {
             return;
         }

@@ -161,7 +161,7 @@ fn a_right_history_of_a_race_is_right() {
 #[test]
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
-    let faults: [(&str, Fault); 22] = [
+    let faults: [(&str, Fault); 24] = [
         ("permit 6 was judged by an older deployment", |it| {
             it.record(6)["permit"]["head"] = json!(1)
         }),
@@ -229,6 +229,13 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
         }),
         ("storefront:b is another image than began", |it| {
             it.history.images.insert(revision("b"), digest("e"));
+        }),
+        ("record 5 saw another image run", |it| {
+            it.history.images.insert(revision("b"), digest("e"));
+        }),
+        ("11 appends made 10 records", |it| {
+            let last = it.history.appends[9];
+            it.history.appends.push(last);
         }),
         ("record 11 is healthy after", |it| {
             it.history.updates.push((
