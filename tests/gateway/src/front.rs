@@ -85,6 +85,19 @@ impl Fronts {
     }
 }
 
+/// The address that many behind the first one: all that the first one's last octet leaves, and as many again in another block of
+/// the loopback network, since a whole run of the tests has more accounts than one block has addresses.
+fn nth(first: Ipv4Addr, number: usize) -> Option<Ipv4Addr> {
+    let [a, b, c, first] = first.octets();
+    let block = usize::from(255 - first);
+    let last = first + u8::try_from(number % block).ok()?;
+    match number / block {
+        0 => Some(Ipv4Addr::new(a, b, c, last)),
+        1 => Some(Ipv4Addr::new(a, b ^ 0x80, c, last)),
+        _ => None,
+    }
+}
+
 /// `HOST:PORT` of an account's registry in a region, listening from now on.
 pub(crate) async fn address(
     gateway: &Arc<Gateway>,
@@ -97,18 +110,13 @@ pub(crate) async fn address(
     if let Some(host) = open.get(&key) {
         return Ok(host.clone());
     }
-    let [a, b, c, first] = fronts.config.first.octets();
-    let last = u8::try_from(open.len())
-        .ok()
-        .and_then(|used| first.checked_add(used))
-        .filter(|last| *last < 255);
-    let last = last.ok_or_else(|| {
+    let next = nth(fronts.config.first, open.len()).ok_or_else(|| {
         AwsError::upstream(
             "registry",
             "there is no loopback address left for another account and region",
         )
     })?;
-    let at = SocketAddr::from((Ipv4Addr::new(a, b, c, last), fronts.config.port));
+    let at = SocketAddr::from((next, fronts.config.port));
     let failed = |cause: std::io::Error| {
         AwsError::upstream("registry", format!("cannot listen on {at}: {cause}"))
     };
@@ -137,5 +145,21 @@ impl Drop for EndOnDrop {
         for task in lock(&self.0.fronts.running).drain(..) {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_account_has_an_address_of_its_own() {
+        let first = Ipv4Addr::new(127, 1, 2, 2);
+        let all: std::collections::BTreeSet<_> = (0..506).filter_map(|it| nth(first, it)).collect();
+        assert_eq!(all.len(), 506);
+        assert_eq!(nth(first, 0), Some(first));
+        assert_eq!(nth(first, 252), Some(Ipv4Addr::new(127, 1, 2, 254)));
+        assert_eq!(nth(first, 253), Some(Ipv4Addr::new(127, 129, 2, 2)));
+        assert_eq!(nth(first, 506), None);
     }
 }

@@ -26,6 +26,8 @@ pub(super) fn asking(name: &str) -> Gate {
     let gate = Gate::new(name);
     gate.plant("staging", &[gate.healthy(&next(), 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    let hub = sandbox::runner::hub::Hub::new(instance(), &gate.world.repository).unwrap();
+    wait(PATIENCE, hub.user("dora", "User")).unwrap();
     gate
 }
 

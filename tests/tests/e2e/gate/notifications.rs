@@ -192,7 +192,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
     let permissions = "{actions: read, checks: read, contents: read, pull-requests: read}";
     let asked = scene.declaring(permissions, "dora", &["request", "--reason", WHY]);
     let without: [&str; 3] = [
-        "request 2 stands, but nobody was told",
+        "request 2 stands, but the approvers could not be notified",
         "(needs `issues: read`)",
         "give the job `permissions: {issues: read}`",
     ];
@@ -202,7 +202,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
     scene.declaring(permissions, "dora", &["doctor"]).is(
         3,
         &[
-            "a check of production cannot see: ",
+            "a check of production has no access to: ",
             "issues",
             "trying it would send a message",
         ],
@@ -213,7 +213,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
         .is(
             0,
             &[
-                "request 2 stands, but nobody was told",
+                "request 2 stands, but the approvers could not be notified",
                 "(needs `issues: write`)",
             ],
         );
@@ -260,14 +260,20 @@ fn a_topic_of_the_build_account_is_notified() {
     other.is(
         0,
         &[
-            "request 2 stands, but nobody was told",
+            "request 2 stands, but the approvers could not be notified",
             "sns:Publish on arn:aws:sns:ca-central-1:",
         ],
     );
     assert_nobody_was_notified(&other);
     tell(topic);
     let missing = gate.run("linus", &["request", "--reason", WHY]);
-    missing.is(0, &["request 3 stands, but nobody was told", "NotFound"]);
+    missing.is(
+        0,
+        &[
+            "request 3 stands, but the approvers could not be notified",
+            "NotFound",
+        ],
+    );
 
     let arn = format!("arn:aws:sns:ca-central-1:{}:{topic}", gate.world.build.id);
     let queue = subscribed(&gate, &arn);

@@ -83,7 +83,7 @@ impl Fate {
         };
         match theme {
             Theme::BeginsAgain => {
-                fate.deploy = Kill::Begun(within(400));
+                fate.deploy = Kill::Begun(within(50));
                 fate.returns = comes_back;
             }
             Theme::RecordsAgain => {
@@ -92,7 +92,7 @@ impl Fate {
                 fate.returns = comes_back;
             }
             Theme::Dies => {
-                fate.deploy = Kill::Begun(within(400));
+                fate.deploy = Kill::Begun(within(50));
                 fate.returns = Returns::Never;
             }
             Theme::Ends => {}
