@@ -2,7 +2,7 @@
 //! real binaries. Some are killed, some of those are run again. What happened is checked afterwards by a program that
 //! shares no code with the product and can fail (`history.rs`); that it does is shown with bad histories (`wrong.rs`).
 //!
-//! The full size: `SLIPWAY_PROMOTERS=32 cargo test -p sandbox --test e2e -- race::`.
+//! The full size: `SLIPWAY_PROMOTERS=32 cargo test -p sandbox --test e2e -- --ignored race::`.
 
 mod fate;
 mod history;
@@ -19,6 +19,7 @@ use history::check;
 use scene::Scene;
 
 #[test]
+#[ignore = "whom its kills strike depends on how fast the machine is; run it by name"]
 fn of_many_runs_that_promote_at_once_one_deploys_at_a_time_and_the_chain_tells_it() {
     let promoters = std::env::var("SLIPWAY_PROMOTERS").map_or(4, |text| text.parse().unwrap());
     let scene = Scene::new("race", Theme::ALL.len(), 3);
