@@ -2,7 +2,7 @@
 
 use crate::act;
 use crate::args::Deploy;
-use crate::decide::{Plan, Update, decide, deployable};
+use crate::decide::{Plan, Revision, Update, decide, deployable};
 use crate::observe::{Observed, observe};
 use crate::permit::{self, Needs, Permit};
 use crate::place::{Found, find};
@@ -71,6 +71,10 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
         None => None,
     };
     let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
+    let recorded = under.as_ref().and_then(|under| under.recorded);
+    if let Some(record) = recorded {
+        still_runs(&plan, record, contract)?;
+    }
     if args.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
@@ -84,12 +88,17 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
-    let permitted = match &permit {
-        Some(permit) => {
+    let permitted = match (&permit, under) {
+        // It is closed, and the plan changes nothing.
+        (Some(_), Some(under)) if recorded.is_some() => Some(PermittedUpdate {
+            under,
+            client: None,
+        }),
+        (Some(permit), _) => {
             let session = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
             Some(begin(cx, permit, session, &task_definition, progress).await?)
         }
-        None => None,
+        (None, _) => None,
     };
     progress.replace(Progress::Updating(task_definition.clone()));
     let under = permitted.as_ref();
@@ -196,6 +205,22 @@ async fn update(
         Some(permitted) => error.cause(permitted.under.used_up()),
         None => error,
     })
+}
+
+/// Refuses to change anything under a permit that this same run closed.
+fn still_runs(plan: &Plan, record: u64, contract: Option<&Resolved>) -> Result<()> {
+    if let (Revision::Keep, Update::None) = (&plan.revision, plan.update) {
+        return Ok(());
+    }
+    let environment = contract.map_or("NAME", |contract| contract.environment.as_str());
+    Err(Error::refused(format!(
+        "this run recorded its deployment as healthy (record {record}), which closed its permit, and a deployment now would change the service"
+    ))
+    .with_causes(plan.lines())
+    .hint(format!(
+        "deploy under a new permit: slipway-promote grant --environment {environment} --digest {}",
+        plan.image.rsplit_once('@').map_or("DIGEST", |(_, digest)| digest)
+    )))
 }
 
 /// Refuses if somebody else deployed since the plan was made.

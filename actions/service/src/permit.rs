@@ -139,7 +139,7 @@ impl<'a> Permit<'a> {
         }
     }
 
-    /// Checks that the deployment may begin, or go on. Writes nothing.
+    /// Checks that the deployment may begin, or go on, or that this run recorded it before. Writes nothing.
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
@@ -149,7 +149,9 @@ impl<'a> Permit<'a> {
         let usable = usable.await?;
         let started = usable.started.as_ref();
         let started = started.map(|started| started.record.seq);
-        Ok(Under::of(&usable.permit.record, started))
+        let mut under = Under::of(&usable.permit.record, started);
+        under.recorded = usable.recorded;
+        Ok(under)
     }
 
     /// Puts on record that the deployment of this revision begins, which uses the permit up.

@@ -20,6 +20,8 @@ pub(crate) struct Under {
     glass: Option<String>,
     /// The record that uses it up.
     pub(crate) started: Option<u64>,
+    /// The record with which this same run closed it: nothing may be changed any more, only verified.
+    pub(crate) recorded: Option<u64>,
 }
 
 impl Under {
@@ -39,6 +41,7 @@ impl Under {
                 .as_ref()
                 .map(|glass| glass.reason.clone()),
             started,
+            recorded: None,
         }
     }
 
@@ -62,14 +65,17 @@ impl Under {
         line
     }
 
-    /// What a run says of it before it deploys. If this same run began before, its record is there.
+    /// What a run says of it before it deploys. If this same run began or ended the deployment before, its record is there.
     pub(crate) fn begins(&self) -> String {
         let line = self.line();
-        match self.started {
-            Some(started) => format!(
+        match (self.recorded, self.started) {
+            (Some(recorded), _) => format!(
+                "under permit {line}: this run deployed before and recorded it as healthy (record {recorded}), so nothing is changed, only verified"
+            ),
+            (None, Some(started)) => format!(
                 "under permit {line}: this run began the deployment before (record {started}) and goes on"
             ),
-            None => format!(
+            (None, None) => format!(
                 "under permit {line}; the deployment must begin before {}",
                 self.expires
             ),
@@ -87,6 +93,7 @@ impl Under {
             "rollback": self.rollback,
             "break_glass": self.glass,
             "started": self.started,
+            "recorded": self.recorded,
         })
     }
 
@@ -136,6 +143,16 @@ mod tests {
             started: Some(43),
             ..plain
         };
+        let recorded = Under {
+            recorded: Some(44),
+            ..resumed.clone()
+        };
+        assert!(
+            recorded
+                .begins()
+                .ends_with("(record 44), so nothing is changed, only verified")
+        );
+        assert_eq!(recorded.json()["recorded"], 44);
         assert!(resumed.begins().contains("(record 43) and goes on"));
         assert_eq!(resumed.used_up(), "permit 42 is used up by record 43");
     }

@@ -91,6 +91,8 @@ pub struct Usable {
     pub permit: Recorded,
     /// The record with which this same run began it before.
     pub started: Option<Recorded>,
+    /// The record with which this same run ended it before. Then nothing may be changed any more, only verified.
+    pub recorded: Option<u64>,
 }
 
 /// A deployment that began under a permit and is not recorded yet.
@@ -147,6 +149,7 @@ pub fn usable(
             return Ok(Usable {
                 permit: found.clone(),
                 started: Some(used.clone()),
+                recorded: None,
             });
         }
     }
@@ -162,6 +165,24 @@ pub fn usable(
     Ok(Usable {
         permit: found.clone(),
         started: None,
+        recorded: None,
+    })
+}
+
+/// The record of a healthy deployment under the permit by this same run, if it is the newest one: the run was stopped
+/// right after it and runs again. From the chain's records since its newest deployment, newest first and with that one.
+pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'r Record> {
+    let Use::Deploy(digest) = attempt.of else {
+        return None;
+    };
+    let newest = records.iter().map(|it| &it.record);
+    let mut newest = newest.filter(|record| record.is_deployment());
+    newest.next().filter(|record| {
+        record.verdict == Verdict::Healthy
+            && record.under == Some(attempt.permit)
+            && record.digest == *digest
+            && record.account.as_ref() == Some(attempt.account)
+            && goes_on_from(attempt.run, record.run.as_deref())
     })
 }
 

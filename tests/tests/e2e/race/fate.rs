@@ -11,15 +11,18 @@ pub(super) enum Theme {
     RecordsAgain,
     /// Whoever begins a deployment is killed for good, and a person puts its end on record.
     Dies,
+    /// While one is deployed, somebody rolls back.
+    RollsBack,
     /// Nobody is killed because of what it does.
     Ends,
 }
 
 impl Theme {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::BeginsAgain,
         Self::RecordsAgain,
         Self::Dies,
+        Self::RollsBack,
         Self::Ends,
     ];
 }
@@ -59,35 +62,35 @@ impl Fate {
         returns: Returns::Never,
     };
 
+    /// What befalls a run in a round. Where the round is about a kill, nothing else is killed that deploys, since whoever is
+    /// killed is left alone when it is run again, and no other run would take its place.
     pub(super) fn of(theme: Theme, round: usize, index: usize) -> Self {
         let drawn = draw((round * 1000 + index) as u64);
         let within = |millis: u64| Duration::from_millis((drawn >> 16) % millis);
+        let returns = match (drawn >> 8) % 3 {
+            0 => Returns::Never,
+            1 => Returns::FailedJobs,
+            _ => Returns::AllJobs,
+        };
         let mut fate = Self {
-            returns: match (drawn >> 8) % 3 {
-                0 => Returns::Never,
-                1 => Returns::FailedJobs,
-                _ => Returns::AllJobs,
-            },
+            returns,
             ..Self::UNDISTURBED
         };
-        // Anywhere, a third of all. Most of these lose.
-        match drawn % 9 {
-            0 => fate.grant = Kill::Started(within(3000)),
-            1 => fate.deploy = Kill::Started(within(2000)),
-            2 => fate.record = Kill::Started(within(1000)),
-            _ => {}
-        }
-        let comes_back = match fate.returns {
+        let comes_back = match returns {
             Returns::Never => Returns::AllJobs,
             returns => returns,
         };
+        // The first run of a round gets its permit, so that somebody deploys.
+        if index > 0 && drawn % 6 == 0 {
+            fate.grant = Kill::Started(within(3000));
+        }
         match theme {
             Theme::BeginsAgain => {
                 fate.deploy = Kill::Begun(within(50));
                 fate.returns = comes_back;
             }
             Theme::RecordsAgain => {
-                // Soon enough on any machine: a record takes several calls. `killed.rs` kills at each of them.
+                // A record takes several calls. `killed.rs` kills at each of them.
                 fate.record = Kill::Started(within(80));
                 fate.returns = comes_back;
             }
@@ -95,7 +98,12 @@ impl Fate {
                 fate.deploy = Kill::Begun(within(50));
                 fate.returns = Returns::Never;
             }
-            Theme::Ends => {}
+            Theme::RollsBack => {}
+            Theme::Ends => match drawn % 6 {
+                1 | 2 => fate.deploy = Kill::Started(within(2000)),
+                3 => fate.record = Kill::Started(within(1000)),
+                _ => {}
+            },
         }
         fate
     }

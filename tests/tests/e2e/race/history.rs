@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use sandbox::instance::sha256;
 use serde_json::Value;
 
+/// What a deployment says whose update of the service came after another one had begun.
+pub(super) const OVERTAKEN: &str = "had superseded this one before the update";
+/// What a deployment says that saw another one take the service over.
+pub(super) const SUPERSEDED: &str = "another deployment superseded this one";
+
 /// Where a call stands among the beginnings and ends of all calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
@@ -110,6 +115,11 @@ impl Record {
 
     fn under(&self) -> Option<u64> {
         self.told["under"].as_u64()
+    }
+
+    /// Whether it is of a rollback, which need not wait for what is under way.
+    fn rolls_back(&self) -> bool {
+        self.told["rollback"].is_object()
     }
 }
 
@@ -219,7 +229,8 @@ fn permitted(record: &Record, newest: &str, begun: &[&Record], wrong: &mut Vec<S
     if record.told["permit"]["head"] != newest {
         wrong.push(format!("permit {seq} was judged by an older deployment"));
     }
-    if let Some(other) = begun.iter().find(|it| it.run() != record.run()) {
+    let other = begun.iter().find(|it| it.run() != record.run());
+    if let (Some(other), false) = (other, record.rolls_back()) {
         wrong.push(format!(
             "permit {seq} came while {} was under way",
             other.seq
@@ -235,12 +246,6 @@ fn started(
     wrong: &mut Vec<String>,
 ) {
     let (seq, under) = (record.seq, record.under().unwrap_or_default());
-    if let Some(other) = begun.iter().find(|it| it.run() != record.run()) {
-        wrong.push(format!(
-            "record {seq} began while {} was under way",
-            other.seq
-        ));
-    }
     let permit = records
         .iter()
         .find(|it| it.seq == under && it.seq < seq && it.verdict() == "permitted");
@@ -250,6 +255,13 @@ fn started(
         ));
         return;
     };
+    let other = begun.iter().find(|it| it.run() != record.run());
+    if let (Some(other), false) = (other, permit.rolls_back()) {
+        wrong.push(format!(
+            "record {seq} began while {} was under way",
+            other.seq
+        ));
+    }
     if permit.digest() != record.digest() {
         wrong.push(format!(
             "record {seq} began another digest than {under} permits"
@@ -321,7 +333,12 @@ fn updated(history: &History, records: &[Record], wrong: &mut Vec<String>) {
         }
         let ends = |it: &&Record| it.is_deployment() || it.verdict() == "started";
         let mut later = records.iter().filter(over).filter(ends);
-        if let Some(later) = later.rfind(|it| it.seq > begun.seq) {
+        // Nothing keeps a call that is on its way from being done late; its step then says that it was overtaken.
+        let tells = history
+            .steps
+            .iter()
+            .any(|it| it.run == begun.page() && it.verb == "deploy" && it.said.contains(OVERTAKEN));
+        if let (Some(later), false) = (later.rfind(|it| it.seq > begun.seq), tells) {
             wrong.push(format!(
                 "{revision} was deployed after record {}",
                 later.seq
@@ -358,6 +375,17 @@ fn ended(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     }
 }
 
+/// Whether another run began a deployment after this one began its own, and before a record closed that.
+fn overtaken(records: &[Record], run: &str, permit: Option<u64>) -> bool {
+    let own = |it: &&Record| it.verdict() == "started" && it.page() == run && it.under() == permit;
+    let Some(own) = records.iter().find(own) else {
+        return false;
+    };
+    let later = records.iter().filter(|it| it.seq > own.seq);
+    let mut open = later.take_while(|it| !it.is_deployment());
+    open.any(|it| it.verdict() == "started" && it.run() != own.run())
+}
+
 /// How each step ended is what the chain says of its run.
 fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     for step in &history.steps {
@@ -389,6 +417,11 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
                 let began = |it: &Record| it.verdict() == "started" && it.under() == *permit;
                 let own = |it: &Record| run.starts_with(&format!("{}/", it.run()));
                 records.iter().any(|it| began(it) && own(it))
+            }
+            ("deploy", Some(1))
+                if step.said.contains(OVERTAKEN) || step.said.contains(SUPERSEDED) =>
+            {
+                overtaken(records, run, *permit)
             }
             ("deploy", Some(1 | 3 | 4)) => !there("started"),
             ("record healthy", Some(0)) => there("healthy"),

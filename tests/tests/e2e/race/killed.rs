@@ -117,7 +117,7 @@ impl Scene {
         self.kills(point, &promoter, permit);
         if point.returns == Returns::Never {
             // It may have to wait until a person has closed what died.
-            let other = new(if digest < 3 {
+            let mut other = new(if digest < 3 {
                 (digest + 1) % 3
             } else {
                 digest + 1
@@ -134,7 +134,12 @@ impl Scene {
         if point.returns == Returns::AllJobs {
             permit = promoter.grant().unwrap();
         }
-        promoter.deploy(permit.unwrap()).unwrap();
+        let permit = permit.unwrap();
+        promoter.deploy(permit).unwrap();
+        // Also what was recorded before it was killed is deployed and recorded, and the run ends well.
+        for step in self.steps.lock().unwrap().iter().rev().take(2) {
+            assert_eq!(step.code, Some(0), "{index}: {step:#?}");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::fate::{Fate, Kill, Returns, Theme};
 use super::history::Step;
 use super::scene::Scene;
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, read, wait};
+use crate::support::{PATIENCE, instance, read, until, wait};
 
 const WORKFLOW: &str = ".github/workflows/promote.yml";
 const PERMISSIONS: &str =
@@ -26,8 +26,10 @@ pub(super) struct Promoter<'s> {
     scene: &'s Scene,
     theme: Theme,
     fate: Fate,
-    digest: &'s str,
-    commit: &'s str,
+    /// Whether it goes back to what was healthy before, instead of promoting a change of its round.
+    rolls_back: bool,
+    digest: String,
+    commit: String,
     run: Run,
 }
 
@@ -63,6 +65,19 @@ impl Scene {
         let permit = promoter.grant().unwrap();
         promoter.deploys(permit.unwrap());
     }
+
+    /// One run that rolls back, as soon as a deployment is under way.
+    pub(super) fn rolls_back(&self, round: usize) {
+        until("a deployment is under way", PATIENCE, || {
+            (self.newest("permitted")["verdict"] == "started").then_some(())
+        });
+        let mut promoter = Promoter::new(self, (round, 0), Theme::RollsBack, Fate::UNDISTURBED);
+        promoter.rolls_back = true;
+        if let Some(permit) = promoter.grant().unwrap() {
+            self.struck.lock().unwrap().push(Theme::RollsBack);
+            promoter.deploys(permit);
+        }
+    }
 }
 
 impl<'s> Promoter<'s> {
@@ -83,8 +98,9 @@ impl<'s> Promoter<'s> {
             scene,
             theme,
             fate,
-            digest,
-            commit,
+            rolls_back: false,
+            digest: digest.to_owned(),
+            commit: commit.to_owned(),
             run: wait(PATIENCE, scene.hub.start(&body)).unwrap(),
         }
     }
@@ -102,10 +118,14 @@ impl<'s> Promoter<'s> {
     }
 
     /// Asks for a permit. An error if the step was killed; nothing if it was refused.
-    pub(super) fn grant(&self) -> Result<Option<u64>, ()> {
+    pub(super) fn grant(&mut self) -> Result<Option<u64>, ()> {
         let ended = self.step("grant", None, "", self.fate.grant);
         let json: Value = serde_json::from_str(&ended.out).unwrap_or_default();
         let permit = json["permit"]["record"].as_u64();
+        if let (true, Some(_)) = (self.rolls_back, permit) {
+            let text = |name: &str| json[name].as_str().unwrap().to_owned();
+            (self.digest, self.commit) = (text("digest"), text("commit"));
+        }
         self.note("grant", permit, &ended);
         match ended.killed {
             true => Err(()),
@@ -178,7 +198,7 @@ impl<'s> Promoter<'s> {
                 "https://github.com/{repository}/actions/runs/{run_id}/attempts/{run_attempt}"
             ),
             verb,
-            digest: self.digest.to_owned(),
+            digest: self.digest.clone(),
             permit,
             code: ended.code,
             killed: ended.killed,
@@ -195,10 +215,11 @@ impl<'s> Promoter<'s> {
         verdict: &str,
     ) -> (&'static str, Vec<String>) {
         let number = permit.unwrap_or_default().to_string();
-        let digest = ["--digest", self.digest];
+        let digest = ["--digest", &self.digest];
         let (name, own) = match (verb, verdict) {
-            ("grant", _) => ("grant", vec![]),
-            ("deploy", _) => ("deploy", vec!["--permit", &number]),
+            ("grant", _) if self.rolls_back => ("grant", vec!["--rollback"]),
+            ("grant", _) => ("grant", digest.to_vec()),
+            ("deploy", _) => ("deploy", [&digest[..], &["--permit", &number]].concat()),
             (_, verdict) => {
                 let name = if verdict == "healthy" {
                     "record healthy"
@@ -206,8 +227,10 @@ impl<'s> Promoter<'s> {
                     "record failed"
                 };
                 let own = [
+                    "--digest",
+                    &self.digest,
                     "--commit",
-                    self.commit,
+                    &self.commit,
                     "--permit",
                     &number,
                     "--verdict",
@@ -217,7 +240,7 @@ impl<'s> Promoter<'s> {
             }
         };
         let environment = ["--environment", "production", "--json"];
-        let all = [&[verb], &digest[..], &own, &environment].concat();
+        let all = [&[verb], &own[..], &environment].concat();
         (name, all.into_iter().map(str::to_owned).collect())
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::fate::Theme;
 use super::history::{History, Item, Span, Step};
 use crate::gate::{Gate, digest};
+use crate::gateway;
 use crate::record::{Call, calls, open};
 use crate::support::{PATIENCE, ends, instance, until, wait};
 
@@ -157,11 +158,7 @@ impl Scene {
         until("no call is being done", PATIENCE, || {
             (wait(PATIENCE, open(&self.gate.world)) == 0).then_some(())
         });
-        let records = self.records();
-        let last = records
-            .iter()
-            .rfind(|record| record["verdict"] != "permitted");
-        let last = last.unwrap();
+        let last = self.newest("permitted");
         if last["verdict"] != "started" {
             return;
         }
@@ -182,6 +179,13 @@ impl Scene {
         items.iter().map(|item| record(item).unwrap()).collect()
     }
 
+    /// The newest record with another verdict.
+    pub(super) fn newest(&self, but: &str) -> Value {
+        let records = self.records();
+        let newest = records.iter().rfind(|record| record["verdict"] != but);
+        newest.unwrap().clone()
+    }
+
     pub(super) fn newest_deployment(&self) -> Value {
         let records = self.records();
         let deploys = |it: &&Value| it["verdict"] != "permitted" && it["verdict"] != "started";
@@ -194,9 +198,23 @@ impl Scene {
             .is(0, &["\"faults\": []"]);
     }
 
-    /// Whether somebody was killed where a round wanted it.
+    /// Lets the first update of the service in a round arrive late, so that somebody else overtakes it.
+    pub(super) fn delays_an_update(&self) {
+        let account = &self
+            .gate
+            .world
+            .environment("production")
+            .unwrap()
+            .account
+            .id;
+        let fault = json!({"service": "ecs", "operation": "UpdateService", "account": account, "times": 1,
+                           "fault": {"kind": "delay", "millis": 10_000}});
+        gateway::tell("faults", &fault);
+    }
+
+    /// Whether that happened which a round is about.
     pub(super) fn struck(&self, theme: Theme) -> bool {
-        theme == Theme::Ends || self.struck.lock().unwrap().contains(&theme)
+        self.struck.lock().unwrap().contains(&theme)
     }
 
     /// The chain's items, oldest first.

@@ -3,7 +3,7 @@
 use sandbox::instance::sha256;
 use serde_json::{Value, json};
 
-use super::history::{History, Item, Span, Step, check};
+use super::history::{History, Item, OVERTAKEN, SUPERSEDED, Span, Step, check};
 
 const LATER: &str = "2026-11-21T19:00:00Z";
 
@@ -159,9 +159,35 @@ fn a_right_history_of_a_race_is_right() {
 }
 
 #[test]
+fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
+    let mut draft = Draft::new();
+    draft.record(3)["rollback"] = json!({});
+    let mut begun = draft.records[3].clone();
+    begun["run"] = json!(page(2, 1));
+    begun["under"] = json!(3);
+    begun["digest"] = json!(digest("c"));
+    begun["task_definition"] = json!(revision("c"));
+    let mut healthy = begun.clone();
+    healthy["verdict"] = json!("healthy");
+    *draft.record(5) = healthy;
+    draft.insert(4, begun);
+    let history = &mut draft.history;
+    let back = Span {
+        began: 48,
+        ended: 49,
+    };
+    history.updates.insert(1, (back, revision("c")));
+    history.steps[4].code = Some(0);
+    history.steps[5].verb = "record healthy";
+    history.steps[6].code = Some(3);
+    history.steps[7].code = Some(3);
+    assert_eq!(check(&draft.made()), [""; 0]);
+}
+
+#[test]
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
-    let faults: [(&str, Fault); 24] = [
+    let faults: [(&str, Fault); 27] = [
         ("permit 6 was judged by an older deployment", |it| {
             it.record(6)["permit"]["head"] = json!(1)
         }),
@@ -252,6 +278,26 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
         ("the service runs", |it| it.history.runs = revision("c")),
         ("the newest deployment is not healthy", |it| {
             it.record(11)["verdict"] = json!("failed")
+        }),
+        // A rollback need not wait. What follows on it waits, and what it overtook does not end well.
+        ("record 6 closes 2, which had not begun", |it| {
+            it.records[2]["rollback"] = json!({});
+            let mut other = it.records[3].clone();
+            other["run"] = json!(page(2, 1));
+            other["under"] = json!(3);
+            other["digest"] = json!(digest("c"));
+            it.insert(4, other);
+        }),
+        ("storefront:c was deployed after record 8", |it| {
+            it.history.updates[1].0 = Span {
+                began: 84,
+                ended: 85,
+            };
+            it.history.steps[9].said = OVERTAKEN.to_owned();
+        }),
+        ("ended with Some(1)", |it| {
+            it.history.steps[9].code = Some(1);
+            it.history.steps[9].said = SUPERSEDED.to_owned();
         }),
         // It was refused, and its deployment had begun.
         ("ended with Some(3)", |it| {

@@ -1,6 +1,6 @@
 //! Begins a deployment under a permit: reads the chain, and puts on record that the permit is used.
 
-use super::{Attempt, Reason, Usable, in_force, overtaken, usable, whole};
+use super::{Attempt, Reason, Usable, in_force, overtaken, recorded, usable, whole};
 use crate::chain::Chain;
 use crate::contention::{attempts, busy};
 use crate::entry::Entry;
@@ -40,7 +40,7 @@ impl Ledger {
         Ok((head, records))
     }
 
-    /// Whether the deployment may begin. Writes nothing.
+    /// Whether the deployment may begin or go on, or whether this same run recorded it before. Writes nothing.
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be read.
@@ -51,6 +51,19 @@ impl Ledger {
         clock: Clock,
     ) -> Result<Usable> {
         let (_, records) = self.since_deployment(chain).await?;
+        if let Some(record) = recorded(&records, attempt) {
+            let number = record.seq;
+            let is_permit = |record: &Record| record.seq == attempt.permit;
+            let permit = self.recent(chain, LOOK_BACK, is_permit).await?;
+            let permit = permit.into_iter().find(|it| is_permit(&it.record));
+            if let Some(permit) = permit {
+                return Ok(Usable {
+                    permit,
+                    started: None,
+                    recorded: Some(number),
+                });
+            }
+        }
         usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
     }
 
@@ -81,8 +94,9 @@ impl Ledger {
             tokio::time::sleep(wait).await;
             let (head, records) = self.since_deployment(chain).await?;
             let now = clock.now();
-            let Usable { permit, started } =
-                usable(&records, attempt, now).map_err(|reason| reason.refusal(chain, attempt))?;
+            let Usable {
+                permit, started, ..
+            } = usable(&records, attempt, now).map_err(|reason| reason.refusal(chain, attempt))?;
             let begins = begins(started.as_ref(), attempt, revision)
                 .map_err(|reason| reason.refusal(chain, attempt))?;
             match begins {
