@@ -130,7 +130,13 @@ pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
         && head.digest == draft.digest
         && head.commit == draft.commit
         && head.verdict == draft.verdict
-        && head.run == draft.run
+        && (head.run == draft.run || goes_on_under_a_permit(head, draft))
+}
+
+/// Whether the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
+/// stopped right after that records nothing else when it is run again. Without a permit, a later attempt deployed once more.
+fn goes_on_under_a_permit(head: &Record, draft: &Record) -> bool {
+    draft.under.is_some() && permit::goes_on_from(draft.run.as_deref(), head.run.as_deref())
 }
 
 /// The newest healthy digest as of `record`.
@@ -166,6 +172,29 @@ mod tests {
             record('a', Verdict::Healthy, None, None),
         ] {
             assert!(!is_same(&head, &other));
+        }
+        let under = |number: u64, mut record: Record| {
+            record.under = Some(number);
+            record
+        };
+        let again = record('a', Verdict::Healthy, None, Some("run/5/attempts/2"));
+        let closed = under(7, head.clone());
+        assert!(is_same(&closed, &under(7, again.clone())));
+        let earlier = under(7, again.clone());
+        for (record, other) in [
+            (&closed, under(8, again.clone())),
+            (&closed, again),
+            (
+                &closed,
+                under(
+                    7,
+                    record('a', Verdict::Healthy, None, Some("run/6/attempts/2")),
+                ),
+            ),
+            // The earlier attempt of a run that recorded it in a later one.
+            (&earlier, closed.clone()),
+        ] {
+            assert!(!is_same(record, &other));
         }
     }
 

@@ -409,22 +409,29 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
                     && it.digest() == step.digest
             })
         };
+        let by_run = |verdict: &str| {
+            records.iter().any(|it| {
+                it.verdict() == verdict
+                    && run.starts_with(&format!("{}/", it.run()))
+                    && it.under() == *permit
+                    && it.digest() == step.digest
+            })
+        };
         let fits = match (*verb, *code) {
             (_, None) => step.killed,
             ("grant", Some(0)) => there("permitted"),
             // An earlier attempt may have begun it, of the same revision.
-            ("deploy", Some(0)) => {
-                let began = |it: &Record| it.verdict() == "started" && it.under() == *permit;
-                let own = |it: &Record| run.starts_with(&format!("{}/", it.run()));
-                records.iter().any(|it| began(it) && own(it))
-            }
+            ("deploy", Some(0)) => by_run("started"),
             ("deploy", Some(1))
                 if step.said.contains(OVERTAKEN) || step.said.contains(SUPERSEDED) =>
             {
                 overtaken(records, run, *permit)
             }
             ("deploy", Some(1 | 3 | 4)) => !there("started"),
-            ("record healthy", Some(0)) => there("healthy"),
+            // An earlier attempt may have recorded it.
+            ("record healthy", Some(0)) => by_run("healthy"),
+            // What it saw run was another image.
+            ("record healthy", Some(1)) => !there("healthy"),
             ("record failed", Some(0))
             | ("grant" | "record healthy" | "record failed", Some(3 | 4)) => true,
             _ => false,

@@ -124,7 +124,7 @@ impl Scene {
             });
             let mut permit = other.grant().unwrap();
             if permit.is_none() {
-                self.closes_what_died(0);
+                self.closes_what_died(0, Theme::Ends);
                 permit = other.grant().unwrap();
             }
             other.deploy(permit.unwrap()).unwrap();

@@ -187,7 +187,7 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
 #[test]
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
-    let faults: [(&str, Fault); 27] = [
+    let faults: [(&str, Fault); 28] = [
         ("permit 6 was judged by an older deployment", |it| {
             it.record(6)["permit"]["head"] = json!(1)
         }),
@@ -298,6 +298,10 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
         ("ended with Some(1)", |it| {
             it.history.steps[9].code = Some(1);
             it.history.steps[9].said = SUPERSEDED.to_owned();
+        }),
+        // It says that it recorded what another run did.
+        ("record healthy of", |it| {
+            it.history.steps[7].run = page(5, 1)
         }),
         // It was refused, and its deployment had begun.
         ("ended with Some(3)", |it| {
