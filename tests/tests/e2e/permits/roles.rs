@@ -1,5 +1,6 @@
 //! What the roles may do by themselves, whatever a workflow does.
 
+use sandbox::world::World;
 use sandbox::world::aws::{Aws, Keys};
 use serde_json::{Value, json};
 
@@ -161,4 +162,60 @@ fn code_that_manages_roles_leaves_those_of_the_gate_alone() {
         assert!(refused.contains("explicit deny"), "{action}: {refused}");
     }
     iam(&setting.aws, "DeleteRolePolicy", &named[..1]).unwrap();
+}
+
+/// The role that deploys writes the table of locks in its own account, and neither writes nor changes a record or a permit.
+#[test]
+fn the_role_that_deploys_cannot_plant_a_record() {
+    let setting = Setting::new("staging", "planted");
+    let account = &setting.world.environment("staging").unwrap().account.id;
+    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
+    let code = opened(&setting, &deploy, None).unwrap();
+    let before = setting.items();
+    let ledger = format!(
+        "arn:aws:dynamodb:{}:{}:table/{}",
+        World::REGION,
+        setting.world.build.id,
+        World::LEDGER
+    );
+    // The newest record says that another run was healthy.
+    let mut item = before[0].clone();
+    let record = item["record"]["S"].as_str().unwrap();
+    item["record"]["S"] = json!(record.replace("\"failed\"", "\"healthy\""));
+    let key = json!({"chain": item["chain"], "seq": item["seq"]});
+    let mut next = item.clone();
+    next["seq"]["N"] = json!((before.len() + 1).to_string());
+    let values = json!({":r": item["record"]});
+    for (operation, mut input) in [
+        ("PutItem", json!({"Item": item})),
+        ("PutItem", json!({"Item": next})),
+        (
+            "UpdateItem",
+            json!({"Key": key, "UpdateExpression": "SET #r = :r", "ExpressionAttributeNames": {"#r": "record"},
+                "ExpressionAttributeValues": values}),
+        ),
+        ("DeleteItem", json!({"Key": key})),
+    ] {
+        input["TableName"] = json!(ledger);
+        denied(&code, operation, &input);
+    }
+    let put = json!({"Put": {"TableName": ledger, "Item": next}});
+    denied(
+        &code,
+        "TransactWriteItems",
+        &json!({"TransactItems": [put]}),
+    );
+    let put = json!({"PutRequest": {"Item": next}});
+    let many = json!({"RequestItems": {ledger.as_str(): [put]}});
+    denied(&code, "BatchWriteItem", &many);
+    assert_eq!(setting.items(), before);
+}
+
+/// Expects that a call of DynamoDB is refused for want of the permission.
+#[track_caller]
+fn denied(code: &Aws, operation: &str, input: &Value) {
+    let target = format!("DynamoDB_20120810.{operation}");
+    let answer = wait(PATIENCE, code.json("dynamodb", &target, input)).unwrap();
+    let refused = format!("{:?}", answer.unwrap_err());
+    assert!(refused.contains("AccessDenied"), "{operation}: {refused}");
 }
