@@ -26,9 +26,10 @@ pub(super) fn check_runs(call: &Call<'_>, state: &mut State) -> Outcome {
     };
     let mut runs = of_commit(state, repo, &sha);
     if latest {
+        // The newest of each suite: a workflow run is one, with all its attempts.
         let newest: BTreeMap<(u64, String), CheckRun> = runs
             .into_iter()
-            .map(|run| ((run.app_id, run.name.clone()), run))
+            .map(|run| ((run.suite, run.name.clone()), run))
             .collect();
         runs = newest.into_values().collect();
     }

@@ -49,3 +49,31 @@ fn a_check_counts_only_once_it_succeeded() {
     }
     scene.no_violations();
 }
+
+/// Two workflows may have a job of one name. So a run that failed has to be run again, and no other run's success stands for it.
+#[test]
+fn a_success_in_another_run_does_not_hide_a_failure() {
+    let scene = Scene::new("range-check-runs");
+    scene.contract(", checks: [quality]", "");
+    let number = scene.propose(AUTHOR, "flaky");
+    let report = |suite: u64, conclusion: &str| {
+        let run =
+            json!({"ref": "flaky", "name": "quality", "suite": suite, "conclusion": conclusion});
+        scene.act("check-runs", &run);
+    };
+    report(1, "failure");
+    report(2, "success");
+    scene.approve(number);
+    let tip = scene.merge(number, "squash");
+    let answer = scene.check(&tip);
+    answer.refused("checks", "fail", "is failure in one of 2 runs");
+    let next = answer.rule("checks")["next"].as_str().unwrap();
+    assert!(
+        next.contains("run again the one that did not succeed"),
+        "{next}"
+    );
+    // The next attempt of the run that failed.
+    report(1, "success");
+    scene.check(&tip).passes();
+    scene.no_violations();
+}
