@@ -161,7 +161,10 @@ async fn dispatched(cx: &Cx, github: &GitHub, setting: &Setting) -> Fact<(Run, S
 /// started it, and whoever can push to another branch may have written its workflow.
 fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
     let from = run.head_branch.as_deref().unwrap_or("no branch");
-    let wrong = if run.event != "workflow_dispatch" {
+    let wrong = if run.is_over() {
+        // Its number is a variable of this process, so the run may be anybody's.
+        format!("run {} is over", run.id)
+    } else if run.event != "workflow_dispatch" {
         format!("this run was started by {}", run.event)
     } else if from != branch {
         format!("this run's workflow comes from {from}")
@@ -319,30 +322,71 @@ mod tests {
 
     #[test]
     fn only_a_workflow_dispatch_of_the_branch_counts_as_a_persons_decision() {
-        let run = |event: &str, branch: &str| {
+        let run = |event: &str, branch: &str, status: &str| {
             let text = serde_json::json!({
-                "id": 5, "event": event, "path": ".github/workflows/approve.yml",
+                "id": 5, "event": event, "status": status, "path": ".github/workflows/approve.yml",
                 "head_branch": branch, "head_sha": "c", "html_url": "",
                 "triggering_actor": {"login": "ada", "id": 1, "type": "User"},
             });
             serde_json::from_value::<Run>(text).unwrap()
         };
-        on_purpose(&run("workflow_dispatch", "main"), "main", "approval").unwrap();
-        for (event, branch) in [
-            ("push", "main"),
-            ("schedule", "main"),
-            ("workflow_dispatch", "theirs"),
+        let ours = run("workflow_dispatch", "main", "in_progress");
+        on_purpose(&ours, "main", "approval").unwrap();
+        for (event, branch, status) in [
+            ("push", "main", "in_progress"),
+            ("schedule", "main", "in_progress"),
+            ("workflow_dispatch", "theirs", "in_progress"),
+            ("workflow_dispatch", "main", "completed"),
         ] {
-            let error = on_purpose(&run(event, branch), "main", "approval").unwrap_err();
+            let run = run(event, branch, status);
+            let error = on_purpose(&run, "main", "approval").unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Refused);
             let counts = ", so it does not count as an approval by ada";
             assert!(error.message.ends_with(counts), "{error}");
         }
+        let alone = single_person(vec![actor("ada", 1)], "request");
+        assert_eq!(alone.unwrap(), actor("ada", 1));
+        let nobody = single_person(Vec::new(), "request").unwrap_err();
+        assert_eq!(nobody.exit(), kit::Exit::Refused);
         let again = single_person(vec![actor("ada", 1), actor("linus", 3)], "request").unwrap_err();
         assert_eq!(
             again.message,
             "ada started this run and linus ran it again, so it does not count as a request by either of them"
         );
+    }
+
+    #[test]
+    fn the_people_behind_a_run_are_all_known_and_no_bots() {
+        let user = |login: &str, id: u64, kind: &str| {
+            Some(serde_json::json!({"login": login, "id": id, "type": kind}))
+        };
+        let people = |first: Option<serde_json::Value>, last: Option<serde_json::Value>| {
+            let run = serde_json::json!({
+                "id": 5, "event": "workflow_dispatch", "path": ".github/workflows/promote.yml",
+                "head_branch": "main", "head_sha": "c", "html_url": "", "actor": first, "triggering_actor": last,
+            });
+            let people = BTreeMap::new();
+            let apps = BTreeMap::from([(7, StandsFor::Person("ada".to_owned()))]);
+            let persons = Persons {
+                people: &people,
+                apps: &apps,
+            };
+            let found = of_workflow(persons, serde_json::from_value(run).unwrap());
+            found.map(|all| logins(&all)).map_err(|unknown| unknown.why)
+        };
+        let ada = || user("ada", 1, "User");
+        let linus = || user("linus", 3, "User");
+        let bot = || user("helper[bot]", 7, "Bot");
+        assert_eq!(people(ada(), ada()).unwrap(), "ada");
+        assert_eq!(people(ada(), linus()).unwrap(), "ada, linus");
+        for (first, last) in [(bot(), ada()), (ada(), bot())] {
+            let why = people(first, last).unwrap_err();
+            assert_eq!(why, "helper[bot] is not a person");
+        }
+        for (first, last) in [(None, ada()), (ada(), None)] {
+            let why = people(first, last).unwrap_err();
+            assert_eq!(why, "GitHub does not report who started run 5");
+        }
     }
 
     #[test]

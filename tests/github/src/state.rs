@@ -40,6 +40,8 @@ pub(crate) struct Repo {
     pub(crate) private: bool,
     pub(crate) created_at: String,
     pub(crate) immutable_subject: bool,
+    /// `OWNER/NAME` of the repository that it was forked from.
+    pub(crate) fork_of: Option<String>,
     /// Login to role: admin, maintain, write, triage, read.
     pub(crate) roles: BTreeMap<String, String>,
     pub(crate) pulls: Vec<Pull>,
@@ -402,6 +404,16 @@ impl State {
 
     pub(crate) fn repo(&self, full_name: &str) -> Option<&Repo> {
         self.repos.get(&full_name.to_ascii_lowercase())
+    }
+
+    /// A repository and its forks.
+    pub(crate) fn network<'s>(&'s self, repo: &'s Repo) -> impl Iterator<Item = &'s Repo> {
+        let name = repo.full_name();
+        let is_fork = move |other: &&Repo| {
+            let of = other.fork_of.as_ref();
+            of.is_some_and(|of| of.eq_ignore_ascii_case(&name))
+        };
+        std::iter::once(repo).chain(self.repos.values().filter(is_fork))
     }
 
     pub(crate) fn repo_mut(&mut self, full_name: &str) -> Option<&mut Repo> {

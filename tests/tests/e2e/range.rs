@@ -1,5 +1,6 @@
 //! The gate over a whole range, by the real binary against the GitHub stand-in: what it lets pass and what it refuses.
 
+mod attacks;
 mod checks;
 mod first;
 mod many;
@@ -97,7 +98,7 @@ impl Scene {
 
     /// Writes the contract, with more in the gate and at its end.
     fn contract(&self, gate: &str, more: &str) {
-        let first = self.git(&["rev-list", "--max-parents=0", "main"]);
+        let first = self.git(&["rev-list", "--max-parents=0", "--all"]);
         let gate = format!("    gate: {{ approvals: 1, since: '{first}'{gate} }}\n");
         let dev = "    account: var:DEV_ACCOUNT_ID\n";
         assert!(CONTRACT.contains(dev));

@@ -74,6 +74,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether all its jobs have ended, so that no process is part of it any more.
+    pub fn is_over(&self) -> bool {
+        self.status.as_deref() == Some("completed")
+    }
+
     /// The workflow's file below the repository's root. GitHub may put `@REF` behind it; a file whose
     /// own name holds an `@` keeps it, so that no other file passes for this one.
     pub fn file(&self) -> &str {

@@ -7,12 +7,13 @@
 //! |---|---|
 //! | `POST users` | `login, id?, type? (User), name?, emails?` → `{login, id}` |
 //! | `POST tokens` | `login` → `{token}`, a personal token |
-//! | `POST repos` | `repository, git, id?, owner_id?, private? (true), default_branch? (main), created_at? (now), immutable_subject?, collaborators? {login: role}` → `{id, owner_id}`. `git` is the path of a real repository, bare or with another branch checked out than those that change here. Without `immutable_subject` its OIDC subjects carry ids if it was created after July 15, 2026, as on GitHub |
+//! | `POST repos` | `repository, git, id?, owner_id?, private? (true), default_branch? (main), created_at? (now), immutable_subject?, fork_of? (OWNER/NAME, among whose commits' pull requests its own are then), collaborators? {login: role}` → `{id, owner_id}`. `git` is the path of a real repository, bare or with another branch checked out than those that change here. Without `immutable_subject` its OIDC subjects carry ids if it was created after July 15, 2026, as on GitHub |
 //! | `POST teams` | `team (ORGANIZATION/SLUG), members, readers (whose tokens may read it)`; replaces one that is there |
 //! | `POST R/collaborators` | `login, role` (admin, maintain, write, triage, read, none) |
 //! | `POST R/rules` | `branch, rules` (as `GET /rules/branches/{branch}` shows them; a branch with rules is protected) |
 //! | `POST R/environments` | `name, reviewers?, prevent_self_review?, wait_timer?, protected_branches?, branch_patterns?` |
 //! | `POST R/push` | `user, branch, files? {path: text or null}, message?, author?, from?, force?` → `{before, after}`. With `files` a commit is made on top of the branch (or of `from`); without, the branch as it now stands in git is noted as pushed |
+//! | `POST R/branches/rename` | `user, branch, to` |
 //! | `POST R/pulls` | `user, head, head_repository? (a fork, whose branch is then taken as it is), base?, title, body?` → `{number, head_sha}` |
 //! | `POST R/pulls/N/reviews` | `user, state (APPROVED, CHANGES_REQUESTED, COMMENTED), body?, commit_id? (head)` → `{id}` |
 //! | `POST R/pulls/N/reviews/ID/dismiss` | `user? (the owner)` |
@@ -20,7 +21,7 @@
 //! | `POST R/pulls/N/update-branch` | `user, files?` → `{sha}`, a merge of the base into the head; `files` are added by hand |
 //! | `POST R/pulls/N/merge` | `user, method? (merge, squash, rebase), queue? (false), files?` → `{sha}`, a real commit on the base; with `files` one that was made by hand and pushed |
 //! | `POST R/pulls/N/close` | `{}` |
-//! | `POST R/check-runs` | `ref, name, app_id? (15368), app_slug?, status? (completed), conclusion?` → `{id}` |
+//! | `POST R/check-runs` | `ref, name, app_id? (15368), app_slug?, status? (completed), conclusion?, suite? (the app's first one on the commit)` → `{id}` |
 //! | `POST R/statuses` | `ref, context, state, description?, target_url?` → `{id}` |
 //! | `POST R/runs` | `workflow (path), event, actor, triggering_actor?, branch? (default), tag? (false), sha?, inputs?, vars?, workflows? {uses: text}` → `{run_id, run_number, run_attempt, token, oidc_request_url, oidc_request_token, sha, jobs: [{key, name, environment}]}`. The workflow is read from git at `sha`, unless `workflows` holds it; a called one by its `uses`. What GitHub refuses at start is a 422 |
 //! | `POST runs/ID/rerun` | `user` → as above, next attempt |
@@ -112,6 +113,7 @@ pub(crate) fn handle(state: &mut State, base: &str, request: &Request) -> Outcom
                 ["collaborators"] => repos::collaborator(state, &name, request),
                 ["rules"] => repos::rules(state, &name, request),
                 ["environments"] => repos::environment(state, &name, request),
+                ["branches", "rename"] => repos::rename(state, &name, request),
                 ["push"] => repos::push(state, &name, request),
                 ["check-runs"] => repos::check_run(state, &name, request),
                 ["statuses"] => repos::status(state, &name, request),

@@ -33,6 +33,8 @@ struct NewRepo {
     default_branch: String,
     created_at: Option<String>,
     immutable_subject: Option<bool>,
+    /// The repository that it is a fork of.
+    fork_of: Option<String>,
     #[serde(default)]
     collaborators: BTreeMap<String, String>,
 }
@@ -75,6 +77,7 @@ pub(super) fn register(state: &mut State, request: &Request) -> Outcome {
             .immutable_subject
             .unwrap_or(created_at.as_str() > IMMUTABLE_SUBJECTS),
         created_at,
+        fork_of: new.fork_of,
         roles: new.collaborators,
         pulls: Vec::new(),
         check_runs: Vec::new(),
@@ -241,6 +244,72 @@ fn delete_or_restore(state: &mut State, name: &str, push: &Push) -> Outcome {
     created(answer)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rename {
+    user: String,
+    branch: String,
+    to: String,
+}
+
+/// Gives a branch another name. Open pull requests into it follow, and those of it are closed (GitHub, "Renaming a branch"). A
+/// pull request that was merged keeps the names that its branches had. That is what old pull requests of renamed branches look
+/// like; GitHub does not document it.
+pub(super) fn rename(state: &mut State, name: &str, request: &Request) -> Outcome {
+    let Rename { user, branch, to } = body(request)?;
+    let actor = known_user(state, &user)?;
+    let ids = [state.id(), state.id(), state.id()];
+    let repo = repo(state, name)?;
+    let missing = || unprocessable(&format!("git has no branch {branch}"));
+    let sha = repo.git.branch(&branch).ok_or_else(missing)?;
+    if repo.git.branch(&to).is_some() {
+        return Err(unprocessable(&format!("there is a branch {to} already")));
+    }
+    repo.git.set_branch(&to, &sha).map_err(git_failed)?;
+    let (old, new) = (format!("refs/heads/{branch}"), format!("refs/heads/{to}"));
+    repo.git.delete_ref(&old).map_err(git_failed)?;
+    let zero = ZERO.to_owned();
+    for (id, before, after, reference, kind) in [
+        (ids[0], zero.clone(), sha.clone(), new, "branch_creation"),
+        (ids[1], sha.clone(), zero, old, "branch_deletion"),
+    ] {
+        repo.activity.push(Activity {
+            id,
+            before,
+            after,
+            reference,
+            at: now(),
+            kind,
+            actor: actor.clone(),
+        });
+    }
+    if repo.default_branch == branch {
+        repo.default_branch.clone_from(&to);
+    }
+    if let Some(rules) = repo.rules.remove(&branch) {
+        repo.rules.insert(to.clone(), rules);
+    }
+    let open = |pull: &&mut Pull| pull.closed_at.is_none() && pull.fork.is_none();
+    for pull in repo.pulls.iter_mut().filter(open) {
+        if pull.head == branch {
+            pull.head_sha.clone_from(&sha);
+            pull.closed_at = Some(now());
+        } else if pull.base == branch {
+            pull.base.clone_from(&to);
+            pull.events.push(PullEvent {
+                id: ids[2],
+                at: now(),
+                actor: actor.clone(),
+                what: EventKind::BaseChanged {
+                    from: branch.clone(),
+                    to: to.clone(),
+                },
+            });
+        }
+    }
+    created(json!({}))
+}
+
 /// The commit that a push is made on: the branch, or what it is to begin with or to be rewritten onto.
 fn parent(
     repo: &Repo,
@@ -343,6 +412,8 @@ struct NewCheckRun {
     app_slug: Option<String>,
     status: Option<String>,
     conclusion: Option<String>,
+    /// Of another suite than the app's first one on this commit.
+    suite: Option<u64>,
 }
 
 pub(super) fn check_run(state: &mut State, name: &str, request: &Request) -> Outcome {
@@ -361,6 +432,9 @@ pub(super) fn check_run(state: &mut State, name: &str, request: &Request) -> Out
         ));
     }
     let app_id = new.app_id.unwrap_or(ACTIONS_APP_ID);
+    let mut known = repo.check_runs.iter();
+    let first = known.find(|run| run.sha == sha && run.app_id == app_id);
+    let suite = new.suite.or(first.map(|run| run.suite)).unwrap_or(suite);
     repo.check_runs.push(CheckRun {
         id,
         suite,

@@ -46,7 +46,10 @@ impl Git {
             };
             for (path, text) in files {
                 let Some(text) = text else {
-                    self.run(&["update-index", "--force-remove", "--", path], None, &env)?;
+                    // Mode 0 takes the path away, also where there is no work tree.
+                    let gone = format!("0 {} 0\t{path}\n", "0".repeat(40));
+                    let gone = Some(gone.as_bytes());
+                    self.run(&["update-index", "--index-info"], gone, &env)?;
                     continue;
                 };
                 let blob = self.run(

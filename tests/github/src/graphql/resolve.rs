@@ -309,19 +309,22 @@ impl<'a> Executor<'a> {
             }
             _ => {
                 self.need("pull_requests", repo)?;
-                let holds = |pull: &&Pull| {
+                let holds = |repo: &Repo, pull: &Pull| {
                     pull.merged
                         .as_ref()
                         .is_some_and(|merge| merge.commit == commit.sha)
                         || pull_commits(repo, pull)
                             .is_ok_and(|all| all.iter().any(|one| one.sha == commit.sha))
                 };
+                // A commit is the same one in all forks, so that theirs are listed as well.
+                let network = self.state.network(repo);
+                let seen = network.filter(|repo| may_see(self.state, self.who, repo));
+                let pulls = seen.flat_map(|repo| repo.pulls.iter().map(move |pull| (repo, pull)));
                 connect(
                     "PullRequestConnection",
-                    repo.pulls
-                        .iter()
-                        .filter(holds)
-                        .map(|pull| Node::Pull(repo, pull))
+                    pulls
+                        .filter(|(repo, pull)| holds(repo, pull))
+                        .map(|(repo, pull)| Node::Pull(repo, pull))
                         .collect(),
                     field,
                 )

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::{Answer, DIGEST, Scene};
 use crate::support::{PATIENCE, instance, wait};
 
-const WORKFLOW: &str = ".github/workflows/promote.yml";
-const TEXT: &str = "on: workflow_dispatch\npermissions: {actions: read, checks: read, contents: read, pull-requests: read}\n\
+pub(super) const WORKFLOW: &str = ".github/workflows/promote.yml";
+pub(super) const TEXT: &str = "on: workflow_dispatch\npermissions: {actions: read, checks: read, contents: read, pull-requests: read}\n\
     jobs:\n  promote:\n    runs-on: ubuntu-latest\n    steps:\n      - run: 'true'\n";
 
 impl Scene {
-    fn start(&self, more: &Value) -> Run {
+    pub(super) fn start(&self, more: &Value) -> Run {
         let mut body =
             json!({"workflow": WORKFLOW, "event": "workflow_dispatch", "actor": RELEASER});
         let fields = body.as_object_mut().unwrap();
@@ -22,7 +22,7 @@ impl Scene {
     }
 
     /// The check in a job of a workflow run, whose checkout is of the run's commit. The token is a person's, as the run's own ends with it.
-    fn check_in(&self, run: &Run) -> Answer {
+    pub(super) fn check_in(&self, run: &Run) -> Answer {
         let arguments = [
             "check",
             "--environment",

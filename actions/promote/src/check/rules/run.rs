@@ -30,6 +30,12 @@ impl Context<'_> {
         };
         let workflow = gate.workflow.as_deref().unwrap_or("the promotion workflow");
         let start = format!("start {workflow} on {} by workflow_dispatch", gate.branch);
+        // The run's number is a variable of this process, and a run of another person may have fitted. GitHub ends a run after
+        // its last job.
+        if run.is_over() {
+            let fact = format!("run {} is over, so this is not part of it", run.id);
+            return fail(fact, start);
+        }
         let first = self.setting.follows.is_none();
         let event_fits = run.event == "workflow_dispatch" || (first && run.event == "push");
         if !event_fits {

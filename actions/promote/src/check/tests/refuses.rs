@@ -394,6 +394,9 @@ const FAILING: &[Case] = &[
     ("another workflow", "run", "other.yml", |w| {
         w.run().path = ".github/workflows/other.yml@main".to_owned();
     }),
+    ("a run that has ended", "run", "run 5 is over", |w| {
+        w.run().status = Some("completed".to_owned());
+    }),
     ("started by a schedule", "run", "schedule", |w| {
         w.run().event = "schedule".to_owned()
     }),
