@@ -26,7 +26,7 @@ const SIZES: [u64; 3] = [10, 1000, 100_000];
 /// Names another length of the longest chain, for a machine that is busy.
 const LONGEST: &str = "SLIPWAY_RECORDS";
 /// How many of a chain's records the product appends, with key and anchor.
-const SIGNED: u64 = 5;
+pub(super) const SIGNED: u64 = 5;
 /// Items that DynamoDB takes in one transaction.
 const BATCH: usize = 100;
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::chains::{self, Chains, DIGEST, Trust};
 use super::measure::{Call, Measure};
 use super::row::{Row, median};
+use super::signed::Signed;
 use super::stage::Stage;
 use crate::fault::{Context, Fault, Result};
 use crate::say::note;
@@ -153,6 +154,18 @@ async fn verify(
         }
     }
     let [own, second, git, online] = figures;
+    let signed = Signed::of(Path::new(&file), folder)?;
+    let arguments = ["verify", "--export", &signed.export, "--key", &signed.key];
+    let checked = stage.step("promote", &arguments, "is sound");
+    let (mut with_key, mut alone) = (Vec::new(), Vec::new());
+    for _ in 0..FEW {
+        with_key.push(Measure::Wall.take(&checked)?);
+        alone.push(signed.floor()?);
+    }
+    let of_signed = format!(
+        "verify {} records of an export, each signed, wall ms",
+        signed.records()
+    );
     let work = || format!("verify {records} records of an export, wall ms");
     let at_the_table =
         format!("verify {records} records at the table with key and anchor, wall ms");
@@ -162,6 +175,13 @@ async fn verify(
         Row::new(work(), &own, second_row, &due, 1.0)?,
         Row::new(work(), &own, "second verifier, Python", &second, None)?,
         Row::new(work(), &own, "git fsck of as many commits", &git, None)?,
+        Row::new(
+            of_signed,
+            &with_key,
+            "ring's checks of these signatures alone",
+            &alone,
+            1.2,
+        )?,
         Row::new(at_the_table, &online, "the same of an export", &own, None)?,
     ])
 }

@@ -11,6 +11,7 @@ mod promote;
 mod race;
 mod row;
 mod secrets;
+mod signed;
 mod stage;
 mod start;
 mod state;
