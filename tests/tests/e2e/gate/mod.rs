@@ -14,6 +14,7 @@ mod outage;
 mod permit;
 mod plan;
 mod principal;
+mod read;
 mod rollback;
 mod teams;
 mod times;
@@ -188,6 +189,13 @@ impl Gate {
 
     /// The step at a terminal, in the session of a person that production's stage trusts.
     pub(super) fn command(&self, person: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command_everywhere(person, arguments);
+        command.args(["--environment", "production"]);
+        command
+    }
+
+    /// The same without an environment.
+    fn command_everywhere(&self, person: &str, arguments: &[&str]) -> Command {
         let session = format!("{person}@acme.example");
         let keys = self
             .world
@@ -197,7 +205,7 @@ impl Gate {
         let mut command = Command::new(instance().built().join("slipway-promote"));
         command
             .args(arguments)
-            .args(["--environment", "production", "--json"])
+            .arg("--json")
             .current_dir(self.folder.path())
             .env_clear()
             .envs(self.world.variables(instance()))
@@ -211,6 +219,11 @@ impl Gate {
 
     pub(super) fn run(&self, person: &str, arguments: &[&str]) -> Ended {
         ended(&mut self.command(person, arguments))
+    }
+
+    /// The step of a person without an environment.
+    fn everywhere(&self, person: &str, arguments: &[&str]) -> Ended {
+        ended(&mut self.command_everywhere(person, arguments))
     }
 
     /// The same while nothing of GitHub answers.
