@@ -286,7 +286,7 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
         own(checks.map(|it| format!("{} of {commit}", it.len()))),
     ));
     let merged = github
-        .merged_with(std::slice::from_ref(&commit), branch)
+        .merged_with(std::slice::from_ref(&commit), setting.base())
         .await;
     let numbers: Vec<u64> = merged
         .iter()

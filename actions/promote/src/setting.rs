@@ -179,6 +179,15 @@ impl Setting {
         }
     }
 
+    /// The branch that pull requests have to be merged into.
+    pub(crate) fn base(&self) -> github::Base<'_> {
+        let formerly = self.gate.formerly.as_ref();
+        github::Base {
+            branch: &self.gate.branch,
+            formerly: formerly.map(|it| (it.branch.as_str(), it.until.as_str())),
+        }
+    }
+
     /// Who is who, according to the contract.
     pub(crate) fn persons(&self) -> Persons<'_> {
         Persons {

@@ -5,6 +5,7 @@ mod checks;
 mod first;
 mod many;
 mod policy;
+mod renamed;
 mod sides;
 
 use std::process::{Command, Output};

@@ -103,6 +103,52 @@ impl From<ListedCommit> for RangeCommit {
     }
 }
 
+/// The branch that pull requests have to be merged into.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    /// Its name.
+    pub branch: &'a str,
+    /// Another name that it had, and the last day, in UTC, on which something was merged under it: from then on anybody could
+    /// make another branch of that name.
+    pub formerly: Option<(&'a str, &'a str)>,
+}
+
+impl Base<'_> {
+    /// Whether a pull request was merged into it, in this repository.
+    fn has(&self, pull: &Merged, repository: &str) -> bool {
+        let own = pull.base_repository.as_ref();
+        pull.merged
+            && own.is_some_and(|name| name.name_with_owner.eq_ignore_ascii_case(repository))
+            && (pull.base_ref_name == self.branch || self.had(pull))
+    }
+
+    fn had(&self, pull: &Merged) -> bool {
+        let day = pull.merged_at.as_ref().and_then(|at| at.get(..10));
+        self.formerly
+            .zip(day)
+            .is_some_and(|((name, until), day)| pull.base_ref_name == name && day <= until)
+    }
+}
+
+/// A pull request of a commit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Merged {
+    number: u64,
+    merged: bool,
+    base_ref_name: String,
+    base_repository: Option<Owned>,
+    /// RFC 3339 in UTC, where it was asked for.
+    #[serde(default)]
+    merged_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Owned {
+    name_with_owner: String,
+}
+
 impl GitHub {
     /// The commits that `head` has and `base` does not. All pages after the first are read at once.
     ///
@@ -205,17 +251,17 @@ impl GitHub {
         Ok(listed.into_iter().map(RangeCommit::from).collect())
     }
 
-    /// The numbers of the pull requests that were merged into `branch` with each of the commits.
+    /// The numbers of the pull requests that were merged into `base` with each of the commits.
     ///
     /// # Errors
     /// GitHub did not answer in full.
     pub async fn merged_with(
         &self,
         commits: &[String],
-        branch: &str,
+        base: Base<'_>,
     ) -> Result<BTreeMap<String, Vec<u64>>, Unknown> {
         let found: Vec<Vec<(String, Vec<u64>)>> = stream::iter(commits.chunks(COMMITS_A_QUERY))
-            .map(|chunk| self.merged_with_chunk(chunk, branch))
+            .map(|chunk| self.merged_with_chunk(chunk, base))
             .buffered(PARALLEL)
             .try_collect()
             .await?;
@@ -225,7 +271,7 @@ impl GitHub {
     async fn merged_with_chunk(
         &self,
         commits: &[String],
-        branch: &str,
+        base: Base<'_>,
     ) -> Result<Vec<(String, Vec<u64>)>, Unknown> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -238,24 +284,13 @@ impl GitHub {
             total_count: usize,
             nodes: Vec<Option<Merged>>,
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Merged {
-            number: u64,
-            merged: bool,
-            base_ref_name: String,
-            base_repository: Option<Owned>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Owned {
-            name_with_owner: String,
-        }
         let what = "read the pull requests of the commits";
+        // Not asked where it decides nothing: evidence has the query as it was.
+        let when = base.formerly.map_or("", |_| " mergedAt");
         let objects = commits.iter().enumerate().map(|(index, sha)| {
             format!(
                 "c{index}:object(oid:{}){{... on Commit{{associatedPullRequests(first:{PULLS}){{\
-                 totalCount nodes{{number merged baseRefName baseRepository{{nameWithOwner}}}}}}}}}}",
+                 totalCount nodes{{number merged baseRefName baseRepository{{nameWithOwner}}{when}}}}}}}}}",
                 json!(sha)
             )
         });
@@ -280,15 +315,8 @@ impl GitHub {
                 ));
             }
             let own = self.repository().as_str();
-            let into = |pull: &Merged| {
-                pull.merged
-                    && pull.base_ref_name == branch
-                    && pull
-                        .base_repository
-                        .as_ref()
-                        .is_some_and(|name| name.name_with_owner.eq_ignore_ascii_case(own))
-            };
-            let numbers = found.iter().filter(|pull| into(pull)).map(|one| one.number);
+            let into = found.iter().filter(|pull| base.has(pull, own));
+            let numbers = into.map(|pull| pull.number);
             all.push((sha.clone(), numbers.collect()));
         }
         Ok(all)
@@ -319,5 +347,96 @@ impl GitHub {
         let target = found.reference.and_then(|reference| reference.target);
         let tip = target.map(|object| object.oid);
         tip.ok_or_else(|| Unknown::new(&what, "GitHub knows no such branch"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(change: impl FnOnce(&mut Value)) -> Merged {
+        let mut pull = json!({
+            "number": 7, "merged": true, "baseRefName": "main",
+            "baseRepository": {"nameWithOwner": "acme/shop"}, "mergedAt": "2026-11-20T23:59:59Z",
+        });
+        change(&mut pull);
+        serde_json::from_value(pull).unwrap()
+    }
+
+    #[test]
+    fn only_what_was_merged_into_the_branch_of_the_repository_brought_a_commit() {
+        let main = Base {
+            branch: "main",
+            formerly: None,
+        };
+        let has = |change: fn(&mut Value)| main.has(&pull(change), "Acme/Shop");
+        assert!(has(|_| {}));
+        assert!(has(|pull| pull["mergedAt"] = Value::Null));
+        assert!(!has(|pull| pull["merged"] = json!(false)));
+        assert!(!has(|pull| pull["baseRefName"] = json!("release")));
+        assert!(!has(|pull| pull["baseRepository"] = Value::Null));
+        assert!(!has(
+            |pull| pull["baseRepository"]["nameWithOwner"] = json!("mallory/shop")
+        ));
+    }
+
+    #[test]
+    fn a_former_name_of_the_branch_counts_until_the_day_of_the_rename() {
+        let trunk = Base {
+            branch: "trunk",
+            formerly: Some(("main", "2026-11-20")),
+        };
+        let has = |change: fn(&mut Value)| trunk.has(&pull(change), "acme/shop");
+        assert!(has(|_| {}));
+        assert!(has(|pull| {
+            pull["baseRefName"] = json!("trunk");
+            pull["mergedAt"] = json!("2026-11-29T10:00:00Z");
+        }));
+        assert!(!has(|pull| pull["mergedAt"] = json!("2026-11-21T00:00:00Z")));
+        assert!(!has(|pull| pull["mergedAt"] = Value::Null));
+        assert!(!has(|pull| pull["mergedAt"] = json!("2026")));
+        assert!(!has(|pull| pull["baseRefName"] = json!("release")));
+        assert!(!has(|pull| pull["merged"] = json!(false)));
+        assert!(!has(
+            |pull| pull["baseRepository"]["nameWithOwner"] = json!("mallory/shop")
+        ));
+    }
+
+    /// The query without a former name is the one that kept evidence holds.
+    #[tokio::test]
+    async fn a_commit_of_another_repositorys_pull_request_has_none() {
+        let query = "query($owner:String!,$name:String!){repository(owner:$owner,name:$name){\
+            c0:object(oid:\"c\"){... on Commit{associatedPullRequests(first:20){\
+            totalCount nodes{number merged baseRefName baseRepository{nameWithOwner}}}}}}}";
+        let node = |number: u64, repository: &str| {
+            json!({
+                "number": number, "merged": true, "baseRefName": "main", "baseRepository": {"nameWithOwner": repository},
+            })
+        };
+        let asked = async |count: usize| {
+            let nodes = [node(3, "mallory/shop"), node(4, "acme/shop")];
+            let found = json!({"totalCount": count, "nodes": nodes});
+            let answer = json!({"data": {"repository": {"c0": {"associatedPullRequests": found}}}});
+            let exchange = crate::Exchange {
+                request: "POST /graphql".to_owned(),
+                query: Some(
+                    json!({"query": query, "variables": {"owner": "acme", "name": "shop"}}),
+                ),
+                status: Some(200),
+                headers: BTreeMap::new(),
+                answer: answer.to_string(),
+            };
+            let repository = crate::Repository::parse("acme/shop").unwrap();
+            let base = Base {
+                branch: "main",
+                formerly: None,
+            };
+            let github = GitHub::kept(repository, vec![exchange]);
+            github.merged_with(&["c".to_owned()], base).await
+        };
+        let found = asked(2).await.unwrap();
+        assert_eq!(found, BTreeMap::from([("c".to_owned(), vec![4])]));
+        let short = asked(3).await.unwrap_err().to_string();
+        assert!(short.contains("2 of the 3 pull requests of c"), "{short}");
     }
 }

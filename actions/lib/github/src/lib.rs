@@ -23,7 +23,7 @@ pub use client::GitHub;
 pub use comments::COMMENT_LIMIT;
 pub use deployments::{NewDeployment, State};
 pub use files::{Changes, Content, Entry};
-pub use history::{HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
+pub use history::{Base, HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
 pub use issues::{Issue, IssueChange};
 pub use kept::{Exchange, Transcript};
 pub use model::{

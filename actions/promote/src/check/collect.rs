@@ -94,7 +94,7 @@ pub(super) async fn changes(
         if wanted.is_empty() {
             break;
         }
-        let merged = github.merged_with(&wanted, &setting.gate.branch).await?;
+        let merged = github.merged_with(&wanted, setting.base()).await?;
         let numbers: BTreeSet<u64> = merged.into_values().flatten().collect();
         let new = numbers
             .into_iter()

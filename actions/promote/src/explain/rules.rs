@@ -116,6 +116,9 @@ fn changes(setting: &Setting) -> Vec<Explained> {
             count(listed, "commit")
         ),
     };
+    let formerly = gate.formerly.as_ref().map_or_else(String::new, |it| {
+        format!(" (until {}: into {})", it.until, it.branch)
+    });
     let approvals = match gate.approvals {
         0 => not_asked("approvals", "the contract asks for no approvals of changes"),
         needed => asked(
@@ -156,7 +159,7 @@ fn changes(setting: &Setting) -> Vec<Explained> {
         asked(
             "range",
             format!(
-                "every commit since the version that {} runs{since} came through a pull request merged into {branch}{but}",
+                "every commit since the version that {} runs{since} came through a pull request merged into {branch}{formerly}{but}",
                 setting.environment
             ),
             PULLS,

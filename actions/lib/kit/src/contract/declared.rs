@@ -146,6 +146,8 @@ pub(super) struct Gate {
     pub(super) checks: Option<Vec<At<Text<CheckName>>>>,
     /// The branch the commit must be on; main when not given.
     pub(super) branch: Option<At<Text<Branch>>>,
+    /// The name that the branch had before; pull requests that were merged under it count until that day.
+    pub(super) formerly: Option<Formerly>,
     /// The workflow file a promotion must come from.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
     /// The commit from which a first promotion is examined; the branch's first one when not given.
@@ -170,6 +172,16 @@ pub(super) struct Gate {
     pub(super) unpinned: Option<Vec<At<Text<Dependency>>>>,
     /// Whether infrastructure is applied only as a plan that the permit names; false when not given.
     pub(super) plan: Option<At<bool>>,
+}
+
+/// The name that a gate's branch had before.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Formerly {
+    /// That name.
+    pub(super) branch: At<Text<Branch>>,
+    /// The day, in UTC, on which the branch was renamed; what was merged into a branch of that name later does not count.
+    pub(super) until: At<Text<Day>>,
 }
 
 /// Times in which nothing is promoted. All that is given must hold: the days from `first` to `last`, the weekdays, and the

@@ -3,7 +3,7 @@
 
 use super::declared::{
     Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment,
-    Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Type, Variable,
+    Formerly, Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
@@ -146,6 +146,7 @@ mapping!(Gate {
     optional approvals: "approvals",
     optional checks: "checks",
     optional branch: "branch",
+    optional formerly: "formerly",
     optional workflow: "workflow",
     optional since: "since",
     optional accepted_commits: "accepted-commits",
@@ -174,6 +175,7 @@ mapping!(Freeze {
     optional last: "last",
     optional reason: "reason",
 });
+mapping!(Formerly { required branch: "branch", required until: "until" });
 mapping!(Rollback { optional approvals: "approvals" });
 mapping!(BreakGlass { required people: "people", optional expires: "expires" });
 mapping!(Approve {

@@ -3,7 +3,7 @@
 use super::declared::{Approve, BreakGlass, Declared, Environment, Freeze};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
 use super::model;
-use super::text::Text;
+use super::text::{Day, Text};
 use crate::clock::parse_duration;
 use time::Date;
 use time::macros::format_description;
@@ -30,6 +30,10 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         approvals: gate.approvals.map_or(1, |approvals| approvals.value),
         checks: gate.checks.into_iter().flatten().map(text).collect(),
         workflow: gate.workflow.map(text),
+        formerly: gate.formerly.map(|formerly| model::Formerly {
+            branch: text(formerly.branch),
+            until: text(formerly.until),
+        }),
         since: gate.since.map(text),
         accepted_commits: gate
             .accepted_commits
@@ -131,6 +135,12 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
     for window in gate.freeze.iter().flatten() {
         check_freeze(window, mistakes);
     }
+    if let Some(formerly) = &gate.formerly {
+        let until = &formerly.until;
+        if !until.value.0.is_empty() && date(&until.value.0).is_none() {
+            mistakes.add(no_day(until));
+        }
+    }
     if let Some(glass) = &gate.break_glass {
         check_break_glass(glass, mistakes);
     }
@@ -200,13 +210,7 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
         let Some(day) = day else { continue };
         match date(&day.value.0) {
             Some(date) => days.push((date, day)),
-            None => mistakes.add(
-                Mistake::new(
-                    day.place.clone(),
-                    format!("there is no day {}", day.value.0),
-                )
-                .hint("see how many days the month has"),
-            ),
+            None => mistakes.add(no_day(day)),
         }
     }
     if let [(first, _), (last, at)] = days.as_slice()
@@ -217,6 +221,11 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
                 .hint("exchange the two"),
         );
     }
+}
+
+fn no_day(day: &At<Text<Day>>) -> Mistake {
+    let message = format!("there is no day {}", day.value.0);
+    Mistake::new(day.place.clone(), message).hint("see how many days the month has")
 }
 
 fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {

@@ -243,6 +243,9 @@ pub struct Gate {
     pub workflow: Option<String>,
     // What a gate does not declare is not written, so that a record's hash of the gate stays as it
     // was before these existed.
+    /// The name that the branch had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formerly: Option<Formerly>,
     /// The commit from which a first promotion is examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
@@ -287,6 +290,7 @@ impl Gate {
             approvals,
             checks: Vec::new(),
             workflow: None,
+            formerly: None,
             since: None,
             accepted_commits: Vec::new(),
             soak: None,
@@ -300,6 +304,16 @@ impl Gate {
             plan: false,
         }
     }
+}
+
+/// The name that a gate's branch had before. GitHub keeps it in the pull requests that were merged then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Formerly {
+    /// That name.
+    pub branch: String,
+    /// The last day, in UTC, of merges under it, as `YYYY-MM-DD`.
+    pub until: String,
 }
 
 fn is_zero(number: &u32) -> bool {

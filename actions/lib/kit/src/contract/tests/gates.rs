@@ -1,7 +1,7 @@
 //! The gate's times: freezes, soak, and who may use break-glass.
 
 use super::*;
-use crate::contract::model::{Approve, BreakGlass, Freeze, Tell, Weekday};
+use crate::contract::model::{Approve, BreakGlass, Formerly, Freeze, Tell, Weekday};
 use expect_test::expect;
 
 fn gated(gate: &str) -> String {
@@ -33,6 +33,25 @@ fn a_gate_says_whether_infrastructure_needs_a_permitted_plan() {
     // The hash of a gate that does not ask for it stays what it was.
     expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null}"#]]
         .assert_eq(&serde_json::to_string(&gate("plan: false")).unwrap());
+}
+
+#[test]
+fn a_gate_says_what_its_branch_was_called() {
+    let found = gate("branch: trunk, formerly: {branch: main, until: 2026-11-20}");
+    let formerly = Formerly {
+        branch: "main".to_owned(),
+        until: "2026-11-20".to_owned(),
+    };
+    assert_eq!(found.formerly, Some(formerly));
+    let later = gate("branch: trunk, formerly: {branch: main, until: 2026-11-21}");
+    assert_ne!(
+        serde_json::to_string(&found).unwrap(),
+        serde_json::to_string(&later).unwrap()
+    );
+    assert_eq!(
+        mistake("formerly: {branch: main, until: 2026-02-30}"),
+        "there is no day 2026-02-30"
+    );
 }
 
 #[test]
