@@ -234,3 +234,74 @@ fn actor(cx: &Cx) -> Actor {
         id: cx.host.actor_id(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use kit::Exit;
+    use kit::contract::Contract;
+    use kit::env::Env;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        deploy: Deploy,
+    }
+
+    const CONTRACT: &str = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
+        environments:\n  dev: {account: \"111111111111\"}\n  live: {account: \"222222222222\", follows: dev}\n";
+
+    /// What a deployment to an environment of the contract, or without one, needs.
+    fn needed(environment: Option<&str>, permit: Option<&str>) -> Result<&'static str> {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let mut words = vec!["deploy", "--digest", &digest];
+        words.extend(permit.iter().flat_map(|number| ["--permit", number]));
+        let Line { deploy } = Line::parse_from(words);
+        let defaults = match environment {
+            None => Defaults::None,
+            Some(environment) => {
+                let path = std::path::Path::new("delivery.yaml");
+                let contract: Contract = kit::contract::parse(path, CONTRACT)?;
+                let resolved = contract.resolve(environment, &Env::default())?;
+                Defaults::Contract(Box::new(resolved))
+            }
+        };
+        Ok(match needs(&deploy, &defaults, &Digest::parse(&digest)?)? {
+            Needs::Nothing => "nothing",
+            Needs::Missing(refusal) => {
+                assert_eq!(refusal.exit(), Exit::Refused);
+                "a permit"
+            }
+            Needs::Permit(asked) => {
+                assert_eq!(
+                    (asked.number, asked.contract.environment.as_str()),
+                    (7, "live")
+                );
+                "this permit"
+            }
+        })
+    }
+
+    #[test]
+    fn where_there_is_a_gate_a_deployment_needs_a_permit_and_nowhere_else() {
+        for (environment, permit, wanted) in [
+            (Some("live"), Some("7"), "this permit"),
+            (Some("live"), None, "a permit"),
+            (Some("dev"), None, "nothing"),
+            (None, None, "nothing"),
+        ] {
+            let found = needed(environment, permit).unwrap();
+            assert_eq!(found, wanted, "{environment:?} {permit:?}");
+        }
+        for (environment, permit, why) in [
+            (Some("dev"), Some("7"), "dev has no gate"),
+            (None, Some("7"), "without a contract there is no gate"),
+            (Some("live"), Some("latest"), "latest"),
+        ] {
+            let error = needed(environment, permit).unwrap_err();
+            assert_eq!(error.exit(), Exit::Usage, "{environment:?} {permit:?}");
+            assert!(error.message.contains(why), "{error}");
+        }
+    }
+}

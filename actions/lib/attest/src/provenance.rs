@@ -112,3 +112,27 @@ pub(crate) fn sample() -> Provenance {
         version: "0.1.0".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever verifies trusts a workflow file of a branch, or a project, and no single run.
+    #[test]
+    fn a_builder_is_the_same_one_in_each_of_its_runs() {
+        let repository = "https://github.com/acme/storefront";
+        let workflow = sample().builder.id(repository);
+        let file = "/.github/workflows/deliver.yml@refs/heads/main";
+        assert_eq!(workflow, format!("{repository}{file}"));
+        let codebuild = |build: &str| {
+            let build = build.to_owned();
+            Builder::CodeBuild { build }.id(repository)
+        };
+        assert_eq!(
+            codebuild("arn:aws:codebuild:ca-central-1:111111111111:build/storefront:7f3a"),
+            "arn:aws:codebuild:ca-central-1:111111111111:project/storefront"
+        );
+        assert_eq!(codebuild("storefront"), "storefront");
+        assert_eq!(Builder::Terminal.id(repository), TERMINAL);
+    }
+}

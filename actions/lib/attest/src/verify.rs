@@ -146,17 +146,24 @@ mod tests {
             "https://github.com/acme/storefront.git",
             "https://github.com/acme/storefront/",
             "https://x-token:secret@github.com/acme/storefront.git",
+            "https://github.com/acme/storefront?tab=readme",
+            "https://github.com/acme/storefront#readme",
         ] {
             assert_eq!(
                 repository(url).as_deref(),
                 Some("https://github.com/acme/storefront")
             );
         }
+        let plain = repository("http://git.acme.example/storefront");
+        assert_eq!(plain.as_deref(), Some("http://git.acme.example/storefront"));
         for wrong in [
             "",
             "acme/storefront",
             "git@github.com:acme/x.git",
             "https://x",
+            "https://github.com/",
+            "https://github.com/.git",
+            "https:///acme/storefront",
             "file:///x/y",
         ] {
             assert_eq!(repository(wrong), None, "{wrong}");

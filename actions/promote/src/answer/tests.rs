@@ -118,6 +118,11 @@ fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
             "the contract does not list them",
         );
     }
+    // Whoever asked may take it back, and decides nothing else.
+    refuses(
+        outcome_of(&setting, &fresh, Word::Reject, &actor("dora"), |_| {}),
+        "dora may not reject for production: the contract does not list them",
+    );
     let people = &mut setting.gate.approve.as_mut().unwrap().people;
     people.push("dora".to_owned());
     let fresh = chain(&setting, &[]);
@@ -227,6 +232,11 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     );
     let rejected = chain(&setting, &[answered(Verdict::Rejected, 2, actor("linus"))]);
     refuses(approve(&rejected, |_| {}), "linus rejected request 2");
+    // Nobody is told that somebody else's rejection is their own.
+    refuses(
+        outcome_of(&setting, &rejected, Word::Reject, &ada, |_| {}),
+        "linus rejected request 2",
+    );
     let withdrawn = chain(&setting, &[answered(Verdict::Withdrawn, 2, actor("dora"))]);
     refuses(approve(&withdrawn, |_| {}), "dora withdrew request 2");
     // A rejection replaces the same person's approval.

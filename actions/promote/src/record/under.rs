@@ -297,6 +297,15 @@ mod tests {
             let why = why_not(&superseded, draft);
             assert!(why.is_some_and(|it| it.contains("has since begun another deployment")));
         }
+        // What another permit's run began before is superseded by this one, and not the other way around.
+        let before = [
+            started('a', 9),
+            permitted('b', "hash-1"),
+            of_run(started('b', 2)),
+        ];
+        for draft in [&healthy, &failure] {
+            assert_eq!(why_not(&before, draft), None);
+        }
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
         // What failed before it began is not on record, and does not end the permit.
         let late = [&granted[..], &[deployed('c')]].concat();

@@ -28,7 +28,8 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     let located = locate::of(&args.locked.state, cx)?;
     let code = &args.code;
     let permit = args.permit.as_deref();
-    let asked = permitted::asked(permit, &located, id, commit(code, cx))?;
+    let contract = located.resolved.as_ref().map(|it| &it.resolved);
+    let asked = permitted::asked(permit, contract, id, commit(code, cx))?;
     let permit = match asked {
         Some(asked) => Some(Permit::open(asked, id, cx).await?),
         None => None,

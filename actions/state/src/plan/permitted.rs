@@ -2,7 +2,6 @@
 //! environment's chain with the role that only reads the ledger: whoever applies infrastructure runs the repository's code,
 //! and writes no permits. Nothing has to be written: a plan is used up by being applied, because its state moves on.
 
-use crate::locate::LocatedState;
 use kit::Cx;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
@@ -27,12 +26,11 @@ pub(super) struct Asked<'a> {
 /// number, or nothing here needs a permit (exit 2).
 pub(super) fn asked<'a>(
     given: Option<&str>,
-    located: &'a LocatedState,
+    contract: Option<&'a Resolved>,
     plan: &str,
     commit: Option<String>,
 ) -> Result<Option<Asked<'a>>> {
     let number = number(given)?;
-    let contract = located.resolved.as_ref().map(|it| &it.resolved);
     let planned = contract.filter(|contract| contract.gate.plan);
     match (number, planned) {
         (None, None) => Ok(None),
@@ -176,6 +174,35 @@ impl Under {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kit::Exit;
+    use kit::env::Env;
+
+    const CONTRACT: &str = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
+        environments:\n  dev: {account: \"111111111111\"}\n  \
+        live: {account: \"222222222222\", follows: dev, gate: {plan: true}}\n";
+
+    #[test]
+    fn a_plan_needs_a_permit_where_the_gate_says_so_and_nowhere_else() {
+        let path = std::path::Path::new("delivery.yaml");
+        let contract = kit::contract::parse(path, CONTRACT).unwrap();
+        let resolved = |name: &str| contract.resolve(name, &Env::default()).unwrap();
+        let (dev, live) = (resolved("dev"), resolved("live"));
+        let commit = || Some("c".repeat(40));
+        let permit = asked(Some("7"), Some(&live), "plan", commit());
+        let permit = permit.unwrap().unwrap();
+        assert_eq!((permit.number, permit.commit), (7, "c".repeat(40)));
+        for contract in [None, Some(&dev)] {
+            assert!(asked(None, contract, "plan", commit()).unwrap().is_none());
+            let error = asked(Some("7"), contract, "plan", commit()).unwrap_err();
+            assert_eq!(error.exit(), Exit::Usage);
+        }
+        for (given, commit) in [(None, commit()), (Some("7"), None)] {
+            let error = asked(given, Some(&live), "plan", commit).unwrap_err();
+            assert_eq!(error.exit(), Exit::Refused, "{error}");
+        }
+        let error = asked(Some("latest"), Some(&live), "plan", commit()).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+    }
 
     #[test]
     fn a_permit_is_shown_with_its_number_grantor_and_basis() {

@@ -178,5 +178,7 @@ mod tests {
         let mut free = ours(Locking::Dynamodb);
         free.plans = None;
         assert_eq!(forbidden(&free, &call("apply", &[])), None);
+        let unasked = asking_nothing(&free, &call("init", &[]), Verdict::Unchanged(None));
+        assert_eq!(unasked, Verdict::Unchanged(None));
     }
 }
