@@ -66,10 +66,10 @@ pub(crate) struct Check {
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
-    #[arg(long, value_name = "REASON", value_parser = crate::check::break_glass::reason)]
+    #[arg(long, value_name = "REASON", value_parser = crate::values::reason)]
     pub(crate) break_glass: Option<String>,
     /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
-    #[arg(long, value_name = "ID", value_parser = crate::check::plan::id)]
+    #[arg(long, value_name = "ID", value_parser = crate::values::plan_id)]
     pub(crate) plan: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
@@ -109,7 +109,7 @@ pub(crate) struct Record {
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
-    #[arg(long, value_name = "REASON", value_parser = crate::check::break_glass::reason)]
+    #[arg(long, value_name = "REASON", value_parser = crate::values::reason)]
     pub(crate) break_glass: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
@@ -138,7 +138,7 @@ pub(crate) struct Review {
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
     /// Why, in one line, for the record
-    #[arg(long, value_name = "TEXT", value_parser = crate::check::break_glass::reason)]
+    #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
     #[command(flatten)]
     pub(crate) github: GitHub,
@@ -158,10 +158,10 @@ pub(crate) struct Request {
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
     /// Why, in one line, for the record
-    #[arg(long, value_name = "TEXT", value_parser = crate::check::break_glass::reason)]
+    #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
     /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
-    #[arg(long, value_name = "ID", value_parser = crate::check::plan::id)]
+    #[arg(long, value_name = "ID", value_parser = crate::values::plan_id)]
     pub(crate) plan: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
@@ -181,7 +181,7 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<String>,
     /// Why, in one line, for the record
-    #[arg(long, value_name = "TEXT", value_parser = crate::check::break_glass::reason)]
+    #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) github: GitHub,
@@ -220,7 +220,7 @@ pub(crate) struct History {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// How many records, at most 1000
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = kit::number::whole(1..=crate::history::MOST))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = kit::number::whole(1..=crate::values::MOST_RECORDS))]
     pub(crate) limit: usize,
 }
 

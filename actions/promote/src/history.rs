@@ -10,8 +10,6 @@ use ledger::{Chain, Record};
 use serde_json::json;
 
 const HEADER: [&str; 7] = ["record", "at", "by", "digest", "commit", "verdict", "run"];
-/// More are read with `export`.
-pub(crate) const MOST: usize = 1000;
 
 pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
     let limit = args.limit;

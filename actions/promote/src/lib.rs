@@ -23,6 +23,7 @@ mod setting;
 mod standing;
 mod status;
 mod tell;
+mod values;
 mod verify;
 
 pub use args::Args;

@@ -188,6 +188,11 @@ impl Setting {
         }
     }
 
+    /// Whether the environment has no gate: it follows no other, and the gate is off.
+    pub(crate) fn asks_nothing(&self) -> bool {
+        self.follows.is_none() && !self.gate.required
+    }
+
     /// Who is who, according to the contract.
     pub(crate) fn persons(&self) -> Persons<'_> {
         Persons {

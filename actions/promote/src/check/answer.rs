@@ -1,6 +1,6 @@
 //! The answers of rules, and the decision they make together.
 
-use super::facts::Unknown;
+use super::fact::Unknown;
 use serde::{Deserialize, Serialize};
 
 /// A rule's answer.

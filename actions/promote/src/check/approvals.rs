@@ -1,6 +1,7 @@
 //! Which approvals of a pull request count, and why the others do not. Pure.
 
-use super::facts::{Change, Fact, Unknown};
+use super::change::Change;
+use super::fact::{Fact, Unknown};
 use super::people::{Contributors, contributors, opinions, short};
 use super::persons::{Key, Persons};
 use github::{Event, Review, User};

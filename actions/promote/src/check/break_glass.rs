@@ -3,7 +3,7 @@
 use super::Subject;
 use super::answer::{Answer, Decision, Finding, Rule, fail, not_asked, pass, unknown};
 use super::conditions::{Conditions, owed};
-use super::facts::Fact;
+use super::fact::Fact;
 use crate::person::logins;
 use crate::setting::Setting;
 use kit::clock::human;
@@ -14,21 +14,6 @@ use std::time::Duration;
 /// contract does not say who may use break-glass either, unless GitHub cannot tell that it is old.
 const UNBREAKABLE: [&str; 2] = ["provenance", RULE];
 const RULE: &str = "break-glass";
-
-/// The longest reason that is recorded.
-const LONGEST: usize = 500;
-
-/// Reads the reason, which is kept for good.
-pub(crate) fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("say why, in one line".to_owned());
-    }
-    if text.chars().count() > LONGEST {
-        return Err(format!("say why in at most {LONGEST} characters"));
-    }
-    Ok(text.to_owned())
-}
 
 /// Overrides the rules that refuse, if the promoter may. Returns the people who do.
 pub(super) fn apply_break_glass(

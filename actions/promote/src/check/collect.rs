@@ -2,7 +2,8 @@
 //! their dependencies allow: commits, their pull requests, those pull requests in full, and what is to be
 //! compared. Calls that do not depend on each other are made at the same time.
 
-use super::facts::{Change, Fact, Unknown};
+use super::change::Change;
+use super::fact::{Fact, Unknown};
 use super::merge::updates;
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};

@@ -4,15 +4,11 @@ use super::Subject;
 use super::answer::{Decision, not_asked};
 use super::approved;
 use super::conditions::{self, Conditions};
-use super::facts::{Fact, Facts};
+use super::fact::Fact;
+use super::facts::Facts;
 use super::provenance::{self, Found};
 use super::rules::Context;
 use crate::setting::Setting;
-
-/// Whether the environment has no gate: it follows no other, and the gate is off.
-pub(crate) fn asks_nothing(setting: &Setting) -> bool {
-    setting.follows.is_none() && !setting.gate.required
-}
 
 /// Applies every rule, those about time, approvals and provenance too.
 pub(super) fn all(
@@ -41,7 +37,7 @@ pub(crate) fn decide(setting: &Setting, subject: &Subject, facts: &Facts) -> Dec
         facts,
     };
     let rules = Context::rules().into_iter().map(|(name, rule)| {
-        let finding = if asks_nothing(setting) {
+        let finding = if setting.asks_nothing() {
             not_asked(format!("{} has no gate", setting.environment))
         } else {
             rule(&context)

@@ -3,8 +3,9 @@
 use super::Subject;
 use super::approvals::approvals;
 use super::approved::granted;
+use super::change::Change;
 use super::conditions::Conditions;
-use super::facts::{Change, Facts};
+use super::facts::Facts;
 use super::people::opinions;
 use crate::person::actor;
 use crate::setting::Setting;

@@ -1,15 +1,11 @@
 //! What the host says of the run that decides. Kept with a decision, since nobody can ask the host again.
 
-use super::facts::{Fact, Facts, Unknown};
-use super::{policy, providers};
+use super::fact::{Fact, Promoter, Unknown};
 use crate::person::actor;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, Run};
-use kit::Cx;
-use kit::host::Kind;
 use ledger::Actor;
-use net::Net;
 use serde::{Deserialize, Serialize};
 
 /// The run, as its host describes it.
@@ -40,36 +36,6 @@ pub(crate) enum OfHost {
 }
 
 impl Host {
-    pub(super) async fn of(cx: &Cx, net: &Net, setting: &Setting) -> Self {
-        let run = match cx.host.kind() {
-            Kind::GitHub => OfHost::GitHub {
-                id: cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
-            },
-            Kind::CodeBuild => OfHost::CodeBuild {
-                build: cx
-                    .env
-                    .get("CODEBUILD_BUILD_ID")
-                    .unwrap_or("this build")
-                    .to_owned(),
-                commit: match cx.host.commit() {
-                    Ok(Some(commit)) => Some(commit.to_string()),
-                    Ok(None) | Err(_) => None,
-                },
-                principal: Principal::of_run(cx, net, setting).await,
-            },
-            Kind::Terminal => OfHost::Terminal {
-                principal: Principal::of_run(cx, net, setting).await,
-            },
-        };
-        let contract = policy::contract(cx);
-        let folder = setting.infrastructure.as_ref();
-        Self {
-            run,
-            lock_file: folder.map(|folder| providers::path(&contract, folder)),
-            contract: setting.declared.then_some(contract),
-        }
-    }
-
     /// Who runs this, as AWS names them; on GitHub nobody.
     pub(super) fn principal(&self) -> Option<&Principal> {
         match &self.run {
@@ -87,12 +53,13 @@ impl Host {
     /// The people who promote. Whoever breaks the glass need not be known to GitHub, where it is not GitHub that runs this.
     pub(super) fn promoters(
         &self,
-        facts: &Facts,
+        promoter: &Fact<Promoter>,
         setting: &Setting,
         breaks_glass: bool,
     ) -> Fact<Vec<Actor>> {
-        let promoter = facts.promoter.as_ref();
-        let by_github = promoter.map(|it| it.accounts.iter().map(actor).collect());
+        let by_github = promoter
+            .as_ref()
+            .map(|it| it.accounts.iter().map(actor).collect());
         let own = match breaks_glass {
             true => self.person(setting),
             false => None,

@@ -5,8 +5,8 @@
 //! which may hold anything. So the content is compared: either the head already contained the branch,
 //! and both trees are equal; or the merge is what both sides give (`sides.rs`).
 
-use super::people::short;
 use super::sides::Sides;
+use crate::values::short;
 use github::{Pull, PullCommit, RangeCommit};
 use std::collections::{BTreeMap, BTreeSet};
 

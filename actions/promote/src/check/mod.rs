@@ -4,10 +4,12 @@ mod answer;
 mod approvals;
 pub(crate) mod approved;
 pub(crate) mod break_glass;
+mod change;
 mod collect;
 pub(crate) mod conditions;
 mod decide;
 mod evidence;
+mod fact;
 mod facts;
 mod host;
 mod kept;
@@ -17,6 +19,7 @@ mod people;
 mod persons;
 pub(crate) mod plan;
 mod policy;
+mod proofs;
 mod provenance;
 mod providers;
 mod pushes;
@@ -32,12 +35,11 @@ pub(crate) mod tests;
 mod three_way;
 mod trail;
 
-pub(crate) use decide::asks_nothing;
 pub(crate) use evidence::Evidence;
-pub(crate) use facts::{Fact, Unknown};
+pub(crate) use fact::{Fact, Unknown};
 pub(crate) use kept::{Against, Kept, Known, Replayed, replay};
 pub(crate) use persons::{Key, Persons};
-pub(crate) use provenance::Proofs;
+pub(crate) use proofs::Proofs;
 pub(crate) use subject::{Read, Subject};
 
 use crate::args::Check;
@@ -45,7 +47,8 @@ use crate::person::logins;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use conditions::Conditions;
-use facts::{Facts, Promoter};
+use fact::Promoter;
+use facts::Facts;
 use github::{GitHub, Repository, Transcript};
 use host::Host;
 use kit::error::Result;
@@ -227,7 +230,7 @@ pub(crate) async fn judge(
     let standing = read.standing(setting)?;
     let subject = read.subject(setting, &standing)?;
     let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;
-    let (facts, conditions, host) = match decide::asks_nothing(setting) {
+    let (facts, conditions, host) = match setting.asks_nothing() {
         true => (Facts::none(), None, None),
         false => {
             let github = github.as_ref();
@@ -266,7 +269,7 @@ fn connect(
     net: &Net,
     setting: &Setting,
 ) -> Result<Option<GitHub>> {
-    if decide::asks_nothing(setting) {
+    if setting.asks_nothing() {
         return Ok(None);
     }
     match GitHub::connect(cx, net, question.repository) {
@@ -290,7 +293,7 @@ async fn observed(
     subject: &Subject,
     standing: EnvironmentHistory,
 ) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
-    let host = Host::of(cx, net, setting).await;
+    let host = observe::host(cx, net, setting).await;
     let mut facts = match github {
         Some(github) => observe::facts(github, &host, setting, subject).await,
         None => Facts::none(),
@@ -298,7 +301,7 @@ async fn observed(
     if question.by_nobody {
         facts.promoter = Ok(Promoter::nobody());
     }
-    let promoter = host.promoters(&facts, setting, question.breaks_glass);
+    let promoter = host.promoters(&facts.promoter, setting, question.breaks_glass);
     let conditions =
         conditions::observe(cx, net, github, setting, subject, standing, promoter).await;
     Ok((facts, Some(conditions), Some(host)))

@@ -1,8 +1,10 @@
 //! Collects the facts for the rules from GitHub, beside what the host says.
 
 use super::Subject;
+use super::change::Change;
 use super::collect;
-use super::facts::{Change, Fact, Facts, Promoter, RunKind, Unknown};
+use super::fact::{Fact, Promoter, RunKind, Unknown};
+use super::facts::Facts;
 use super::host::{Host, OfHost};
 use super::policy;
 use super::providers;
@@ -11,6 +13,40 @@ use crate::person::accounts;
 use crate::principal::Principal;
 use crate::setting::Setting;
 use github::{GitHub, PullCommit};
+use kit::Cx;
+use kit::host::Kind;
+use net::Net;
+
+/// What the host says of this run.
+pub(super) async fn host(cx: &Cx, net: &Net, setting: &Setting) -> Host {
+    let run = match cx.host.kind() {
+        Kind::GitHub => OfHost::GitHub {
+            id: cx.env.get("GITHUB_RUN_ID").and_then(|id| id.parse().ok()),
+        },
+        Kind::CodeBuild => OfHost::CodeBuild {
+            build: cx
+                .env
+                .get("CODEBUILD_BUILD_ID")
+                .unwrap_or("this build")
+                .to_owned(),
+            commit: match cx.host.commit() {
+                Ok(Some(commit)) => Some(commit.to_string()),
+                Ok(None) | Err(_) => None,
+            },
+            principal: Principal::of_run(cx, net, setting).await,
+        },
+        Kind::Terminal => OfHost::Terminal {
+            principal: Principal::of_run(cx, net, setting).await,
+        },
+    };
+    let contract = policy::contract(cx);
+    let folder = setting.infrastructure.as_ref();
+    Host {
+        run,
+        lock_file: folder.map(|folder| providers::path(&contract, folder)),
+        contract: setting.declared.then_some(contract),
+    }
+}
 
 /// Collects all facts. A fact that cannot be determined is `Unknown`.
 pub(super) async fn facts(

@@ -1,8 +1,10 @@
 //! The contributors and the reviewers of a change. Pure.
 
-use super::facts::{Change, Fact, Unknown};
+use super::change::Change;
+use super::fact::{Fact, Unknown};
 use super::persons::{AccountOwner, Key, Persons, app_of};
 use super::pushes::{Pushes, pushers};
+pub(super) use crate::values::short;
 use github::{Event, PullCommit, Review, Signer, User};
 use std::collections::BTreeMap;
 
@@ -164,11 +166,6 @@ pub(super) fn opinions(reviews: &[Review]) -> Vec<(&User, &Review)> {
         latest.push((user, review));
     }
     latest
-}
-
-/// The short form of a commit hash.
-pub(super) fn short(sha: &str) -> &str {
-    sha.get(..7).unwrap_or(sha)
 }
 
 /// Logins, separated by commas.

@@ -4,14 +4,6 @@
 use crate::setting::Setting;
 use kit::error::{Error, Result};
 
-/// The ID of a plan, which `slipway-state plan` gives.
-pub(crate) fn id(text: &str) -> std::result::Result<String, String> {
-    match kit::hex::is_hex(text.trim(), 64) {
-        true => Ok(text.trim().to_owned()),
-        false => Err("it is not the ID of a plan: 64 hexadecimal digits".to_owned()),
-    }
-}
-
 /// Whether the gate asks for a plan, and none is named. A rollback leaves the infrastructure as it is.
 pub(crate) fn missing(setting: &Setting, plan: Option<&str>, rollback: bool) -> bool {
     setting.gate.plan && plan.is_none() && !rollback
@@ -90,15 +82,6 @@ mod tests {
                 error.exit()
             });
             assert_eq!(found, wanted, "{asks} {plan:?} {rollback}");
-        }
-    }
-
-    #[test]
-    fn an_id_is_whole() {
-        let whole = "0123456789abcdef".repeat(4);
-        assert_eq!(id(&format!("{whole}\n")), Ok(whole.clone()));
-        for wrong in [&whole[1..], "new", "", &whole.to_uppercase()] {
-            assert!(id(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::Subject;
 use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
-use super::decide::asks_nothing;
-use super::facts::{Fact, Unknown};
+use super::fact::{Fact, Unknown};
+use super::proofs::Proofs;
 use crate::setting::Setting;
 use attest::{Builder, Origin, Provenance, PublicKey};
 use kit::Cx;
@@ -18,29 +18,6 @@ use serde::{Deserialize, Serialize};
 
 /// The rule's name in the report.
 pub(super) const NAME: &str = "provenance";
-
-/// What the contract asks of provenance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Proofs {
-    /// The key that signs it.
-    pub(crate) key: KmsKey,
-    /// The build account, which holds the key, the images and the projects that build.
-    pub(crate) account: AccountId,
-    /// The workflow file that images are built by, if the contract names one.
-    pub(crate) workflow: Option<String>,
-}
-
-impl Proofs {
-    /// What the contract says.
-    pub(crate) fn of(build: &Build) -> Option<Self> {
-        Some(Self {
-            key: build.keys.provenance.clone()?,
-            account: build.account.clone(),
-            workflow: build.workflow.clone(),
-        })
-    }
-}
 
 /// What was found.
 #[derive(Debug)]
@@ -62,7 +39,7 @@ pub(super) async fn observe(
 ) -> Option<Fact<Found>> {
     let proofs = setting.proofs.as_ref()?;
     let commit = subject.commit.as_ref()?;
-    if asks_nothing(setting) {
+    if setting.asks_nothing() {
         return None;
     }
     let repository = match repository(cx, github_repository) {
@@ -145,7 +122,7 @@ fn finding(setting: &Setting, subject: &Subject, found: Option<&Fact<Found>>) ->
             "no key is named under `build.keys.provenance`, so only the ledger says which commit the image is of",
         );
     };
-    if asks_nothing(setting) {
+    if setting.asks_nothing() {
         return not_asked(format!("{} has no gate", setting.environment));
     }
     let (Some(commit), Some(found)) = (&subject.commit, found) else {

@@ -1,7 +1,7 @@
 //! The providers of the infrastructure code that are new in what is promoted, by its lock file. They are for the
 //! people who approve: no rule rests on them.
 
-use super::facts::{Fact, Unknown};
+use super::fact::{Fact, Unknown};
 use super::host::Host;
 use super::policy;
 use super::range::Range;

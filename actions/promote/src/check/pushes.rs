@@ -1,7 +1,7 @@
 //! Who pushed to a pull request's branch, including what was replaced before the merge. Pure.
 
-use super::facts::{Fact, Unknown};
-use super::people::short;
+use super::fact::{Fact, Unknown};
+use crate::values::short;
 use github::{Activity, Pull, User};
 use std::collections::BTreeSet;
 

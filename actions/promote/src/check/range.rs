@@ -1,6 +1,6 @@
 //! The commits that a promotion brings, and the pull requests that brought them. Pure.
 
-use super::facts::Change;
+use super::change::Change;
 use super::merge::{Landing, landing};
 use github::{Pull, RangeCommit};
 use std::collections::{BTreeMap, BTreeSet};

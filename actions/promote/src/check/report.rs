@@ -2,7 +2,8 @@
 
 use super::Subject;
 use super::answer::Decision;
-use super::facts::{Change, Facts};
+use super::change::Change;
+use super::facts::Facts;
 use super::range::pulls;
 use super::rules::people_of;
 use crate::setting::Setting;

@@ -3,7 +3,7 @@
 
 use super::answer::{Answer, Decision, not_asked};
 use super::approved::{Hands, RULE, changed, hands, parts};
-use super::facts::RunKind;
+use super::fact::RunKind;
 use super::plan;
 use super::range::pulls;
 use super::report::{self, Brought};

@@ -1,21 +1,20 @@
 //! `check --rollback`: back to a digest that was healthy in this environment. The ledger and AWS are
 //! enough, so that it works while GitHub does not.
 
+mod allow;
 mod policy;
 
+pub(super) use allow::allow;
 pub(super) use policy::{Passed, passed, policy_from_github};
 
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
 use super::conditions::{refused, review};
-use super::facts::{Fact, Facts};
+use super::fact::Fact;
 use super::host::Host;
 use super::policy::Policy;
 use super::range::Base;
 use super::trail::Trail;
-use super::{
-    Allowed, Asked, Evidence, Kept, Subject, announce_break_glass, asks_nothing, break_glass,
-    broken_reason, report, subject,
-};
+use super::{Asked, Subject, break_glass, observe, subject};
 use crate::args::Check;
 use crate::person::{logins, of_runner};
 use crate::setting::Setting;
@@ -25,59 +24,6 @@ use kit::error::{Error, Result};
 use kit::id::Digest;
 use ledger::{Actor, Chain, Entry, LOOK_BACK, Record, Verdict};
 use net::Net;
-
-pub(super) async fn allow(
-    args: &Check,
-    cx: &Cx,
-    net: Net,
-    setting: Setting,
-    digest: Option<Digest>,
-    keeps: bool,
-) -> Result<Allowed> {
-    if args.from.is_some() {
-        return Err(
-            Error::usage("--from does not apply to a rollback").hint(format!(
-                "omit --from: a rollback takes what was healthy in {}, whatever is frozen",
-                setting.environment
-            )),
-        );
-    }
-    let (went, asked) = RollbackInputs::read(args, cx, &net, &setting, digest).await?;
-    let standing = went.standing(&setting)?;
-    let judgement = went.judge(&setting, &standing)?;
-    let kept = match keeps && !asks_nothing(&setting) {
-        true => {
-            let (decision, now) = (&judgement.decision, cx.clock.now());
-            Some(Kept::rollback(&setting, &went, &asked, decision, now)?)
-        }
-        false => None,
-    };
-    let Judgement {
-        subject,
-        decision,
-        people,
-    } = judgement;
-    let mut report = report::report(&setting, &subject, &Facts::none(), &decision, None)?;
-    if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
-        announce_break_glass(cx, &mut report, &logins(&people), reason);
-    }
-    let broken = broken_reason(args, &decision);
-    let report = super::with_head(report, &standing);
-    // Where there is no gate, no permit is needed, nor taken by a deployment.
-    let standing = (!asks_nothing(&setting)).then_some(standing);
-    Ok(Allowed {
-        report: report.output("break-glass", broken.clone().unwrap_or_default()),
-        net,
-        setting,
-        digest: subject.digest,
-        commit: subject.commit,
-        plan: None,
-        standing,
-        evidence: Evidence::default(),
-        kept,
-        broken,
-    })
-}
 
 /// What a rollback is judged by, as it was read.
 #[derive(Debug)]
@@ -132,7 +78,7 @@ impl RollbackInputs {
                 ledger.find_entry(&chain, LOOK_BACK, healthy).await?
             }
         };
-        let host = Host::of(cx, net, setting).await;
+        let host = observe::host(cx, net, setting).await;
         let promoter = host
             .person(setting)
             .unwrap_or_else(|| of_runner(cx, setting));
@@ -302,7 +248,7 @@ fn approvals(
 mod tests {
     use super::*;
     use crate::check::answer::Answer;
-    use crate::check::facts::Unknown;
+    use crate::check::fact::Unknown;
     use crate::check::tests::setting;
     use crate::standing::tests::{
         actor, deployed, digest, failed, reviewed, rolled_back, standing,

@@ -1,7 +1,6 @@
 //! What a promotion is of: the digest, and what the ledger's records say of it and of the environment. They are read as
 //! they are stored; everything else about them follows from them alone.
 
-use super::decide::asks_nothing;
 use super::range::Base;
 use super::trail::Trail;
 use crate::setting::Setting;
@@ -127,7 +126,7 @@ impl Read {
             own: Vec::new(),
             before: Vec::new(),
         };
-        if asks_nothing(setting) {
+        if setting.asks_nothing() {
             // No rule looks at it, and a build whose source is not a commit may deploy here.
             read.commit = cx.host.commit().unwrap_or_default();
             return Ok(read);
@@ -185,7 +184,7 @@ impl Read {
             trail,
             built_for: self.built_for.clone(),
             plan: self.plan.clone(),
-            base: match asks_nothing(setting) {
+            base: match setting.asks_nothing() {
                 true => Base::Nothing,
                 false => base(setting, standing)?,
             },

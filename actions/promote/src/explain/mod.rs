@@ -3,7 +3,6 @@
 mod rules;
 
 use crate::args::Explain as Args;
-use crate::check::asks_nothing;
 use crate::setting::Setting;
 use kit::error::Result;
 use kit::markdown;
@@ -21,7 +20,7 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> Result<Report> {
 
 fn report(setting: &Setting) -> Report {
     let environment = &setting.environment;
-    if asks_nothing(setting) {
+    if setting.asks_nothing() {
         let line = format!("{environment} has no gate: everything may be deployed to it");
         return Report {
             summary: format!("### {}\n", markdown::text(&line)),

@@ -11,7 +11,6 @@ pub(crate) use actor::actor;
 pub(crate) use write::{Written, after, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
-use crate::check::asks_nothing;
 use crate::live::Live;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
@@ -127,7 +126,7 @@ fn draft(
 /// nothing look better than it is. A head that a person accepts is no chain that a permit rests on yet
 /// ([`marks::only_accepts`]).
 fn permitted(setting: &Setting, verdict: Verdict, covered: bool) -> Result<()> {
-    let gated = setting.declared && !asks_nothing(setting);
+    let gated = setting.declared && !setting.asks_nothing();
     if covered || !gated || verdict != Verdict::Healthy {
         return Ok(());
     }

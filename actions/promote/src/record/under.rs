@@ -1,7 +1,6 @@
 //! A deployment's record closes the permit that it ran under, and is what the permit says: the head it
 //! was judged against, a rollback, a break-glass.
 
-use super::write::is_same;
 use kit::error::{Error, Result};
 use ledger::{Chain, LOOK_BACK, Ledger, Permit, Record, Recorded, Rollback, Verdict, permit};
 
@@ -72,6 +71,21 @@ fn closes<'r>(
     }
     let began = still_to_record(records, number, draft)?;
     Ok(began.then_some((found, permit)))
+}
+
+/// Whether the record is the one this run would write, so that running twice writes one record.
+pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
+    head.under == draft.under
+        && head.digest == draft.digest
+        && head.commit == draft.commit
+        && head.verdict == draft.verdict
+        && (head.run == draft.run || goes_on_under_a_permit(head, draft))
+}
+
+/// Whether the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
+/// stopped right after that records nothing else when it is run again. Without a permit, a later attempt deployed once more.
+fn goes_on_under_a_permit(head: &Record, draft: &Record) -> bool {
+    draft.under.is_some() && permit::goes_on_from(draft.run.as_deref(), head.run.as_deref())
 }
 
 /// The permit of this number, if it is for the draft's digest and commit.

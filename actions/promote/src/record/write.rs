@@ -1,5 +1,6 @@
 //! Appends a deployment's record to its chain, as often as another run is faster.
 
+use super::under::is_same;
 use super::{marks, under};
 use crate::live::Live;
 use kit::error::Result;
@@ -122,21 +123,6 @@ pub(crate) fn after(head: Option<&Entry>, records: &[Recorded], mut record: Reco
 /// The newest deployment among records, newest first.
 fn newest(records: &[Recorded]) -> Option<&Recorded> {
     records.iter().find(|it| it.record.is_deployment())
-}
-
-/// Whether the record is the one this run would write, so that running twice writes one record.
-pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
-    head.under == draft.under
-        && head.digest == draft.digest
-        && head.commit == draft.commit
-        && head.verdict == draft.verdict
-        && (head.run == draft.run || goes_on_under_a_permit(head, draft))
-}
-
-/// Whether the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
-/// stopped right after that records nothing else when it is run again. Without a permit, a later attempt deployed once more.
-fn goes_on_under_a_permit(head: &Record, draft: &Record) -> bool {
-    draft.under.is_some() && permit::goes_on_from(draft.run.as_deref(), head.run.as_deref())
 }
 
 /// The newest healthy digest as of `record`.

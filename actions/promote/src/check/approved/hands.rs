@@ -1,6 +1,7 @@
 //! Everybody who had a hand in what is promoted. Pure.
 
-use crate::check::facts::{Fact, Facts};
+use crate::check::fact::Fact;
+use crate::check::facts::Facts;
 use crate::check::people::{Contributors, contributors};
 use crate::check::persons::Key;
 use crate::setting::Setting;

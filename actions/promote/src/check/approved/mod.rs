@@ -8,7 +8,6 @@ pub(crate) use hands::{Hands, hands};
 use super::Subject;
 use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
 use super::conditions::Conditions;
-use super::decide::asks_nothing;
 use super::facts::Facts;
 use crate::person::actor;
 use crate::requests::{Approvers, Asked, Barred, Parts, Tally, needed, people_hash, range_hash};
@@ -28,7 +27,7 @@ pub(super) fn rule(
     conditions: Option<&Conditions>,
 ) -> Rule {
     let finding = match (&setting.gate.approve, conditions) {
-        _ if asks_nothing(setting) => not_asked(format!("{} has no gate", setting.environment)),
+        _ if setting.asks_nothing() => not_asked(format!("{} has no gate", setting.environment)),
         (None, _) => not_asked("the contract asks for no approvals of a promotion"),
         // What people approve is one plan among other things.
         (Some(_), _) if setting.gate.plan && subject.plan.is_none() => {

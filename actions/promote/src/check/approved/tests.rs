@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::answer::Answer;
-use crate::check::facts::Unknown;
+use crate::check::fact::Unknown;
 use crate::check::tests::{Promotion, commit, signer, user};
 use crate::requests::tests::{account, answered, asking, requested};
 use crate::standing::at;

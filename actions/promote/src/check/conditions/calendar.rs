@@ -3,7 +3,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::facts::{Fact, Unknown};
+use crate::check::fact::{Fact, Unknown};
 use crate::check::rules::worst;
 use crate::setting::Setting;
 use kit::backoff::{self, Retryable};

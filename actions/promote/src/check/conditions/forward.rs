@@ -3,7 +3,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, not_examined, pass, unknown};
-use crate::check::facts::Unknown;
+use crate::check::fact::Unknown;
 use crate::check::people::short;
 use crate::setting::Setting;
 

@@ -5,7 +5,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::facts::{Fact, Unknown};
+use crate::check::fact::{Fact, Unknown};
 use crate::setting::Setting;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};

@@ -18,8 +18,7 @@ pub(in crate::check) use reviews::{owed, refused};
 
 use super::Subject;
 use super::answer::{Finding, Rule, not_asked};
-use super::decide::asks_nothing;
-use super::facts::Fact;
+use super::fact::Fact;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use github::User;
@@ -68,7 +67,7 @@ pub(crate) fn rules(
         .into_iter()
         .map(|(name, rule)| {
             let finding = match conditions {
-                Some(conditions) if !asks_nothing(setting) => rule(setting, subject, conditions),
+                Some(conditions) if !setting.asks_nothing() => rule(setting, subject, conditions),
                 _ => not_asked(format!("{} has no gate", setting.environment)),
             };
             finding.named(name)

@@ -4,7 +4,7 @@ use super::Conditions;
 use super::calendar::look;
 use crate::args::LedgerArgs;
 use crate::check::Subject;
-use crate::check::facts::{Fact, Unknown};
+use crate::check::fact::{Fact, Unknown};
 use crate::live::Live;
 use crate::requests::members;
 use crate::setting::Setting;

@@ -4,7 +4,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::facts::Fact;
+use crate::check::fact::Fact;
 use crate::person::logins;
 use crate::setting::Setting;
 use crate::standing::{Debt, EnvironmentHistory};

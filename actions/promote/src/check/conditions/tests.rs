@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::answer::{Answer, Decision};
 use crate::check::break_glass::{apply_break_glass, reason};
-use crate::check::facts::Unknown;
+use crate::check::fact::Unknown;
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
 use crate::standing::at;

@@ -9,9 +9,10 @@ pub(crate) use replay::{Against, Known, Replayed, replay};
 
 use super::answer::{Answer, Decision};
 use super::conditions::{Calendar, Conditions};
-use super::facts::Fact;
+use super::fact::Fact;
 use super::host::Host;
-use super::provenance::{Found, Proofs};
+use super::proofs::Proofs;
+use super::provenance::Found;
 use super::rollback::RollbackInputs;
 use super::{Asked, Observed, Read};
 use crate::setting::Setting;

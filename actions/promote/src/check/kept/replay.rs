@@ -9,7 +9,7 @@ pub(crate) use chain::Known;
 
 use super::{Answered, Contract, DecisionInputs, FORMAT, Kept, answered};
 use crate::check::answer::{Answer, Decision};
-use crate::check::{Evidence, Fact, Read, asks_nothing, plan};
+use crate::check::{Evidence, Fact, Read, plan};
 use crate::grant::expires;
 use crate::setting::Setting;
 use crate::standing::{EnvironmentHistory, at};
@@ -278,7 +278,7 @@ impl Kept {
                 gate,
             )
         };
-        match asks_nothing(&setting) {
+        match setting.asks_nothing() {
             true => Err(differs(format!(
                 "its evidence says that {} has no gate",
                 contract.environment

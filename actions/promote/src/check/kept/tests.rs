@@ -3,7 +3,7 @@
 use super::replay::replay;
 use super::*;
 use crate::check::Read;
-use crate::check::facts::Unknown;
+use crate::check::fact::Unknown;
 use crate::check::host::{Host, OfHost};
 use crate::check::rollback::{Passed, RollbackInputs};
 use crate::check::tests;

@@ -2,8 +2,8 @@
 //! not, the ledger does.
 
 use crate::check::answer::{Finding, fail, not_asked, pass};
-use crate::check::asks_nothing;
-use crate::check::facts::{Fact, Facts, RunKind, Unknown};
+use crate::check::fact::{Fact, RunKind, Unknown};
+use crate::check::facts::Facts;
 use crate::check::host::{Host, OfHost};
 use crate::check::policy::{Policy, observe};
 use crate::check::rules::Context;
@@ -130,7 +130,7 @@ pub(super) fn rule(
     if !setting.declared {
         return not_asked("no contract is read");
     }
-    if asks_nothing(setting) {
+    if setting.asks_nothing() {
         return not_asked(format!("{} has no gate", setting.environment));
     }
     if branch.is_err() {

@@ -10,7 +10,8 @@ pub(super) use reviews::people_of;
 
 use super::Subject;
 use super::answer::{Finding, not_examined};
-use super::facts::{Change, Facts};
+use super::change::Change;
+use super::facts::Facts;
 use super::persons::Persons;
 use crate::setting::Setting;
 

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, not_examined, pass, unknown};
 use crate::check::approvals::approvals;
-use crate::check::facts::RunKind;
+use crate::check::fact::RunKind;
 use crate::check::people::names;
 use github::User;
 

@@ -3,7 +3,7 @@
 use super::{Context, worst};
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::approvals::{Approvals, approvals};
-use crate::check::facts::Change;
+use crate::check::change::Change;
 use crate::check::people::{contributors, names, short};
 use crate::setting::Setting;
 use github::CheckRun;

@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::facts::RunKind;
+use crate::check::fact::RunKind;
 use crate::check::people::short;
 use crate::check::policy::CommitPosition;
 

@@ -9,8 +9,10 @@ mod whole;
 
 use super::Subject;
 use super::answer::{Answer, Decision};
+use super::change::Change;
 use super::decide::decide;
-use super::facts::{Change, Facts, Promoter, RunKind, Unknown};
+use super::fact::{Promoter, RunKind, Unknown};
+use super::facts::Facts;
 use super::policy::{CommitPosition, Policy};
 use super::pushes::Pushes;
 use super::range::{Base, Range};

@@ -2,7 +2,8 @@
 
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository, unreadable};
 use crate::check::conditions::{Conditions, ahead};
-use crate::check::facts::{Fact, Facts};
+use crate::check::fact::Fact;
+use crate::check::facts::Facts;
 use crate::check::host::Host;
 use crate::check::kept::{Promotion, Proof};
 use crate::check::provenance::Found;
@@ -35,7 +36,7 @@ impl Promotion {
                 (Some(github), facts)
             }
         };
-        let promoter = host.promoters(&facts, setting, self.break_glass.is_some());
+        let promoter = host.promoters(&facts.promoter, setting, self.break_glass.is_some());
         let conditions = Conditions {
             now,
             ahead: ahead(github.as_ref(), &standing, &subject).await,

@@ -2,7 +2,7 @@
 
 use super::chain::PassedThen;
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository};
-use crate::check::facts::Fact;
+use crate::check::fact::Fact;
 use crate::check::host::Host;
 use crate::check::kept::{Line, Rollback};
 use crate::check::policy::Policy;

@@ -1,0 +1,28 @@
+//! What the contract asks of an image's provenance.
+
+use kit::aws::{AccountId, KmsKey};
+use kit::contract::Build;
+use serde::{Deserialize, Serialize};
+
+/// What the contract asks of provenance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proofs {
+    /// The key that signs it.
+    pub(crate) key: KmsKey,
+    /// The build account, which holds the key, the images and the projects that build.
+    pub(crate) account: AccountId,
+    /// The workflow file that images are built by, if the contract names one.
+    pub(crate) workflow: Option<String>,
+}
+
+impl Proofs {
+    /// What the contract says.
+    pub(crate) fn of(build: &Build) -> Option<Self> {
+        Some(Self {
+            key: build.keys.provenance.clone()?,
+            account: build.account.clone(),
+            workflow: build.workflow.clone(),
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! The verb: reads, judges, keeps and reports a rollback.
+
+use super::{Judgement, RollbackInputs};
+use crate::args::Check;
+use crate::check::facts::Facts;
+use crate::check::{
+    Allowed, Evidence, Kept, announce_break_glass, broken_reason, report, with_head,
+};
+use crate::person::logins;
+use crate::setting::Setting;
+use kit::Cx;
+use kit::error::{Error, Result};
+use kit::id::Digest;
+use net::Net;
+
+pub(in crate::check) async fn allow(
+    args: &Check,
+    cx: &Cx,
+    net: Net,
+    setting: Setting,
+    digest: Option<Digest>,
+    keeps: bool,
+) -> Result<Allowed> {
+    if args.from.is_some() {
+        return Err(
+            Error::usage("--from does not apply to a rollback").hint(format!(
+                "omit --from: a rollback takes what was healthy in {}, whatever is frozen",
+                setting.environment
+            )),
+        );
+    }
+    let (went, asked) = RollbackInputs::read(args, cx, &net, &setting, digest).await?;
+    let standing = went.standing(&setting)?;
+    let judgement = went.judge(&setting, &standing)?;
+    let kept = match keeps && !setting.asks_nothing() {
+        true => {
+            let (decision, now) = (&judgement.decision, cx.clock.now());
+            Some(Kept::rollback(&setting, &went, &asked, decision, now)?)
+        }
+        false => None,
+    };
+    let Judgement {
+        subject,
+        decision,
+        people,
+    } = judgement;
+    let mut report = report::report(&setting, &subject, &Facts::none(), &decision, None)?;
+    if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
+        announce_break_glass(cx, &mut report, &logins(&people), reason);
+    }
+    let broken = broken_reason(args, &decision);
+    let report = with_head(report, &standing);
+    // Where there is no gate, no permit is needed, nor taken by a deployment.
+    let standing = (!setting.asks_nothing()).then_some(standing);
+    Ok(Allowed {
+        report: report.output("break-glass", broken.clone().unwrap_or_default()),
+        net,
+        setting,
+        digest: subject.digest,
+        commit: subject.commit,
+        plan: None,
+        standing,
+        evidence: Evidence::default(),
+        kept,
+        broken,
+    })
+}
