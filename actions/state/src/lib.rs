@@ -160,7 +160,7 @@ impl Step for State {
     /// Releases what a cancelled step left behind.
     async fn post(cx: &Cx) -> Result<()> {
         plan::Private::remove_left(cx);
-        shim::Desk::remove_left(cx);
+        shim::CallServer::remove_left(cx);
         hold::release_left(cx).await
     }
 }

@@ -1,6 +1,6 @@
 //! Infrastructure code as it was in another commit of the same clone, read by git.
 
-use super::tree::{Files, plain};
+use super::files::{Files, plain};
 use kit::env::Env;
 use kit::id::CommitId;
 use kit::lockfile;

@@ -4,8 +4,8 @@
 //! `detect*.go`.
 
 use super::code::ModuleCall;
+use super::files::{Files, plain};
 use super::source::{Source, is_exact, shown};
-use super::tree::{Files, plain};
 use crate::block::Value;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 
 mod code;
 mod commit;
+mod files;
 mod manifest;
 mod notes;
 mod rule;
@@ -18,14 +19,14 @@ pub(crate) use rule::Rule;
 pub(crate) use tree::Dependencies;
 
 use crate::block;
+use files::{Disk, Files};
 use kit::error::{self, Error};
 use kit::lockfile::{self, Lock};
 use std::path::{Path, PathBuf};
-use tree::Files;
 
 /// Whether the code in a folder is for OpenTofu alone.
 pub(crate) fn is_for_tofu(folder: &Path) -> bool {
-    let paths: Vec<PathBuf> = tree::Disk.list(folder).unwrap_or_default();
+    let paths: Vec<PathBuf> = Disk.list(folder).unwrap_or_default();
     block::files(paths.clone(), false).is_empty() && !block::files(paths, true).is_empty()
 }
 
@@ -34,7 +35,7 @@ pub(crate) fn is_for_tofu(folder: &Path) -> bool {
 /// # Errors
 /// It cannot be read (exit 3).
 pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
-    let text = tree::Disk.read(&folder.join(lockfile::FILE));
+    let text = Disk.read(&folder.join(lockfile::FILE));
     let lock = text.and_then(|text| text.as_deref().map(lockfile::read).transpose());
     let lock = lock.map_err(|why| {
         Error::refused(format!("{} cannot be read: {why}", lockfile::FILE))
@@ -48,7 +49,7 @@ pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
 /// # Errors
 /// Something that cannot be read, in words.
 pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, String> {
-    tree::read(&tree::Disk, folder, None, tofu)
+    tree::read(&Disk, folder, None, tofu)
 }
 
 /// The same with the modules that were installed, and what they call. `data`: the folder in which Terraform
@@ -57,5 +58,5 @@ pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, String
 /// # Errors
 /// As [`declared`].
 pub(crate) fn installed(folder: &Path, data: &Path, tofu: bool) -> Result<Dependencies, String> {
-    tree::read(&tree::Disk, folder, Some(data), tofu)
+    tree::read(&Disk, folder, Some(data), tofu)
 }

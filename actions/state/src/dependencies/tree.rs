@@ -2,54 +2,19 @@
 //! Source: terraform `internal/modsdir/manifest.go`.
 
 use super::code::{Code, ModuleCall};
+use super::files::{Files, plain};
 use super::manifest::{Installed, manifest};
 use super::source::Source;
 use crate::block::{self, Value};
 use kit::lockfile::{self, Lock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// More than anybody nests modules.
 const DEEPEST: usize = 32;
 /// More than anybody calls. Modules that call each other twice double with each level.
 const MOST: usize = 10_000;
-
-/// Where code is read: a disk, or a commit.
-pub(super) trait Files {
-    /// The files of a folder.
-    ///
-    /// # Errors
-    /// It cannot be read, or is not there.
-    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, String>;
-
-    /// A file's text; `None` if it is not there.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    fn read(&self, file: &Path) -> Result<Option<String>, String>;
-}
-
-/// The files as they lie on disk.
-pub(super) struct Disk;
-
-impl Files for Disk {
-    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
-        let cannot = |error| format!("cannot read {}: {error}", folder.display());
-        let entries = std::fs::read_dir(folder).map_err(cannot)?;
-        entries
-            .map(|entry| entry.map(|entry| entry.path()).map_err(cannot))
-            .collect()
-    }
-
-    fn read(&self, file: &Path) -> Result<Option<String>, String> {
-        match std::fs::read_to_string(file) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("cannot read {}: {error}", file.display())),
-        }
-    }
-}
 
 /// A module from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,19 +187,4 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-/// A path without `.` and `..`.
-pub(super) fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
 }

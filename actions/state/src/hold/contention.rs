@@ -1,8 +1,8 @@
 //! A lock that others hold, for the person who waits: what is announced meanwhile, and the error at
 //! the end.
 
+use super::claimant::Claimant;
 use super::repair::repair;
-use super::take::Claimant;
 use super::wait::Watch;
 use crate::lease::Phase;
 use crate::lock::{Held, Lock};

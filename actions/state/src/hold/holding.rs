@@ -9,7 +9,7 @@ use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Record};
 use crate::note::{self, Work};
 use crate::rescue;
-use crate::shim::{self, Desk, Ours, Worked};
+use crate::shim::{self, CallServer, Ours, Worked};
 use kit::child::{self, Program};
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -66,7 +66,7 @@ pub(crate) struct Holding<'a> {
 pub(super) struct Watchers {
     pub(super) guard: Guard,
     /// Where the calls of Terraform that it makes ask what becomes of them.
-    pub(super) desk: Desk,
+    pub(super) calls: CallServer,
 }
 
 impl Watchers {
@@ -131,17 +131,17 @@ impl Holding<'_> {
         // At a terminal the command shares our process group, and only calls that take no lock of
         // their own can be ended one by one.
         let guard = Guard::start(child::leads_group().then_some(&id), end)?;
-        let desk = match Desk::open(self.ours(&program), guard.clone(), end, self.cx) {
-            Ok(desk) => desk,
+        let calls = match CallServer::open(self.ours(&program), guard.clone(), end, self.cx) {
+            Ok(calls) => calls,
             Err(error) => {
                 guard.dismiss(&self.cx.host);
                 return Err(error);
             }
         };
         let path = program.get("PATH").unwrap_or(DEFAULT_PATH);
-        let path = format!("{}:{path}", desk.folder().display());
+        let path = format!("{}:{path}", calls.folder().display());
         let program = program.env("PATH", path).env(MARK, id);
-        Ok((program, Watchers { guard, desk }))
+        Ok((program, Watchers { guard, calls }))
     }
 
     /// What the calls of `program` are held against.

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod claim;
+mod claimant;
 mod contention;
 mod end;
 mod handover;

@@ -6,7 +6,7 @@ use super::keep::{Keeper, Next};
 use crate::guard::Guard;
 use crate::lock::{Changed, Held, Record};
 use crate::process::Process;
-use crate::shim::Desk;
+use crate::shim::CallServer;
 use kit::child::Running;
 use kit::clock::uptime;
 use kit::error::Result;
@@ -61,7 +61,7 @@ impl Charge<'_> {
 struct Supervision {
     keeper: Keeper,
     guard: Guard,
-    desk: Desk,
+    calls: CallServer,
     /// A renewal whose answer never came.
     open: Option<(Record, Duration)>,
     /// As in [`Ended`].
@@ -86,14 +86,14 @@ impl Holding<'_> {
         let mut watch = Supervision {
             keeper: Keeper::new(self.record.lease.length(), self.since),
             guard: watchers.guard,
-            desk: watchers.desk,
+            calls: watchers.calls,
             open: None,
             lost: None,
             unreached: false,
         };
         let command = Charge::Command(&mut running);
         let status = self.supervise(command, &mut watch).await?;
-        watch.desk.close("the command is over");
+        watch.calls.close("the command is over");
         if let Some(group) = group {
             let group = match running.was_asked() {
                 true => group.interrupted(),
@@ -103,10 +103,10 @@ impl Holding<'_> {
         }
         self.outlive(&running, group, pid, &mut watch).await?;
         self.stage = Stage::Idle;
-        self.worked = watch.desk.worked();
-        self.called = watch.desk.was_asked();
-        self.moved = watch.desk.unmoved().err();
-        self.forbidden = watch.desk.forbidden();
+        self.worked = watch.calls.worked();
+        self.called = watch.calls.was_asked();
+        self.moved = watch.calls.unmoved().err();
+        self.forbidden = watch.calls.forbidden();
         if let Some(work) = &mut self.work {
             let before = self.worked.iter();
             work.called(
@@ -147,7 +147,7 @@ impl Holding<'_> {
                             }
                         });
                         watch.unreached = watch.lost.is_none();
-                        watch.desk.close("the lock was lost");
+                        watch.calls.close("the lock was lost");
                         watch.guard.interrupted();
                         running.stop();
                     }
@@ -158,7 +158,7 @@ impl Holding<'_> {
                         self.cx
                             .host
                             .warn("ending the command: the lock's lease is about to end");
-                        watch.desk.close("the lock was lost");
+                        watch.calls.close("the lock was lost");
                     }
                     charge.kill()?;
                 }
@@ -201,11 +201,11 @@ impl Holding<'_> {
         pid: Option<u32>,
         watch: &mut Supervision,
     ) -> Result<()> {
-        let outside = |desk: &Desk| {
-            let call = desk.unlocked();
+        let outside = |calls: &CallServer| {
+            let call = calls.unlocked();
             call.filter(|call| group.is_none_or(|group| !call.is_in(&group)))
         };
-        let Some(mut call) = outside(&watch.desk) else {
+        let Some(mut call) = outside(&watch.calls) else {
             return Ok(());
         };
         let asked = group.is_none() && running.was_asked();
@@ -220,7 +220,7 @@ impl Holding<'_> {
             self.supervise(Charge::Call(call), watch).await?;
             // A wrapper may leave its Terraform running. That one is not asked to stop: it may have
             // been, with its wrapper, and Terraform takes a second time for leave to lose state.
-            match outside(&watch.desk) {
+            match outside(&watch.calls) {
                 Some(next) => call = next,
                 None => return Ok(()),
             }
@@ -265,10 +265,10 @@ impl Holding<'_> {
         }
     }
 
-    /// Tells guard and desk when the lease ends now.
+    /// Tells the guard and the call server when the lease ends now.
     fn announce_lease_end(&self, watch: &Supervision) {
         let end = watch.keeper.end();
-        watch.desk.until(end);
+        watch.calls.until(end);
         if watch.guard.until(end).is_err() {
             // Without it a run that is killed would leave its command alone; that is what the post
             // step is for.

@@ -2,6 +2,7 @@
 //! that one is proven gone.
 
 use super::claim::{After, Claim, Try};
+use super::claimant::Claimant;
 use super::contention::{Announced, busy, unsettled};
 use super::handover;
 use super::line::Line;
@@ -149,15 +150,6 @@ pub(crate) async fn take(
         lock.id, record.info.id
     ));
     Ok(since)
-}
-
-/// One who wants the lock, and what it asks with.
-pub(super) struct Claimant<'a> {
-    pub(super) lock: &'a Lock,
-    pub(super) record: &'a Record,
-    pub(super) wait: &'a Wait,
-    pub(super) asker: Asker<'a>,
-    pub(super) cx: &'a Cx,
 }
 
 impl Claimant<'_> {

@@ -2,11 +2,11 @@
 //! to lock.
 
 use super::call::{Call, Kind};
-use super::desk::{FOLDERS, Worked};
 use super::judge::judge;
 use super::look::Seen;
 use super::ours::Ours;
 use super::plans;
+use super::shared::{FOLDERS, Shared, State, Unlocked, Worked};
 use super::strict;
 use super::target::state;
 use super::verdict::Verdict;
@@ -54,49 +54,7 @@ pub(super) enum Answer {
     Refused { why: String, hint: String },
 }
 
-/// A call that is told not to lock.
-#[derive(Debug)]
-pub(super) struct Unlocked {
-    process: Process,
-    /// The same call made again below it.
-    again: Vec<Process>,
-    folder: PathBuf,
-    call: Call,
-}
-
-/// What the calls of one command share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) ours: Ours,
-    pub(super) state: Mutex<State>,
-    /// What ends a call that runs without a lock of its own, where this process cannot any more.
-    pub(super) guard: Guard,
-    pub(super) host: Host,
-}
-
-/// What was asked and answered so far.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    /// Why no call begins any more.
-    pub(super) closed: Option<&'static str>,
-    /// The call that runs without a lock of its own.
-    pub(super) unlocked: Option<Unlocked>,
-    /// Whether any call asked.
-    pub(super) asked: bool,
-    /// Why a call was refused that only a permitted plan may stand for, and what to do; the first one counts.
-    pub(super) forbidden: Option<(String, String)>,
-    /// When the lock's lease ends ([`uptime`]), unless it is renewed.
-    pub(super) end: Duration,
-    pub(super) worked: BTreeMap<PathBuf, Worked>,
-    /// The lock file of each folder with code, as it was seen first.
-    pub(super) locks: BTreeMap<PathBuf, Lock>,
-}
-
 impl Shared {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The refusal of a call where the lock file has what it did not have when this step first saw it.
     fn moved(&self, question: &Question) -> Option<Verdict> {
         let rule = self.ours.rule.as_ref()?;
@@ -113,10 +71,10 @@ impl Shared {
     /// A call is about to work in a folder, where it leaves a state that it cannot write. The post
     /// step is told of it first.
     fn works(&self, question: &Question) -> Result<()> {
-        let mut desk = self.state();
+        let mut calls = self.state();
         let folder = &question.seen.folder;
         let state = state(&question.call, &question.seen);
-        if let Some(worked) = desk.worked.get_mut(folder) {
+        if let Some(worked) = calls.worked.get_mut(folder) {
             worked.state = state;
             worked.creates |= question.call.creates();
             return Ok(());
@@ -127,8 +85,8 @@ impl Shared {
             before,
             creates: question.call.creates(),
         };
-        desk.worked.insert(folder.clone(), worked);
-        let folders: BTreeMap<&PathBuf, &Option<Left>> = desk
+        calls.worked.insert(folder.clone(), worked);
+        let folders: BTreeMap<&PathBuf, &Option<Left>> = calls
             .worked
             .iter()
             .map(|(folder, worked)| (folder, &worked.before))
@@ -137,19 +95,13 @@ impl Shared {
             .context("the folder cannot be noted for the post step")
             .and_then(|note| self.host.remember(FOLDERS, &note));
         if noted.is_err() {
-            desk.worked.remove(folder);
+            calls.worked.remove(folder);
         }
         noted
     }
 }
 
 impl Unlocked {
-    /// What is at work of this call: itself, or what a wrapper started.
-    pub(super) fn at_work(&self) -> Option<Process> {
-        let mut known = [self.process].into_iter().chain(self.again.iter().copied());
-        known.find(Process::runs).or_else(|| self.process.at_work())
-    }
-
     /// Whether `process` is this call itself: the same process, or the same call made below it, as
     /// by a wrapper that finds the tool on PATH. Below a Terraform it is a call of its own.
     fn continues_as(&self, process: Process, question: &Question) -> bool {

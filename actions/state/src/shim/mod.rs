@@ -4,7 +4,6 @@
 
 mod answer;
 mod call;
-mod desk;
 mod init;
 mod judge;
 #[cfg(test)]
@@ -14,23 +13,26 @@ mod ours;
 mod pin;
 mod plans;
 mod saved;
+mod server;
+mod shared;
 mod strict;
 mod target;
 mod verdict;
 mod words;
 
-pub(crate) use desk::{Desk, Worked, folders};
 pub(crate) use look::selected;
 pub(crate) use ours::{Ours, is_identity};
+pub(crate) use server::{CallServer, folders};
+pub(crate) use shared::Worked;
 pub(crate) use strict::READONLY;
 pub(crate) use target::state_in;
 
 use crate::process::TOOLS;
 use answer::{Answer, Question, UNLOCKED};
 use call::Call;
-use desk::SOCKET;
 use look::Seen;
 use pin::Variables;
+use server::SOCKET;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};

@@ -2,9 +2,9 @@
 //! folder that only this user can enter, first on the command's PATH, for as long as the command
 //! runs.
 
-use super::answer::{Shared, State, serve};
+use super::answer::serve;
 use super::ours::Ours;
-use crate::backend::StateObject;
+use super::shared::{Shared, State, Worked};
 use crate::dependencies;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
@@ -21,36 +21,23 @@ use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
 /// The socket's name in the folder.
-pub(super) const SOCKET: &str = "desk";
+pub(super) const SOCKET: &str = "calls";
 /// How the folder's name begins.
-const PREFIX: &str = "slipway-desk-";
+const PREFIX: &str = "slipway-calls-";
 /// The name of the note to the post step.
-const NOTE: &str = "desk";
-/// The name of the note on the folders in which calls worked.
-pub(super) const FOLDERS: &str = "folders";
+const NOTE: &str = "calls";
 /// The longest path that a Unix socket may have (unix(7), `sun_path`, its final zero apart).
 const LONGEST_PATH: usize = 107;
 
-/// A folder in which calls worked.
-#[derive(Debug, Clone)]
-pub(crate) struct Worked {
-    /// The state of the last call; `None` where that could not be seen.
-    pub(crate) state: Option<StateObject>,
-    /// What had been left there before the first call.
-    pub(crate) before: Option<Left>,
-    /// Whether some call could create something that only the state knows of.
-    pub(crate) creates: bool,
-}
-
-/// The desk of a command that runs under a lock.
+/// Answers the calls of Terraform of a command that runs under a lock.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct CallServer {
     folder: PathBuf,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
 
-impl Desk {
+impl CallServer {
     /// Opens it, and leads `terraform` and `tofu` here. Needs a runtime.
     ///
     /// # Errors
@@ -142,7 +129,7 @@ impl Desk {
 
     /// Removes what a step that was killed left behind.
     pub(crate) fn remove_left(cx: &Cx) {
-        let left = cx.env.get("STATE_desk").map(Path::new);
+        let left = cx.env.get("STATE_calls").map(Path::new);
         let ours = |path: &&Path| {
             path.parent() == Some(&parent(&std::env::temp_dir()))
                 && path
@@ -155,7 +142,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for CallServer {
     fn drop(&mut self) {
         self.close("its command is over");
         self.serving.abort();
