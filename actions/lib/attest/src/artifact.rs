@@ -2,7 +2,8 @@
 //! Specification 1.1, "Guidelines for Artifact Usage") and has a tag of its own, so that it is found in a
 //! registry that does not list what refers to an image, and in one call.
 
-use crate::dsse::{Envelope, Malformed, decoded};
+use crate::dsse::{Envelope, Malformed};
+use crate::signature::decoded;
 use crate::statement::PREDICATE;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -161,8 +162,8 @@ fn hash(bytes: &[u8]) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsse::Signature;
     use crate::provenance::sample;
+    use crate::signature::Signature;
     use crate::statement::STATEMENT;
 
     fn artifact() -> (Artifact, Envelope) {

@@ -2,37 +2,15 @@
 //! "DSSE Envelope").
 
 use crate::key::{PublicKey, Unproven};
+use crate::signature::{Signature, decoded};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How many signatures of an envelope are tried. An envelope comes from whoever can write to where it
 /// is stored, so its length says nothing about how much work it deserves.
 const MOST_SIGNATURES: usize = 16;
-
-/// The bytes that are signed, DSSE's pre-authentication encoding of a payload and its type. Because
-/// the type is signed too, a signature made for one kind of document never stands for another kind.
-pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    )
-    .into_bytes();
-    encoded.extend_from_slice(payload);
-    encoded
-}
-
-/// A signature, as an envelope has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature {
-    /// [`PublicKey::id`] of the signer's key. It is not signed, so nothing may be decided by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keyid: Option<String>,
-    /// Base64 of the signature, ASN.1 DER as KMS makes it.
-    pub sig: String,
-}
 
 /// A payload with signatures over it and its type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,14 +103,6 @@ impl Envelope {
             false => Err(Unproven::Unsigned),
         }
     }
-}
-
-/// Base64 of either alphabet, which a reader has to accept ("DSSE Envelope").
-pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
-    STANDARD
-        .decode(text)
-        .or_else(|_| URL_SAFE.decode(text))
-        .ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The public half of a signing key.
 
-use crate::dsse::{Signature, decoded, pae};
+use crate::signature::{Signature, decoded, pae};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::error::{Error, Result};

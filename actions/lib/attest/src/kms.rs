@@ -1,8 +1,8 @@
 //! Keys in AWS KMS (AWS KMS API Reference, "GetPublicKey" and "Sign"). Two calls do not need KMS's
 //! whole client.
 
-use crate::dsse::decoded;
 use crate::key::PublicKey;
+use crate::signature::decoded;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::aws::{AccountId, Arn, KmsKey};

@@ -8,15 +8,17 @@ mod ecr;
 mod key;
 mod kms;
 mod provenance;
+mod signature;
 mod signer;
 mod statement;
 mod verify;
 
 pub use artifact::{Artifact, Image, is_tag, tag, tag_of, tag_prefix};
-pub use dsse::{Envelope, Malformed, Signature, pae};
+pub use dsse::{Envelope, Malformed};
 pub use ecr::find;
 pub use key::{PublicKey, Unproven};
 pub use kms::public_key;
 pub use provenance::{Builder, Origin, Provenance};
+pub use signature::{Signature, pae};
 pub use signer::Signer;
 pub use verify::{envelope, repository, verified};

@@ -1,8 +1,8 @@
 //! Whoever can sign: a key in KMS, or in a test one in memory.
 
-use crate::dsse::{Signature, pae};
 use crate::key::PublicKey;
 use crate::kms;
+use crate::signature::{Signature, pae};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kit::aws::KmsKey;

@@ -62,8 +62,8 @@ pub fn repository(url: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::artifact::{Artifact, Image};
-    use crate::dsse::Signature;
     use crate::provenance::sample;
+    use crate::signature::Signature;
 
     fn stored(provenance: &Provenance, envelope: &Envelope) -> Vec<u8> {
         let image = Image {

@@ -2,8 +2,8 @@
 
 use crate::address::{address, token};
 use crate::answer::Answer;
-use crate::graphql::Problem;
 use crate::kept::{Exchange, Kept, Request, Transcript};
+use crate::problem::Problem;
 use crate::repository::Repository;
 use crate::unknown::Unknown;
 use http::header::{HeaderName, HeaderValue};

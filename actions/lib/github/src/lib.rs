@@ -13,6 +13,7 @@ mod history;
 mod issues;
 mod kept;
 mod model;
+mod problem;
 mod pull;
 mod pulls;
 mod repository;

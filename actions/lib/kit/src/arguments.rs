@@ -1,21 +1,47 @@
 //! The arguments of a step: from the command line, the inputs of an action and the environment, and
 //! what is said of wrong ones.
 
+use crate::action::Action;
 use crate::env::{Env, input_names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
 use crate::host::{Host, Kind};
 use crate::inputs;
-use crate::step::{Cli, Step};
 use clap::error::{ContextKind, ContextValue, ErrorKind as Parsing};
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command, CommandFactory, Parser};
 use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The arguments of every step.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Environment of the contract to work on, e.g. dev
+    #[arg(long, global = true, value_name = "NAME")]
+    pub environment: Option<String>,
+    /// Path of the contract; most steps read it only with --environment [default: delivery.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub contract: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log each call: service, operation, account, region, duration, attempt and request ID
+    #[arg(long, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Parser)]
+pub(crate) struct Cli<A: Args> {
+    #[command(flatten)]
+    pub(crate) args: A,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
 
 /// The clap command, every argument of which also comes as an action input or as `SLIPWAY_*`.
-pub fn command<S: Step>(env: &Env) -> Command {
-    let command = Cli::<S::Args>::command()
-        .name(format!("slipway-{}", S::ACTION.name))
-        .about(S::ACTION.description)
+pub(crate) fn command<A: Args>(action: &Action, env: &Env) -> Command {
+    let command = Cli::<A>::command()
+        .name(format!("slipway-{}", action.name))
+        .about(action.description)
         .version(env!("CARGO_PKG_VERSION"))
         .term_width(100);
     from_environment(command, env)
@@ -58,8 +84,13 @@ pub(crate) fn argv(env: &Env) -> Vec<OsString> {
 
 /// # Errors
 /// The job gives inputs that the action does not have (exit 2).
-pub(crate) fn know_inputs<S: Step>(command: &Command, env: &Env, host: &Host) -> Result<()> {
-    let secrets: Vec<&str> = S::ACTION.secrets.iter().map(|secret| secret.name).collect();
+pub(crate) fn know_inputs(
+    action: &Action,
+    command: &Command,
+    env: &Env,
+    host: &Host,
+) -> Result<()> {
+    let secrets: Vec<&str> = action.secrets.iter().map(|secret| secret.name).collect();
     match inputs::unknown(command, &secrets, env) {
         // act hands the inputs of a composite action to the steps in it as well; GitHub does not.
         Some(error) if env.get("ACT") == Some("true") => host.warn(error.message),
@@ -79,7 +110,8 @@ pub(crate) fn runs_a_command(command: &Command, argv: &[OsString]) -> bool {
     }
 }
 
-pub(crate) fn refuse_arguments<S: Step>(
+pub(crate) fn refuse_arguments<A: Args>(
+    action: &Action,
     host: &Host,
     error: &clap::Error,
     usage: ErrorKind,
@@ -89,7 +121,7 @@ pub(crate) fn refuse_arguments<S: Step>(
         return match error.print() {
             Err(unwritten) if unwritten.kind() != std::io::ErrorKind::BrokenPipe => {
                 let what = "cannot write the help to standard output";
-                host.error(S::ACTION.name, &Error::failed(what).because(unwritten));
+                host.error(action.name, &Error::failed(what).because(unwritten));
                 Exit::Failed
             }
             _ => Exit::Done,
@@ -100,11 +132,11 @@ pub(crate) fn refuse_arguments<S: Step>(
         Parsing::MissingSubcommand | Parsing::DisplayHelpOnMissingArgumentOrSubcommand
     );
     if missing && host.kind() == Kind::GitHub {
-        let verbs = S::Args::augment_args(Command::new(S::ACTION.name));
+        let verbs = A::augment_args(Command::new(action.name));
         let verbs: Vec<&str> = verbs.get_subcommands().map(Command::get_name).collect();
         let error = Error::new(usage, "the input `command` is not given")
             .hint(format!("it is one of: {}", verbs.join(", ")));
-        host.error(S::ACTION.name, &error);
+        host.error(action.name, &error);
         return usage.exit();
     }
     if error.kind() == Parsing::DisplayHelpOnMissingArgumentOrSubcommand {
@@ -113,9 +145,9 @@ pub(crate) fn refuse_arguments<S: Step>(
         return usage.exit();
     }
     let mut wrong =
-        missing_inputs(host, error).unwrap_or_else(|| wrong_arguments::<S>(host, error));
+        missing_inputs(host, error).unwrap_or_else(|| wrong_arguments::<A>(action, host, error));
     wrong.kind = usage;
-    host.error(S::ACTION.name, &wrong);
+    host.error(action.name, &wrong);
     let words = std::env::args().skip(1).take_while(|word| word != "--");
     if words.into_iter().any(|word| word == "--json") {
         host.error_json(&wrong);
@@ -150,18 +182,18 @@ fn missing_inputs(host: &Host, error: &clap::Error) -> Option<Error> {
 }
 
 /// Clap's message about wrong arguments, with a hint that names a command or a page.
-fn wrong_arguments<S: Step>(host: &Host, error: &clap::Error) -> Error {
+fn wrong_arguments<A: Args>(action: &Action, host: &Host, error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
     let text = text
         .rsplit_once("\n\nFor more information, try")
         .map_or(text, |(text, _)| text);
-    let name = S::ACTION.name;
+    let name = action.name;
     let hint = if host.kind() == Kind::GitHub {
         let repository = env!("CARGO_PKG_REPOSITORY");
         format!("the inputs of the action: {repository}/blob/main/actions/{name}/README.md")
     } else {
-        let verbs = S::Args::augment_args(Command::new(name));
+        let verbs = A::augment_args(Command::new(name));
         let verb = std::env::args().find(|word| verbs.find_subcommand(word).is_some());
         let verb = verb.map_or_else(String::new, |verb| format!("{verb} "));
         format!("see the arguments: slipway-{name} {verb}--help")

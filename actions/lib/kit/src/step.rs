@@ -1,7 +1,7 @@
 //! The frame around every step: arguments in, one report out, and nothing printed twice.
 
 use crate::action::Action;
-use crate::arguments::{argv, know_inputs, refuse_arguments, runs_a_command};
+use crate::arguments::{self, Cli, argv, know_inputs, refuse_arguments, runs_a_command};
 use crate::clock::Clock;
 use crate::contract::{self, Complete, Contract};
 use crate::defaults::Defaults;
@@ -11,11 +11,11 @@ use crate::exit::Exit;
 use crate::host::{Host, Kind};
 use crate::report::Report;
 use crate::signal;
-use clap::{Args, FromArgMatches, Parser};
+use clap::{Args, Command, FromArgMatches};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use crate::arguments::command;
+pub use crate::arguments::Common;
 pub use crate::defaults::required;
 
 /// One delivery step: its arguments, its action, its work.
@@ -45,31 +45,6 @@ pub trait Step {
     fn post(_cx: &Cx) -> impl Future<Output = Result<()>> {
         async { Ok(()) }
     }
-}
-
-/// The arguments of every step.
-#[derive(Debug, Clone, Args)]
-pub struct Common {
-    /// Environment of the contract to work on, e.g. dev
-    #[arg(long, global = true, value_name = "NAME")]
-    pub environment: Option<String>,
-    /// Path of the contract; most steps read it only with --environment [default: delivery.yaml]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub contract: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Log each call: service, operation, account, region, duration, attempt and request ID
-    #[arg(long, global = true)]
-    pub verbose: bool,
-}
-
-#[derive(Parser)]
-pub(crate) struct Cli<A: Args> {
-    #[command(flatten)]
-    args: A,
-    #[command(flatten)]
-    common: Common,
 }
 
 /// The context of a step: the host, the environment, the clock, and the common arguments.
@@ -162,6 +137,11 @@ pub fn main<S: Step>() -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// The clap command, every argument of which also comes as an action input or as `SLIPWAY_*`.
+pub fn command<S: Step>(env: &Env) -> Command {
+    arguments::command::<S::Args>(&S::ACTION, env)
+}
+
 async fn run<S: Step>(env: Env, host: Host) -> Exit {
     let command = command::<S>(&env);
     // Only the launcher starts a post step, and it gives no arguments: elsewhere one variable too
@@ -170,7 +150,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
     let post = launched && env.get("SLIPWAY_PHASE") == Some("post");
     if launched
         && env.get("SLIPWAY_PHASE") == Some("main")
-        && let Err(error) = know_inputs::<S>(&command, &env, &host)
+        && let Err(error) = know_inputs(&S::ACTION, &command, &env, &host)
     {
         host.error(S::ACTION.name, &error);
         return error.exit();
@@ -186,7 +166,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         .and_then(|matches| Cli::<S::Args>::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return refuse_arguments::<S>(&host, &error, usage),
+        Err(error) => return refuse_arguments::<S::Args>(&S::ACTION, &host, &error, usage),
     };
     host.log_calls(cli.common.verbose);
     let cx = Cx {

@@ -3,8 +3,9 @@
 use crate::anchor::{Anchor, Versions};
 use crate::chain::Chain;
 use crate::entry::Entry;
+use crate::fault::Fault;
 use crate::store::Ledger;
-use crate::walk::{Fault, Walked, Walker, examine};
+use crate::walk::{Walked, Walker, examine};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kit::error::{Error, ErrorKind, Result};

@@ -3,10 +3,9 @@
 //! and the position. Pure.
 
 use crate::chain::Chain;
+use crate::fault::Fault;
 use crate::record::Record;
-use crate::store::Recorded;
 use crate::strict::{self, Envelope};
-use crate::walk::Fault;
 use attest::{PublicKey, Signature};
 
 /// The `prev` of a chain's first entry.
@@ -34,6 +33,15 @@ pub struct Entry {
     pub bytes: String,
     /// The signature of the ledger's key, if there was one when the record was written.
     pub signature: Option<Signature>,
+}
+
+/// A record of a chain, with the hash that the chain has for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// SHA-256 of the entry, 64 hexadecimal digits.
+    pub hash: String,
+    /// The record.
+    pub record: Record,
 }
 
 /// How an entry stands to the ledger's key.

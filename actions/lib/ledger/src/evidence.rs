@@ -5,8 +5,9 @@
 use crate::anchor::Anchor;
 use crate::chain::Chain;
 use crate::entry::{Entry, sha256};
+use crate::fault::Fault;
 use crate::store::Ledger;
-use crate::walk::{Fault, walk};
+use crate::walk::walk;
 use attest::PublicKey;
 use kit::error::{Error, Result};
 

@@ -3,8 +3,9 @@
 
 use crate::chain::Chain;
 use crate::entry::{Entry, GENESIS};
+use crate::fault::Fault;
 use crate::strict::is_object;
-use crate::walk::{Fault, Walked, Walker, examine};
+use crate::walk::{Walked, Walker, examine};
 use attest::{PublicKey, Signature};
 use kit::hex::is_hex;
 use serde::{Deserialize, Serialize};

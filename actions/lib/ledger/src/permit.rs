@@ -11,9 +11,9 @@ pub use reason::{Reason, began, unfinished};
 pub use start::Started;
 
 use crate::chain::Chain;
+use crate::entry::Recorded;
 use crate::entry::{GENESIS, sha256};
 use crate::record::{Permit, Record, Verdict};
-use crate::store::Recorded;
 use kit::aws::AccountId;
 use kit::clock::instant;
 use kit::contract::Gate;

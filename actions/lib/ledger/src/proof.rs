@@ -4,7 +4,7 @@
 use crate::anchor::Seen;
 use crate::chain::Chain;
 use crate::entry::{Entry, Signed};
-use crate::walk::Fault;
+use crate::fault::Fault;
 use attest::PublicKey;
 
 /// What the head's signature says.

@@ -4,9 +4,10 @@
 use crate::anchor::Anchor;
 use crate::chain::Chain;
 use crate::entry::{Entry, PAYLOAD_TYPE, payload};
+use crate::fault::Fault;
+use crate::keyed::Keyed;
 use crate::record::{Record, SignedPart, write};
-use crate::trust::Keyed;
-use crate::walk::{Fault, walk};
+use crate::walk::walk;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
@@ -35,15 +36,6 @@ pub enum Append {
     /// Another run was first and nothing was written. Contains the new head, from which the caller
     /// starts over.
     Conflict(Option<Entry>),
-}
-
-/// A record of a chain, with the hash that the chain has for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// SHA-256 of the entry, 64 hexadecimal digits.
-    pub hash: String,
-    /// The record.
-    pub record: Record,
 }
 
 /// The table, accessed with one account's credentials.

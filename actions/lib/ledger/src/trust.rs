@@ -3,15 +3,15 @@
 use crate::anchor::{Anchor, Place};
 use crate::chain::Chain;
 use crate::entry::Entry;
+use crate::fault::Fault;
+use crate::keyed::Keyed;
 use crate::proof::{self, Anchored, HeadProof};
 use crate::store::Ledger;
-use crate::walk::Fault;
-use attest::{PublicKey, Signer};
+use attest::PublicKey;
 use kit::aws::KmsKey;
 use kit::error::{Error, Result};
 use net::{Account, Net};
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 
 /// What proves a ledger's chains, beside their hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,35 +41,12 @@ impl Trust {
     }
 }
 
-/// The ledger's key, asked for when it is first needed.
-#[derive(Debug)]
-pub(crate) struct Keyed {
-    net: Net,
-    account: Account,
-    key: KmsKey,
-    signer: OnceCell<Signer>,
-}
-
-impl Keyed {
-    pub(crate) async fn signer(&self) -> Result<&Signer> {
-        self.signer
-            .get_or_try_init(|| Signer::kms(&self.net, &self.account, &self.key))
-            .await
-    }
-}
-
 impl Ledger {
     /// The same ledger, whose chains are believed only as far as `trust` proves them.
     #[must_use]
     pub fn trusting(mut self, net: &Net, account: &Account, trust: &Trust) -> Self {
-        self.key = trust.key.as_ref().map(|key| {
-            Arc::new(Keyed {
-                net: net.clone(),
-                account: account.clone(),
-                key: key.clone(),
-                signer: OnceCell::new(),
-            })
-        });
+        let keyed = |key| Arc::new(Keyed::new(net, account, key));
+        self.key = trust.key.as_ref().map(keyed);
         let path_style = net.path_style();
         self.anchor = trust
             .anchor

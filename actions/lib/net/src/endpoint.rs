@@ -49,13 +49,6 @@ pub fn path_style(env: &Env) -> bool {
         .any(|name| env.get(name).is_some())
 }
 
-impl crate::Net {
-    /// [`path_style`] for this process.
-    pub fn path_style(&self) -> bool {
-        path_style(&self.env)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

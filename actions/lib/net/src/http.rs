@@ -105,6 +105,11 @@ impl Net {
         })
     }
 
+    /// [`crate::path_style`] for this process.
+    pub fn path_style(&self) -> bool {
+        crate::endpoint::path_style(&self.env)
+    }
+
     /// The client for everything that is not AWS. It follows no redirects.
     pub fn http(&self) -> &reqwest::Client {
         &self.http

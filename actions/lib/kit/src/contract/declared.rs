@@ -3,13 +3,12 @@
 
 use super::diagnostics::At;
 use super::model::Weekday;
-use super::person::PersonEntry;
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
     AccessKeyId, AccountNumber, Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
-    EnvironmentName, Kind, Login, Pattern, Platform, Reason, RelativePath, Repository, ServiceName,
-    Span, Tell, Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
+    Email, EnvironmentName, Kind, Login, Pattern, Platform, Principal, Reason, RelativePath,
+    Repository, ServiceName, Span, Tell, Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -324,6 +323,36 @@ impl JsonSchema for Plain {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
+/// The long form of a person.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct DeclaredPerson {
+    /// Number of the GitHub account, which stays when the login changes hands.
+    pub(super) id: Option<At<u32>>,
+    /// Further GitHub accounts of the same person, by login, with their numbers.
+    pub(super) accounts: Option<Entries<Login, At<u32>>>,
+    /// E-mail addresses in commits that belong to no GitHub account.
+    pub(super) emails: Option<Vec<At<Text<Email>>>>,
+    /// Principals the person acts as in AWS, each by its whole ARN.
+    pub(super) aws: Option<Vec<At<Text<Principal>>>>,
+}
+
+/// A person in the long form; the short form is the list of principals in AWS.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PersonEntry(pub(super) DeclaredPerson);
+
+impl JsonSchema for PersonEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "PersonEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let short = generator.subschema_for::<Vec<At<Text<Principal>>>>();
+        let long = generator.subschema_for::<DeclaredPerson>();
+        json_schema!({ "anyOf": [short, long] })
     }
 }
 

@@ -2,13 +2,13 @@
 //! compares the two.
 
 use super::declared::{
-    Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, Deploy, Environment,
-    Formerly, Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Type, Variable,
+    Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, DeclaredPerson, Deploy,
+    Environment, Formerly, Freeze, Gate, Image, PersonEntry, Roles, Rollback, State, StateRoles, Type,
+    Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
 use super::model::{Sink, Weekday};
-use super::person::DeclaredPerson;
 use super::secret::{From, Secret, SecretEntry};
 use super::tree::{Data, Node};
 
@@ -82,6 +82,18 @@ impl Decode for SecretEntry {
         match &node.data {
             Data::Table(_) => Secret::decode(node, decoder).map(Self),
             _ => At::<From>::decode(node, decoder).map(Self::short),
+        }
+    }
+}
+
+impl Decode for PersonEntry {
+    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
+        match &node.data {
+            Data::Table(_) => DeclaredPerson::decode(node, decoder).map(Self),
+            _ => Some(Self(DeclaredPerson {
+                aws: Some(Vec::decode(node, decoder)?),
+                ..DeclaredPerson::default()
+            })),
         }
     }
 }

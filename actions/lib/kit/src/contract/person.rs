@@ -1,61 +1,15 @@
 //! The people of a contract: the accounts, addresses and principals under which each is seen, and the
 //! apps that act for them.
 
-use super::declared::{Declared, Entries};
-use super::decode::{Decode, Decoder};
+use super::declared::{Declared, DeclaredPerson};
 use super::diagnostics::{At, Mistake, Mistakes, nearest};
 use super::model::{Person, StandsFor};
-use super::text::{Email, Login, Principal, Text};
-use super::tree::{Data, Node};
+use super::text::{Principal, Text};
 use crate::aws;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What stands where an app acts for nobody.
 const NOBODY: &str = "nobody";
-
-/// The long form of a person.
-#[derive(Debug, Clone, Default, JsonSchema)]
-#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct DeclaredPerson {
-    /// Number of the GitHub account, which stays when the login changes hands.
-    pub(super) id: Option<At<u32>>,
-    /// Further GitHub accounts of the same person, by login, with their numbers.
-    pub(super) accounts: Option<Entries<Login, At<u32>>>,
-    /// E-mail addresses in commits that belong to no GitHub account.
-    pub(super) emails: Option<Vec<At<Text<Email>>>>,
-    /// Principals the person acts as in AWS, each by its whole ARN.
-    pub(super) aws: Option<Vec<At<Text<Principal>>>>,
-}
-
-/// A person in the long form; the short form is the list of principals in AWS.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PersonEntry(pub(super) DeclaredPerson);
-
-impl Decode for PersonEntry {
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
-        match &node.data {
-            Data::Table(_) => DeclaredPerson::decode(node, decoder).map(Self),
-            _ => Some(Self(DeclaredPerson {
-                aws: Some(Vec::decode(node, decoder)?),
-                ..DeclaredPerson::default()
-            })),
-        }
-    }
-}
-
-impl JsonSchema for PersonEntry {
-    fn schema_name() -> Cow<'static, str> {
-        "PersonEntry".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let short = generator.subschema_for::<Vec<At<Text<Principal>>>>();
-        let long = generator.subschema_for::<DeclaredPerson>();
-        json_schema!({ "anyOf": [short, long] })
-    }
-}
 
 /// The people, by login.
 pub(super) fn people(declared: &Declared) -> BTreeMap<String, Person> {

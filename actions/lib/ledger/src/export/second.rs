@@ -4,8 +4,9 @@
 use super::{end, header, record, verify};
 use crate::chain::Chain;
 use crate::entry::{Entry, PAYLOAD_TYPE, link, payload};
+use crate::fault::Fault;
 use crate::record::{SignedPart, sample, write};
-use crate::walk::{Fault, Walked};
+use crate::walk::Walked;
 use attest::Signer;
 use serde_json::{Value, json};
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The schema against the decoder: both accept and refuse the same contracts.
 
-use super::super::person::DeclaredPerson;
+use super::super::declared::DeclaredPerson;
 use super::*;
 use crate::contract::declared::{
     Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate,

@@ -1,0 +1,146 @@
+//! What can be wrong with a chain.
+
+use serde::Serialize;
+use std::fmt;
+
+/// What is wrong with a chain, and at which position.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "fault", rename_all = "kebab-case")]
+pub enum Fault {
+    /// The entry's bytes do not match its hash, or are not a record.
+    Altered {
+        /// The entry.
+        seq: u64,
+    },
+    /// Entries are missing.
+    Missing {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        to: u64,
+    },
+    /// The entry is at another position, or in another chain, than it was written for.
+    Reordered {
+        /// Its actual position.
+        seq: u64,
+    },
+    /// The entry does not follow the previous one: two histories meet here.
+    Forked {
+        /// The first entry of the other history.
+        seq: u64,
+    },
+    /// The entry has no signature, and has to have one.
+    Unsigned {
+        /// The entry.
+        seq: u64,
+    },
+    /// The entry's signature is not the ledger's key's.
+    Forged {
+        /// The entry.
+        seq: u64,
+    },
+    /// The chain went on after the entry; 0 where nothing is left of it.
+    CutOff {
+        /// The last entry that is there.
+        seq: u64,
+    },
+    /// The anchor holds another hash for the entry, or was written more than once.
+    Replaced {
+        /// The entry.
+        seq: u64,
+    },
+    /// The anchor holds no hash for the entry, and has to hold one.
+    Unanchored {
+        /// The entry.
+        seq: u64,
+    },
+    /// What the decision of the entry was made from is not where it has to be.
+    Unkept {
+        /// The entry.
+        seq: u64,
+    },
+    /// What is there as the evidence of the entry's decision is something else.
+    Swapped {
+        /// The entry.
+        seq: u64,
+    },
+    /// The entry's decision does not follow from its evidence.
+    Unfounded {
+        /// The entry.
+        seq: u64,
+        /// What does not follow.
+        why: String,
+    },
+    /// The entry's decision cannot be made again from what is there.
+    Undecided {
+        /// The entry.
+        seq: u64,
+        /// What is in the way.
+        why: String,
+    },
+    /// A line of an export does not have the form of one; nothing after it was read.
+    Malformed {
+        /// The line, from 1.
+        line: u64,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Altered { seq } => write!(f, "record {seq} was altered"),
+            Fault::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
+            Fault::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
+            Fault::Reordered { seq } => write!(f, "record {seq} is at the wrong position"),
+            Fault::Forked { seq } => {
+                write!(f, "record {seq} does not follow the record before it")
+            }
+            Fault::Unsigned { seq } => write!(f, "record {seq} is not signed"),
+            Fault::Forged { seq } => {
+                write!(f, "record {seq} is signed, but not by the ledger's key")
+            }
+            Fault::CutOff { seq: 0 } => f.write_str("all records were removed"),
+            Fault::CutOff { seq } => write!(f, "records after {seq} were removed"),
+            Fault::Replaced { seq } => {
+                write!(f, "record {seq} is not the one that was anchored")
+            }
+            Fault::Unanchored { seq } => write!(f, "record {seq} is not anchored"),
+            Fault::Unkept { seq } => write!(f, "the evidence of record {seq} is missing"),
+            Fault::Swapped { seq } => {
+                write!(
+                    f,
+                    "the evidence of record {seq} is not the one that it names"
+                )
+            }
+            Fault::Unfounded { seq, why } => {
+                write!(f, "record {seq} does not follow from its evidence: {why}")
+            }
+            Fault::Undecided { seq, why } => {
+                write!(f, "record {seq} cannot be decided again: {why}")
+            }
+            Fault::Malformed { line } => write!(f, "line {line} is not a line of an export"),
+        }
+    }
+}
+
+impl Fault {
+    pub(crate) fn position(&self) -> (u64, Fault) {
+        let at = match self {
+            Fault::Altered { seq }
+            | Fault::Reordered { seq }
+            | Fault::Forked { seq }
+            | Fault::Unsigned { seq }
+            | Fault::Forged { seq }
+            | Fault::Replaced { seq }
+            | Fault::Unanchored { seq }
+            | Fault::Unkept { seq }
+            | Fault::Swapped { seq }
+            | Fault::Unfounded { seq, .. }
+            | Fault::Undecided { seq, .. } => *seq,
+            Fault::Missing { from, .. } => *from,
+            // After everything else.
+            Fault::CutOff { .. } | Fault::Malformed { .. } => u64::MAX,
+        };
+        (at, self.clone())
+    }
+}
