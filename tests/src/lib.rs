@@ -3,6 +3,8 @@
 
 mod bench;
 pub mod bridge;
+#[cfg(test)]
+mod circles;
 pub mod cli;
 #[cfg(target_arch = "x86_64")]
 mod clock;

@@ -189,7 +189,7 @@ fn json_resource(input: &Value) -> Option<String> {
     maps("RequestItems").or_else(transaction).or_else(|| {
         KEYS.iter().find_map(|key| match input.get(*key)? {
             Value::String(text) => Some(text.clone()),
-            list @ Value::Array(_) => Some(crate::policy::strings(list).join(",")),
+            list @ Value::Array(_) => Some(crate::text::strings(list).join(",")),
             _ => None,
         })
     })

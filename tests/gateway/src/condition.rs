@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
+use crate::text::strings;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::policy::strings;
 use crate::text::Pattern;
 
 /// The request's condition keys. Names are case-insensitive; a key may have several values.

@@ -116,7 +116,7 @@ pub(crate) async fn tags(gateway: &Gateway, path: &str) -> Result<Vec<String>, A
         return Ok(Vec::new());
     }
     let list: serde_json::Value = answer.json().await.map_err(failed)?;
-    let mut tags = crate::policy::strings(&list["tags"]);
+    let mut tags = crate::text::strings(&list["tags"]);
     tags.sort();
     Ok(tags)
 }

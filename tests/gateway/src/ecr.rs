@@ -15,7 +15,7 @@ use crate::call::Call;
 use crate::error::AwsError;
 use crate::fitting::fitting;
 use crate::identity::Principal;
-use crate::policy::strings;
+use crate::text::strings;
 use crate::text::wildcard;
 use crate::{Gateway, images, mounts, scans};
 

@@ -299,7 +299,7 @@ pub(crate) async fn layers(
     input: &Value,
 ) -> Result<Value, AwsError> {
     let mut layers = Vec::new();
-    for digest in crate::policy::strings(&input["layerDigests"]) {
+    for digest in crate::text::strings(&input["layerDigests"]) {
         let mut layer = json!({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"});
         if let Some(size) = distribution::blob(gateway, &repository.path(), &digest).await? {
             layer["layerAvailability"] = json!("AVAILABLE");

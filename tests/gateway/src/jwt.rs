@@ -33,7 +33,7 @@ impl Token {
     pub(crate) fn audiences(&self) -> Vec<String> {
         self.claims
             .get("aud")
-            .map(crate::policy::strings)
+            .map(crate::text::strings)
             .unwrap_or_default()
     }
 }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::condition::{self, Context, Reading};
+use crate::text::strings;
 use crate::text::wildcard;
 
 /// Who asks, in every form a policy may name them by.
@@ -204,24 +205,6 @@ fn aws(named: &str, requester: &Requester) -> Option<Grant> {
         return Some(Grant::Principal);
     }
     (named == account || *named == root).then_some(Grant::Account)
-}
-
-/// A string or a list of strings, the two spellings of every list in a policy.
-pub(crate) fn strings(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(list) => list.iter().filter_map(scalar).collect(),
-        other => scalar(other).into_iter().collect(),
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(yes) => Some(yes.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

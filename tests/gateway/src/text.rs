@@ -1,5 +1,6 @@
 //! The few text encodings that AWS protocols use: percent, forms, XML.
 
+use serde_json::Value;
 use std::fmt::Write;
 
 /// Percent-encodes as SigV4 does: everything but `A-Za-z0-9-._~`, and `/` where `keep_slash`.
@@ -196,6 +197,24 @@ pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let mut read = Pattern::default();
     read.push(pattern);
     read.matches(text)
+}
+
+/// A string or a list of strings, the two spellings of every list in a policy.
+pub(crate) fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(list) => list.iter().filter_map(scalar).collect(),
+        other => scalar(other).into_iter().collect(),
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

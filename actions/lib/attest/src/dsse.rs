@@ -109,6 +109,7 @@ impl Envelope {
 mod tests {
     use super::*;
     use crate::Signer;
+    use crate::signature::pae;
 
     /// The specification's own vector: `protocol.md`, "Test Vectors". Its signature is the two numbers
     /// one after the other; here they are in DER.

@@ -3,7 +3,7 @@
 
 use crate::anchor::Anchor;
 use crate::chain::Chain;
-use crate::entry::{Entry, PAYLOAD_TYPE, payload};
+use crate::entry::{Entry, PAYLOAD_TYPE, Recorded, payload};
 use crate::fault::Fault;
 use crate::keyed::Keyed;
 use crate::record::{Record, SignedPart, write};

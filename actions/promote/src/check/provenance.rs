@@ -8,13 +8,11 @@ use super::proofs::Proofs;
 use crate::setting::Setting;
 use attest::{Builder, Origin, Provenance, PublicKey};
 use kit::Cx;
-use kit::aws::{AccountId, Arn, KmsKey};
-use kit::contract::Build;
+use kit::aws::Arn;
 use kit::error::Error;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
 use net::Net;
-use serde::{Deserialize, Serialize};
 
 /// The rule's name in the report.
 pub(super) const NAME: &str = "provenance";

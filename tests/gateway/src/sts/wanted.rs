@@ -10,7 +10,7 @@ use crate::error::AwsError;
 use crate::iam::Role;
 use crate::identity::{Credentials, Principal};
 use crate::jwt::Token;
-use crate::policy::strings;
+use crate::text::strings;
 use crate::text::value;
 
 /// The claim in which a token brings session tags along (IAM User Guide, "Passing session tags using

@@ -4,8 +4,9 @@ use super::{Attempt, Reason, Usable, in_force, overtaken, recorded, usable, whol
 use crate::chain::Chain;
 use crate::contention::{attempts, busy};
 use crate::entry::Entry;
+use crate::entry::Recorded;
 use crate::record::{Actor, Record, Verdict};
-use crate::store::{Append, LOOK_BACK, Ledger, Recorded};
+use crate::store::{Append, LOOK_BACK, Ledger};
 use kit::clock::{Clock, rfc3339};
 use kit::error::Result;
 use time::OffsetDateTime;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::answer::{Answer, Decision};
-use crate::check::break_glass::{apply_break_glass, reason};
+use crate::check::break_glass::apply_break_glass;
 use crate::check::fact::Unknown;
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
@@ -10,6 +10,7 @@ use crate::standing::at;
 use crate::standing::tests::{
     actor, deployed, digest, failed, forced, reviewed, rolled_back, standing,
 };
+use crate::values::reason;
 use kit::contract::{BreakGlass, Freeze};
 use ledger::Record;
 
@@ -169,7 +170,7 @@ const FAILING: &[Case] = &[
     (
         "gone from staging",
         "still running",
-        "does not run it healthy; missing: a; b; c",
+        "does not run it healthy: a; b; c",
         "that staging runs",
         |s| {
             let missing = ["a", "b", "c", "d"].map(str::to_owned);

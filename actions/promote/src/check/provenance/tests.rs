@@ -4,6 +4,7 @@ use crate::check::range::Base;
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
 use attest::{Artifact, Image, Signer};
+use kit::contract::Build;
 
 const REPOSITORY: &str = "https://github.com/acme/storefront";
 

@@ -16,8 +16,8 @@ use crate::Gateway;
 use crate::call::Call;
 use crate::identity::Principal;
 use crate::leading::Tables;
-use crate::policy::strings;
 use crate::s3::Buckets;
+use crate::text::strings;
 
 /// One action on one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
