@@ -17,6 +17,7 @@ use kit::id::Digest;
 use kit::{Cx, Report};
 use net::{Account, Net, Purpose};
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// What was changed so far, for somebody who interrupts.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +42,7 @@ pub(crate) enum Progress {
 /// Bad input, nothing to verify, or any verdict but success.
 pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) -> Result<Report> {
     let digest = Digest::parse(&args.digest)?;
-    if args.timeout.is_zero() {
-        return Err(
-            Error::usage("--timeout is zero: no deployment is that fast")
-                .hint("give it as long as the service needs to become healthy, such as 15m"),
-        );
-    }
+    refuse_no_time(args.timeout)?;
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
     let purpose = match args.dry_run {
@@ -125,6 +121,16 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     let watch = Watch::new(cx, &client, &plan, expected, before, args.timeout);
     let under = under.map(|permitted| &permitted.under);
     report::ended(&client, &account, &plan, under, watch.follow().await?)
+}
+
+fn refuse_no_time(timeout: Duration) -> Result<()> {
+    if !timeout.is_zero() {
+        return Ok(());
+    }
+    Err(
+        Error::usage("--timeout is zero: no deployment is that fast")
+            .hint("give it as long as the service needs to become healthy, such as 15m"),
+    )
 }
 
 /// What is there, and what will be changed.

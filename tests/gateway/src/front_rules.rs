@@ -119,30 +119,7 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
         )
         .await
     };
-    let answer = match &struck {
-        Some(Kind::Cut) => None,
-        Some(Kind::Status {
-            status,
-            code,
-            message,
-        }) => Some(Err(Refused::from(refusal(
-            *status,
-            code,
-            message
-                .clone()
-                .unwrap_or_else(|| "a fault was asked for".to_owned()),
-        )))),
-        Some(Kind::Delay { millis }) => {
-            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
-            Some(work.await)
-        }
-        Some(Kind::LateAnswer { millis }) => {
-            let answer = work.await;
-            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
-            Some(answer)
-        }
-        Some(Kind::LostAnswer | Kind::Unconditional) | None => Some(work.await),
-    };
+    let answer = faulty(struck.as_ref(), work).await;
     let answer = answer.map(|answer| {
         answer.unwrap_or_else(|refused| {
             let mut answer = refused.error.answer(Protocol::Registry, &request_id);
@@ -164,6 +141,34 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
             answer.into_response(&request_id)
         }
         _ => cut(),
+    }
+}
+
+/// What a call is answered where a fault struck it; `None` if the connection is cut instead.
+async fn faulty(
+    struck: Option<&Kind>,
+    work: impl Future<Output = Result<Answer, Refused>>,
+) -> Option<Result<Answer, Refused>> {
+    match struck {
+        Some(Kind::Cut) => None,
+        Some(Kind::Status {
+            status,
+            code,
+            message,
+        }) => {
+            let message = message.as_deref().unwrap_or("a fault was asked for");
+            Some(Err(Refused::from(refusal(*status, code, message))))
+        }
+        Some(Kind::Delay { millis }) => {
+            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
+            Some(work.await)
+        }
+        Some(Kind::LateAnswer { millis }) => {
+            let answer = work.await;
+            tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
+            Some(answer)
+        }
+        Some(Kind::LostAnswer | Kind::Unconditional) | None => Some(work.await),
     }
 }
 

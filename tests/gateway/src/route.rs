@@ -62,27 +62,7 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     let struck = gateway
         .faults
         .strike(&call.service, &call.operation, account.as_deref());
-    let instead = match &struck {
-        Some(Kind::Cut) => Some(None),
-        Some(Kind::Status {
-            status,
-            code,
-            message,
-        }) => {
-            let message = message.as_deref().unwrap_or("a fault was asked for");
-            let error = AwsError::new(*status, code, message.to_owned());
-            Some(Some(error.answer(call.protocol, &call.request_id)))
-        }
-        Some(Kind::Delay { millis }) => {
-            tokio::time::sleep(Duration::from_millis(*millis)).await;
-            None
-        }
-        Some(Kind::Unconditional) => {
-            call.take_off_conditions();
-            None
-        }
-        Some(Kind::LateAnswer { .. } | Kind::LostAnswer) | None => None,
-    };
+    let instead = instead(struck.as_ref(), &mut call).await;
     let request_id = call.request_id.clone();
     let answer = match instead {
         Some(answer) => {
@@ -109,6 +89,31 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     match answer {
         Some(answer) if !lost => answer.into_response(&request_id),
         _ => cut(),
+    }
+}
+
+/// What a call is answered instead of the service's answer, where a fault struck it: `Some(None)` cuts the connection.
+async fn instead(struck: Option<&Kind>, call: &mut Call) -> Option<Option<Answer>> {
+    match struck {
+        Some(Kind::Cut) => Some(None),
+        Some(Kind::Status {
+            status,
+            code,
+            message,
+        }) => {
+            let message = message.as_deref().unwrap_or("a fault was asked for");
+            let error = AwsError::new(*status, code, message.to_owned());
+            Some(Some(error.answer(call.protocol, &call.request_id)))
+        }
+        Some(Kind::Delay { millis }) => {
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+            None
+        }
+        Some(Kind::Unconditional) => {
+            call.take_off_conditions();
+            None
+        }
+        Some(Kind::LateAnswer { .. } | Kind::LostAnswer) | None => None,
     }
 }
 

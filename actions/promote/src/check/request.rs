@@ -38,25 +38,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let repository = args.github.repository();
     in_the_codes_repository(cx, &setting, repository)?;
     let requester = acting_person(cx, &net, &setting, repository, "request").await?;
-    let question = Question {
-        digest,
-        from: args.from.as_deref(),
-        plan: args.plan.clone(),
-        repository,
-        breaks_glass: false,
-        by_nobody: false,
-        keeps: false,
-    };
-    let mut judged = judge(cx, &net, &setting, question).await?;
-    of_now(&mut judged.decision);
-    // Refuses if a rule does.
-    report::report(
-        &setting,
-        &judged.subject,
-        &judged.facts,
-        &judged.decision,
-        None,
-    )?;
+    let judged = judged_now(&args, cx, &net, &setting, digest).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = cx.clock.now();
     let (parts, request) = bound(&setting, approve, &judged, now)?;
@@ -112,6 +94,33 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         .output("commit", commit.as_str())
         .output("record", number.to_string())
         .output("hash", written.recorded.hash.clone()))
+}
+
+/// Judges what is asked for by every rule that can be answered before anybody approves.
+///
+/// # Errors
+/// A rule refuses, or something cannot be read.
+async fn judged_now(
+    args: &Args,
+    cx: &Cx,
+    net: &Net,
+    setting: &Setting,
+    digest: Option<Digest>,
+) -> Result<Judged> {
+    let question = Question {
+        digest,
+        from: args.from.as_deref(),
+        plan: args.plan.clone(),
+        repository: args.github.repository(),
+        breaks_glass: false,
+        by_nobody: false,
+        keeps: false,
+    };
+    let mut judged = judge(cx, net, setting, question).await?;
+    of_now(&mut judged.decision);
+    let (subject, facts, decision) = (&judged.subject, &judged.facts, &judged.decision);
+    report::report(setting, subject, facts, decision, None)?;
+    Ok(judged)
 }
 
 /// Refuses to ask from the repository for approvals, whose token sees nothing of the code.

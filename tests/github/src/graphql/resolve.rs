@@ -99,13 +99,7 @@ impl<'a> Executor<'a> {
     fn resolve(&self, node: &Node<'a>, field: &Field) -> Resolved<'a> {
         match node {
             Node::Query => self.query(field),
-            Node::RateLimit => value(match field.name.as_str() {
-                "limit" => json!(5000),
-                "cost" => json!(1),
-                "remaining" => json!(4999),
-                "used" => json!(1),
-                _ => json!(timestamp(crate::state::seconds() + 3600)),
-            }),
+            Node::RateLimit => value(rate_limit(field)),
             Node::Repository(repo) => self.repository(repo, field),
             Node::Ref(repo, branch) => match field.name.as_str() {
                 "name" => value(branch),
@@ -130,13 +124,7 @@ impl<'a> Executor<'a> {
             Node::Commit(repo, commit) => self.commit(repo, commit, field),
             Node::Tree(repo, sha) => match field.name.as_str() {
                 "oid" => value(sha),
-                "entries" => {
-                    let entries = repo.git.tree_entries(sha);
-                    let entries = entries.map_err(|error| GraphError::new(error.to_string()))?;
-                    Ok(Found::List(
-                        entries.into_iter().map(Node::TreeEntry).collect(),
-                    ))
-                }
+                "entries" => entries(repo, sha),
                 _ => value(format!("T_{sha}")),
             },
             Node::TreeEntry(entry) => match field.name.as_str() {
@@ -331,6 +319,26 @@ impl<'a> Executor<'a> {
             }
         }
     }
+}
+
+/// What is left of the token's limit.
+fn rate_limit(field: &Field) -> Value {
+    match field.name.as_str() {
+        "limit" => json!(5000),
+        "cost" => json!(1),
+        "remaining" => json!(4999),
+        "used" => json!(1),
+        _ => json!(timestamp(crate::state::seconds() + 3600)),
+    }
+}
+
+/// The entries of a tree.
+fn entries<'a>(repo: &'a Repo, sha: &str) -> Resolved<'a> {
+    let entries = repo.git.tree_entries(sha);
+    let entries = entries.map_err(|error| GraphError::new(error.to_string()))?;
+    Ok(Found::List(
+        entries.into_iter().map(Node::TreeEntry).collect(),
+    ))
 }
 
 fn blob<'a>(repo: &Repo, sha: &str, field: &Field) -> Resolved<'a> {

@@ -88,38 +88,58 @@ fn back(started: &Record) -> String {
     )
 }
 
+/// What was wanted of the permit, and the arguments that name it.
+fn wanted(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
+    match attempt.of {
+        Use::Deploy(digest) => (
+            format!("{digest} be deployed to {environment}"),
+            format!("--digest {digest}"),
+        ),
+        Use::Apply { plan, .. } => (
+            format!("plan {plan} be applied to {environment}"),
+            format!("--digest DIGEST --plan {plan}"),
+        ),
+    }
+}
+
+/// The environment's newest deployment.
+fn newest(record: Option<&Record>, environment: &str) -> String {
+    match record {
+        None => format!("nothing was deployed to {environment} yet"),
+        Some(record) => format!(
+            "the newest deployment is record {}: {} {}, by {} at {}",
+            record.seq, record.digest, record.verdict, record.actor.login, record.at
+        ),
+    }
+}
+
+/// Which account the permit is for, if any, and which the credentials are for.
+fn other_account(permitted: Option<&AccountId>, attempt: &Attempt<'_>) -> String {
+    match permitted {
+        Some(permitted) => format!(
+            "it permits account {permitted}, and the credentials are for {}",
+            attempt.account
+        ),
+        None => "it names no account".to_owned(),
+    }
+}
+
 impl Reason {
     /// The refusal for people (exit 3).
     pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
         let (permit, environment) = (attempt.permit, chain.environment());
-        let (done, with) = match attempt.of {
-            Use::Deploy(digest) => (
-                format!("{digest} be deployed to {environment}"),
-                format!("--digest {digest}"),
-            ),
-            Use::Apply { plan, .. } => (
-                format!("plan {plan} be applied to {environment}"),
-                format!("--digest DIGEST --plan {plan}"),
-            ),
-        };
+        let (done, with) = wanted(attempt, environment);
         let grant = format!(
             "ask for a new permit: slipway-promote grant --environment {environment} {with}"
         );
         let then = format!("; then {grant}");
-        let newest = |record: &Option<Box<Record>>| match record {
-            None => format!("nothing was deployed to {environment} yet"),
-            Some(record) => format!(
-                "the newest deployment is record {}: {} {}, by {} at {}",
-                record.seq, record.digest, record.verdict, record.actor.login, record.at
-            ),
-        };
         let error = Error::refused(format!("permit {permit} does not let {done}"));
         match self {
             Reason::Unknown(record) => error
                 .cause(format!(
                     "chain {chain} has no record {permit} since its newest deployment"
                 ))
-                .cause(newest(record))
+                .cause(newest(record.as_deref(), environment))
                 .hint(grant),
             Reason::NotAPermit(verdict) => error
                 .cause(format!("record {permit} is not a permit: {verdict}"))
@@ -137,13 +157,7 @@ impl Reason {
                 .hint("plan the commit that is promoted: slipway-state plan --commit SHA")
                 .hint(grant),
             Reason::Account(permitted) => error
-                .cause(match permitted {
-                    Some(permitted) => format!(
-                        "it permits account {permitted}, and the credentials are for {}",
-                        attempt.account
-                    ),
-                    None => "it names no account".to_owned(),
-                })
+                .cause(other_account(permitted.as_ref(), attempt))
                 .hint("deploy with credentials for the environment's account"),
             Reason::Policy => error
                 .cause(format!(
@@ -165,7 +179,7 @@ impl Reason {
                 )),
             Reason::Newer(record) => error
                 .cause("another deployment was recorded since it was granted")
-                .cause(newest(record))
+                .cause(newest(record.as_deref(), environment))
                 .hint(grant),
             Reason::Started(started) => {
                 let revision = started.task_definition.as_deref();
