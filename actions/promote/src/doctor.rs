@@ -32,8 +32,8 @@ struct Row {
 }
 
 /// Why a call was not tried.
-const NOTHING_YET: &str = "there is nothing yet to try it on";
-const WOULD_SEND: &str = "trying it would send a message";
+const NOTHING_YET: &str = "not tested: no record yet";
+const WOULD_SEND: &str = "not tested: it would send a message";
 
 impl Row {
     fn new(fact: impl Into<String>, from: impl Into<String>, seen: Fact<String>) -> Self {

@@ -73,7 +73,7 @@ impl Live {
         let Some(primary) = seen.service.primary() else {
             return Ok(Seen {
                 task_definition: seen.service.task_definition.clone(),
-                missing: vec!["a primary deployment".to_owned()],
+                missing: vec!["there is no primary deployment".to_owned()],
             });
         };
         let expected = Expected {
@@ -104,9 +104,9 @@ impl Live {
         Err(Error::refused(format!(
             "service {service} is not healthy on {digest}"
         ))
-        .with_causes(missing.map(|what| format!("missing: {what}")))
+        .with_causes(missing.map(|what| format!("{what}")))
         .hint(format!(
-                "nothing was recorded; see what is missing, then record again: slipway-service status --cluster {} --service {service}",
+                "nothing was recorded; see why, then record again: slipway-service status --cluster {} --service {service}",
                 self.client.cluster
             ))
         .hint("to put a failed deployment on record: --verdict failed"))

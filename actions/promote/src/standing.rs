@@ -84,7 +84,7 @@ impl EnvironmentHistory {
     }
 
     /// Forgets the debt from when a deployment began whose next record this is: it is owed once.
-    fn instead_of_its_beginning(&mut self, record: &Record) {
+    fn drop_started_debt(&mut self, record: &Record) {
         let began = |debt: &Debt| {
             debt.record.verdict == Verdict::Started
                 && debt.record.under.is_some()
@@ -111,7 +111,7 @@ impl EnvironmentHistory {
         if record.verdict == Verdict::Started {
             // It counts although nobody may ever record how the deployment ended.
             if let Some(glass) = permit.and_then(|permit| permit.break_glass.as_ref()) {
-                self.instead_of_its_beginning(record);
+                self.drop_started_debt(record);
                 self.owe(record, glass);
             }
             return;
@@ -120,7 +120,7 @@ impl EnvironmentHistory {
             return;
         }
         if let Some(glass) = &record.break_glass {
-            self.instead_of_its_beginning(record);
+            self.drop_started_debt(record);
             self.owe(record, glass);
         }
         if record.verdict != Verdict::Healthy {

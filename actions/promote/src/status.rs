@@ -162,7 +162,7 @@ impl Row {
         match &self.live {
             None => "-".to_owned(),
             Some(Ok(seen)) if seen.missing.is_empty() => "healthy".to_owned(),
-            Some(Ok(seen)) => format!("not healthy: missing {}", seen.missing.join("; ")),
+            Some(Ok(seen)) => format!("not healthy: {}", seen.missing.join("; ")),
             Some(Err(error)) => format!("unknown: {}", error.line()),
         }
     }
@@ -346,14 +346,14 @@ mod tests {
         let rows = [
             row(None),
             row(Some(Ok(seen(&[])))),
-            row(Some(Ok(seen(&["2 running tasks, there are 1"])))),
+            row(Some(Ok(seen(&["1 of 2 tasks running"])))),
             row(Some(Err(denied))),
         ];
         let report = report(&rows, true);
         for line in [
             "nothing recorded  -",
             "nothing recorded  healthy",
-            "not healthy: missing 2 running tasks, there are 1",
+            "not healthy: 1 of 2 tasks running",
             "unknown: cannot list the tasks of service web: the call needs ecs:ListTasks",
         ] {
             assert!(report.text.contains(line), "{line} in {}", report.text);

@@ -101,7 +101,7 @@ async fn register(client: &Client, registration: &Registration) -> Result<TaskDe
         .ok_or_else(|| Error::failed("ECS registered a task definition without naming it"))?;
     let arn: TaskDefinitionArn = arn
         .parse()
-        .context("ECS names a task definition in another form than it documents")?;
+        .context("ECS returned a task definition in an undocumented format")?;
     let differences = registration.differences(&client.definition(arn.as_str()).await?);
     if differences.is_empty() {
         return Ok(arn);

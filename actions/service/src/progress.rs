@@ -55,7 +55,7 @@ impl<'a> ProgressLog<'a> {
         if due && !waiting.is_empty() {
             self.cx
                 .host
-                .info(format!("{:>5} s  waiting for {waiting}", now.as_secs()));
+                .info(format!("{:>5} s  waiting: {waiting}", now.as_secs()));
             self.reminded = Some((now, waiting));
         }
         moved

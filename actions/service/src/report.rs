@@ -135,11 +135,7 @@ impl Outcome<'_> {
                     "{ours} did not become healthy within {}",
                     human(self.ended.timeout)
                 ))
-                .with_causes(
-                    waited_for
-                        .iter()
-                        .map(|what| format!("still waiting for {what}")),
-                )
+                .with_causes(waited_for)
                 .hint(format!(
                     "deployment {} goes on in ECS; a longer --timeout follows it longer",
                     expected.deployment

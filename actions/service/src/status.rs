@@ -161,7 +161,7 @@ impl Status {
         match self.missing.as_slice() {
             [] => "healthy".to_owned(),
             missing => format!(
-                "not healthy: missing {}",
+                "not healthy: {}",
                 crate::progress::some(missing, 5).join("; ")
             ),
         }
@@ -367,7 +367,7 @@ mod tests {
         let (mut seen, definition) = running([DIGEST, DIGEST]);
         seen.service.deployments[0].rollout = Rollout::InProgress;
         let found = lacking(&seen, &definition, &containers);
-        assert_eq!(found, ["ECS to complete the deployment"]);
+        assert_eq!(found, ["ECS has not completed the deployment"]);
         seen.service.deployments.clear();
         assert!(!lacking(&seen, &definition, &containers).is_empty());
     }

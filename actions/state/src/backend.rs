@@ -115,6 +115,15 @@ impl Locking {
             Self::Both => "both",
         }
     }
+
+    /// What it locks with, for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Dynamodb => "the lock table",
+            Self::File => "the lock file",
+            Self::Both => "both the lock table and the lock file",
+        }
+    }
 }
 
 /// A word as a person types it into a shell.

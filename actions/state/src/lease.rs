@@ -159,7 +159,7 @@ impl Lease {
         }
     }
 
-    /// Back from names and values, whatever else is among them. `None` where it is no lease.
+    /// Back from names and values, whatever else is among them. `None` where it is not a lease.
     pub(crate) fn from_fields(fields: Map<String, Value>) -> Option<Self> {
         serde_json::from_value(Value::Object(fields)).ok()
     }

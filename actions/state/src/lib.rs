@@ -70,7 +70,7 @@ impl Step for State {
             ),
             (
                 "counts",
-                "What the plan does, e.g. 1 to replace, 2 to add (for plan, apply)",
+                "Summary of the plan's changes, e.g. 1 to replace, 2 to add (for plan, apply)",
             ),
         ],
         secrets: &[SecretInput {

@@ -74,7 +74,7 @@ impl StateFile {
     /// double holds among them.
     ///
     /// # Errors
-    /// Bytes that are no state after all.
+    /// Bytes that are not a state after all.
     pub(crate) fn counted(&self, serial: u64) -> Result<Vec<u8>> {
         #[derive(Deserialize)]
         struct Head<'a> {

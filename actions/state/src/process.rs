@@ -102,7 +102,7 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         if let Some(id) = Pid::from_raw(self.id).filter(|_| self.id > 1 && self.runs()) {
-            // A process that just ended is no failure.
+            // A process that just ended is not a failure.
             let _ = kill_process(id, signal);
         }
     }

@@ -4,7 +4,7 @@ use crate::backend::Locking;
 use crate::dependencies::Notes;
 use crate::lock::{Held, Lock, Record};
 use kit::markdown;
-use kit::report::Report;
+use kit::report::{Report, count};
 use serde_json::json;
 
 pub(crate) fn locked(lock: &Lock, record: &Record) -> Report {
@@ -122,7 +122,10 @@ fn line(seen: &Seen<'_>) -> String {
         ));
     }
     if seen.waiting > 0 {
-        lines.push(format!("  {} in the queue at most", seen.waiting));
+        lines.push(format!(
+            "  up to {} waiting",
+            count(usize::try_from(seen.waiting).unwrap_or(usize::MAX), "run")
+        ));
     }
     lines.extend(
         seen.half
@@ -204,12 +207,12 @@ pub(crate) fn moved(lock: &Lock, to: Locking, before: bool) -> Report {
         }
     };
     let done = if before {
-        "was moved already"
+        "already uses"
     } else {
-        "can be locked"
+        "can be locked with"
     };
     Report {
-        text: format!("{} {done} with {}\nnext: {next}", lock.id, to.name()),
+        text: format!("{} {done} {}\nnext: {next}", lock.id, to.words()),
         json: json!({ "lock": lock.id, "locking": to.name(), "next": next }),
         ..Report::default()
     }

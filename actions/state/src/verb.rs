@@ -29,7 +29,7 @@ pub(crate) enum Verb {
         /// Folder of the infrastructure code, instead of the contract's
         #[arg(long, value_name = "DIR")]
         directory: Option<PathBuf>,
-        /// Put bucket, key, region and lock of the step before those that the code's backend block names, instead of refusing them
+        /// Override the code's backend block with the step's bucket, key, region and lock
         #[arg(long)]
         override_backend: bool,
         /// Commit that runs there now: new providers and modules since it are named

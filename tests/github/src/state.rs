@@ -196,7 +196,7 @@ pub(crate) struct DeploymentStatus {
     pub(crate) created_at: String,
 }
 
-/// An issue that is no pull request.
+/// An issue that is not a pull request.
 #[derive(Debug, Clone)]
 pub(crate) struct Issue {
     pub(crate) id: u64,

@@ -188,7 +188,7 @@ fn variables(env: Env) -> Result<Given> {
     for name in &env.exported_variables {
         if !super::variables::is_name(name) {
             return Err(Fault::new(format!(
-                "buildspec: env/exported-variables: {name:?} is no variable's name"
+                "buildspec: env/exported-variables: {name:?} is not a variable's name"
             )));
         }
     }

@@ -139,7 +139,7 @@ async fn secret_value(aws: &Aws, reference: &Reference) -> Result<String> {
         })?;
     let text = answer["SecretString"]
         .as_str()
-        .ok_or_else(|| Fault::new(format!("secret {id} is no text")))?;
+        .ok_or_else(|| Fault::new(format!("secret {id} is not text")))?;
     let Some(key) = &reference.key else {
         return Ok(text.to_owned());
     };

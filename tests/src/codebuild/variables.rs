@@ -42,7 +42,7 @@ pub(super) fn layered(buildspec: &Given, project: &Given, start: &Given) -> Resu
 /// Refuses what a shell could not take, and the prefix that CodeBuild keeps to itself.
 pub(super) fn check_name(name: &str) -> Result<()> {
     if !is_name(name) {
-        return Err(Fault::new(format!("{name:?} is no variable's name")));
+        return Err(Fault::new(format!("{name:?} is not a variable's name")));
     }
     if name.starts_with("CODEBUILD_") {
         return Err(Fault::new(format!(

@@ -180,7 +180,7 @@ fn targets_that_answer_wrongly_fail_the_deployment_and_their_answer_is_reported(
 fn a_timeout_or_an_interrupt_says_that_the_deployment_continues() {
     let setting = Setting::new("production");
     let never = setting.image(&["/bin/busybox", "sleep", "600"]);
-    let words = ["within 5 s", "still waiting for", "a longer --timeout"];
+    let words = ["within 5 s", "running", "a longer --timeout"];
     ends(&mut setting.deploy(&never, &["--timeout", "5s"]), 1, &words);
     // The same deploy again follows the same deployment.
     let deployments = setting.service()["deployments"].clone();

@@ -50,7 +50,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Takes a name that is no layer's digest for the digest of what is stored.
+    /// Takes a name that is not a layer's digest for the digest of what is stored.
     pub(super) fn with_named_blobs(mut self) -> Self {
         self.names_blobs = true;
         self
@@ -186,7 +186,7 @@ fn hold(found: &Digest, wanted: &Digest, name: &str, what: &str) -> Result<()> {
         "layer {name} of {what} is not the one that the image's configuration lists"
     ))
     .cause(format!("it is {found}, listed is {wanted}"))
-    .hint("what it was read from is damaged: write an archive again; of an engine, look at its disk and build again"))
+    .hint("the source is damaged: recreate the archive, or check the engine's disk and rebuild"))
 }
 
 /// Sends a compressed layer on byte for byte; its end is not told yet. One in gzip is unpacked to know what it is. One in zstd is

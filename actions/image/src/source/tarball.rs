@@ -165,7 +165,7 @@ impl Links {
                 return Err(Error::usage(format!(
                     "{name:?} is a link that leads out of the archive"
                 ))
-                .hint("an archive like that is not made by a builder; look where it comes from"));
+                .hint("no builder writes such an archive; check its origin"));
             }
         }
         Err(Error::usage(format!(

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 /// The ARN of `what`, as an answer names it.
 pub(crate) fn arn<T: FromStr<Err = Invalid>>(named: Option<String>, what: &str) -> Result<T> {
-    let wrong = || format!("ECS names {what} in another form than it documents");
+    let wrong = || format!("ECS returned {what} in an undocumented format");
     named.unwrap_or_default().parse::<T>().context(wrong())
 }
 

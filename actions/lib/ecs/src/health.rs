@@ -22,7 +22,7 @@ pub struct Expected {
     pub allow_zero_tasks: bool,
 }
 
-/// What is missing to call the service healthy, as sentences. Nothing missing is the proof: the deployment is complete
+/// Why the service cannot be called healthy, each reason as a phrase. Nothing missing is the proof: the deployment is complete
 /// and alone, as many tasks run as are wanted, each reports the digest in every container that must run it, each health
 /// check of a container is passed, and every task is a healthy target of every load balancer.
 pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
@@ -30,38 +30,41 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
     let service = &seen.service;
     if service.status != "ACTIVE" {
         missing.push(format!(
-            "the service to be ACTIVE, it is {}",
+            "service status is {}, expected ACTIVE",
             service.status
         ));
     }
     if let Some(balancer) = &service.classic {
         missing.push(format!(
-            "a load balancer whose targets can be seen, in place of the classic {balancer}"
+            "the targets of the classic load balancer {balancer} cannot be seen"
         ));
     }
     match service.deployment(&expected.deployment) {
-        None => missing.push(format!("deployment {} to appear", expected.deployment)),
+        None => missing.push(format!(
+            "deployment {} has not appeared",
+            expected.deployment
+        )),
         Some(ours) => {
             if ours.task_definition != expected.task_definition {
                 missing.push(format!(
-                    "deployment {} to use {}, it uses {}",
+                    "deployment {} uses {}, expected {}",
                     ours.id,
-                    expected.task_definition.name(),
-                    ours.task_definition.name()
+                    ours.task_definition.name(),
+                    expected.task_definition.name()
                 ));
             }
             if !ours.primary {
-                missing.push(format!("deployment {} to be the primary one", ours.id));
+                missing.push(format!("deployment {} is not the primary one", ours.id));
             }
             if ours.rollout != Rollout::Completed {
-                missing.push("ECS to complete the deployment".to_owned());
+                missing.push("ECS has not completed the deployment".to_owned());
             }
         }
     }
     for other in &service.deployments {
         if other.id != expected.deployment && other.running > 0 {
             missing.push(format!(
-                "{} to stop, running: {}",
+                "{} still runs, tasks: {}",
                 other.task_definition.name(),
                 other.running
             ));
@@ -75,10 +78,12 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
     let running = tasks.iter().filter(|task| task.status == "RUNNING").count();
     let desired = usize::try_from(service.desired).unwrap_or_default();
     if running < desired || service.running < service.desired {
-        missing.push(format!("{desired} running tasks, there are {running}"));
+        let counted = usize::try_from(service.running).unwrap_or_default();
+        let running = running.min(counted);
+        missing.push(format!("{running} of {desired} tasks running"));
     }
     if desired == 0 && !expected.allow_zero_tasks {
-        missing.push("a desired count above zero".to_owned());
+        missing.push("the desired count is 0".to_owned());
     }
     for task in tasks {
         missing.extend(lacks(expected, task));
@@ -95,7 +100,10 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
 fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
     let mut lacks = Vec::new();
     if task.status != "RUNNING" {
-        lacks.push(format!("task {} to run, it is {}", task.id, task.status));
+        lacks.push(format!(
+            "task {} is {}, expected RUNNING",
+            task.id, task.status
+        ));
         return lacks;
     }
     for name in &expected.containers {
@@ -106,19 +114,19 @@ fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
             _ => format!("container {name} of task {}", task.id),
         };
         match found.map(|container| container.digest.as_deref()) {
-            None => lacks.push(format!("container {name} in task {}", task.id)),
+            None => lacks.push(format!("task {} has no container {name}", task.id)),
             Some(Some(digest)) if digest == expected.digest.as_str() => {}
             Some(Some(digest)) => lacks.push(format!(
-                "{place} to run {}, it runs {digest}",
+                "{place} runs {digest}, expected {}",
                 expected.digest
             )),
-            Some(None) => lacks.push(format!("ECS to name the image digest of {place}")),
+            Some(None) => lacks.push(format!("ECS does not name the image digest of {place}")),
         }
     }
     for container in &task.containers {
         if expected.health_checked.contains(&container.name) && container.health != "HEALTHY" {
             lacks.push(format!(
-                "container {} of task {} to be HEALTHY, it is {}",
+                "container {} of task {} is {}, expected HEALTHY",
                 container.name, task.id, container.health
             ));
         }
@@ -145,11 +153,11 @@ fn unhealthy(task: &Task, attachment: &Attachment, groups: &[TargetGroup]) -> Op
     let group = name_of_group(arn);
     Some(match target {
         Some(target) => format!(
-            "target {} of {group} to be healthy, it is {}",
+            "target {} of {group} is {}, expected healthy",
             place(target),
             state(target)
         ),
-        None => format!("task {} to be registered as a target of {group}", task.id),
+        None => format!("task {} is not registered as a target of {group}", task.id),
     })
 }
 

@@ -119,7 +119,7 @@ fn inputs<S: Step>() -> BTreeMap<String, Input> {
         inputs.insert(
             "command".to_owned(),
             Input {
-                help: format!("What to do: {}", verbs.join(", ")),
+                help: format!("Verb: {}", verbs.join(", ")),
                 verbs: Vec::new(),
                 default: None,
             },

@@ -117,10 +117,7 @@ impl Environment {
         match &self.row.live {
             None => ("idle", "not deployed".to_owned()),
             Some(Ok(seen)) if seen.missing.is_empty() => ("good", "healthy now".to_owned()),
-            Some(Ok(seen)) => (
-                "bad",
-                format!("not healthy: missing {}", seen.missing.join("; ")),
-            ),
+            Some(Ok(seen)) => ("bad", format!("not healthy: {}", seen.missing.join("; "))),
             Some(Err(error)) => ("unknown", format!("unknown: {}", error.message)),
         }
     }

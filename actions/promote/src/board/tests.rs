@@ -65,7 +65,7 @@ fn an_environment_that_cannot_be_observed_is_not_shown_as_healthy() {
         &page,
         &[
             "<section class=\"good\">\n<h2>dev</h2>\n<p class=\"health\">healthy now</p>",
-            "<section class=\"bad\">\n<h2>staging</h2>\n<p class=\"health\">not healthy: missing a healthy target</p>",
+            "<section class=\"bad\">\n<h2>staging</h2>\n<p class=\"health\">not healthy: a healthy target</p>",
             "<section class=\"unknown\">\n<h2>production</h2>\n<p class=\"health\">unknown: cannot call DescribeServices</p>",
             "<section class=\"idle\">\n<h2>spare</h2>\n<p class=\"health\">not deployed</p>\n<p>Nothing healthy is recorded.</p>",
             ">2 h 5 min ago</time>",
@@ -79,16 +79,16 @@ fn a_digest_in_a_sentence_is_shortened_with_the_full_one_in_its_title() {
     let (wanted, other) = (digest('a'), digest('b'));
     let mut one = environment("dev", Some(deployed('a')));
     one.row.live = seen(&[&format!(
-        "task <1> to run {wanted}, it runs {other}; sha256:odd"
+        "task <1> runs {other}, expected {wanted}; sha256:odd"
     )]);
     let code = |digit: &str| {
         let (all, short) = (digit.repeat(64), digit.repeat(12));
         format!("<code title=\"sha256:{all}\">sha256:{short}</code>")
     };
     let line = format!(
-        "missing task &lt;1&gt; to run {}, it runs {}; <code title=\"sha256:\">sha256:</code>odd</p>",
-        code("a"),
-        code("b")
+        "not healthy: task &lt;1&gt; runs {}, expected {}; <code title=\"sha256:\">sha256:</code>odd</p>",
+        code("b"),
+        code("a")
     );
     shows(&html(vec![one]), &[&line]);
 }

@@ -11,7 +11,7 @@ use kit::{Cx, Report};
 use rules::Explained;
 use serde_json::json;
 
-const HEADER: [&str; 4] = ["rule", "asks", "reads", "what lifts a refusal"];
+const HEADER: [&str; 4] = ["rule", "asks", "reads", "how to resolve"];
 
 pub(crate) fn run(args: &Args, cx: &Cx) -> Result<Report> {
     let setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;

@@ -123,7 +123,7 @@ fn draft(
 }
 
 /// Refuses a healthy deployment that no permit covers, where the contract has a gate. A failure can make
-/// nothing look better than it is. A head that a person accepts is no chain that a permit rests on yet
+/// nothing look better than it is. A head that a person accepts is not a chain that a permit rests on yet
 /// ([`marks::only_accepts`]).
 fn permitted(setting: &Setting, verdict: Verdict, covered: bool) -> Result<()> {
     let gated = setting.declared && !setting.asks_nothing();

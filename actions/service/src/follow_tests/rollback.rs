@@ -1,4 +1,4 @@
-//! Rollbacks, other deployments, and the ends that are no success.
+//! Rollbacks, other deployments, and the ends that are not a success.
 
 use super::*;
 
@@ -210,7 +210,7 @@ fn a_timeout_says_what_it_waited_for_and_never_hides_a_success() {
     assert_eq!(
         follow.next(15 * MINUTE, &slow),
         Next::Done(Verdict::TimedOut {
-            waited_for: vec!["target 10.0.0.2:3000 of web to be healthy, it is initial".to_owned()]
+            waited_for: vec!["target 10.0.0.2:3000 of web is initial, expected healthy".to_owned()]
         })
     );
     assert_eq!(

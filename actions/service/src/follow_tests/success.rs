@@ -12,19 +12,19 @@ fn nothing_less_is_success() {
     type Change = Box<dyn FnOnce(&mut Seen)>;
     let cases: [(&str, Change); 12] = [
         (
-            "ECS to complete the deployment",
+            "ECS has not completed the deployment",
             Box::new(|seen| seen.service.deployments[0].rollout = Rollout::InProgress),
         ),
         (
-            "ECS to complete the deployment",
+            "ECS has not completed the deployment",
             Box::new(|seen| seen.service.deployments[0].rollout = Rollout::Unknown),
         ),
         (
-            "deployment ecs-svc/2 to use web:8, it uses web:7",
+            "deployment ecs-svc/2 uses web:7, expected web:8",
             Box::new(|seen| seen.service.deployments[0].task_definition = samples::revision(OLD)),
         ),
         (
-            "web:7 to stop, running: 1",
+            "web:7 still runs, tasks: 1",
             Box::new(|seen| {
                 seen.service
                     .deployments
@@ -32,35 +32,35 @@ fn nothing_less_is_success() {
             }),
         ),
         (
-            "2 running tasks, there are 1",
+            "1 of 2 tasks running",
             Box::new(|seen| drop(seen.tasks.pop())),
         ),
         (
-            "2 running tasks, there are 2",
+            "1 of 2 tasks running",
             Box::new(|seen| seen.service.running = 1),
         ),
         (
-            "2 running tasks, there are 1",
+            "1 of 2 tasks running",
             Box::new(|seen| seen.tasks[0].started_by = "ecs-svc/1".to_owned()),
         ),
         (
-            "2 running tasks, there are 1; task t1 to run, it is PENDING",
+            "1 of 2 tasks running; task t1 is PENDING, expected RUNNING",
             Box::new(|seen| seen.tasks[0].status = "PENDING".to_owned()),
         ),
         (
-            "task t2 to run sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, it runs sha256:0",
+            "task t2 runs sha256:0, expected sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             Box::new(|seen| seen.tasks[1].containers[0].digest = Some("sha256:0".to_owned())),
         ),
         (
-            "ECS to name the image digest of task t2",
+            "ECS does not name the image digest of task t2",
             Box::new(|seen| seen.tasks[1].containers[0].digest = None),
         ),
         (
-            "target 10.0.0.2:3000 of web to be healthy, it is unhealthy (Target.ResponseCodeMismatch: Health checks failed with these codes: [500])",
+            "target 10.0.0.2:3000 of web is unhealthy (Target.ResponseCodeMismatch: Health checks failed with these codes: [500]), expected healthy",
             Box::new(|seen| seen.groups[0] = group("web", 3000, ["healthy", "unhealthy"])),
         ),
         (
-            "task t2 to be registered as a target of web",
+            "task t2 is not registered as a target of web",
             Box::new(|seen| drop(seen.groups[0].targets.pop())),
         ),
     ];
@@ -85,7 +85,7 @@ fn each_of_two_target_groups_must_be_healthy() {
     );
     assert_eq!(
         waits(|seen| both(seen, ["healthy", "initial"])),
-        "target 10.0.0.2:9000 of admin to be healthy, it is initial"
+        "target 10.0.0.2:9000 of admin is initial, expected healthy"
     );
 }
 
@@ -119,7 +119,7 @@ fn on_instances_a_target_is_instance_and_bound_port() {
     assert_eq!(ends(on_instance(32768)), Verdict::Succeeded);
     assert_eq!(
         waits(on_instance(32769)),
-        "task t1 to be registered as a target of web"
+        "task t1 is not registered as a target of web"
     );
 }
 
@@ -137,7 +137,7 @@ fn without_a_load_balancer_running_is_enough_unless_there_is_a_health_check() {
         follow.next(MINUTE, &seen),
         Next::Wait(
             ["t1", "t2"]
-                .map(|task| format!("container web of task {task} to be HEALTHY, it is UNKNOWN"))
+                .map(|task| format!("container web of task {task} is UNKNOWN, expected HEALTHY"))
                 .to_vec()
         )
     );
@@ -196,7 +196,7 @@ fn every_container_of_the_image_must_run_it() {
     };
     assert_eq!(missing.len(), 2);
     assert!(
-        missing[0].starts_with("container worker of task t1 to run sha256:01"),
+        missing[0].starts_with("container worker of task t1 runs sha256:0, expected sha256:01"),
         "{missing:?}"
     );
     assert!(matches!(follow.next(MINUTE, &healthy()), Next::Wait(_)));

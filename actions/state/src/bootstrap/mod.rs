@@ -195,7 +195,7 @@ pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
             ]
         })
         .collect();
-    let header = ["", "what should hold", "how it is"];
+    let header = ["", "requirement", "status"];
     let json = serde_json::json!({
         "bucket": store.bucket,
         "table": store.table,

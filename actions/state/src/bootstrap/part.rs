@@ -20,7 +20,7 @@ impl Part {
     /// What should hold.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Part::Bucket => "the bucket is there and this account's",
+            Part::Bucket => "the bucket exists in this account",
             Part::Versions => "it keeps old versions of objects",
             Part::Private => "public access is blocked",
             Part::Owned => "the bucket's owner owns every object",
@@ -86,7 +86,7 @@ impl Found {
     pub(super) fn detail(&self) -> String {
         match self {
             Found::Fine(how) | Found::Missing(how) | Found::Wrong(how) => how.clone(),
-            Found::Unknown(permission) => format!("cannot be looked at without {permission}"),
+            Found::Unknown(permission) => format!("cannot be checked: needs {permission}"),
         }
     }
 }

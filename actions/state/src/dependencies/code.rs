@@ -56,7 +56,7 @@ impl Code {
             }
         }
         if let Some(line) = tokens.unclear() {
-            return Err(format!("{name}:{line} cannot be read for certain"));
+            return Err(format!("{name}:{line} is ambiguous HCL"));
         }
         match tokens.is_cut_off() {
             true => Err(format!("{name} ends within a text, a comment or a block")),
@@ -459,10 +459,7 @@ locals {
             "terraform {\n required_providers {\n a = { for k, v in {} : k => v }\n }\n}\n",
         ] {
             let error = Code::default().add_hcl(text, "x").unwrap_err();
-            assert!(
-                error.contains("cannot be read for certain"),
-                "{text}: {error}"
-            );
+            assert!(error.contains("is ambiguous HCL"), "{text}: {error}");
         }
         let deep = format!("x = \"{}", "${\"".repeat(100_000));
         assert!(Code::default().add_hcl(&deep, "x").is_err());

@@ -98,7 +98,7 @@ async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> R
     let found = objects.read().await?;
     if found.as_ref().map(|it| &it.bytes) != Some(&wanted.bytes) {
         return Err(Error::failed(format!(
-            "{} is not what was written a moment ago",
+            "{} changed right after this step wrote it",
             objects.name()
         ))
         .hint(format!(
@@ -110,7 +110,7 @@ async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> R
         && kept_digest(item).await? != Some(wanted.digest())
     {
         return Err(Error::failed(format!(
-            "the digest of {} is not what was written a moment ago",
+            "the digest of {} changed right after this step wrote it",
             objects.name()
         ))
         .hint(format!(

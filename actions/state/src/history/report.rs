@@ -88,7 +88,7 @@ fn compared(objects: &Objects, looked: &Looked) -> (String, Option<String>) {
     let kept = looked.kept.as_deref().unwrap_or_default();
     let whose = |version: &Option<(String, StateVersion)>| match version {
         Some((id, standing)) => format!(
-            "version {id}, number {} of lineage {}",
+            "version {id} (serial {}, lineage {})",
             standing.serial, standing.lineage
         ),
         None => "none of the newest versions".to_owned(),
@@ -100,7 +100,7 @@ fn compared(objects: &Objects, looked: &Looked) -> (String, Option<String>) {
     };
     match &looked.verdict {
         Verdict::Nothing => ("there is no state and no digest".to_owned(), None),
-        Verdict::Same => (format!("the digest {kept} is the state's"), None),
+        Verdict::Same => (format!("the digest matches the state ({kept})"), None),
         Verdict::Missing => (
             "there is a state and no digest, so Terraform checks nothing".to_owned(),
             None,
@@ -160,7 +160,7 @@ pub(super) fn verified(objects: &Objects, looked: &Looked) -> Result<Report> {
     if let Some(now) = looked.found.state() {
         error = error
             .cause(format!(
-                "the state's is {}; it is number {} of lineage {}",
+                "the state's is {}; it has serial {}, lineage {}",
                 now.digest(),
                 now.serial,
                 now.lineage
@@ -244,14 +244,14 @@ pub(super) fn rolled_back(objects: &Objects, back: Option<&Back>, dry_run: bool)
     let state = &objects.name();
     let Some(back) = back else {
         return Report {
-            text: format!("{state} is that version's already"),
+            text: format!("{state} already has that version's content"),
             json: json!({ "state": state, "dry_run": dry_run, "changed": false }),
             ..Report::default()
         };
     };
     let did = if dry_run { "would become" } else { "is now" };
     let head = format!(
-        "{state} {did} version {} again, as number {}: {}",
+        "{state} {did} version {}, restored as serial {}: {}",
         back.version,
         back.next.serial,
         match back.lines.len() {

@@ -11,16 +11,16 @@ pub(super) struct Claim {
     pub(super) timeout: Duration,
     /// The length of its lease.
     pub(super) lease: Duration,
-    /// Whether those who wait stand in line.
+    /// Whether those who wait stand in the queue.
     pub(super) queued: bool,
-    /// Whether it has asked yet: who comes while nobody waits needs no place in line.
+    /// Whether it has asked yet: who comes while nobody waits needs no place in the queue.
     pub(super) asked: bool,
 }
 
 /// What may be tried now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Try {
-    /// To take the lock, unless others stand in line.
+    /// To take the lock, unless others stand in the queue.
     First,
     /// To look who has it, and to take it if nobody does.
     Look,
@@ -31,7 +31,7 @@ pub(super) enum Try {
 /// What comes after a look that did not end with the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// To stand in line.
+    /// To stand in the queue.
     Join,
     /// To wait this long, a part of it at random, and to look again.
     Pause(Duration),
@@ -50,7 +50,7 @@ impl Claim {
     }
 
     /// Whether a dead holder's place may be taken: who came last does not take it before those who
-    /// stand in line.
+    /// stand in the queue.
     pub(super) fn may_follow(&self) -> bool {
         self.asked || !self.queued || self.timeout.is_zero()
     }
@@ -99,7 +99,7 @@ mod tests {
         for (timeout, queued, asked, wanted) in [
             (60, true, false, false),
             (60, true, true, true),
-            // Nobody stands in line for a file, nor who does not wait.
+            // Nobody stands in the queue for a file, nor who does not wait.
             (60, false, false, true),
             (0, true, false, true),
         ] {

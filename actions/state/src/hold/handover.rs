@@ -198,7 +198,7 @@ pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Re
         Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
             let opened = open(located, Hold::Native, cx).await?;
             return match opened.lock.look().await? {
-                None => Ok(report::unlocked(&opened.lock, "held by nobody already")),
+                None => Ok(report::unlocked(&opened.lock, "already free")),
                 Some(_) => Err(error),
             };
         }
@@ -212,7 +212,7 @@ pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Re
     }
     match lock.remove(&held).await? {
         Changed::Done => Ok(report::unlocked(lock, "released")),
-        Changed::Moved(None) => Ok(report::unlocked(lock, "held by nobody already")),
+        Changed::Moved(None) => Ok(report::unlocked(lock, "already free")),
         Changed::Moved(Some(held)) => Err(another(lock, &lock_id, Some(&held))),
     }
 }

@@ -125,7 +125,7 @@ pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> R
             "" => "it has no ID: if you are certain that nobody uses it, give --lock-id \"\"",
             _ => "check who holds it now, and whether that run is over",
         })),
-        (None, None) => Ok(report::unlocked(&opened.lock, "held by nobody already")),
+        (None, None) => Ok(report::unlocked(&opened.lock, "already free")),
     }
 }
 
@@ -162,7 +162,7 @@ async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Remova
         }
     }
     Err(Error::failed(format!(
-        "the lock {} was renewed each of the {REMOVALS} times that it was to be removed",
+        "the lock {} is still there: its holder renewed it during all {REMOVALS} attempts to remove it",
         lock.id
     ))
     .cause(format!("held by {held}"))

@@ -198,7 +198,7 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
         Put::Taken => {
             object.release(&second).await?;
             Err(Error::refused(format!(
-                "the bucket of {} let two writers have one object: .tflock would be no lock there",
+                "the bucket of {} ignores conditional writes, so .tflock would not lock",
                 object.id
             ))
             .hint("stay with the lock table"))

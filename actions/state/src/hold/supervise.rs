@@ -20,25 +20,25 @@ const REST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What runs under the lock.
-enum Charge<'r> {
+enum Supervised<'r> {
     /// The command.
     Command(&'r mut Running),
     /// What it left running in its process group, which is being ended.
-    Rest(
+    Leftovers(
         Group,
         Pin<Box<dyn Future<Output = Result<bool>> + Send + 'r>>,
     ),
     /// A call without a lock of its own that outlives the command.
-    Call(Process),
+    Terraform(Process),
 }
 
-impl Charge<'_> {
+impl Supervised<'_> {
     /// Waits until it is over. Only a command has a status of its own.
     async fn over(&mut self, guard: &Guard) -> Result<ExitStatus> {
         match self {
             Self::Command(running) => running.wait_telling(|| guard.interrupted()).await,
-            Self::Rest(_, ending) => ending.await.map(|_| ExitStatus::default()),
-            Self::Call(process) => {
+            Self::Leftovers(_, ending) => ending.await.map(|_| ExitStatus::default()),
+            Self::Terraform(process) => {
                 while process.runs() {
                     tokio::time::sleep(LOOK).await;
                 }
@@ -50,8 +50,8 @@ impl Charge<'_> {
     fn kill(&self) -> Result<()> {
         match self {
             Self::Command(running) => running.kill(),
-            Self::Rest(group, _) => group.kill()?,
-            Self::Call(process) => process.kill(),
+            Self::Leftovers(group, _) => group.kill()?,
+            Self::Terraform(process) => process.kill(),
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Holding<'_> {
             lost: None,
             unreached: false,
         };
-        let command = Charge::Command(&mut running);
+        let command = Supervised::Command(&mut running);
         let status = self.supervise(command, &mut watch).await?;
         watch.calls.close("the command is over");
         if let Some(group) = group {
@@ -125,21 +125,21 @@ impl Holding<'_> {
         })
     }
 
-    /// Keeps the lease alive until `charge` is over, and ends it in time where that does not
+    /// Keeps the lease alive until `supervised` is over, and ends it in time where that does not
     /// succeed. All that was left behind by a command was asked to stop before.
     async fn supervise(
         &mut self,
-        mut charge: Charge<'_>,
+        mut supervised: Supervised<'_>,
         watch: &mut Supervision,
     ) -> Result<ExitStatus> {
         loop {
             match watch.keeper.next(uptime()) {
                 Next::Sleep(pause) => tokio::select! {
-                    over = charge.over(&watch.guard) => return over,
+                    over = supervised.over(&watch.guard) => return over,
                     () = tokio::time::sleep(pause) => {}
                 },
                 Next::Interrupt => {
-                    if let Charge::Command(running) = &mut charge {
+                    if let Supervised::Command(running) = &mut supervised {
                         self.cx.host.warn(match watch.lost {
                             Some(_) => "stopping the command: the lock was removed",
                             None => {
@@ -153,18 +153,18 @@ impl Holding<'_> {
                     }
                 }
                 Next::Kill => {
-                    if let Charge::Command(_) = &charge {
+                    if let Supervised::Command(_) = &supervised {
                         watch.unreached = watch.lost.is_none();
                         self.cx
                             .host
                             .warn("ending the command: the lock's lease is about to end");
                         watch.calls.close("the lock was lost");
                     }
-                    charge.kill()?;
+                    supervised.kill()?;
                 }
                 Next::Renew => {
                     let moved = tokio::select! {
-                        over = charge.over(&watch.guard) => return over,
+                        over = supervised.over(&watch.guard) => return over,
                         moved = self.beat(&mut watch.keeper, &mut watch.open) => moved,
                     };
                     watch.lost = watch.lost.take().or(moved);
@@ -188,7 +188,7 @@ impl Holding<'_> {
         self.cx
             .host
             .warn("ending what the command left running: it would go on without the lock");
-        let rest = Charge::Rest(group, Box::pin(group.end()));
+        let rest = Supervised::Leftovers(group, Box::pin(group.end()));
         self.supervise(rest, watch).await.map(drop)
     }
 
@@ -217,7 +217,7 @@ impl Holding<'_> {
             "waiting for a call of Terraform that the command left running: it would go on without the lock",
         );
         loop {
-            self.supervise(Charge::Call(call), watch).await?;
+            self.supervise(Supervised::Terraform(call), watch).await?;
             // A wrapper may leave its Terraform running. That one is not asked to stop: it may have
             // been, with its wrapper, and Terraform takes a second time for leave to lose state.
             match outside(&watch.calls) {

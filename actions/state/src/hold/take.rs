@@ -5,8 +5,8 @@ use super::claim::{After, Claim, Try};
 use super::claimant::Claimant;
 use super::contention::{Announced, busy, unsettled};
 use super::handover;
-use super::line::Line;
 use super::opened::{Opened, open};
+use super::place::QueuePlace;
 use super::proof::{Asker, Run};
 use super::wait::{Next, Watch, sight};
 use crate::args::{Adopt, Keep, Wait};
@@ -14,7 +14,7 @@ use crate::backend::Hold;
 use crate::info::LockInfo;
 use crate::lease::{Lease, Phase};
 use crate::locate::LocatedState;
-use crate::lock::{Changed, Held, Lock, Put, Record};
+use crate::lock::{Changed, Held, Put, Record};
 use crate::note;
 use crate::report;
 use kit::backoff::spread;
@@ -25,7 +25,7 @@ use kit::signal::{interrupted, unless_interrupted};
 use kit::step::Cx;
 use std::time::Duration;
 
-/// How long a free lock is left to those who were first: next in line, one looks twice a second.
+/// How long a free lock is left to those who were first: next in the queue, one looks twice a second.
 const TURN: Duration = Duration::from_secs(5);
 /// How long a holder's host has to say whether its run goes on.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -105,7 +105,7 @@ pub(crate) async fn take(
         until: None,
         ..record.lease.clone()
     };
-    let mut line = Line::new(lock.queue(), waiting);
+    let mut ours = QueuePlace::new(lock.queue(), waiting);
     let allowed = located.target.allow_long_lived_keys.clone();
     let claimant = Claimant {
         lock,
@@ -115,7 +115,7 @@ pub(crate) async fn take(
         cx,
     };
     let taken = {
-        let mut acquiring = std::pin::pin!(claimant.acquire(&mut line));
+        let mut acquiring = std::pin::pin!(claimant.acquire(&mut ours));
         tokio::select! {
             biased;
             // A write may be under way: it is answered first, so that what it wrote is known.
@@ -132,12 +132,12 @@ pub(crate) async fn take(
     let since = match taken {
         Ok(since) => since,
         Err(error) if error.kind == ErrorKind::Busy => {
-            line.leave().await;
+            ours.leave().await;
             return Err(error);
         }
         Err(error) => {
             // A write that got no answer may have arrived.
-            let ((), released) = tokio::join!(line.leave(), lock.release(record));
+            let ((), released) = tokio::join!(ours.leave(), lock.release(record));
             return match released {
                 // A lock that cannot be released is what the person has to know of.
                 Err(kept) if error.kind == ErrorKind::Interrupted => Err(kept),
@@ -153,24 +153,24 @@ pub(crate) async fn take(
 }
 
 impl Claimant<'_> {
-    async fn acquire(&self, line: &mut Line) -> Result<Duration> {
+    async fn acquire(&self, ours: &mut QueuePlace) -> Result<Duration> {
         let began = uptime();
         let mut watch = Watch::default();
         let mut said = Announced::default();
         let mut claim = Claim {
             timeout: self.wait.lock_timeout,
             lease: self.wait.lease,
-            queued: line.has_queue(),
+            queued: ours.has_queue(),
             asked: false,
         };
         loop {
             let place = match claim.asked {
-                true => line.place(self.cx.clock.now()).await?,
+                true => ours.place(self.cx.clock.now()).await?,
                 false => 0,
             };
             let since = uptime();
             let put = match claim.tries(place) {
-                Try::First => self.first(line).await?,
+                Try::First => self.first(ours).await?,
                 Try::Look => match self.lock.look().await? {
                     Some(held) => Some(Put::Held(held)),
                     None => Some(self.lock.take(self.record).await?),
@@ -179,7 +179,7 @@ impl Claimant<'_> {
             };
             let held = match put {
                 Some(Put::Taken) => {
-                    line.leave().await;
+                    ours.leave().await;
                     return Ok(since);
                 }
                 Some(Put::Held(held)) => Some(held),
@@ -190,11 +190,11 @@ impl Claimant<'_> {
                 && claim.may_follow()
                 && self.breaks(held, &mut watch).await?
             {
-                line.leave().await;
+                ours.leave().await;
                 return Ok(since);
             }
             match claim.after(uptime().saturating_sub(began), place) {
-                After::Join => line.join().await?,
+                After::Join => ours.join().await?,
                 After::Pause(pause) => {
                     said.say(self, place, held.as_ref(), &watch).await?;
                     sleep(spread(pause)).await?;
@@ -206,7 +206,7 @@ impl Claimant<'_> {
                     };
                     return match held {
                         Some(held) => Err(busy(self.lock, &held, place, claim.timeout, &watch)),
-                        None => self.take_after_timeout(line, place, &watch).await,
+                        None => self.take_after_timeout(ours, place, &watch).await,
                     };
                 }
             }
@@ -214,9 +214,9 @@ impl Claimant<'_> {
     }
 
     /// Takes a free lock with one write, and sees meanwhile whether others wait for it: then it goes
-    /// back, and we to the end of the line. `None`: others wait.
-    async fn first(&self, line: &Line) -> Result<Option<Put>> {
-        let (put, others) = tokio::join!(self.lock.take(self.record), line.others());
+    /// back, and we to the end of the queue. `None`: others wait.
+    async fn first(&self, ours: &QueuePlace) -> Result<Option<Put>> {
+        let (put, others) = tokio::join!(self.lock.take(self.record), ours.others());
         match (put?, others) {
             (Put::Taken, Ok(false)) => Ok(Some(Put::Taken)),
             (Put::Taken, others) => {
@@ -232,7 +232,7 @@ impl Claimant<'_> {
     /// does not wait for as long as a ticket lives.
     async fn take_after_timeout(
         &self,
-        line: &mut Line,
+        ours: &mut QueuePlace,
         place: u64,
         watch: &Watch,
     ) -> Result<Duration> {
@@ -246,7 +246,7 @@ impl Claimant<'_> {
                     let since = uptime();
                     match self.lock.take(self.record).await? {
                         Put::Taken => {
-                            line.leave().await;
+                            ours.leave().await;
                             return Ok(since);
                         }
                         Put::Held(held) => break held,

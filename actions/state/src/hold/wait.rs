@@ -17,7 +17,7 @@ pub(super) const ALIVE: Duration = Duration::from_secs(60);
 const ASK: Duration = Duration::from_secs(30);
 /// How long the last of many looks away at most.
 const FAR: Duration = Duration::from_secs(15);
-/// How long one looks away at most who waits without a line. Sixty-four who wait ask 13 times a
+/// How long one looks away at most who waits without a queue. Sixty-four who wait ask 13 times a
 /// second then.
 const SELDOM: Duration = Duration::from_secs(5);
 
@@ -189,11 +189,11 @@ impl Watch {
 }
 
 /// The pause until the next look, never past its timeout. `before` is how many are in
-/// front, `None` where those who wait have no line. Whoever is next looks often, the others the more
+/// front, `None` where those who wait have no queue. Whoever is next looks often, the others the more
 /// seldom the more are in front of them: each knows of its turn in time, and a crowd asks hardly
 /// more often than a few. `None`: it is over.
 ///
-/// Without a line nobody knows of the others. So each looks the more seldom the longer it has waited,
+/// Without a queue nobody knows of the others. So each looks the more seldom the longer it has waited,
 /// an eighth of that time: a crowd has waited long, and asks hardly more often than a few who just
 /// came. A new holder does not make the pause short again, because where many wait there is a new
 /// holder every second.

@@ -227,7 +227,7 @@ impl Lock {
         self.location.item()
     }
 
-    /// The line of those who wait.
+    /// The queue of those who wait.
     pub(crate) fn queue(&self) -> Option<Queue> {
         self.item().map(|item| Queue {
             client: item.client.clone(),

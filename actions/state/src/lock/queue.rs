@@ -1,4 +1,4 @@
-//! The line of those who wait: one item for each, numbered, and one that says where the line
+//! The queue of those who wait: one item for each, numbered, and one that says where the queue
 //! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
 
 use super::item::{Attributes, attributes, cancelled, get, lease, text};
@@ -11,25 +11,25 @@ use kit::error::{Error, Result};
 use net::AwsContext;
 use std::time::Duration;
 
-/// The line of one lock.
+/// The queue of one lock.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     pub(crate) client: Client,
     pub(crate) table: String,
-    /// The item that says where the line begins and ends; a ticket's ID is this, `/` and a number.
+    /// The item that says where the queue begins and ends; a ticket's ID is this, `/` and a number.
     pub(crate) id: String,
 }
 
 const ATTEMPTS: usize = 60;
-/// How often the line's beginning is worked out anew when others come meanwhile.
+/// How often the queue's beginning is worked out anew when others come meanwhile.
 const SETTLES: u32 = 4;
 
 impl Queue {
-    /// Joins the line at its end. Number and ticket are written together, so no number is given
+    /// Joins the queue at its end. Number and ticket are written together, so no number is given
     /// twice and none is left out.
     pub(crate) async fn join(&self, lease: Lease) -> Result<Ticket> {
         let mut seen = get(&self.client, &self.table, &self.id).await?;
-        // Numbers at which somebody stands of whom the line does not know: it was taken away and begun anew meanwhile.
+        // Numbers at which somebody stands of whom the queue does not know: it was taken away and begun anew meanwhile.
         let mut taken = 0;
         let mut pauses = doubling(Duration::from_millis(25), Duration::from_secs(2), ATTEMPTS);
         for attempt in 0..ATTEMPTS {
@@ -101,7 +101,7 @@ impl Queue {
         Err(self.cannot().cause("too many others join it at once"))
     }
 
-    /// Learns from whoever left last where the line begins: with one call, how many are in front of us
+    /// Learns from whoever left last where the queue begins: with one call, how many are in front of us
     /// at most.
     pub(crate) async fn begins(&self, ticket: &mut Ticket) -> Result<()> {
         let seen = get(&self.client, &self.table, &self.id).await?;
@@ -138,7 +138,7 @@ impl Queue {
         Ok(None)
     }
 
-    /// Those before `ahead` who stand in line, where it was not asked for them yet.
+    /// Those before `ahead` who stand in the queue, where it was not asked for them yet.
     pub(crate) async fn before(&self, ticket: &mut Ticket, ahead: &Ahead) -> Result<Vec<Ahead>> {
         let mut found = Vec::new();
         let from = ticket.known.unwrap_or(ahead.number);
@@ -173,13 +173,13 @@ impl Queue {
         Ok(kept)
     }
 
-    /// Takes somebody out of the line who was proven gone, on the condition of what was seen.
+    /// Takes somebody out of the queue who was proven gone, on the condition of what was seen.
     pub(crate) async fn prune(&self, ahead: &Ahead) -> Result<()> {
         let id = format!("{}/{}", self.id, ahead.number);
         self.delete(&id, &ahead.lease.rvn).await
     }
 
-    /// Leaves the line, from wherever in it. The last to leave takes the line away.
+    /// Leaves the queue, from wherever in it. The last to leave takes the queue away.
     pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
         let settled = async {
             let mut ticket = ticket.clone();
@@ -199,7 +199,7 @@ impl Queue {
         gone.and(settled)
     }
 
-    /// Moves the line's beginning to the first who stands in it, of whom nobody has a number below
+    /// Moves the queue's beginning to the first who stands in it, of whom nobody has a number below
     /// `from`, and takes it away where nobody does. It only saves others from looking, so whoever
     /// comes in between has precedence.
     async fn settle(&self, from: u64) -> Result<()> {
@@ -250,7 +250,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether anybody stands in line. A line that all have left is taken away.
+    /// Whether anybody stands in the queue. A queue that all have left is taken away.
     pub(crate) async fn occupied(&self) -> Result<bool> {
         let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
             return Ok(false);
@@ -266,7 +266,7 @@ impl Queue {
         Ok(false)
     }
 
-    /// Whether somebody stands in line under this number.
+    /// Whether somebody stands in the queue under this number.
     async fn stands(&self, number: u64) -> Result<bool> {
         let id = format!("{}/{number}", self.id);
         let item = get(&self.client, &self.table, &id).await?;
@@ -274,7 +274,7 @@ impl Queue {
         Ok(item.as_ref().and_then(lease).is_some())
     }
 
-    /// How many stand in line at most.
+    /// How many stand in the queue at most.
     pub(crate) async fn length(&self) -> Result<u64> {
         let item = get(&self.client, &self.table, &self.id).await?;
         Ok(item

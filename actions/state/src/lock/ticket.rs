@@ -1,11 +1,11 @@
-//! The items of a line: a ticket for each that waits, and where the line begins and ends.
+//! The items of a queue: a ticket for each that waits, and where the queue begins and ends.
 
 use super::item::Attributes;
 use crate::lease::Lease;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-/// A place in line.
+/// A place in the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
     pub(crate) id: String,
@@ -34,14 +34,14 @@ pub(crate) struct Ahead {
     pub(crate) lease: Lease,
 }
 
-/// Where the line begins and ends: tickets from `head` on may be there, `next` is not yet.
+/// Where the queue begins and ends: tickets from `head` on may be there, `next` is not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) head: u64,
     pub(super) next: u64,
 }
 
-/// The condition that the line begins and ends where it was seen to.
+/// The condition that the queue begins and ends where it was seen to.
 pub(super) const SAME: &str = "#next = :next AND #head = :head";
 
 pub(super) fn names() -> HashMap<String, String> {

@@ -161,7 +161,7 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
         && (planned.lineage != state.lineage || planned.serial > state.serial)
     {
         return Err(wrong(format!(
-            "the state is number {} of lineage {}, and it was number {} of {}",
+            "the state has serial {}, lineage {}; planned was serial {}, lineage {}",
             state.serial, state.lineage, planned.serial, planned.lineage
         )));
     }

@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Destroy everything that the state holds
     #[arg(long, conflicts_with_all = ["refresh_only", "replace"])]
     pub(crate) destroy: bool,
-    /// Change nothing but the state, which takes over what is there
+    /// Only update the state to match the infrastructure
     #[arg(long, conflicts_with = "replace")]
     pub(crate) refresh_only: bool,
 }

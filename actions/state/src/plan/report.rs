@@ -139,7 +139,7 @@ fn resources(changes: &Changes) -> serde_json::Value {
 }
 
 /// The report, and the same on the pull request: one comment for each state, changed when the plan
-/// changes. A comment that cannot be written is said and is no failure of the plan.
+/// changes. A comment that cannot be written is reported and does not fail the plan.
 pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Result<Report> {
     let report = planned.report();
     let Some(number) = pull else {

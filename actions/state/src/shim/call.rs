@@ -1,7 +1,7 @@
 //! One call of Terraform or OpenTofu: its subcommand, and every word that reaches it. Pure.
 //! Sources: terraform `main.go` (`-chdir`, `TF_CLI_ARGS`), hashicorp/cli `processArgs`.
 
-use super::words::{self, Wish};
+use super::words::{self, LockFlags};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -178,8 +178,8 @@ impl Call {
     }
 
     /// What the words say of locking, those in front of the subcommand included.
-    pub(super) fn wish(&self, words: &[String]) -> Wish {
-        words::wish(words.iter().chain(&self.arguments).map(String::as_str))
+    pub(super) fn lock_flags(&self, words: &[String]) -> LockFlags {
+        words::lock_flags(words.iter().chain(&self.arguments).map(String::as_str))
     }
 
     /// How long the call is to wait for a lock.

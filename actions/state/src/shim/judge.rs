@@ -40,19 +40,19 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
             );
         }
     };
-    let wish = call.wish(&words);
+    let lock_flags = call.lock_flags(&words);
     let off = "leave -lock=false out, also of TF_CLI_ARGS: the step switches locking off where it holds the lock itself";
     match call.kind() {
         Kind::Other if subcommand == "force-unlock" && words.contains(&ours.lock_id) => refused(
             "`force-unlock` would remove the lock that this step holds",
             "leave it out: the step gives the lock back when its command ends",
         ),
-        Kind::Other if wish.off => refused(
+        Kind::Other if lock_flags.off => refused(
             format!("`{subcommand}` is told not to lock, and no lock of it is held"),
             off,
         ),
         Kind::Other => Verdict::Unchanged(None),
-        Kind::Init if wish.off => refused(
+        Kind::Init if lock_flags.off => refused(
             "`init` is told not to lock, and may migrate a state",
             "leave -lock=false out: `init` locks nothing else",
         ),
@@ -70,12 +70,12 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
 fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -> Verdict {
     let subcommand = call.subcommand();
     let held = format!("s3://{}", ours.backend.lock_id());
-    let wish = call.wish(words);
+    let lock_flags = call.lock_flags(words);
     if let Some(refused) = pushes_elsewhere(ours, call, seen) {
         return refused;
     }
     let itself = |what: String| {
-        if wish.off {
+        if lock_flags.off {
             refused(
                 format!("`{subcommand}` is told not to lock, and {what}"),
                 off,
@@ -85,16 +85,16 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
         }
     };
     match target(ours, call, words, seen) {
-        Target::Held | Target::Astray(_) if !ours.native => {
+        Target::Held | Target::WrongLock(_) if !ours.native => {
             itself(format!("the step holds a lock beside that of {held}"))
         }
-        Target::Held if wish.on && !wish.off => refused(
+        Target::Held if lock_flags.on && !lock_flags.off => refused(
             format!("`{subcommand}` is told to lock {held}, whose lock this step holds already"),
             "leave -lock=true out: it would wait for the lock of its own run",
         ),
         Target::Held => Verdict::Unlocked {
             timeout: Call::lock_timeout(words),
-            off: wish.off,
+            off: lock_flags.off,
         },
         Target::Other(what) => itself(format!(
             "it works on {what}, and this step holds the lock of {held}"
@@ -106,7 +106,7 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
             ),
             "set use_lockfile = true in its backend, and run init again",
         ),
-        Target::Astray(why) => refused(
+        Target::WrongLock(why) => refused(
             format!(
                 "`{subcommand}` works on {held}, but not under the lock that this step holds: {why}"
             ),

@@ -19,7 +19,7 @@ pub(super) enum Target {
     /// Another one, for which Terraform has no lock at all.
     Unprotected(String),
     /// The held one, under another lock than the held one.
-    Astray(String),
+    WrongLock(String),
     /// It cannot be seen.
     Unclear(String),
 }
@@ -159,7 +159,7 @@ impl Remote<'_> {
             };
         }
         match self.other_than_ours(ours, locked) {
-            Some(why) => Target::Astray(why),
+            Some(why) => Target::WrongLock(why),
             None => Target::Held,
         }
     }

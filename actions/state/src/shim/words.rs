@@ -64,7 +64,7 @@ pub(super) fn flag(word: &str) -> Option<(&str, Option<&str>)> {
 
 /// What the words say of locking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Wish {
+pub(super) struct LockFlags {
     /// Some word switches locking off.
     pub(super) off: bool,
     /// Some word asks for locking.
@@ -73,19 +73,19 @@ pub(super) struct Wish {
 
 /// What `-lock` says among the words, wherever it stands: which word Terraform reads last depends
 /// on where its flags end.
-pub(super) fn wish<'a>(words: impl Iterator<Item = &'a str>) -> Wish {
-    let mut wish = Wish::default();
+pub(super) fn lock_flags<'a>(words: impl Iterator<Item = &'a str>) -> LockFlags {
+    let mut lock_flags = LockFlags::default();
     for (name, value) in words.filter_map(flag) {
         if name == "lock" {
             match value {
-                None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => wish.on = true,
-                Some("0" | "f" | "F" | "false" | "FALSE" | "False") => wish.off = true,
+                None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => lock_flags.on = true,
+                Some("0" | "f" | "F" | "false" | "FALSE" | "False") => lock_flags.off = true,
                 // Terraform refuses it.
                 Some(_) => {}
             }
         }
     }
-    wish
+    lock_flags
 }
 
 /// A duration as Go writes it. `None`: Go refuses it, or it is negative.
@@ -158,17 +158,17 @@ mod tests {
 
     #[test]
     fn any_word_that_switches_locking_off_counts() {
-        let wish = |words: &str| wish(words.split(' '));
+        let lock_flags = |words: &str| super::lock_flags(words.split(' '));
         for off in ["0", "f", "F", "false", "FALSE", "False"] {
             for dashes in ["-", "--"] {
-                let found = wish(&format!("-lock=true {dashes}lock={off} -lock"));
+                let found = lock_flags(&format!("-lock=true {dashes}lock={off} -lock"));
                 assert!(found.off && found.on, "{dashes}{off}");
             }
         }
         for on in ["-lock", "--lock", "-lock=1", "-lock=True", "--lock=t"] {
             assert_eq!(
-                wish(on),
-                Wish {
+                lock_flags(on),
+                LockFlags {
                     off: false,
                     on: true
                 },
@@ -183,7 +183,7 @@ mod tests {
             "--",
             "---lock=false",
         ] {
-            assert_eq!(wish(none), Wish::default(), "{none}");
+            assert_eq!(lock_flags(none), LockFlags::default(), "{none}");
         }
     }
 

@@ -82,7 +82,7 @@ pub(crate) fn plan(
 
 fn read(path: &str, text: &str) -> Result<Value, String> {
     let workflow: Value =
-        serde_yaml::from_str(text).map_err(|error| format!("{path} is no YAML: {error}"))?;
+        serde_yaml::from_str(text).map_err(|error| format!("{path} is not YAML: {error}"))?;
     if workflow["jobs"].as_object().is_none_or(Map::is_empty) {
         return Err(format!("{path} has no jobs"));
     }

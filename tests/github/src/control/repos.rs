@@ -104,7 +104,7 @@ fn known_role(role: &str) -> Result<(), Box<Answer>> {
         Ok(())
     } else {
         Err(unprocessable(&format!(
-            "{role} is no role: admin, maintain, write, triage, read, none"
+            "{role} is not a role: admin, maintain, write, triage, read, none"
         )))
     }
 }

@@ -378,7 +378,7 @@ fn approve(state: &mut State, id: &str, request: &Request) -> Outcome {
             .environment(name)
             .ok_or_else(|| unprocessable(&format!("no environment {name}")))?;
         if !environment.reviewers.contains(&user) {
-            return Err(error(403, &format!("{user} is no reviewer of {name}")));
+            return Err(error(403, &format!("{user} is not a reviewer of {name}")));
         }
         if environment.prevent_self_review && user == run.triggering_actor {
             return Err(error(
@@ -421,7 +421,7 @@ fn finish(state: &mut State, id: &str, request: &Request) -> Outcome {
         .chain([&finish.conclusion])
         .find(|word| !known.contains(&word.as_str()))
     {
-        return Err(unprocessable(&format!("{other} is no conclusion")));
+        return Err(unprocessable(&format!("{other} is not a conclusion")));
     }
     let at = now();
     let run = find(state, id)?;

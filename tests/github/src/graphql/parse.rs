@@ -22,7 +22,7 @@ pub(crate) struct Field {
     pub(super) selections: Vec<Selection>,
 }
 
-/// How an argument stands in the query, which says more than its value: an enum's member is no text.
+/// How an argument stands in the query, which says more than its value: an enum's member is not text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Written {
     Null,

@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
         self.params.get(name).map_or("", String::as_str)
     }
 
-    /// A numeric parameter; what is no number is not found, as on GitHub.
+    /// A numeric parameter; what is not a number is not found, as on GitHub.
     pub(crate) fn number(&self, name: &str) -> Result<u64, Box<Answer>> {
         self.param(name).parse().map_err(|_| not_found())
     }

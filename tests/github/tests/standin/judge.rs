@@ -76,7 +76,11 @@ fn an_answer_as_githubs_passes_and_one_wrong_value_does_not() {
     for (pointer, value, why) in [
         ("/state", json!("DONE"), "not in PullRequestState"),
         ("/state", json!(1), "not in PullRequestState"),
-        ("/state", json!(null), "null is no PullRequestState!"),
+        (
+            "/state",
+            json!(null),
+            "null is not of type PullRequestState!",
+        ),
         ("/number", json!("1"), "no Int"),
         ("/number", json!(3_000_000_000_u64), "no Int"),
         ("/headRefOid", json!("0123"), "no GitObjectID"),
@@ -89,7 +93,11 @@ fn an_answer_as_githubs_passes_and_one_wrong_value_does_not() {
         ("/author/kind", json!("Bot"), ""),
         ("/author/id", json!("U_1"), "nobody asked for it"),
         ("/reviews/nodes", json!({}), "no [PullRequestReview]"),
-        ("/reviews/totalCount", json!(null), "null is no Int!"),
+        (
+            "/reviews/totalCount",
+            json!(null),
+            "null is not of type Int!",
+        ),
         ("/title", json!("Add topic"), "nobody asked for it"),
     ] {
         let answer = changed(pointer, Some(value));
@@ -141,16 +149,19 @@ fn a_query_that_github_refuses_has_no_data() {
             "pullRequest { title }",
             "Repository.pullRequest(number): it is required",
         ),
-        ("pullRequest(number: null) { title }", "null is no Int!"),
+        (
+            "pullRequest(number: null) { title }",
+            "null is not of type Int!",
+        ),
         ("pullRequest(number: \"1\") { title }", "no Int"),
         ("pullRequest(number: 3000000000) { title }", "no Int"),
         (
             "pullRequest(number: $maybe) { title }",
-            "a variable of type Int is no Int!",
+            "a variable of type Int is not of type Int!",
         ),
         (
             "pullRequest(number: $text) { title }",
-            "a variable of type String is no Int!",
+            "a variable of type String is not of type Int!",
         ),
         (
             "pullRequest(number: 1) { reviews(states: [FINE]) { totalCount } }",
@@ -162,7 +173,7 @@ fn a_query_that_github_refuses_has_no_data() {
         ),
         (
             "ref(qualifiedName: main) { name }",
-            "the word \"main\" is no String",
+            "the word \"main\" is not of type String",
         ),
         ("object(oid: \"main\") { oid }", "no GitObjectID"),
         ("owner", "nothing is selected of RepositoryOwner!"),

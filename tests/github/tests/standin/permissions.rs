@@ -294,7 +294,7 @@ fn an_environment_keeps_a_job_from_starting() {
     assert_eq!(
         (approve("ana"), approve("rita"), approve("ben")),
         (403, 403, 201),
-        "not whoever started it, not whoever is no reviewer"
+        "not whoever started it, not whoever is not a reviewer"
     );
     assert_eq!(
         world.by_job(&waiting, "deploy", "GET", "", None).status,

@@ -1,10 +1,10 @@
 //! Who pushes, and who is held against whom.
 
-use super::pictures::Kind;
+use super::images::Kind;
 
 /// Somebody who pushes an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub(super) enum Tool {
     /// Ours, by an ordinary user.
     User,
     /// Ours, by root, who can read the classic store's files.
@@ -41,14 +41,14 @@ pub(super) enum Reading {
 /// One row that is to be printed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pair {
-    pub(super) ours: Who,
+    pub(super) ours: Tool,
     pub(super) reading: Reading,
-    pub(super) peer: Who,
+    pub(super) peer: Tool,
     /// The most that ours may take of the peer's time.
     pub(super) goal: f64,
 }
 
-impl Who {
+impl Tool {
     pub(super) fn is_ours(self) -> bool {
         matches!(self, Self::User | Self::Root | Self::Layout)
     }
@@ -83,24 +83,24 @@ impl Store {
     pub(super) const ALL: [Self; 2] = [Self::Classic, Self::Containerd];
 
     /// Who takes part; by root only what root alone can do.
-    pub(super) fn contenders(self) -> &'static [Who] {
+    pub(super) fn contenders(self) -> &'static [Tool] {
         match self {
             Self::Classic => &[
-                Who::User,
-                Who::Root,
-                Who::Layout,
-                Who::BuildThenPush,
-                Who::BuildxPush,
-                Who::DockerPush,
-                Who::SkopeoDaemon,
-                Who::SkopeoLayout,
+                Tool::User,
+                Tool::Root,
+                Tool::Layout,
+                Tool::BuildThenPush,
+                Tool::BuildxPush,
+                Tool::DockerPush,
+                Tool::SkopeoDaemon,
+                Tool::SkopeoLayout,
             ],
             Self::Containerd => &[
-                Who::User,
-                Who::BuildThenPush,
-                Who::BuildxPush,
-                Who::DockerPush,
-                Who::SkopeoLayout,
+                Tool::User,
+                Tool::BuildThenPush,
+                Tool::BuildxPush,
+                Tool::DockerPush,
+                Tool::SkopeoLayout,
             ],
         }
     }
@@ -108,7 +108,7 @@ impl Store {
     /// The rows for an image. Building and pushing is held against building and pushing, pushing against pushing.
     pub(super) fn pairs(self, kind: Kind) -> Vec<Pair> {
         use Reading::{BuildAndPush, Push, Unchanged};
-        use Who::{
+        use Tool::{
             BuildThenPush, BuildxPush, DockerPush, Layout, Root, SkopeoDaemon, SkopeoLayout, User,
         };
         let pair = |ours, reading, peer, goal| Pair {
@@ -153,10 +153,10 @@ mod tests {
     use super::*;
 
     /// Whether its first push has a build before it.
-    fn builds(who: Who) -> bool {
+    fn builds(who: Tool) -> bool {
         matches!(
             who,
-            Who::User | Who::Root | Who::BuildThenPush | Who::BuildxPush
+            Tool::User | Tool::Root | Tool::BuildThenPush | Tool::BuildxPush
         )
     }
 
@@ -187,11 +187,11 @@ mod tests {
         let goal = |store: Store, kind, reading, peer| {
             let pairs = store.pairs(kind);
             let pair = pairs.iter().find(|pair| {
-                pair.ours == Who::User && pair.reading == reading && pair.peer == peer
+                pair.ours == Tool::User && pair.reading == reading && pair.peer == peer
             });
             pair.unwrap().goal
         };
-        let built = (Reading::BuildAndPush, Who::BuildThenPush);
+        let built = (Reading::BuildAndPush, Tool::BuildThenPush);
         assert_eq!(goal(Store::Classic, Kind::Random, built.0, built.1), 0.5);
         assert_eq!(goal(Store::Classic, Kind::Files, built.0, built.1), 0.25);
         for store in Store::ALL {
@@ -199,7 +199,7 @@ mod tests {
         }
         let store = Store::Containerd;
         assert_eq!(
-            goal(store, Kind::Files, Reading::Push, Who::SkopeoLayout),
+            goal(store, Kind::Files, Reading::Push, Tool::SkopeoLayout),
             1.0
         );
     }

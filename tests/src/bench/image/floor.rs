@@ -14,9 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use super::contender::{Reading, Store, Who};
+use super::contender::{Reading, Store, Tool};
 use super::fresh::Fresh;
-use super::pictures::{BenchImage, Kind};
+use super::images::{BenchImage, Kind};
 use crate::bench::row::median;
 use crate::fault::{Context, Fault, Result};
 use crate::parts::Account;
@@ -41,13 +41,13 @@ pub(super) struct Floors {
 impl Floors {
     /// Measures them. `build` takes a cached build's time, `fresh` starts a registry, `socket` is the engine's.
     pub(super) fn measure(
-        picture: &BenchImage,
+        image: &BenchImage,
         socket: &Path,
         account: &Account,
         mut build: impl FnMut() -> Result<f64>,
         mut fresh: impl FnMut() -> Result<Fresh>,
     ) -> Result<Self> {
-        let blobs = blobs(&picture.layout)?;
+        let blobs = blobs(&image.layout)?;
         let mut registry: Option<f64> = None;
         for connections in CONNECTIONS {
             let taken = repeated(|| {
@@ -58,7 +58,7 @@ impl Floors {
         }
         let mut first = Vec::new();
         let export = repeated(|| {
-            let (until_first, whole) = exported(socket, &picture.reference)?;
+            let (until_first, whole) = exported(socket, &image.reference)?;
             first.push(until_first);
             Ok(whole)
         })?;
@@ -66,10 +66,10 @@ impl Floors {
             build: repeated(&mut build)?,
             registry: registry.unwrap_or_default(),
             export: (export, median(&first).unwrap_or_default()),
-            deflate: match picture.kind {
+            deflate: match image.kind {
                 Kind::Random => None,
                 Kind::Files => {
-                    let layers = layers(picture)?;
+                    let layers = layers(image)?;
                     Some(repeated(|| millis(|| deflated(&layers)))?)
                 }
             },
@@ -79,7 +79,7 @@ impl Floors {
     /// The slowest of what ours has to wait for, with what cannot go on beside it.
     pub(super) fn of(
         &self,
-        ours: Who,
+        ours: Tool,
         store: Store,
         reading: Reading,
         cores: usize,
@@ -90,8 +90,8 @@ impl Floors {
             .deflate
             .map(|deflate| ("deflate alone, on all cores", deflate / cores as f64));
         let parts = match (ours, store) {
-            (Who::Layout, _) => vec![registry],
-            (Who::Root, _) => [Some(registry), deflate].into_iter().flatten().collect(),
+            (Tool::Layout, _) => vec![registry],
+            (Tool::Root, _) => [Some(registry), deflate].into_iter().flatten().collect(),
             (_, Store::Containerd) => vec![registry, export],
             (_, Store::Classic) => [Some(registry), Some(export), deflate]
                 .into_iter()
@@ -135,9 +135,9 @@ fn millis(work: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 /// The uncompressed layers, near enough: what the build put into them.
-fn layers(picture: &BenchImage) -> Result<Vec<u8>> {
+fn layers(image: &BenchImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    for entry in fs::read_dir(&picture.context).context("reading a build context")? {
+    for entry in fs::read_dir(&image.context).context("reading a build context")? {
         let path = entry.context("reading a build context")?.path();
         if path.is_file() {
             File::open(&path)
@@ -284,21 +284,21 @@ mod tests {
         let of = |ours, store, reading| floors.of(ours, store, reading, 2);
         let export = "the engine's export alone";
         let (push, both) = (Reading::Push, Reading::BuildAndPush);
-        assert_eq!(of(Who::User, Store::Classic, push), Some((export, 1400.0)));
+        assert_eq!(of(Tool::User, Store::Classic, push), Some((export, 1400.0)));
         // A build comes before its push.
         assert_eq!(
-            of(Who::User, Store::Containerd, both),
+            of(Tool::User, Store::Containerd, both),
             Some((export, 1500.0))
         );
         assert_eq!(
-            of(Who::Root, Store::Classic, push),
+            of(Tool::Root, Store::Classic, push),
             Some(("deflate alone, on all cores", 500.0))
         );
         assert_eq!(
-            of(Who::Layout, Store::Classic, push),
+            of(Tool::Layout, Store::Classic, push),
             Some(("the registry alone", 400.0))
         );
-        assert_eq!(of(Who::User, Store::Classic, Reading::Unchanged), None);
+        assert_eq!(of(Tool::User, Store::Classic, Reading::Unchanged), None);
     }
 
     #[test]

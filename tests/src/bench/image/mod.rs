@@ -14,7 +14,7 @@
 mod contender;
 mod floor;
 mod fresh;
-mod pictures;
+mod images;
 mod user;
 mod watched;
 
@@ -31,10 +31,10 @@ use crate::parts::{Account, engine};
 use crate::say::{Progress, note};
 use crate::world::aws::unless_there;
 use crate::world::{control, http_client};
-use contender::{Pair, Reading, Store, Who};
+use contender::{Pair, Reading, Store, Tool};
 use floor::Floors;
 use fresh::Fresh;
-use pictures::BenchImage;
+use images::BenchImage;
 use user::User;
 use watched::{Watched, watched};
 
@@ -104,15 +104,15 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
         std::fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
     }
     std::fs::create_dir_all(&folder).context(format!("creating {}", folder.display()))?;
-    let ring = Setup {
+    let setup = Setup {
         stage,
         account: Account::create(folder.join("users"))?,
         user: User::create(&stage.build.folder.join("slipway-image"))?,
         folder: folder.clone(),
         http: http_client()?,
     };
-    let rows = ring.run().await;
-    ring.direct(None).await?;
+    let rows = setup.run().await;
+    setup.direct(None).await?;
     std::fs::remove_dir_all(&folder).context(format!("removing {}", folder.display()))?;
     rows
 }
@@ -120,36 +120,33 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
 impl Setup<'_> {
     async fn run(&self) -> Result<Vec<Row>> {
         let progress = Progress::begin("bench", "the images that are pushed");
-        let pictures = progress.finish(BenchImage::all(
+        let images = progress.finish(BenchImage::all(
             &self.folder,
             &self.stage.instance.id,
             &self.stage.environment,
         ))?;
         let newer = newer::Engine::start(self.stage.instance)?;
         let mut rows = Vec::new();
-        for picture in &pictures {
-            picture.build(Some(&newer.host()))?;
+        for image in &images {
+            image.build(Some(&newer.host()))?;
             for store in Store::ALL {
                 let socket = match store {
                     Store::Classic => PathBuf::from(engine::SOCKET),
                     Store::Containerd => newer.socket(),
                 };
-                rows.extend(
-                    self.compared(picture, &BenchEngine { store, socket })
-                        .await?,
-                );
+                rows.extend(self.compared(image, &BenchEngine { store, socket }).await?);
             }
         }
         Ok(rows)
     }
 
-    async fn compared(&self, picture: &BenchImage, arena: &BenchEngine) -> Result<Vec<Row>> {
-        let figures = self.figures(picture, arena).await?;
-        let cached = self.build(picture, arena);
-        let progress = Progress::begin("bench", &format!("{}, the floors", picture.what));
+    async fn compared(&self, image: &BenchImage, engine: &BenchEngine) -> Result<Vec<Row>> {
+        let figures = self.figures(image, engine).await?;
+        let cached = self.build(image, engine);
+        let progress = Progress::begin("bench", &format!("{}, the floors", image.what));
         let floors = progress.finish(Floors::measure(
-            picture,
-            &arena.socket,
+            image,
+            &engine.socket,
             &self.account,
             || Ok(watched(&cached)?.wall),
             || self.fresh(),
@@ -157,24 +154,24 @@ impl Setup<'_> {
         for (who, figures) in &figures {
             note(&format!(
                 "{}: {} {:.0} ms, again {:.0} ms, {:.0} MiB",
-                picture.what,
-                who.name(arena.store),
+                image.what,
+                who.name(engine.store),
                 median(&figures.first).unwrap_or_default(),
                 median(&figures.again).unwrap_or_default(),
                 median(&figures.peak).unwrap_or_default()
             ));
         }
-        note(&format!("{}: alone: {}", picture.what, floors.in_words()));
-        rows_of(picture, arena.store, &figures, &floors)
+        note(&format!("{}: alone: {}", image.what, floors.in_words()));
+        rows_of(image, engine.store, &figures, &floors)
     }
 
     async fn figures(
         &self,
-        picture: &BenchImage,
-        arena: &BenchEngine,
-    ) -> Result<Vec<(Who, Figures)>> {
-        let contenders = arena.store.contenders();
-        let mut figures: Vec<(Who, Figures)> = contenders
+        image: &BenchImage,
+        engine: &BenchEngine,
+    ) -> Result<Vec<(Tool, Figures)>> {
+        let contenders = engine.store.contenders();
+        let mut figures: Vec<(Tool, Figures)> = contenders
             .iter()
             .map(|who| (*who, Figures::default()))
             .collect();
@@ -182,8 +179,8 @@ impl Setup<'_> {
         for round in 0..rounds {
             let what = format!(
                 "{}, {:?} store, round {} of {}",
-                picture.what,
-                arena.store,
+                image.what,
+                engine.store,
                 round + 1,
                 rounds
             );
@@ -195,7 +192,7 @@ impl Setup<'_> {
             }
             let mut ran = Ok(());
             for (who, kept) in turns {
-                match self.turn(*who, picture, arena).await {
+                match self.turn(*who, image, engine).await {
                     Ok((first, again)) if round >= WARM_UPS => {
                         kept.first.push(first.wall);
                         kept.unbuilt.push(first.wall - first.build);
@@ -223,100 +220,103 @@ impl Setup<'_> {
     /// One first push and one more to a registry of its own.
     async fn turn(
         &self,
-        who: Who,
-        picture: &BenchImage,
-        arena: &BenchEngine,
+        who: Tool,
+        image: &BenchImage,
+        engine: &BenchEngine,
     ) -> Result<(Watched, Watched)> {
         let fresh = self.fresh()?;
         if who.is_ours() {
             self.direct(Some(&fresh.host)).await?;
         }
-        let name = format!("{}/{REPOSITORY}:{}", fresh.host, picture.name);
-        let host = arena.host();
-        if who == Who::DockerPush {
-            picture.run("docker", &["tag", &picture.reference, &name], Some(&host))?;
+        let name = format!("{}/{REPOSITORY}:{}", fresh.host, image.name);
+        let host = engine.host();
+        if who == Tool::DockerPush {
+            image.run("docker", &["tag", &image.reference, &name], Some(&host))?;
         }
         let outcome = (|| {
-            let first = watched(&self.call(who, picture, &name, arena, &fresh.logins(), true))?;
-            let again = watched(&self.call(who, picture, &name, arena, &fresh.logins(), false))?;
+            let first = watched(&self.call(who, image, &name, engine, &fresh.logins(), true))?;
+            let again = watched(&self.call(who, image, &name, engine, &fresh.logins(), false))?;
             Ok((first, again))
         })();
-        if matches!(who, Who::DockerPush | Who::BuildThenPush | Who::BuildxPush) {
-            picture.run("docker", &["image", "rm", "--force", &name], Some(&host))?;
+        if matches!(
+            who,
+            Tool::DockerPush | Tool::BuildThenPush | Tool::BuildxPush
+        ) {
+            image.run("docker", &["image", "rm", "--force", &name], Some(&host))?;
         }
         outcome
     }
 
     fn call(
         &self,
-        who: Who,
-        picture: &BenchImage,
+        who: Tool,
+        image: &BenchImage,
         name: &str,
-        arena: &BenchEngine,
+        engine: &BenchEngine,
         logins: &Path,
         first: bool,
     ) -> Call {
         let mut call = match who {
-            Who::User | Who::Root => {
-                let context = picture.context.display().to_string();
+            Tool::User | Tool::Root => {
+                let context = image.context.display().to_string();
                 let mut arguments = vec!["--context", &context];
                 // Its content was published nowhere, and is not asked for: a peer knows no content key.
                 if first {
                     arguments.push("--rebuild");
                 }
-                self.publish(picture, &arguments)
+                self.publish(image, &arguments)
             }
-            Who::Layout => {
-                let layout = picture.layout.display().to_string();
-                self.publish(picture, &["--layout", &layout])
+            Tool::Layout => {
+                let layout = image.layout.display().to_string();
+                self.publish(image, &["--layout", &layout])
             }
-            _ => self.peer(who, picture, name, logins),
+            _ => self.peer(who, image, name, logins),
         };
         let variables = [
-            ("DOCKER_HOST", arena.host()),
+            ("DOCKER_HOST", engine.host()),
             ("DOCKER_CONFIG", logins.display().to_string()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value));
         call.environment.extend(variables);
         match who {
-            Who::Root => call,
+            Tool::Root => call,
             _ => self.user.call(call),
         }
     }
 
-    fn publish(&self, picture: &BenchImage, more: &[&str]) -> Call {
+    fn publish(&self, image: &BenchImage, more: &[&str]) -> Call {
         let ours = [
             "publish",
             "--json",
             "--repository",
             REPOSITORY,
             "--commit",
-            &picture.commit,
+            &image.commit,
         ];
         self.stage
             .step("image", &[&ours[..], more].concat(), "sha256:")
     }
 
-    fn peer(&self, who: Who, picture: &BenchImage, name: &str, logins: &Path) -> Call {
-        let context = picture.context.display().to_string();
-        let docker = picture.docker();
+    fn peer(&self, who: Tool, image: &BenchImage, name: &str, logins: &Path) -> Call {
+        let context = image.context.display().to_string();
+        let docker = image.docker();
         let digest = "sha256:";
         match who {
-            Who::BuildThenPush => {
+            Tool::BuildThenPush => {
                 let script =
                     r#""$0" buildx build --quiet --load --tag "$1" "$2" && "$0" push "$1""#;
                 let docker = docker.display().to_string();
                 self.stage
                     .tool("/bin/sh", &["-ec", script, &docker, name, &context], digest)
             }
-            Who::BuildxPush => {
+            Tool::BuildxPush => {
                 let build = ["buildx", "build", "--push", "--tag", name, &context];
                 self.stage.tool(docker, &build, digest)
             }
-            Who::SkopeoDaemon | Who::SkopeoLayout => {
+            Tool::SkopeoDaemon | Tool::SkopeoLayout => {
                 let source = match who {
-                    Who::SkopeoDaemon => format!("docker-daemon:{}", picture.reference),
-                    _ => format!("oci:{}:latest", picture.layout.display()),
+                    Tool::SkopeoDaemon => format!("docker-daemon:{}", image.reference),
+                    _ => format!("oci:{}:latest", image.layout.display()),
                 };
                 let logins = logins.join("config.json").display().to_string();
                 let target = format!("docker://{name}");
@@ -330,12 +330,12 @@ impl Setup<'_> {
     }
 
     /// The build alone, as the step calls for it, all of it cached.
-    fn build(&self, picture: &BenchImage, arena: &BenchEngine) -> Call {
-        let context = picture.context.display().to_string();
+    fn build(&self, image: &BenchImage, engine: &BenchEngine) -> Call {
+        let context = image.context.display().to_string();
         let words = ["buildx", "build", "--quiet", "--load", &context];
-        let mut call = self.stage.tool(picture.docker(), &words, "sha256:");
+        let mut call = self.stage.tool(image.docker(), &words, "sha256:");
         call.environment
-            .insert("DOCKER_HOST".to_owned(), arena.host());
+            .insert("DOCKER_HOST".to_owned(), engine.host());
         call
     }
 
@@ -353,22 +353,17 @@ impl Setup<'_> {
 
 /// Ours beside each peer that does the same, beside the registry alone, and its memory beside the limit.
 fn rows_of(
-    picture: &BenchImage,
+    image: &BenchImage,
     store: Store,
-    figures: &[(Who, Figures)],
+    figures: &[(Tool, Figures)],
     floors: &Floors,
 ) -> Result<Vec<Row>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = |who: Who, what: &str| {
-        format!(
-            "{} {}, {}, {what}",
-            picture.name,
-            picture.what,
-            who.name(store)
-        )
+    let work = |who: Tool, what: &str| {
+        format!("{} {}, {}, {what}", image.name, image.what, who.name(store))
     };
     let mut rows = Vec::new();
-    for pair in store.pairs(picture.kind) {
+    for pair in store.pairs(image.kind) {
         let Pair {
             ours,
             reading,
@@ -397,8 +392,8 @@ fn rows_of(
             &[MEMORY_MIB],
             1.0,
         )?);
-        if *who == Who::Layout {
-            let goal = (picture.name == READY.0).then_some(READY.1);
+        if *who == Tool::Layout {
+            let goal = (image.name == READY.0).then_some(READY.1);
             for (what, own, goal) in [
                 (
                     "only what the step calls its push, wall ms",
@@ -421,7 +416,7 @@ fn rows_of(
     Ok(rows)
 }
 
-fn of(figures: &[(Who, Figures)], who: Who) -> Result<&Figures> {
+fn of(figures: &[(Tool, Figures)], who: Tool) -> Result<&Figures> {
     figures
         .iter()
         .find(|(there, _)| *there == who)

@@ -204,7 +204,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
         &[
             "a check of production has no access to: ",
             "issues",
-            "trying it would send a message",
+            "it would send a message",
         ],
     );
     let reads = permissions.replace('}', ", issues: read}");

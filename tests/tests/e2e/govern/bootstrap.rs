@@ -206,7 +206,7 @@ fn settings_that_may_not_be_read_are_never_overwritten() {
     let said = site.ends("bootstrap", &[], 3);
     let causes = said["error"]["causes"].to_string();
     assert!(
-        causes.contains("cannot be looked at without s3:GetBucketPolicy"),
+        causes.contains("cannot be checked: needs s3:GetBucketPolicy"),
         "{said}"
     );
     denied(1);
@@ -240,7 +240,7 @@ fn a_table_with_another_key_and_a_bucket_of_another_account_are_refused() {
     );
     assert!(
         site.findings()
-            .contains(&"missing: the bucket is there and this account's".to_owned())
+            .contains(&"missing: the bucket exists in this account".to_owned())
     );
 
     let mut site = Site::new("theirs");

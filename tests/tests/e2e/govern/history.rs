@@ -205,7 +205,7 @@ fn a_digest_that_was_not_written_is_found_and_repaired() {
 
     let said = state.refused(&job, &["verify-digest"]);
     assert!(
-        said.contains("is that of version") && said.contains("number 1 of"),
+        said.contains("is that of version") && said.contains("(serial 1, "),
         "{said}"
     );
     let plan = [
@@ -242,7 +242,7 @@ fn a_replaced_state_gets_no_digest_without_a_persons_consent() {
     let said = state.refused(&later, &["repair-digest"]);
     for piece in [
         "nothing proves",
-        "number 2 of",
+        "serial 2, lineage",
         "--accept-current",
         "rollback --to-version",
     ] {

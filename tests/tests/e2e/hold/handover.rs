@@ -97,7 +97,7 @@ fn adopted(state: &State, plan: &Job, apply: &Job, id: &str, rvn: &str) {
         apply,
         &["unlock", "--lock-id", id],
         0,
-        &["held by nobody already"],
+        &["already free"],
     );
     assert_eq!(state.lock(), None);
 }

@@ -27,7 +27,7 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
         waiting.push((job, one));
     }
     let job = state.job();
-    ends(&state, &job, &["status"], 0, &["4 in the queue at most"]);
+    ends(&state, &job, &["status"], 0, &["up to 4 runs waiting"]);
     // One who gives up leaves no gap that anybody waits behind.
     let (_, second) = &waiting[1];
     second.signal(Signal::INT);

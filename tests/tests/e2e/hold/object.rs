@@ -251,7 +251,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &job,
         &["move-lock", "--to", "file"],
         0,
-        &["was moved already"],
+        &["already uses"],
     );
     // Not while somebody holds in the new way what could be held in the old one then.
     stays_while_held(&state, &["--locking", "file"], "dynamodb");

@@ -37,7 +37,7 @@ fn a_large_layer_needs_little_memory() {
         );
         let places = pushed["to"].as_array().unwrap();
         assert_eq!(places.len(), 1 + usize::from(!more.is_empty()), "{pushed}");
-        assert!(peak > 1 << 10, "{peak} KiB is no process");
+        assert!(peak > 1 << 10, "{peak} KiB is not a process");
         assert!(peak < LIMIT, "{path}: {peak} KiB");
     }
 }
@@ -47,7 +47,7 @@ fn frugal(checkout: &mut Checkout, path: &str) -> Value {
     checkout.commit(path);
     let (peak, output) = seen::peak(checkout.start(&["--layout", path, "--json"]));
     assert_eq!(output.status.code(), Some(0), "{}", log(&output));
-    assert!(peak > 1 << 10, "{peak} KiB is no process");
+    assert!(peak > 1 << 10, "{peak} KiB is not a process");
     assert!(peak < LIMIT, "{path}: {peak} KiB");
     serde_json::from_slice(&output.stdout).unwrap()
 }

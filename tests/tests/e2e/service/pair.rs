@@ -223,6 +223,6 @@ fn a_rollout_that_cannot_begin_and_a_service_without_tasks_are_refused_before_an
     ends(
         &mut setting.command("status", "idle", &[]),
         0,
-        &["not healthy: missing a desired count above zero"],
+        &["not healthy: the desired count is 0"],
     );
 }

@@ -96,7 +96,7 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     };
     let refusal = [
         "is not healthy on",
-        "to run sha256:ffff",
+        "expected sha256:ffff",
         "nothing was recorded",
     ];
     ends(&mut record(&failed, "healthy"), 3, &refusal);

@@ -102,10 +102,11 @@ impl Work<'_> {
         for index in live {
             if self.states[index].ended.is_none() && !self.is_complete(index) && reading == READINGS
             {
+                let name = self.names(&[index]);
                 let error = self.states[index].fault.take();
                 let error = error.map(|fault| fault.error);
                 self.states[index].ended = Some(Err(error.unwrap_or_else(|| {
-                    Error::failed("a layer could not be brought there")
+                    Error::failed(format!("cannot upload a layer to {name}"))
                         .hint("run the step again: blobs that arrived are not sent again")
                 })));
             }

@@ -3,8 +3,8 @@
 
 use super::declared::{
     Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, DeclaredPerson, Deploy,
-    Environment, Formerly, Freeze, Gate, Image, PersonEntry, Roles, Rollback, State, StateRoles, Type,
-    Variable,
+    Environment, Formerly, Freeze, Gate, Image, PersonEntry, Roles, Rollback, State, StateRoles,
+    Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};

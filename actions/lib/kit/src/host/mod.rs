@@ -206,7 +206,7 @@ impl Host {
             self.line(&github::mask_command(text));
         }
         if let Some(visible) = masks.visible {
-            self.warn(format!("{name} {visible}: nothing may print it"));
+            self.warn(format!("{name} {visible}: not masked, do not print it"));
         }
     }
 

@@ -65,10 +65,7 @@ pub(super) fn still_running(setting: &Setting, _: &Subject, conditions: &Conditi
         Some(Ok(missing)) => {
             let some: Vec<&str> = missing.iter().take(3).map(String::as_str).collect();
             fail(
-                format!(
-                    "{before} does not run it healthy; missing: {}",
-                    some.join("; ")
-                ),
+                format!("{before} does not run it healthy: {}", some.join("; ")),
                 format!("promote the digest that {before} runs, or deploy this one there again"),
             )
         }

@@ -242,7 +242,7 @@ fn the_next_in_the_queue_polls_more_often_and_nobody_past_the_timeout() {
         (0, 60, 180, Some(3), Some(ms(3000))),
         (0, 60, 180, Some(500), Some(ms(15_000))),
         (0, 60, 180, Some(u64::MAX), Some(ms(15_000))),
-        // Without a line: an eighth of the time that was waited, up to five seconds.
+        // Without a queue: an eighth of the time that was waited, up to five seconds.
         (0, 60, 180, None, Some(ms(500))),
         (4, 60, 180, None, Some(ms(500))),
         (8, 60, 180, None, Some(ms(1000))),

@@ -16,7 +16,7 @@ pub(super) fn value(
     at: &str,
 ) -> Result<(), Mismatch> {
     match (kind, value) {
-        (Kind::NonNull { .. }, Value::Null) => Err(no(at, format!("null is no {kind}"))),
+        (Kind::NonNull { .. }, Value::Null) => Err(no(at, format!("null is not of type {kind}"))),
         (Kind::NonNull { of_type }, _) => self::value(types, of_type, asked, value, at),
         (_, Value::Null) => Ok(()),
         (Kind::List { of_type }, Value::Array(items)) => {
@@ -24,11 +24,11 @@ pub(super) fn value(
                 self::value(types, of_type, asked, item, &format!("{at}/{index}"))
             })
         }
-        (Kind::List { .. }, _) => Err(no(at, format!("{value} is no {kind}"))),
+        (Kind::List { .. }, _) => Err(no(at, format!("{value} is not of type {kind}"))),
         (Kind::Named { name }, _) => {
             let known = types
                 .get(name)
-                .ok_or_else(|| no(at, format!("{name} is no type")))?;
+                .ok_or_else(|| no(at, format!("{name} is not a type")))?;
             named(types, known, asked, value, at)
         }
     }
@@ -49,7 +49,7 @@ fn named(
         (Form::Object | Form::Interface | Form::Union, Value::Object(members)) => {
             object(types, known, asked, members, at)
         }
-        _ => Err(no(at, format!("{value} is no {name}"))),
+        _ => Err(no(at, format!("{value} is not of type {name}"))),
     }
 }
 

@@ -65,7 +65,7 @@ fn field(types: &Types, on: &Type, field: &parse::Field, at: &str) -> Result<(),
     }
     let returns = types
         .get(known.kind.name())
-        .ok_or_else(|| no(at, format!("{} is no type", known.kind)))?;
+        .ok_or_else(|| no(at, format!("{} is not a type", known.kind)))?;
     match (returns.composite(), field.selections.is_empty()) {
         (true, true) => Err(no(at, format!("nothing is selected of {}", known.kind))),
         (false, false) => Err(no(at, format!("{} has no fields", known.kind))),
@@ -93,14 +93,16 @@ fn fits(
     let literal = match written {
         Some(Written::Variable(declared)) => {
             if !Kind::read(declared).may_stand_for(kind) {
-                return Err(format!("a variable of type {declared} is no {kind}"));
+                return Err(format!(
+                    "a variable of type {declared} is not of type {kind}"
+                ));
             }
             None
         }
         literal => literal,
     };
     match (kind, value) {
-        (Kind::NonNull { .. }, Value::Null) => Err(format!("null is no {kind}")),
+        (Kind::NonNull { .. }, Value::Null) => Err(format!("null is not of type {kind}")),
         (Kind::NonNull { of_type }, _) => fits(types, of_type, value, literal),
         (_, Value::Null) => Ok(()),
         (Kind::List { of_type }, Value::Array(items)) => {
@@ -123,14 +125,16 @@ fn named(
     value: &Value,
     literal: Option<&Written>,
 ) -> Result<(), String> {
-    let known = types.get(name).ok_or(format!("{name} is no type"))?;
+    let known = types.get(name).ok_or(format!("{name} is not a type"))?;
     let word = literal == Some(&Written::Word);
     match known.form {
-        Form::Scalar if word => Err(format!("the word {value} is no {name}")),
+        Form::Scalar if word => Err(format!("the word {value} is not of type {name}")),
         // The one scalar that takes a number for its text.
         Form::Scalar if name == "ID" && value.is_i64() => Ok(()),
         Form::Scalar => scalar::wrong(name, value).map_or(Ok(()), Err),
-        Form::Enum if literal.is_some() && !word => Err(format!("{value} is no word of {name}")),
+        Form::Enum if literal.is_some() && !word => {
+            Err(format!("{value} is not a member of {name}"))
+        }
         Form::Enum if value.as_str().is_some_and(|it| known.has_member(it)) => Ok(()),
         Form::Enum => Err(format!("{value} is not in {name}")),
         _ => Err(format!("there is no rule for {name}")),

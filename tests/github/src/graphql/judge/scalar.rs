@@ -30,7 +30,7 @@ pub(super) fn wrong(name: &str, value: &Value) -> Option<String> {
         }),
         _ => return Some(format!("there is no rule for {name}")),
     };
-    (!fits).then(|| format!("{value} is no {name}"))
+    (!fits).then(|| format!("{value} is not of type {name}"))
 }
 
 fn time(text: &str) -> Option<OffsetDateTime> {

@@ -29,7 +29,7 @@ enum Content {
     System(u64),
 }
 
-/// The images in the order: name, what it is in words, and its content.
+/// The images: name, what it is in words, and its content.
 const IMAGES: [(&str, &str, Content); 3] = [
     ("a", "10 x 1 MiB random", Content::Random(10, 1)),
     ("b", "4 x 50 MiB random", Content::Random(4, 50)),
@@ -64,7 +64,7 @@ impl BenchImage {
                 content
                     .write(&context)
                     .context(format!("writing {}", context.display()))?;
-                let picture = Self {
+                let image = Self {
                     name,
                     what,
                     commit: commit(&context)?,
@@ -77,11 +77,11 @@ impl BenchImage {
                     reference: format!("slipway-bench-{mark}:{name}"),
                     environment: environment.clone(),
                 };
-                picture.build(None)?;
-                let layout = format!("oci:{}:latest", picture.layout.display());
-                let source = format!("docker-daemon:{}", picture.reference);
-                picture.run("skopeo", &["copy", "--quiet", &source, &layout], None)?;
-                Ok(picture)
+                image.build(None)?;
+                let layout = format!("oci:{}:latest", image.layout.display());
+                let source = format!("docker-daemon:{}", image.reference);
+                image.run("skopeo", &["copy", "--quiet", &source, &layout], None)?;
+                Ok(image)
             })
             .collect()
     }

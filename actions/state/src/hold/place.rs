@@ -1,4 +1,4 @@
-//! Our place in the line of those who wait.
+//! Our place in the queue of those who wait.
 
 use super::wait::{ALIVE, Next, Watch};
 use crate::lease::Lease;
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 /// A place, once it was taken.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct QueuePlace {
     queue: Option<Queue>,
     ticket: Option<Ticket>,
     /// What a ticket of ours says.
@@ -23,8 +23,8 @@ pub(crate) struct Line {
     watches: HashMap<u64, Watch>,
 }
 
-impl Line {
-    /// `None` for a lock without a table: those who wait for it have no line.
+impl QueuePlace {
+    /// `None` for a lock without a table: those who wait for it have no queue.
     pub(crate) fn new(queue: Option<Queue>, lease: Lease) -> Self {
         let length = lease.length().min(ALIVE);
         Self {
@@ -45,7 +45,7 @@ impl Line {
         self.queue.is_some()
     }
 
-    /// Whether others stand in line.
+    /// Whether others stand in the queue.
     pub(crate) async fn others(&self) -> Result<bool> {
         match &self.queue {
             Some(queue) => queue.occupied().await,
@@ -53,7 +53,7 @@ impl Line {
         }
     }
 
-    /// Goes to the end of the line, unless we stand in it.
+    /// Goes to the end of the queue, unless we stand in it.
     pub(crate) async fn join(&mut self) -> Result<()> {
         if let (Some(queue), None) = (&self.queue, &self.ticket) {
             self.ticket = Some(queue.join(self.lease.renewed()).await?);
@@ -83,7 +83,7 @@ impl Line {
         let Some(ticket) = &mut self.ticket else {
             return Ok(0);
         };
-        // Far from our turn, where the line begins says all there is to know, but whether those in
+        // Far from our turn, where the queue begins says all there is to know, but whether those in
         // front live: the nearest is looked at often enough to be followed soon after its end.
         if ticket.place() > 1 {
             queue.begins(ticket).await?;
@@ -117,7 +117,7 @@ impl Line {
         Ok(0)
     }
 
-    /// Leaves the line from wherever we stand. A ticket that cannot be taken back dies of its own
+    /// Leaves the queue from wherever we stand. A ticket that cannot be taken back dies of its own
     /// lease, so nobody's work depends on it.
     pub(crate) async fn leave(&mut self) {
         if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
