@@ -3,8 +3,8 @@
 use super::super::declared::DeclaredPerson;
 use super::*;
 use crate::contract::declared::{
-    Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Freeze, Gate,
-    Image, Roles, Rollback, State, StateRoles, Variable,
+    Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Formerly,
+    Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Variable,
 };
 use crate::contract::parse;
 use crate::contract::secret::Secret;
@@ -51,6 +51,7 @@ fn decoder_and_schema_know_the_same_keys() {
     keys::<Freeze>(Freeze::KEYS);
     keys::<Rollback>(Rollback::KEYS);
     keys::<BreakGlass>(BreakGlass::KEYS);
+    keys::<Formerly>(Formerly::KEYS);
     keys::<Approve>(Approve::KEYS);
     keys::<DeclaredPerson>(DeclaredPerson::KEYS);
     keys::<Roles>(Roles::KEYS);
