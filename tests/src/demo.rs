@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::codebuild;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
-use crate::runner::ledger::{row, status};
+use crate::runner::ledger::{row, status, verify};
 use crate::runner::story::{Shipped, Story};
 use crate::runner::{base, chain};
 use crate::say::{data, heading, note, seconds};
@@ -52,8 +52,9 @@ pub async fn run(instance: &Instance, host: Host) -> Result<Ran> {
     };
     kept_to_the_rules(instance, &story).await?;
     table(instance, &world, &shipped).await?;
+    proofs(instance, &world, &shipped).await?;
     note(&format!(
-        "\n{} of the demo's own work",
+        "\n{} of the demo's own work. cargo sandbox down ends everything.",
         seconds(began.elapsed())
     ));
     Ok(Ran {
@@ -135,7 +136,34 @@ async fn table(instance: &Instance, world: &World, shipped: &Shipped) -> Result<
     for (what, folder) in &shipped.runs {
         note(&format!("  {what:<64} {}", folder.display()));
     }
-    note("\ncargo sandbox down ends everything.");
+    Ok(())
+}
+
+/// One line on what proves the ledger: `verify` of each chain must be sound, with signatures, anchor and decisions.
+async fn proofs(instance: &Instance, world: &World, shipped: &Shipped) -> Result<()> {
+    let (_, folder) = shipped
+        .runs
+        .last()
+        .ok_or_else(|| Fault::new("nothing has run"))?;
+    let (mut records, mut permits) = (0, 0);
+    for environment in &world.environments {
+        let name = &environment.name;
+        let found = verify(instance, world, &folder.join("repository"), name).await?;
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let whole = found["signatures"]["from"] == 1
+            && found["anchor"]["compared"] == found["records"]
+            && found["decisions"]["followed"] == found["decisions"]["permits"];
+        if !whole {
+            return Err(Fault::new(format!(
+                "{name}'s chain is not proven whole: {found}"
+            )));
+        }
+        records += number(&found["records"]);
+        permits += number(&found["decisions"]["permits"]);
+    }
+    data(&format!(
+        "\nslipway-promote verify: the ledger's {records} records are signed and anchored, and the decisions of its {permits} permits, made again from what was kept, come out the same"
+    ));
     Ok(())
 }
 

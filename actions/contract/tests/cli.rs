@@ -12,7 +12,7 @@ use step_job::{Job, entries, log};
 const STOREFRONT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
 const VARS: &str = r#"{"BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
-    "TF_STATE_BUCKET_DEV": "acme-state-dev", "TF_LOCK_TABLE": "acme-locks"}"#;
+    "LEDGER_ANCHOR_BUCKET": "acme-ledger", "TF_STATE_BUCKET_DEV": "acme-state-dev", "TF_LOCK_TABLE": "acme-locks"}"#;
 
 /// A job in a folder with a contract.
 fn in_folder(contract: &str) -> Job {

@@ -13,7 +13,7 @@ use super::promote;
 use super::stage::Stage;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::sha256;
-use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder, unproven};
 use crate::world::World;
 use crate::world::aws::{Aws, unless_there};
 use crate::world::runner::Variables;
@@ -181,10 +181,7 @@ impl Chains {
         let verb = format!(
             "record --environment dev --verdict failed --digest {DIGEST} --commit \"$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')\" {more}"
         );
-        let unsigned = CONTRACT
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("keys:"));
-        let text: String = unsigned.map(|line| format!("{line}\n")).collect();
+        let text = unproven(CONTRACT);
         self.declared(stage, &text, size, trust, &verb, "aaaaaaa")
     }
 

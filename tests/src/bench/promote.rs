@@ -10,7 +10,7 @@ use super::row::{Row, median};
 use super::stage::Stage;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::port;
-use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder, unproven};
 use crate::world::World;
 use crate::world::runner::Variables;
 
@@ -278,10 +278,7 @@ pub(super) fn contract(since: &str, releaser: &str) -> Result<String> {
     let dev = "    account: var:DEV_ACCOUNT_ID\n";
     let gate = format!("{dev}    gate: {{ approvals: 1, checks: [test], since: '{since}' }}\n");
     // Nothing was built, so there is no provenance.
-    let unsigned = CONTRACT
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("keys:"));
-    let text: String = unsigned.map(|line| format!("{line}\n")).collect();
+    let text = unproven(CONTRACT);
     match text.contains(dev) {
         true => Ok(format!(
             "{}\npeople:\n  {RELEASER}: [{releaser}]\n",

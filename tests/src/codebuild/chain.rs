@@ -95,24 +95,16 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Merges a change, and moves its digest to production. Returns its commit.
+    /// Merges three changes, and moves what the last one delivers to production. Returns the last one's commit.
     async fn merge(&mut self, story: &Story) -> Result<String> {
-        heading("a merge to main reaches dev");
-        note(&format!(
-            "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
-        ));
+        heading("three merges to main reach dev");
         let contract = contract_with_people(self.instance, self.world)?;
-        let first = story
-            .change(
-                AUTHOR,
-                REVIEWER,
-                "Say who is who in AWS",
-                &[("delivery.yaml", &contract)],
-            )
-            .await?;
+        let first = story.changes(&contract).await?;
         self.deliver(&first).await?;
 
-        heading("the same digest moves to staging, then to production");
+        heading(
+            "the same digest moves to staging, then to production: one promotion of three pull requests",
+        );
         for environment in ["staging", "production"] {
             let promotion = Promotion::to(environment, &person(RELEASER));
             self.promote(&format!("promote to {environment}"), promotion)

@@ -45,22 +45,17 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
 }
 
 impl Chain<'_> {
-    /// Merges a change, and moves its digest to production. Returns its commit.
+    /// Merges three changes, and moves what the last one delivers to production. Returns the last one's commit.
     async fn merge(&mut self) -> Result<String> {
-        heading("a merge to main reaches dev");
-        note(&format!(
-            "  {AUTHOR} opens a pull request, {REVIEWER} approves and merges it"
-        ));
+        heading("three merges to main reach dev");
         let contract = contract_with_break_glass(self.instance)?;
-        let files = [("delivery.yaml", contract.as_str())];
-        let first = self
-            .story
-            .change(AUTHOR, REVIEWER, "Say who may use break-glass", &files)
-            .await?;
+        let first = self.story.changes(&contract).await?;
         self.succeeds("deliver to dev", &Trigger::push(REVIEWER, "deliver.yml"))
             .await?;
 
-        heading("the same digest moves to staging, then to production");
+        heading(
+            "the same digest moves to staging, then to production: one promotion of three pull requests",
+        );
         for environment in ["staging", "production"] {
             let trigger =
                 Trigger::dispatch(RELEASER, "promote.yml", &[("environment", environment)]);

@@ -11,11 +11,27 @@ use crate::world::World;
 
 /// What `slipway-promote status` says in a folder that holds the contract.
 pub async fn status(instance: &Instance, world: &World, folder: &Path) -> Result<Value> {
+    asked(instance, world, folder, &["status"]).await
+}
+
+/// What `slipway-promote verify` says of an environment's chain in a folder that holds the contract. A chain with a fault is an error.
+pub async fn verify(
+    instance: &Instance,
+    world: &World,
+    folder: &Path,
+    environment: &str,
+) -> Result<Value> {
+    let words = ["verify", "--environment", environment];
+    asked(instance, world, folder, &words).await
+}
+
+async fn asked(instance: &Instance, world: &World, folder: &Path, words: &[&str]) -> Result<Value> {
     let session = world
         .codebuild_session(instance, "production", "status")
         .await?;
     let output = Command::new(instance.built().join("slipway-promote"))
-        .args(["status", "--json"])
+        .args(words)
+        .arg("--json")
         .current_dir(folder)
         .env_clear()
         .envs(world.variables(instance))
@@ -27,11 +43,12 @@ pub async fn status(instance: &Instance, world: &World, folder: &Path) -> Result
         .context("starting slipway-promote")?;
     if !output.status.success() {
         return Err(Fault::new(format!(
-            "slipway-promote status failed: {}",
+            "slipway-promote {} failed: {}",
+            words.join(" "),
             String::from_utf8_lossy(&output.stderr).trim()
         )));
     }
-    serde_json::from_slice(&output.stdout).context("reading what slipway-promote status said")
+    serde_json::from_slice(&output.stdout).context("reading what slipway-promote said")
 }
 
 /// The newest record of an environment in a status.

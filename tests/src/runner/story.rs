@@ -10,6 +10,7 @@ use super::act::git;
 use super::hub::Hub;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
+use crate::say::note;
 use crate::world::World;
 
 /// Writes code.
@@ -70,6 +71,20 @@ pub fn contract_with_break_glass(instance: &Instance) -> Result<String> {
         gate,
         &format!("{gate}, break-glass: {{ people: [{RELEASER}], expires: 1h }}"),
     ))
+}
+
+/// A contract without what proves images and records, for tests that put their own into registry and ledger.
+pub fn unproven(contract: &str) -> String {
+    let proves = |line: &&str| {
+        ["keys:", "anchor:"]
+            .iter()
+            .any(|key| line.trim_start().starts_with(key))
+    };
+    contract
+        .lines()
+        .filter(|line| !proves(line))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 impl Story {
@@ -149,6 +164,29 @@ impl Story {
         self.merge(number, approver).await
     }
 
+    /// Three pull requests in a row, approved by two people; the first brings the contract. Answers the commit of the last
+    /// merge. GitHub keeps only the newest run that waits in a concurrency group, so merges in quick succession are one
+    /// delivery.
+    pub async fn changes(&self, contract: &str) -> Result<String> {
+        let changes = [
+            (REVIEWER, "Say who may do what", ("delivery.yaml", contract)),
+            (
+                RELEASER,
+                "Say what the shop is",
+                ("README.md", "# A shop\n"),
+            ),
+            (REVIEWER, "Keep notes", ("NOTES.md", "The first change.\n")),
+        ];
+        let mut last = String::new();
+        for (approver, title, file) in changes {
+            note(&format!(
+                "  {AUTHOR} opens the pull request `{title}`, {approver} approves and merges it"
+            ));
+            last = self.change(AUTHOR, approver, title, &[file]).await?;
+        }
+        Ok(last)
+    }
+
     /// Pushes a branch, opens a pull request and lets its test succeed. Answers its number.
     pub async fn propose(&self, author: &str, title: &str, files: &[(&str, &str)]) -> Result<u64> {
         let branch: String = title
@@ -220,4 +258,20 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_without_proofs_names_neither_key_nor_anchor() {
+        let example = include_str!("../../../docs/examples/storefront/delivery.yaml");
+        let bare = unproven(example);
+        assert_eq!(bare.lines().count() + 2, example.lines().count(), "{bare}");
+        assert!(
+            !bare.contains("alias/") && !bare.contains("anchor"),
+            "{bare}"
+        );
+    }
 }

@@ -26,6 +26,7 @@ impl World {
         let mut variables = Variables::from([
             ("AWS_REGION".to_owned(), self.region.clone()),
             ("BUILD_ACCOUNT_ID".to_owned(), self.build.id.clone()),
+            ("LEDGER_ANCHOR_BUCKET".to_owned(), self.anchor_bucket()),
         ]);
         for environment in &self.environments {
             let name = environment.name.to_uppercase();

@@ -79,6 +79,7 @@ fn nowhere() -> Variables {
         ("TF_STATE_BUCKET", "state"),
         ("TF_LOCK_TABLE", "locks"),
         ("BUILD_ACCOUNT_ID", "111111111111"),
+        ("LEDGER_ANCHOR_BUCKET", "anchor"),
         ("DEV_ACCOUNT_ID", "222222222222"),
         ("STAGING_ACCOUNT_ID", "333333333333"),
         ("PRODUCTION_ACCOUNT_ID", "444444444444"),

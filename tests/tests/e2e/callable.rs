@@ -6,7 +6,7 @@ use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::base;
 use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::ledger::{row, status};
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, unproven};
 
 use sandbox::world::World;
 use serde_json::{Value, json};
@@ -159,16 +159,11 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         let example = instance.checkout.join("docs/examples/storefront");
         let text = read(&example.join("delivery.yaml"));
         // Provenance is another rule's matter, and nothing is built here.
-        let unsigned: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("keys:"))
-            .collect();
+        let text = unproven(&text);
         let follows = "    follows: dev\n";
         assert!(text.contains(follows), "{text}");
         let gate = "    gate: { approve: { people: [grace, linus] } }\n";
-        let contract = unsigned
-            .join("\n")
-            .replacen(follows, &format!("{follows}{gate}"), 1);
+        let contract = text.replacen(follows, &format!("{follows}{gate}"), 1);
         let contract = format!("{contract}\npeople:\n  {REVIEWER}: {{}}\n  {RELEASER}: {{}}\n");
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Ask for approvals";

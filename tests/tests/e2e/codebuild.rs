@@ -2,6 +2,7 @@
 
 use sandbox::demo::Host;
 
+use crate::chains;
 use crate::record::{self, calls, images, pushed};
 use crate::support::{PATIENCE, demo, wait};
 
@@ -34,4 +35,15 @@ fn two_builds_make_what_three_environments_run() {
     let commits = [ran.shipped.first.as_str(), ran.shipped.second.as_str()];
     let wanted = wait(PATIENCE, images(&ran.world, &commits));
     assert_eq!(pushed(&calls), wanted);
+}
+
+#[test]
+fn production_gets_three_pull_requests_that_two_people_approved() {
+    let ran = demo(Host::Codebuild);
+    wait(PATIENCE, chains::production_took_a_range(&ran.world));
+}
+
+#[test]
+fn every_record_is_signed_and_anchored_and_every_decision_can_be_made_again() {
+    wait(PATIENCE, chains::all_are_sound(demo(Host::Codebuild)));
 }

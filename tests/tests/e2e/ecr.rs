@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Output;
 
+use sandbox::runner::story::unproven;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
@@ -26,14 +27,9 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// Beside a contract that names no key.
+    /// Beside a contract that names neither a key nor an anchor.
     pub(crate) fn new(what: &str) -> Self {
-        let without: Vec<&str> = CONTRACT
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("keys:"))
-            .collect();
-        assert_ne!(without.len(), CONTRACT.lines().count());
-        Self::beside(what, &without.join("\n"))
+        Self::beside(what, &unproven(CONTRACT))
     }
 
     /// Beside the contract as it is, whose key signs each image.

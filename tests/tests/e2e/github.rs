@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sandbox::demo::{Host, Ran};
-use sandbox::instance::port;
 use sandbox::runner::hub::Hub;
 use sandbox::runner::ledger::{row, status};
-use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
+use crate::chains;
 use crate::record::{self, calls, images, pushed};
 use crate::support::{PATIENCE, demo, instance, read, wait};
 
@@ -152,34 +151,13 @@ fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
     let ran = ran();
     let world = &ran.world;
     wait(PATIENCE, async {
-        let build = world.administrator(instance(), &world.build).await.unwrap();
-        let hub = Hub::new(instance(), &world.repository).unwrap();
-        let token = hub.token("ada").await.unwrap();
-        let get = async |path: &str| -> Vec<Value> {
-            let url = format!(
-                "{}/repos/{}/deployments{path}",
-                instance().url(port::GITHUB),
-                world.repository
-            );
-            let asked = http_client().unwrap().get(url).bearer_auth(&token);
-            let answer = asked.header("user-agent", "e2e").send().await.unwrap();
-            answer.json().await.unwrap()
-        };
         let mut all = 0;
         for environment in &world.environments {
-            let query = json!({
-                "TableName": World::LEDGER, "KeyConditionExpression": "chain = :chain",
-                "ExpressionAttributeValues": {":chain": {"S": format!("storefront#{}", environment.name)}},
-            });
-            let answer = build.json("dynamodb", "DynamoDB_20120810.Query", &query);
-            let answer = answer.await.unwrap().unwrap();
-            let records = answer["Items"].as_array().unwrap();
-            let deployments = get(&format!("?environment={}", environment.name)).await;
+            let records = chains::records(world, &environment.name).await;
+            let mirrors = chains::mirrors(world, &environment.name).await;
             let mut states = Vec::new();
-            for record in records {
-                let told: Value =
-                    serde_json::from_str(record["record"]["S"].as_str().unwrap()).unwrap();
-                if !["healthy", "failed", "rolled-back"]
+            for (told, hash) in &records {
+                if !["healthy", "failed", "rolled_back"]
                     .contains(&told["verdict"].as_str().unwrap())
                 {
                     continue;
@@ -189,24 +167,27 @@ fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
                 if told["rollback"].is_object() {
                     continue;
                 }
-                let mirrors: Vec<&Value> = deployments
-                    .iter()
-                    .filter(|found| found["payload"]["hash"] == record["hash"]["S"])
-                    .collect();
-                let [mirror] = mirrors.as_slice() else {
-                    panic!("{record} has {mirrors:?}");
-                };
-                assert_eq!(mirror["sha"], told["commit"], "{mirror}");
-                assert_eq!(mirror["payload"]["digest"], told["digest"], "{mirror}");
-                let statuses = get(&format!("/{}/statuses", mirror["id"])).await;
-                states.push(statuses[0]["state"].as_str().unwrap().to_owned());
+                states.push(chains::state_of(&mirrors, told, hash));
             }
             let live = states.pop();
-            assert_eq!(live.as_deref(), Some("success"), "{}", environment.name);
-            assert!(states.iter().all(|state| state == "inactive"), "{states:?}");
+            assert_eq!(live, Some("success"), "{}", environment.name);
+            assert!(
+                states.iter().all(|state| *state == "inactive"),
+                "{states:?}"
+            );
         }
         assert_eq!(all, BEFORE + AFTER);
     });
+}
+
+#[test]
+fn production_gets_three_pull_requests_that_two_people_approved() {
+    wait(PATIENCE, chains::production_took_a_range(&ran().world));
+}
+
+#[test]
+fn every_record_is_signed_and_anchored_and_every_decision_can_be_made_again() {
+    wait(PATIENCE, chains::all_are_sound(ran()));
 }
 
 #[test]

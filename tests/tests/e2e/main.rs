@@ -9,6 +9,7 @@ mod badinput;
 mod by_hand;
 mod callable;
 mod cancel;
+mod chains;
 mod codebuild;
 mod contend;
 mod content;

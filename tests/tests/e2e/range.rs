@@ -11,7 +11,7 @@ mod sides;
 use std::process::{Command, Output};
 
 use sandbox::instance::port;
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder, unproven};
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
@@ -105,10 +105,7 @@ impl Scene {
         assert!(CONTRACT.contains(dev));
         let text = CONTRACT.replacen(dev, &format!("{dev}{gate}"), 1);
         // Provenance is another rule's matter, and nothing was built here.
-        let signed = |line: &&str| line.trim_start().starts_with("keys:");
-        assert!(text.lines().any(|line| signed(&line)));
-        let unsigned: Vec<&str> = text.lines().filter(|line| !signed(line)).collect();
-        let text = unsigned.join("\n");
+        let text = unproven(&text);
         let people = match more.contains("people:") {
             true => String::new(),
             false => format!("people:\n  {RELEASER}: [{}]\n", self.releaser()),

@@ -112,10 +112,10 @@ pub(crate) fn pushed(calls: &[Call]) -> Vec<&str> {
     calls
         .iter()
         .filter(|call| {
-            match call.operation.as_str() {
-                "Sign" => proves = true,
+            match (call.operation.as_str(), call.role()) {
+                ("Sign", Some("slipway-publish")) => proves = true,
                 // The next build begins.
-                "GetPublicKey" => proves = false,
+                ("GetPublicKey", Some("slipway-publish")) => proves = false,
                 _ => {}
             }
             !proves
@@ -163,6 +163,9 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
             Some(environment) => of(environment, &["slipway-deploy"]),
             None => Vec::new(),
         },
+        "s3" if resource.split('/').next() == Some(world.anchor_bucket().as_str()) => {
+            anchor(world, call)
+        }
         "s3" => match named(&|environment| {
             resource.split('/').next() == Some(environment.state_bucket.as_str())
         }) {
@@ -189,14 +192,7 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
                 None => Vec::new(),
             }
         }
-        // Who builds signs, and who promotes verifies.
-        "kms" => match call.operation.as_str() {
-            "Sign" => vec![(build, "slipway-publish".to_owned())],
-            "GetPublicKey" => ["slipway-publish", "slipway-read"]
-                .map(|role| (build, role.to_owned()))
-                .into(),
-            _ => Vec::new(),
-        },
+        "kms" => keys(world, call),
         "ecr" => registry(world, call),
         "ecs" | "elasticloadbalancing" => {
             let mut verbs = ["Describe", "List"].iter();
@@ -228,11 +224,9 @@ fn ledger<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let content = |list: &String| list.starts_with("content#");
     let notes = !call.leading.is_empty() && call.leading.iter().all(content);
     // Who promotes reads in the notes what an image was built for, and who builds reads in the chains what is deployed.
-    let permit = |environment: &str| format!("slipway-permit-{environment}");
-    let every = world.environments.iter().map(|each| permit(&each.name));
     let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
     let roles: Vec<String> = match (call.operation.as_str(), call.leading.as_slice()) {
-        ("Query" | "GetItem", _) => every.chain([publish, read]).collect(),
+        ("Query" | "GetItem", _) => permits(world).chain([publish, read]).collect(),
         _ if notes => vec![publish],
         // Each chain grows by the hand of its own environment's role.
         (_, [chain]) => chain
@@ -243,6 +237,52 @@ fn ledger<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
         _ => Vec::new(),
     };
     roles.into_iter().map(|role| (build, role)).collect()
+}
+
+/// Who may use the keys: who builds and who appends signs, each with the key whose own policy names them, and whoever reads
+/// verifies.
+fn keys<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
+    let build = world.build.id.as_str();
+    let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
+    let roles: Vec<String> = match call.operation.as_str() {
+        "Sign" => permits(world).chain([publish]).collect(),
+        "GetPublicKey" => permits(world).chain([publish, read]).collect(),
+        _ => Vec::new(),
+    };
+    roles.into_iter().map(|role| (build, role)).collect()
+}
+
+/// Who may use the ledger's anchor: each environment's role keeps what is its chain's, and whoever reads a chain compares.
+fn anchor<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
+    let build = world.build.id.as_str();
+    let object = call.resource.as_deref().unwrap_or_default();
+    let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
+    let folder = |kind: &str, name: &str| {
+        let bucket = world.anchor_bucket();
+        format!("{bucket}/slipway/{kind}{}/{name}/", world.service)
+    };
+    let roles: Vec<String> = match call.operation.as_str() {
+        "PutObject" => {
+            let own = |name: &str| {
+                ["", "evidence/"]
+                    .iter()
+                    .any(|kind| object.starts_with(&folder(kind, name)))
+            };
+            let owner = world.environments.iter().find(|each| own(&each.name));
+            owner.map(|each| permit(&each.name)).into_iter().collect()
+        }
+        _ => permits(world).chain([publish, read]).collect(),
+    };
+    roles.into_iter().map(|role| (build, role)).collect()
+}
+
+fn permit(environment: &str) -> String {
+    format!("slipway-permit-{environment}")
+}
+
+/// The roles that append, one for each environment.
+fn permits(world: &World) -> impl Iterator<Item = String> {
+    world.environments.iter().map(|each| permit(&each.name))
 }
 
 /// Who may use the image repository: who builds, and the execution roles of the tasks.

@@ -28,6 +28,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));
     };
+    if let Some(warning) = unsigned(&allowed.setting) {
+        cx.host.warn(warning);
+    }
     let github = connected(cx, &allowed.net, &args.check.github)?;
     let kept = kept(&allowed)?;
     let mut draft = draft(&args, cx, github.as_ref(), &allowed, &standing).await?;
@@ -44,6 +47,17 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     )
     .await?;
     Ok(report(allowed, &granted))
+}
+
+/// What to say of a permit that nobody signs. A gate is only as strong as the proof that a permit is its own.
+fn unsigned(setting: &Setting) -> Option<String> {
+    let environment = &setting.environment;
+    setting.trust.key.is_none().then(|| {
+        format!(
+            "the contract names no `build.keys.ledger`, so permits of {environment} are not signed: whoever can write to table {} can write one. Create the key and name it: docs/getting-started.md",
+            setting.ledger
+        )
+    })
 }
 
 /// What the decision was made from, where it can be kept.
@@ -201,4 +215,20 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         report.json["permit"]["plan"] = json!(plan);
     }
     report.output("permit", record.seq.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kit::aws::KmsKey;
+
+    #[test]
+    fn a_permit_that_nobody_signs_is_warned_about() {
+        let mut setting = crate::check::tests::setting();
+        let warning = unsigned(&setting).unwrap();
+        assert!(warning.contains("build.keys.ledger"), "{warning}");
+        assert!(warning.contains("permits of production"), "{warning}");
+        setting.trust.key = Some("alias/slipway-ledger".parse::<KmsKey>().unwrap());
+        assert_eq!(unsigned(&setting), None);
+    }
 }

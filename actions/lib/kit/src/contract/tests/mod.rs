@@ -13,7 +13,7 @@ use expect_test::Expect;
 const STOREFRONT: &str = include_str!("../../../../../../docs/examples/storefront/delivery.yaml");
 
 const VARS: &str = r#"{
-    "BUILD_ACCOUNT_ID": "000000000001", "DEV_ACCOUNT_ID": "012345678901",
+    "BUILD_ACCOUNT_ID": "000000000001", "LEDGER_ANCHOR_BUCKET": "acme-ledger", "DEV_ACCOUNT_ID": "012345678901",
     "STAGING_ACCOUNT_ID": "111111111111", "PRODUCTION_ACCOUNT_ID": "222222222222",
     "TF_STATE_BUCKET": "acme-state", "TF_STATE_BUCKET_PRODUCTION": "acme-state-production",
     "TF_LOCK_TABLE": "acme-locks"
