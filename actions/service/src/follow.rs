@@ -41,6 +41,18 @@ impl Verdict {
             Verdict::TimedOut { .. } => "timed_out",
         }
     }
+
+    /// The verdict as `slipway-promote record --verdict` takes it. Where our digest does not run for certain and what ran
+    /// before is not certainly back, the deployment failed.
+    pub(crate) fn recorded(&self) -> &'static str {
+        match self {
+            Verdict::Succeeded => "healthy",
+            Verdict::RolledBack { .. } => "rolled-back",
+            Verdict::Superseded { .. } | Verdict::Failed { .. } | Verdict::TimedOut { .. } => {
+                "failed"
+            }
+        }
+    }
 }
 
 /// What to do next.

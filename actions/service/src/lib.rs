@@ -50,6 +50,10 @@ impl Step for Service {
                 "address",
                 "Where the load balancer answers, if there is one",
             ),
+            (
+                "verdict",
+                "How the deployment ended, as `slipway-promote record --verdict` takes it: `healthy`, `rolled-back` or `failed`; also there if the step fails, and empty if nothing was deployed or nobody saw the end",
+            ),
         ],
         secrets: &[],
         post: false,

@@ -99,7 +99,9 @@ pub(crate) fn ended(
         ));
     }
     error.json = Some(outcome.json());
-    Err(error.summary(summary))
+    Err(error
+        .summary(summary)
+        .output("verdict", ended.verdict.recorded()))
 }
 
 impl Outcome<'_> {
@@ -159,7 +161,8 @@ impl Outcome<'_> {
         }
         .output("task-definition-arn", &expected.task_definition)
         .output("deployment-id", &expected.deployment)
-        .output("service-arn", &self.ended.seen.service.arn);
+        .output("service-arn", &self.ended.seen.service.arn)
+        .output("verdict", self.ended.verdict.recorded());
         if let Some(address) = &self.ended.address {
             report = report.output("address", address);
         }

@@ -7,6 +7,9 @@ use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::ledger::{row, status};
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
 
+use serde_json::Value;
+
+use crate::chains;
 use crate::support::{PATIENCE, heavy, instance, read, wait, world};
 
 /// What code in the infrastructure job may try with the job's own identity token.
@@ -75,6 +78,24 @@ fn infrastructure_code_gets_no_other_role_and_nothing_is_deployed_where_it_fails
         let ledger = status(instance, &world, &repository).await.unwrap();
         assert!(row(&ledger, "dev").is_some(), "{ledger}");
         assert!(row(&ledger, "staging").is_none(), "{ledger}");
+
+        // A version that crashes goes back by itself. That is what is recorded of it, and what GitHub's page says.
+        let crashes = read(&example.join("server.js")) + "process.exit(3);\n";
+        let files = [("server.js", crashes.as_str())];
+        let crash = story.change(AUTHOR, REVIEWER, "Crash", &files).await;
+        let crash = crash.unwrap();
+        let failed = run(Trigger::push(REVIEWER, "deliver.yml")).await;
+        assert!(!failed.success, "{}", failed.log.text);
+        let records = chains::records(&world, "dev").await;
+        let verdicts: Vec<&Value> = records.iter().map(|(it, _)| &it["verdict"]).collect();
+        assert_eq!(verdicts, ["healthy", "rolled_back"], "{records:?}");
+        assert_eq!(records[1].0["commit"], crash.as_str(), "{records:?}");
+        let mirrors = chains::mirrors(&world, "dev").await;
+        let state = |index: usize| {
+            let (record, hash) = &records[index];
+            chains::state_of(&mirrors, record, hash)
+        };
+        assert_eq!([state(0), state(1)], ["success", "failure"], "{mirrors:?}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }

@@ -142,8 +142,13 @@ fn crashing_or_missing_images_are_rolled_back_with_the_reason() {
         &["was rolled back", "CannotPullContainerError"],
     );
     assert_eq!(setting.service()["taskDefinition"], before);
-    // What failed leaves no outputs.
-    assert_eq!(setting.job.read("output"), "");
+    // What failed leaves one output, how it ended.
+    let output = setting.job.read("output");
+    let verdicts = [("verdict".to_owned(), "rolled-back".to_owned())];
+    assert_eq!(
+        step_job::entries(&output),
+        [verdicts.clone(), verdicts].concat()
+    );
     let name = setting.world.service.clone();
     ends(
         &mut setting.command("status", &name, &[]),

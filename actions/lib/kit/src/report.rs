@@ -12,7 +12,7 @@ pub enum EnvValue {
 }
 
 /// Everything a step leaves behind on success. Nothing of it is written before the step ended
-/// well, so a failure half way exports nothing.
+/// well, so a failure half way exports nothing but the outputs of its error.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Outputs by their kebab-case name; a digest, never a secret. GitHub drops an output that

@@ -35,7 +35,7 @@ pub trait Step {
     /// Does the work.
     ///
     /// # Errors
-    /// Any failure; nothing has been exported then.
+    /// Any failure; nothing has been exported then but the outputs that the error itself has.
     fn run(args: Self::Args, cx: &Cx) -> impl Future<Output = Result<Report>>;
 
     /// Runs after the job, also after failure and cancellation. Inputs are as in the step.
@@ -196,6 +196,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
                 error.kind = usage;
             }
             cx.host.error(S::ACTION.name, &error);
+            cx.host.write_outputs(S::ACTION.name, &error.outputs);
             if cx.common.json {
                 cx.host.error_json(&error);
             }

@@ -265,7 +265,14 @@ fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> Left {
     ] {
         let status = i32::from(program == failing);
         let path = folder.path().join(program);
-        let script = format!("#!/bin/sh\necho \"{program} $*\"\nexit {status}\n");
+        // How a deployment ended is what ENDED says.
+        let output = match program {
+            "slipway-service" => {
+                "[ -z \"$ENDED\" ] || echo \"export SERVICE_VERDICT='$ENDED'\" >>\"$SLIPWAY_OUTPUT\"\n"
+            }
+            _ => "",
+        };
+        let script = format!("#!/bin/sh\necho \"{program} $*\"\n{output}exit {status}\n");
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -367,8 +374,14 @@ fn nothing_is_deployed_that_could_not_be_recorded() {
         assert!(refuses(&left, words), "{given:?}: {}", left.log);
     }
     // How a deployment ended is not for the project to say.
-    let given = [digest, commit, ("VERDICT", "healthy"), ("PERMIT", "7")];
-    for (failing, verdict) in [("", "healthy"), ("slipway-service", "failed")] {
+    for (failing, ended, verdict) in [
+        ("", "healthy", "healthy"),
+        ("slipway-service", "rolled-back", "rolled-back"),
+        ("slipway-service", "failed", "failed"),
+        ("slipway-service", "", "failed"),
+    ] {
+        let (said, ended) = (("SERVICE_VERDICT", "healthy"), ("ENDED", ended));
+        let given = [digest, commit, said, ended, ("PERMIT", "7")];
         let left = shipped("deploy.yml", &given, failing);
         let recorded = format!(
             "slipway-promote record --digest sha256:a --commit c --verdict {verdict} --permit 7"

@@ -32,6 +32,9 @@ pub struct Error {
     pub json: Option<serde_json::Value>,
     /// The places in files that are wrong, each of which a host that can annotates.
     pub locations: Vec<Location>,
+    /// Outputs that say how the step failed, by their kebab-case name. A later step of the job that runs all the same reads
+    /// them.
+    pub outputs: Vec<(&'static str, String)>,
 }
 
 /// One reason of a failure.
@@ -72,6 +75,7 @@ impl Error {
             summary: None,
             json: None,
             locations: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 
@@ -220,6 +224,13 @@ impl Error {
             Cause::Text(_) => None,
             Cause::Source(source) => Some(source.as_ref() as &(dyn StdError + 'static)),
         })
+    }
+
+    /// Adds an output that is written although the step fails.
+    #[must_use]
+    pub fn output(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.outputs.push((name, value.into()));
+        self
     }
 
     /// Puts Markdown on the run's summary page.

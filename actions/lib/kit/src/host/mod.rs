@@ -325,6 +325,26 @@ impl Host {
         Ok(())
     }
 
+    /// Writes the outputs of a step that failed. That they cannot be written does not change how it failed.
+    pub(crate) fn write_outputs(&self, step: &str, outputs: &[(&'static str, String)]) {
+        if outputs.is_empty() {
+            return;
+        }
+        let report = Report {
+            outputs: outputs.to_vec(),
+            ..Report::default()
+        };
+        let written = match self.kind {
+            Kind::GitHub => github::write(&self.env, &report),
+            Kind::CodeBuild | Kind::Terminal => {
+                codebuild::write(&self.env, step, &report).map(drop)
+            }
+        };
+        if let Err(unwritten) = written {
+            self.line(&unwritten.to_string());
+        }
+    }
+
     fn summary(&self, markdown: &str) -> Result<()> {
         match self.kind {
             Kind::GitHub if !markdown.is_empty() => github::summary(&self.env, markdown),
@@ -412,5 +432,22 @@ mod tests {
         // The number is ada's.
         let linus = Some("linus".to_owned());
         assert_eq!(named(host(by("linus"))), (linus, None));
+    }
+
+    #[test]
+    fn a_failure_writes_the_outputs_of_its_error() {
+        let path = std::env::temp_dir().join(format!("outputs-{}", uuid::Uuid::new_v4()));
+        let env: Env = [("SLIPWAY_OUTPUT".to_owned(), path.display().to_string())]
+            .into_iter()
+            .collect();
+        let host = Host::detect(&env);
+        let error = Error::failed("it crashed");
+        host.write_outputs("service", &error.outputs);
+        assert!(!path.exists());
+        let error = error.output("verdict", "rolled-back");
+        host.write_outputs("service", &error.outputs);
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(written, "export SERVICE_VERDICT='rolled-back'\n");
+        std::fs::remove_file(&path).unwrap();
     }
 }
