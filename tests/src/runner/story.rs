@@ -63,14 +63,12 @@ pub fn contract_with_break_glass(instance: &Instance) -> Result<String> {
         .checkout
         .join("docs/examples/storefront/delivery.yaml");
     let text = fs::read_to_string(&path).context(format!("reading {}", path.display()))?;
-    let gate = "gate: { approvals: 1, checks: [test]";
-    if !text.contains(gate) {
-        return Err(Fault::new(format!("the example has no `{gate}`")));
+    let checks = "      checks: [test@15368]";
+    if !text.contains(checks) {
+        return Err(Fault::new(format!("the example has no `{checks}`")));
     }
-    Ok(text.replace(
-        gate,
-        &format!("{gate}, break-glass: {{ people: [{RELEASER}], expires: 1h }}"),
-    ))
+    let people = format!("      break-glass: {{ people: [{RELEASER}], expires: 1h }}\n");
+    Ok(text.replace(checks, &format!("{people}{checks}")))
 }
 
 /// A contract without what proves images and records, for tests that put their own into registry and ledger.

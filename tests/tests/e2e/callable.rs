@@ -123,10 +123,9 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
                 .checkout
                 .join("docs/examples/storefront/delivery.yaml"),
         );
-        let follows = "    follows: dev\n";
-        assert!(contract.contains(follows), "{contract}");
-        let gate = "    gate: { plan: true }\n";
-        let contract = contract.replacen(follows, &format!("{follows}{gate}"), 1);
+        let gate = "    gate: { approvals: 1, workflow";
+        assert!(contract.contains(gate), "{contract}");
+        let contract = contract.replacen(gate, "    gate: { plan: true, approvals: 1, workflow", 1);
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Permit plans";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
@@ -160,10 +159,10 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         let text = read(&example.join("delivery.yaml"));
         // Provenance is another rule's matter, and nothing is built here.
         let text = unproven(&text);
-        let follows = "    follows: dev\n";
-        assert!(text.contains(follows), "{text}");
-        let gate = "    gate: { approve: { people: [grace, linus] } }\n";
-        let contract = text.replacen(follows, &format!("{follows}{gate}"), 1);
+        let gate = "    gate: { approvals: 1, workflow";
+        assert!(text.contains(gate), "{text}");
+        let approve = "    gate: { approve: { people: [grace, linus] }, approvals: 1, workflow";
+        let contract = text.replacen(gate, approve, 1);
         let contract = format!("{contract}\npeople:\n  {REVIEWER}: {{}}\n  {RELEASER}: {{}}\n");
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Ask for approvals";
