@@ -45,6 +45,17 @@ async fn in_registry(world: &World, image: &str) -> String {
     reference
 }
 
+/// The migration came after the infrastructure was `applied`, and before the deployment.
+fn migrated_between(log: &str, applied: &str) {
+    let at = |what: &str| {
+        let found = log.find(what);
+        found.unwrap_or_else(|| panic!("no {what} in {log}"))
+    };
+    let migrated = at("nothing to migrate on db.");
+    assert!(at(applied) < migrated, "{log}");
+    assert!(migrated < at("deployment ecs-svc/"), "{log}");
+}
+
 #[test]
 fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
     let instance = instance();
@@ -61,6 +72,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             "{readme}"
         );
         let deliver = ten_lines(&readme).replace("COMMIT", &export.pin);
+        let deliver = format!("{deliver}    with: {{ migrate: node migrate.js }}\n");
         let promote = include_str!("callable/promote.yml").replace("COMMIT", &export.pin);
         // What a user's Dockerfile would say too: which image it builds on.
         let dockerfile = read(
@@ -98,10 +110,12 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             .await
             .unwrap();
         let merged = run(Trigger::push(REVIEWER, "deliver.yml")).await;
+        migrated_between(&merged.log.text, "Apply complete!");
         let said = format!("{first}, of the same content; nothing was built");
         assert!(merged.log.text.contains(&said), "{}", merged.log.text);
         let staging = [("environment", "staging")];
         let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &staging)).await;
+        migrated_between(&promoted.log.text, "Apply complete!");
         let said = format!("built for commit {first}, which has the same content");
         assert!(promoted.log.text.contains(&said), "{}", promoted.log.text);
         let repository = promoted.folder.join("repository");
@@ -133,6 +147,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let new = [("environment", "staging"), ("plan", "new")];
         let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &new)).await;
         let text = &promoted.log.text;
+        migrated_between(text, "applying plan ");
         for said in ["applying plan ", ", under permit "] {
             assert!(text.contains(said), "no {said} in {text}");
         }

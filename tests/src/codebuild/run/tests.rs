@@ -351,7 +351,7 @@ fn a_rollback_is_true_or_false_and_nothing_else() {
             .iter()
             .map(|call| call.split(' ').next())
             .collect();
-        assert_eq!(steps, [Some("slipway-secrets"), Some("slipway-state")]);
+        assert_eq!(steps, [Some("slipway-state"), Some("slipway-secrets")]);
     }
     let left = shipped("infrastructure.yml", &[], "");
     assert!(
