@@ -9,6 +9,7 @@ use crate::runner::act::git;
 use crate::runner::base;
 use crate::runner::hub::Hub;
 use crate::runner::story::{AUTHOR, REVIEWER, Story, git_folder};
+use crate::world::runner::without_lock_tables;
 use crate::world::{World, http_client};
 
 /// The world that is there for people.
@@ -31,6 +32,7 @@ pub(crate) async fn shell(instance: &Instance) -> Result<String> {
     }
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(environment));
+    let mut variables = without_lock_tables(variables);
     variables.extend(keys.variables());
     variables.insert("GITHUB_REPOSITORY".to_owned(), world.repository.clone());
     let (hub, checkout) = repository(instance, &world).await?;

@@ -18,6 +18,7 @@ use crate::runner::story::{
 use crate::say::{heading, note, seconds};
 use crate::world::World;
 use crate::world::aws::unless_there;
+use crate::world::runner::without_lock_tables;
 
 /// Longer than any build of the example takes.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -241,8 +242,9 @@ impl Chain<'_> {
         let (folder, number) = fresh(self.instance, self.world, &project.name)?;
         let commit = check_out(&git_folder(self.instance, self.world), self.world, &folder).await?;
         let environment = self.world.environment(&project.environment)?;
-        let mut variables = plain(self.world.repository_variables());
-        variables.extend(plain(self.world.environment_variables(environment)));
+        let mut variables = self.world.repository_variables();
+        variables.extend(self.world.environment_variables(environment));
+        let mut variables = plain(without_lock_tables(variables));
         variables.insert(
             "SLIPWAY_ENVIRONMENT".to_owned(),
             Variable::Plain(project.environment.clone()),

@@ -19,7 +19,7 @@ use super::log::Log;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 use crate::world::World;
-use crate::world::runner::Variables;
+use crate::world::runner::{Variables, without_lock_tables};
 
 /// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -124,7 +124,7 @@ pub async fn run(
             "branch": trigger.branch,
             "pull": trigger.pull,
             "inputs": trigger.inputs,
-            "vars": world.repository_variables(),
+            "vars": without_lock_tables(world.repository_variables()),
             "workflows": called,
         }))
         .await?;
@@ -247,7 +247,7 @@ fn variables(world: &World, run: &Run) -> Result<Variables> {
             )));
         }
     }
-    Ok(variables)
+    Ok(without_lock_tables(variables))
 }
 
 /// The environment of every job.

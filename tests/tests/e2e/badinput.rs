@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::process::Output;
 
 use sandbox::world::World;
-use sandbox::world::runner::Variables;
+use sandbox::world::runner::{Variables, without_lock_tables};
 
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, item, log, session, wait, world};
+use crate::support::{PATIENCE, instance, log, session, wait, world};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -77,7 +77,6 @@ fn nowhere() -> Variables {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_REGION", "ca-central-1"),
         ("TF_STATE_BUCKET", "state"),
-        ("TF_LOCK_TABLE", "locks"),
         ("BUILD_ACCOUNT_ID", "111111111111"),
         ("LEDGER_ANCHOR_BUCKET", "anchor"),
         ("DEV_ACCOUNT_ID", "222222222222"),
@@ -142,6 +141,7 @@ fn in_dev(world: &World) -> Variables {
     let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(dev));
+    let mut variables = without_lock_tables(variables);
     variables.extend(keys.variables());
     variables
 }
@@ -181,9 +181,9 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
                 .administrator(instance(), &environment.account)
                 .await
                 .unwrap();
-            let id = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
-            let lock = item(&aws, &environment.lock_table, "LockID", &id).await;
-            assert_eq!(lock, None);
+            let bucket = &environment.state_bucket;
+            let lock = format!("/{bucket}/storefront/dev/terraform.tfstate.tflock");
+            assert!(aws.get(&lock).await.unwrap().is_err());
         }
     });
 }

@@ -7,7 +7,7 @@ use sandbox::runner::story::{AUTHOR, Story};
 use sandbox::world::World;
 use serde_json::json;
 
-use crate::support::{PATIENCE, comments, heavy, instance, item, wait, world};
+use crate::support::{PATIENCE, comments, heavy, instance, wait, world};
 
 const BRANCH: &str = "a-wider-network";
 
@@ -54,7 +54,10 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
     let _turn = heavy();
     let scene = wait(PATIENCE, Scene::begin());
     let dev = scene.world.environment("dev").unwrap();
-    let key = format!("{}/storefront/dev/terraform.tfstate", dev.state_bucket);
+    let lock = format!(
+        "/{}/storefront/dev/terraform.tfstate.tflock",
+        dev.state_bucket
+    );
     wait(PATIENCE, async {
         let account = scene
             .world
@@ -62,10 +65,8 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
             .await
             .unwrap();
         let info = json!({"ID": "11111111-2222-3333-4444-555555555555", "Operation": "OperationTypeApply", "Who": "ada@laptop"});
-        let held = json!({"LockID": {"S": key}, "Info": {"S": info.to_string()}});
-        let put = json!({"TableName": dev.lock_table, "Item": held});
-        let put = account.json("dynamodb", "DynamoDB_20120810.PutItem", &put);
-        put.await.unwrap().unwrap();
+        let held = info.to_string();
+        account.put(&lock, held.clone()).await.unwrap().unwrap();
 
         let tested = scene.runs("test.yml").await;
         assert!(tested.success, "{}", tested.log.text);
@@ -106,8 +107,7 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
         assert_eq!(there.len(), 1, "{there:?}");
         assert!(!there[0].contains("peering"), "{}", there[0]);
 
-        let now = item(&account, &dev.lock_table, "LockID", &key).await;
-        assert_eq!(now, Some(held));
+        assert_eq!(account.get(&lock).await.unwrap().unwrap(), held);
 
         // What runs on a pull request is its author's. It may read, and that is all.
         let takes = format!(

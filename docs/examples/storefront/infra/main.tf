@@ -5,8 +5,8 @@
 # here too: the next deployment starts from its newest revision and sets its own image.
 
 terraform {
-  required_version = ">= 1.9"
-  # Bucket, key, region and table come from the contract at run time.
+  required_version = ">= 1.10" # the first that locks with a file
+  # Bucket, key, region and the kind of lock come from the contract at run time.
   backend "s3" {}
 }
 

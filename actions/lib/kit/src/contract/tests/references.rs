@@ -252,8 +252,9 @@ fn a_secret_names_sinks_that_can_take_it() {
 #[test]
 fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
     let env = Env::from([("DEV_ACCOUNT_ID", "12345"), ("TF_LOCK_TABLE", "x")]);
+    let text = format!("{STOREFRONT}\nstate: {{ table: var:TF_LOCK_TABLE }}\n");
     cannot_resolve(
-        STOREFRONT,
+        &text,
         "dev",
         &env,
         expect![[r#"
