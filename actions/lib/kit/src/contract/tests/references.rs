@@ -266,31 +266,39 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
               |
               = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
 
+            error: `LEDGER_ANCHOR_BUCKET` is not set
+             --> delivery.yaml:9:21
+              |
+            9 |   anchor: { bucket: var:LEDGER_ANCHOR_BUCKET, prefix: slipway } # keeps each record's hash, and what each permit was granted on
+              |                     ^^^^^^^^^^^^^^^^^^^^^^^^
+              |
+              = hint: set it as a repository variable or in the environment: LEDGER_ANCHOR_BUCKET
+
             error: `state.bucket` is not given, and `TF_STATE_BUCKET` is not set
-              --> delivery.yaml:12:3
+              --> delivery.yaml:13:3
                |
-            12 |   dev:
+            13 |   dev:
                |   ^^^
                |
                = hint: set it as a repository variable or in the environment: TF_STATE_BUCKET_DEV or TF_STATE_BUCKET
 
             error: `12345` in `DEV_ACCOUNT_ID` is not an account ID
-              --> delivery.yaml:13:14
+              --> delivery.yaml:14:14
                |
-            13 |     account: var:DEV_ACCOUNT_ID
+            14 |     account: var:DEV_ACCOUNT_ID
                |              ^^^^^^^^^^^^^^^^^^
                |
                = hint: an account ID has twelve digits; leading zeros count
 
             error: `x` in `TF_LOCK_TABLE` is not a table name
-              --> delivery.yaml:30:10
+              --> delivery.yaml:42:17
                |
-            30 |   table: var:TF_LOCK_TABLE # without it the lock is the file beside the state, `use_lockfile`
-               |          ^^^^^^^^^^^^^^^^^
+            42 | state: { table: var:TF_LOCK_TABLE }
+               |                 ^^^^^^^^^^^^^^^^^
                |
                = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
 
-            error: delivery.yaml cannot be resolved for `dev`: 4 mistakes"#]],
+            error: delivery.yaml cannot be resolved for `dev`: 5 mistakes"#]],
     );
 }
 
@@ -316,17 +324,17 @@ fn an_account_that_is_not_known_names_variable_and_environment() {
     assert_eq!(error.exit(), crate::Exit::Usage);
     expect![[r#"
         error: `12` in `STAGING_ACCOUNT_ID` is not an account ID
-          --> delivery.yaml:15:14
+          --> delivery.yaml:16:14
            |
-        15 |     account: var:STAGING_ACCOUNT_ID
+        16 |     account: var:STAGING_ACCOUNT_ID
            |              ^^^^^^^^^^^^^^^^^^^^^^
            |
            = hint: an account ID has twelve digits; leading zeros count
 
         error: `PRODUCTION_ACCOUNT_ID` is not set
-          --> delivery.yaml:18:14
+          --> delivery.yaml:20:14
            |
-        18 |     account: var:PRODUCTION_ACCOUNT_ID
+        20 |     account: var:PRODUCTION_ACCOUNT_ID
            |              ^^^^^^^^^^^^^^^^^^^^^^^^^
            |
            = hint: set it as a repository variable or in the environment: PRODUCTION_ACCOUNT_ID_PRODUCTION or PRODUCTION_ACCOUNT_ID
@@ -347,6 +355,14 @@ fn publishing_names_the_variable_that_is_not_set() {
           |
           = hint: set it as a repository variable or in the environment: BUILD_ACCOUNT_ID
 
-        error: delivery.yaml does not say where to publish: 1 mistake"#]]
+        error: `LEDGER_ANCHOR_BUCKET` is not set
+         --> delivery.yaml:9:21
+          |
+        9 |   anchor: { bucket: var:LEDGER_ANCHOR_BUCKET, prefix: slipway } # keeps each record's hash, and what each permit was granted on
+          |                     ^^^^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: set it as a repository variable or in the environment: LEDGER_ANCHOR_BUCKET
+
+        error: delivery.yaml does not say where to publish: 2 mistakes"#]]
     .assert_eq(&error.to_string());
 }

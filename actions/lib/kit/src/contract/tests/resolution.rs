@@ -35,7 +35,12 @@ fn a_usual_contract_resolves_accounts_roles_and_names() {
             "publish": "arn:aws:iam::000000000001:role/slipway-publish",
             "ledger": "slipway-ledger",
             "keys": {
+              "ledger": "alias/slipway-ledger",
               "provenance": "alias/slipway-provenance"
+            },
+            "anchor": {
+              "bucket": "acme-ledger",
+              "prefix": "slipway"
             },
             "workflow": ".github/workflows/deliver.yml"
           },
@@ -66,9 +71,9 @@ fn a_usual_contract_resolves_gate_secrets_state_and_variables() {
             "branch": "main",
             "approvals": 1,
             "checks": [
-              "test"
+              "test@15368"
             ],
-            "workflow": null
+            "workflow": ".github/workflows/promote.yml"
           },
           "secrets": [
             {
@@ -100,7 +105,7 @@ fn a_usual_contract_resolves_gate_secrets_state_and_variables() {
             "directory": "infra",
             "bucket": "acme-state-production",
             "key": "storefront/production/terraform.tfstate",
-            "table": "acme-locks",
+            "table": null,
             "account": "222222222222",
             "region": "ca-central-1",
             "roles": null,
@@ -251,7 +256,10 @@ fn secrets_default_to_sinks_that_store_nothing() {
 
 #[test]
 fn publishing_needs_nothing_of_an_environment() {
-    let env = Env::from([("BUILD_ACCOUNT_ID", "000000000001")]);
+    let env = Env::from([
+        ("BUILD_ACCOUNT_ID", "000000000001"),
+        ("LEDGER_ANCHOR_BUCKET", "acme-ledger"),
+    ]);
     let publishing = storefront().publishing(&env).unwrap();
     assert_eq!(publishing.build.account.as_str(), "000000000001");
     assert_eq!(
