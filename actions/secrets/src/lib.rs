@@ -18,7 +18,6 @@ use kit::report::EnvValue;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report, Secret, Step};
 use net::{Net, Purpose, Target};
-use std::path::Path;
 
 /// The step.
 pub struct Secrets;
@@ -82,17 +81,23 @@ impl Step for Secrets {
                     cx.host.mask(name, value);
                 }
                 let shown = path.display().to_string();
-                file::write(&path, &text, || cx.host.remember("file", &shown))?;
+                file::write(&path, &text, |own| cx.host.remember("file", &own.note()))?;
                 Ok(report(&names(&values), &format!("written to {shown}")))
             }
         }
     }
 
     async fn post(cx: &Cx) -> Result<()> {
-        match cx.env.get("STATE_file") {
-            Some(path) => file::remove(Path::new(path)),
-            None => Ok(()),
+        let Some(own) = cx.host.remembered_own("file")? else {
+            return Ok(());
+        };
+        if file::remove(&own)? {
+            cx.host.warn(format!(
+                "{} is not the file that the step wrote any more, so it was not removed; if it holds the secrets, remove it",
+                own.path().display()
+            ));
         }
+        Ok(())
     }
 }
 

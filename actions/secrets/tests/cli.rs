@@ -168,18 +168,74 @@ fn a_secret_file_is_private_and_removed_after_the_job() {
     assert_eq!(job.read("x.env"), "TOKEN='hunter2'\n");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(job.read("GITHUB_STATE").contains(&format!("\n{place}\n")));
+    let note = note(&job);
+    assert!(note.contains(place) && !note.contains("hunter2"), "{note}");
 
     // Only the inputs tell a post step what its step was.
+    assert!(post(&job, &note, &[]).status.success());
+    assert!(!path.exists());
+}
+
+/// What the step told its post step.
+fn note(job: &Job) -> String {
+    let mut entries = step_job::entries(&job.read("GITHUB_STATE")).into_iter();
+    entries.find(|(name, _)| name == "file").unwrap().1
+}
+
+fn post(job: &Job, note: &str, env: &[(&str, &str)]) -> std::process::Output {
     let post = [
         ("SLIPWAY_PHASE", "post"),
-        ("STATE_file", place),
+        ("STATE_file", note),
         ("INPUT_COMMAND", "file"),
-        ("INPUT_PATH", place),
+        ("INPUT_PATH", "x.env"),
         ("INPUT_SOURCE", SOURCE),
     ];
-    assert!(job.command(&[], &post).status().unwrap().success());
-    assert!(!path.exists());
+    job.command(&[], &post)
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_post_step_removes_no_file_that_its_step_did_not_write() {
+    let job = job();
+    let victim = job.file("victim");
+    std::fs::write(&victim, "theirs").unwrap();
+    // A note that anything of the job may have written.
+    let ended = post(&job, victim.to_str().unwrap(), &[]);
+    let why = "the note `file` to the post step does not name a file";
+    job.refused(&ended, 3, why);
+    assert!(victim.exists());
+
+    let token = [("ACTIONS_RUNTIME_TOKEN", "token")];
+    let arguments = ["file", "--path", "x.env", "--source", SOURCE];
+    let mut command = job.command(&arguments, &VALUE);
+    assert!(command.envs(token).status().unwrap().success());
+    let noted = note(&job);
+    // The file's own numbers, and no proof that the step named them.
+    let (_, bare) = noted.split_once(' ').unwrap();
+    let ended = post(&job, bare, &token);
+    assert_eq!(ended.status.code(), Some(3), "{ended:?}");
+    let log = step_job::log(&ended);
+    assert!(
+        log.contains("the note `file` to the post step is not one that the step wrote"),
+        "{log}"
+    );
+    assert!(job.file("x.env").exists());
+
+    // Another file has its name by now.
+    std::fs::rename(job.file("x.env"), job.file("kept.env")).unwrap();
+    std::fs::write(job.file("x.env"), "theirs").unwrap();
+    let ended = post(&job, &noted, &token);
+    let log = step_job::log(&ended);
+    assert!(
+        ended.status.success() && log.contains("::warning::"),
+        "{log}"
+    );
+    assert_eq!(job.read("x.env"), "theirs");
+    std::fs::rename(job.file("kept.env"), job.file("x.env")).unwrap();
+    assert!(post(&job, &noted, &token).status.success());
+    assert!(!job.file("x.env").exists());
 }
 
 #[test]

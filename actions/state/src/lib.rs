@@ -159,9 +159,13 @@ impl Step for State {
 
     /// Releases what a cancelled step left behind.
     async fn post(cx: &Cx) -> Result<()> {
-        plan::Private::remove_left(cx);
-        shim::CallServer::remove_left(cx);
-        hold::release_left(cx).await
+        // One that cannot be done keeps none of the others back.
+        let removed = [
+            plan::Private::remove_left(cx),
+            shim::CallServer::remove_left(cx),
+        ];
+        let released = hold::release_left(cx).await;
+        removed.into_iter().collect::<Result<()>>().and(released)
     }
 }
 

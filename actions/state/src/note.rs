@@ -114,14 +114,14 @@ pub(crate) fn remember(
 /// # Errors
 /// A note that is not ours.
 pub(crate) fn remembered(cx: &Cx) -> Result<Option<Remembered>> {
-    let Some(text) = cx.env.get("STATE_lock") else {
+    let Some(text) = cx.host.remembered("lock")? else {
         return Ok(None);
     };
-    let note: Note = serde_json::from_str(text)
+    let note: Note = serde_json::from_str(&text)
         .map_err(|error| Error::failed("the note of the lock cannot be read").because(error))?;
     let mut work = note.work;
     if let Some(work) = &mut work {
-        work.called(shim::folders(cx));
+        work.called(shim::folders(cx)?);
     }
     Ok(Some(Remembered {
         lock_id: note.lock_id,

@@ -216,10 +216,8 @@ impl<'a> Tool<'a> {
         let title = format!("{} init", self.name.command());
         let _folded = self.cx.host.group(&title);
         let mut running = program.start_in_log(&self.cx.host)?;
-        let status = {
-            let _quiet = self.cx.host.verbatim();
-            running.wait().await?
-        };
+        let status = running.wait().await?;
+        drop(running);
         ended(&title, status)?;
         if let Some(rule) = &rule {
             let data = folder.join(self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform"));

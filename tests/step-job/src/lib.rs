@@ -204,6 +204,28 @@ pub fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The commands that the runner takes from a log, by its rules (actions/runner `ActionCommandManager.cs`): none between
+/// `stop-commands` and its token.
+#[must_use]
+pub fn commands(log: &str) -> Vec<&str> {
+    let mut stopped: Option<&str> = None;
+    let mut found = Vec::new();
+    for line in log.lines().map(str::trim_start) {
+        let Some(command) = line.strip_prefix("::") else {
+            continue;
+        };
+        match stopped {
+            Some(token) if command.starts_with(&format!("{token}::")) => stopped = None,
+            Some(_) => {}
+            None => match command.strip_prefix("stop-commands::") {
+                Some(token) => stopped = Some(token),
+                None => found.push(line),
+            },
+        }
+    }
+    found
+}
+
 /// Reads a file command of GitHub's back: `NAME<<DELIMITER`, lines, delimiter.
 #[must_use]
 pub fn entries(text: &str) -> Vec<(String, String)> {

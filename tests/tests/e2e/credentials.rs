@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, instance, log, wait, world};
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
 /// A job of dev's stage in a world of its own, beside the contract.
-fn job(what: &str) -> (World, Job) {
+pub(crate) fn job(what: &str) -> (World, Job) {
     let world = wait(PATIENCE, world(what));
     let keys = wait(PATIENCE, world.codebuild_session(instance(), "dev", "e2e")).unwrap();
     let mut variables = world.variables(instance());

@@ -112,7 +112,7 @@ fn output(job: &Job, name: &str) -> String {
 }
 
 /// A job of the same run with another name.
-fn job(state: &State, name: &str) -> Job {
+pub(crate) fn job(state: &State, name: &str) -> Job {
     let mut variables = state.world.variables(instance());
     variables.extend(state.keys.variables());
     variables.insert("GITHUB_JOB".to_owned(), name.to_owned());

@@ -10,6 +10,7 @@ mod by_hand;
 mod callable;
 mod cancel;
 mod chains;
+mod children;
 mod codebuild;
 mod contend;
 mod content;

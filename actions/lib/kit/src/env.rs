@@ -45,9 +45,19 @@ impl Env {
 
     /// The variables for a child process: without the action's own inputs, and without what would
     /// let the child be this job rather than do its work: ask for identity tokens, speak to the
-    /// runner's services, or steer the steps that come after.
+    /// runner's services or to GitHub's API, or steer the steps that come after. All files of one step
+    /// have names that differ in their beginnings alone, so the name of one is the name of each.
     pub fn for_child(&self) -> impl Iterator<Item = (&str, &str)> {
-        const WITHHELD: [&str; 3] = ["GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"];
+        const WITHHELD: [&str; 8] = [
+            "GITHUB_ENV",
+            "GITHUB_PATH",
+            "GITHUB_STATE",
+            "GITHUB_OUTPUT",
+            "GITHUB_STEP_SUMMARY",
+            "GITHUB_TOKEN",
+            "SLIPWAY_GITHUB_TOKEN",
+            "CONTRACT_TOKEN",
+        ];
         const WITHHELD_PREFIXES: [&str; 5] = [
             "INPUT_",
             "STATE_",
@@ -121,6 +131,11 @@ mod tests {
             ("ACTIONS_RUNTIME_TOKEN", "5"),
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "6"),
             ("GITHUB_ENV", "7"),
+            ("GITHUB_OUTPUT", "8"),
+            ("GITHUB_STEP_SUMMARY", "9"),
+            ("GITHUB_TOKEN", "10"),
+            ("SLIPWAY_GITHUB_TOKEN", "11"),
+            ("CONTRACT_TOKEN", "12"),
         ]);
         assert!(!format!("{env:?}").contains("hunter2"));
         assert_eq!(env.for_child().collect::<Vec<_>>(), [("TOKEN", "hunter2")]);

@@ -32,6 +32,7 @@ pub struct Group {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     id: i32,
+    parent: i32,
     group: i32,
     started: u64,
     /// Dead, and only not yet waited for: in a container often for ever.
@@ -181,6 +182,14 @@ impl Group {
     }
 }
 
+/// Whether a child of this process runs, as one that was left to it does. True where that cannot be seen.
+pub(crate) fn has_children() -> bool {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    processes().map_or(true, |all| {
+        all.iter().any(|stat| stat.parent == own && !stat.zombie)
+    })
+}
+
 fn processes() -> Result<Vec<Stat>> {
     let entries = std::fs::read_dir("/proc").map_err(|error| {
         Error::failed("cannot see which processes run")
@@ -203,6 +212,7 @@ fn parse(line: &str) -> Option<Stat> {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     Some(Stat {
         id: front.split_once(' ')?.0.parse().ok()?,
+        parent: fields.get(1)?.parse().ok()?,
         group: fields.get(2)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
         zombie: matches!(*fields.first()?, "Z" | "X"),
@@ -216,6 +226,7 @@ mod tests {
     fn process(id: i32, group: i32, started: u64, zombie: bool) -> Stat {
         Stat {
             id,
+            parent: 1,
             group,
             started,
             zombie,

@@ -23,6 +23,7 @@ pub mod lockfile;
 pub mod markdown;
 pub mod masks;
 pub mod number;
+pub mod own;
 pub mod render;
 pub mod report;
 pub mod secret;

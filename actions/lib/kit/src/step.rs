@@ -8,7 +8,7 @@ use crate::defaults::Defaults;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
-use crate::host::{Host, Kind};
+use crate::host::Host;
 use crate::report::Report;
 use crate::signal;
 use clap::{Args, Command, FromArgMatches};
@@ -146,10 +146,9 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
     let command = command::<S>(&env);
     // Only the launcher starts a post step, and it gives no arguments: elsewhere one variable too
     // many would turn a gate into a step that does nothing and succeeds.
-    let launched = host.kind() == Kind::GitHub && std::env::args_os().len() == 1;
-    let post = launched && env.get("SLIPWAY_PHASE") == Some("post");
-    if launched
-        && env.get("SLIPWAY_PHASE") == Some("main")
+    let phase = env.get("SLIPWAY_PHASE").filter(|_| host.is_launched());
+    let post = phase == Some("post");
+    if phase == Some("main")
         && let Err(error) = know_inputs(&S::ACTION, &command, &env, &host)
     {
         host.error(S::ACTION.name, &error);
@@ -176,19 +175,23 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         common: cli.common,
     };
     let handles_signals = !post && S::handles_signals(&cli.args);
+    cx.host.watch_files();
     let work = async {
         if post {
-            return S::post(&cx).await;
+            return S::post(&cx).await.map(|()| None);
         }
         cx.host.preflight()?;
-        let report = S::run(cli.args, &cx).await?;
-        cx.host.write(S::ACTION.name, &report, cx.common.json)
+        S::run(cli.args, &cx).await.map(Some)
     };
-    let result = if handles_signals {
+    let done = if handles_signals {
         work.await
     } else {
         signal::unless_interrupted(work).await
     };
+    let result = cx.host.untouched(done).and_then(|report| match report {
+        Some(report) => cx.host.write(S::ACTION.name, &report, cx.common.json),
+        None => Ok(()),
+    });
     match result {
         Ok(()) => Exit::Done,
         Err(mut error) => {

@@ -103,7 +103,6 @@ impl Holding<'_> {
         let (program, watchers) = self.begin(program)?;
         let (running, watchers) =
             watchers.unless_failed(program.start_in_log(&self.cx.host), &self.cx.host)?;
-        let _quiet = self.cx.host.verbatim();
         self.end(running, watchers).await
     }
 

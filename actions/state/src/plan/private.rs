@@ -1,6 +1,7 @@
 //! A folder only this user can enter, for a plan, which holds secrets: gone when its owner is
 //! dropped, and in memory rather than on disk where the machine has such a place.
 
+use kit::own::Own;
 use kit::{Context, Cx, Result};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -35,25 +36,34 @@ impl Private {
             .context("cannot make a folder for the plan")?;
         let private = Self(path);
         // A step that is killed drops nothing.
-        cx.host.remember(NOTE, &private.0.display().to_string())?;
+        let made = std::fs::symlink_metadata(&private.0)
+            .context("cannot see the folder that was made for the plan")?;
+        let own = Own::new(&private.0, &made);
+        cx.host.remember(NOTE, &own.note())?;
         Ok(private)
     }
 
     /// Removes what a step that was killed left behind. Nothing else has such a name.
-    pub(crate) fn remove_left(cx: &Cx) {
-        let Some(path) = cx.env.get("STATE_private").map(Path::new) else {
-            return;
+    ///
+    /// # Errors
+    /// The note of it was not written by the step (exit 3).
+    pub(crate) fn remove_left(cx: &Cx) -> Result<()> {
+        let Some(own) = cx.host.remembered_own(NOTE)? else {
+            return Ok(());
         };
+        let path = own.path();
         let ours = [Path::new(MEMORY), &std::env::temp_dir()]
             .iter()
             .any(|below| path.parent() == Some(below))
             && path
                 .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+                .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+            && own.is_there().unwrap_or_default();
         if ours && std::fs::remove_dir_all(path).is_ok() {
             cx.host
                 .info("removed the plan that the step left behind: it holds secrets");
         }
+        Ok(())
     }
 
     /// Where the plan goes.
@@ -118,16 +128,33 @@ mod tests {
     fn a_killed_steps_plan_is_removed_and_nothing_else() {
         let private = Private::new(&cx(&[])).unwrap();
         private.write(b"plan").unwrap();
-        let path = private.0.display().to_string();
+        let path = private.0.clone();
         std::mem::forget(private);
+        let left = |path: &Path| {
+            let own = Own::new(path, &std::fs::symlink_metadata(path).unwrap());
+            let note = own.note();
+            move || Private::remove_left(&cx(&[("STATE_private", &note)]))
+        };
         let other = std::env::temp_dir().join(format!("other-{}", std::process::id()));
         std::fs::create_dir_all(&other).unwrap();
-        Private::remove_left(&cx(&[("STATE_private", &other.display().to_string())]));
+        left(&other)().unwrap();
         assert!(other.exists());
         std::fs::remove_dir_all(&other).unwrap();
-        Private::remove_left(&cx(&[("STATE_private", &path)]));
-        assert!(!Path::new(&path).exists());
-        Private::remove_left(&cx(&[]));
+        // A folder of the same name that another process made.
+        let remove = left(&path);
+        let kept = path.with_extension("kept");
+        std::fs::rename(&path, &kept).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        remove().unwrap();
+        assert!(path.exists());
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&kept, &path).unwrap();
+        remove().unwrap();
+        assert!(!path.exists());
+        let named = path.display().to_string();
+        let error = Private::remove_left(&cx(&[("STATE_private", &named)])).unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Refused);
+        Private::remove_left(&cx(&[])).unwrap();
     }
 
     #[test]

@@ -4,13 +4,14 @@
 
 use super::answer::serve;
 use super::ours::Ours;
-use super::shared::{Shared, State, Worked};
+use super::shared::{FOLDERS, Shared, State, Worked};
 use crate::dependencies;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
 use crate::rescue::Left;
 use kit::Cx;
 use kit::error::{Context, Result};
+use kit::own::Own;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
@@ -46,14 +47,15 @@ impl CallServer {
         let failed = "cannot make the folder that leads the command's terraform to this step";
         let name = format!("{PREFIX}{}", uuid::Uuid::new_v4().simple());
         let folder = parent(&std::env::temp_dir()).join(name);
-        // A step that is killed removes nothing.
-        cx.host.remember(NOTE, &folder.display().to_string())?;
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&folder)
             .context(failed)
             .map_err(|error| error.hint("set TMPDIR to a folder that this user can write to"))?;
         let removed = Removed(&folder);
+        // A step that is killed removes nothing.
+        let made = std::fs::symlink_metadata(&folder).context(failed)?;
+        cx.host.remember(NOTE, &Own::new(&folder, &made).note())?;
         let this = std::env::current_exe().context(failed)?;
         for tool in TOOLS {
             symlink(&this, folder.join(tool)).context(failed)?;
@@ -128,17 +130,23 @@ impl CallServer {
     }
 
     /// Removes what a step that was killed left behind.
-    pub(crate) fn remove_left(cx: &Cx) {
-        let left = cx.env.get("STATE_calls").map(Path::new);
-        let ours = |path: &&Path| {
-            path.parent() == Some(&parent(&std::env::temp_dir()))
-                && path
-                    .file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+    ///
+    /// # Errors
+    /// The note of it was not written by the step (exit 3).
+    pub(crate) fn remove_left(cx: &Cx) -> Result<()> {
+        let Some(own) = cx.host.remembered_own(NOTE)? else {
+            return Ok(());
         };
-        if let Some(folder) = left.filter(ours) {
-            let _ = std::fs::remove_dir_all(folder);
+        let path = own.path();
+        let ours = path.parent() == Some(&parent(&std::env::temp_dir()))
+            && path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX))
+            && own.is_there().unwrap_or_default();
+        if ours {
+            let _ = std::fs::remove_dir_all(path);
         }
+        Ok(())
     }
 }
 
@@ -152,9 +160,12 @@ impl Drop for CallServer {
 
 /// The folders in which the calls of a killed step's command worked, and what had been left there
 /// before.
-pub(crate) fn folders(cx: &Cx) -> BTreeMap<PathBuf, Option<Left>> {
-    let note = cx.env.get("STATE_folders").unwrap_or_default();
-    serde_json::from_str(note).unwrap_or_default()
+///
+/// # Errors
+/// The note of it was not written by the step (exit 3).
+pub(crate) fn folders(cx: &Cx) -> Result<BTreeMap<PathBuf, Option<Left>>> {
+    let note = cx.host.remembered(FOLDERS)?.unwrap_or_default();
+    Ok(serde_json::from_str(&note).unwrap_or_default())
 }
 
 /// Where the folder is made: its path goes into PATH, which a colon would split, and a socket's path

@@ -7,6 +7,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::secret::Secret;
 use crate::signal::seen;
+use rustix::process::{getpid, set_child_subreaper};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -92,14 +93,20 @@ impl Program {
         self.command.first().map_or("", String::as_str)
     }
 
-    /// Hides the child's secrets in the log, since nobody knows what it prints, and starts it. At a
+    /// Hides the child's secrets in the log, since nobody knows what it prints, and starts it. No line
+    /// of it is a command to the runner. At a
     /// terminal it stays in the foreground's process group, so that it can ask questions; elsewhere
     /// it gets a group of its own, so that it sees each signal once and only from here.
     ///
     /// # Errors
     /// The program cannot be started, or a signal was seen before it was (exit 130).
     pub fn start(&self, host: &Host) -> Result<Running> {
-        self.start_with(host, Stdio::inherit())
+        // A runner reads the two streams of a step in no order. On one of its own, the child's last
+        // line could come behind the line with which the runner takes commands again.
+        match host.is_launched() {
+            true => self.start_in_log(host),
+            false => self.start_with(host, Stdio::inherit()),
+        }
     }
 
     /// As [`Program::start`], but what the child prints goes to standard error: standard output is
@@ -134,6 +141,14 @@ impl Program {
     }
 
     fn start_with(&self, host: &Host, stdout: Stdio) -> Result<Running> {
+        if host.is_stopped_for_good() && !self.secrets.is_empty() {
+            return Err(Error::refused(format!(
+                "{} cannot be given secrets: the runner takes no more commands from the log, so nothing would hide them",
+                self.shown()
+            ))
+            .cause("an earlier command of this step left a program running, and what that prints could be a command to the runner")
+            .hint("let the earlier command wait for what it starts"));
+        }
         for (name, value) in &self.secrets {
             host.mask(name, value);
         }
@@ -163,10 +178,14 @@ impl Program {
             let what = format!("interrupted by {name} before {} began", self.command[0]);
             return Err(Error::new(ErrorKind::Interrupted, what));
         }
+        // What the child leaves running becomes a child of this process, which so can tell.
+        let _ = set_child_subreaper(Some(getpid()));
+        let verbatim = host.verbatim();
         let child = command
             .spawn()
             .map_err(|error| cannot_start(&self.command[0], error))?;
         Ok(Running {
+            verbatim,
             child,
             own_group,
             asked: false,

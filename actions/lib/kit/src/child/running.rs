@@ -1,9 +1,11 @@
 //! A child that runs: its output, and the signals that it gets.
 
 use crate::error::{Context, Result};
-use crate::group::Group;
+use crate::group::{Group, has_children};
+use crate::host::Verbatim;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdout};
 
@@ -27,10 +29,16 @@ impl Printed {
     }
 }
 
+/// How long what a child started may outlive it before it counts as left running.
+const REST: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(10);
+
 /// A child that was started.
 #[derive(Debug)]
 pub struct Running {
     pub(super) child: Child,
+    /// What keeps the runner from taking the child's words for commands.
+    pub(super) verbatim: Option<Verbatim>,
     pub(super) own_group: bool,
     /// Whether the child was asked to stop. A second time would be leave to lose state.
     pub(super) asked: bool,
@@ -143,5 +151,22 @@ impl Running {
         } else {
             rustix::process::kill_process(pid, signal)
         };
+    }
+}
+
+impl Drop for Running {
+    /// The runner takes commands again, unless something of the child may still print.
+    fn drop(&mut self) {
+        let Some(verbatim) = &mut self.verbatim else {
+            return;
+        };
+        let over = matches!(self.child.try_wait(), Ok(Some(_)));
+        let end = Instant::now() + REST;
+        while over && has_children() && Instant::now() < end {
+            std::thread::sleep(LOOK);
+        }
+        if !over || has_children() {
+            verbatim.stay();
+        }
     }
 }

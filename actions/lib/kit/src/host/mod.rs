@@ -2,8 +2,10 @@
 //! with the frame of a step the only place that prints.
 
 mod codebuild;
+mod files;
 mod github;
 mod initiator;
+mod note;
 mod output;
 mod plain;
 mod section;
@@ -19,10 +21,12 @@ use crate::id::{CommitId, Invalid};
 use crate::masks::Masks;
 use crate::report::{EnvValue, Report};
 use crate::secret::Secret;
+use files::Files;
 use output::write_whole;
 use plain::without_control;
+use section::Commands;
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The kind of machine a step finds itself on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,9 @@ pub struct Host {
     kind: Kind,
     env: Env,
     colour: bool,
+    /// One for all clones: there is one log, and one set of files.
+    commands: Arc<Mutex<Commands>>,
+    files: Arc<Mutex<Files>>,
 }
 
 impl Host {
@@ -74,7 +81,24 @@ impl Host {
             colour: kind == Kind::Terminal
                 && std::io::stderr().is_terminal()
                 && env.get("NO_COLOR").is_none(),
+            commands: Arc::default(),
+            files: Arc::default(),
         }
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Commands> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the launcher of the action started this process: then the runner reads both its streams, and there is a post
+    /// step.
+    pub fn is_launched(&self) -> bool {
+        let alone = std::env::args_os().len() == 1;
+        self.kind == Kind::GitHub && alone && self.env.get("SLIPWAY_PHASE").is_some()
     }
 
     /// Logs each call from here on, if that was `asked` for, or the runner is in its debug mode
@@ -167,7 +191,13 @@ impl Host {
     pub fn warn(&self, line: impl AsRef<str>) {
         let line = without_control(line.as_ref());
         match self.kind {
-            Kind::GitHub => self.line(&github::annotation("warning", None, &line)),
+            Kind::GitHub if !self.is_stopped() => {
+                self.line(&github::annotation("warning", None, &line));
+            }
+            Kind::GitHub => {
+                self.line(&github::inert(&format!("warning: {line}")));
+                self.later(github::annotation("warning", None, &line));
+            }
             // The lines that follow are quoted too, so none of them may look like one of ours.
             Kind::CodeBuild | Kind::Terminal => {
                 self.line(&format!("warning: {}", line.replace('\n', "\n  ")));
@@ -178,21 +208,19 @@ impl Host {
     /// Starts a section of the log that folds where the host can fold; ends with the guard.
     pub fn group(&self, title: &str) -> Group<'_> {
         match self.kind {
-            Kind::GitHub => self.line(&format!("::group::{}", github::escape_data(title))),
-            Kind::CodeBuild | Kind::Terminal => self.line(&format!("==> {title}")),
+            Kind::GitHub if !self.is_stopped() => {
+                self.line(&format!("::group::{}", github::escape_data(title)));
+            }
+            Kind::GitHub | Kind::CodeBuild | Kind::Terminal => self.line(&format!("==> {title}")),
         }
         Group(self)
     }
 
     /// Starts a stretch of other programs' output, no line of which is taken for a workflow
     /// command until the guard is dropped (docs.github.com, "Workflow commands", Stopping and
-    /// starting).
-    pub fn verbatim(&self) -> Verbatim<'_> {
-        let token = github::delimiter();
-        if self.kind == Kind::GitHub {
-            self.line(&format!("::stop-commands::{token}"));
-        }
-        Verbatim { host: self, token }
+    /// starting). A host without such commands needs none.
+    pub fn verbatim(&self) -> Option<Verbatim> {
+        (self.kind == Kind::GitHub).then(|| Verbatim::of(self))
     }
 
     /// Makes the host hide a value in every log from here on, and says what of it stays visible.
@@ -210,23 +238,11 @@ impl Host {
         }
     }
 
-    /// Tells the post step something before the step goes on, because the step may be killed
-    /// before it ends. Does nothing where there is no post step.
-    ///
-    /// # Errors
-    /// The runner's file cannot be written.
-    pub fn remember(&self, name: &str, value: &str) -> Result<()> {
-        match self.kind {
-            Kind::GitHub => github::remember(&self.env, name, value),
-            Kind::CodeBuild | Kind::Terminal => Ok(()),
-        }
-    }
-
     /// Prints an error: in full on standard error, and as annotations on the run's page, one for
     /// each place in a file or else one for the whole.
     pub fn error(&self, step: &str, error: &Error) {
         self.line(&self.coloured(&self.inert(&error.to_string())));
-        if self.kind == Kind::GitHub {
+        if self.kind == Kind::GitHub && !self.is_stopped() {
             for line in github::error_annotations(&self.env, step, error) {
                 self.line(&line);
             }
@@ -262,6 +278,25 @@ impl Host {
         match self.kind {
             Kind::GitHub => github::files(&self.env).map(drop),
             Kind::CodeBuild | Kind::Terminal => Ok(()),
+        }
+    }
+
+    /// Takes note of the files through which later steps learn of this one.
+    pub(crate) fn watch_files(&self) {
+        if self.kind == Kind::GitHub {
+            *self.files() = Files::seen(|name| self.env.get(name));
+        }
+    }
+
+    /// What the work came to, unless a program that it ran wrote to one of those files.
+    ///
+    /// # Errors
+    /// The work's, or that one did (exit 3); then the file is as it was again.
+    pub(crate) fn untouched<T>(&self, done: Result<T>) -> Result<T> {
+        match (self.files().untouched(), done) {
+            (Ok(()), done) => done,
+            (Err(touched), Ok(_)) => Err(touched),
+            (Err(touched), Err(error)) => Err(touched.with_second_failure(error)),
         }
     }
 
