@@ -33,11 +33,28 @@ function locked(asset) {
   const entry = lock.assets[asset];
   if (!entry || !/^[0-9a-f]{64}$/.test(entry.sha256)) {
     throw new Stop(
-      `release.lock of this commit has no hash for ${asset}: ` +
-        'pin the action by the commit of a release, or set SLIPWAY_BIN_DIR to a folder with binaries you built',
+      `release.lock of this commit has no hash for ${asset}: pin the action by the commit of a release, ` +
+        'or by a commit of your own copy of this repository whose release.lock lists the binaries you built (cargo dist writes it)',
     );
   }
   return { version: lock.version, sha256: entry.sha256 };
+}
+
+// A binary of a folder that the job's environment names. Any program of the job can write there and can name
+// another folder, so only the bytes count.
+function own(folder, name, asset) {
+  const file = path.join(folder, name);
+  const bytes = read(file);
+  if (!bytes) throw new Stop(`SLIPWAY_BIN_DIR has no ${name}: ${file} does not exist. Put the binary there, or unset SLIPWAY_BIN_DIR`);
+  const wanted = locked(asset).sha256;
+  const found = sha256(bytes);
+  if (found !== wanted) {
+    throw new Stop(
+      `${file} is not the binary that this commit pins, and was not run: it has SHA-256 ${found}, release.lock lists ${wanted} for ${asset}. ` +
+        'If you did not build it anew, find out who changed it or who set SLIPWAY_BIN_DIR',
+    );
+  }
+  return file;
 }
 
 async function download(url) {
@@ -61,16 +78,12 @@ async function download(url) {
 
 async function find(step) {
   const name = `slipway-${step}`;
-  if (process.env.SLIPWAY_BIN_DIR) {
-    const file = path.join(process.env.SLIPWAY_BIN_DIR, name);
-    if (!fs.existsSync(file)) throw new Stop(`SLIPWAY_BIN_DIR has no ${name}: ${file} does not exist. Put the binary there, or unset SLIPWAY_BIN_DIR`);
-    return file;
-  }
   const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
   if (process.platform !== 'linux' || !machine) {
     throw new Stop(`there is no ${name} for ${process.platform} on ${process.arch}: use a Linux runner on x64 or arm64`);
   }
   const asset = `${name}-${machine}-linux`;
+  if (process.env.SLIPWAY_BIN_DIR) return own(process.env.SLIPWAY_BIN_DIR, name, asset);
   const { version, sha256: wanted } = locked(asset);
   const cache = process.env.RUNNER_TOOL_CACHE || path.join(os.tmpdir(), 'slipway-tools');
   // The hash is part of the path, so that commits with different binaries never share a file.

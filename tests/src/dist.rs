@@ -38,6 +38,8 @@ pub(crate) fn run(instance: &Instance) -> Result<()> {
     for line in table(&binaries) {
         data(&line);
     }
+    let lock = instance.target.join("dist/release.lock");
+    fs::write(&lock, locking(&binaries)).context(format!("writing {}", lock.display()))?;
     let heavy: Vec<&str> = binaries
         .iter()
         .filter(|binary| binary.raw > LIMIT)
@@ -251,6 +253,19 @@ fn measure(name: String, file: PathBuf, bytes: &[u8]) -> Result<Binary> {
     })
 }
 
+/// The text of a `release.lock` that pins these binaries, for whoever keeps a copy of this repository and builds them.
+fn locking(binaries: &[Binary]) -> String {
+    let assets: serde_json::Map<String, Value> = binaries
+        .iter()
+        .map(|binary| {
+            let asset = format!("{}-{}-linux", binary.name, std::env::consts::ARCH);
+            (asset, serde_json::json!({"sha256": binary.sha256}))
+        })
+        .collect();
+    let lock = serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "assets": assets});
+    format!("{lock:#}\n")
+}
+
 fn table(binaries: &[Binary]) -> Vec<String> {
     let mut lines = vec![format!(
         "{:<18} {:>9} {:>9} {:>6}  sha256",
@@ -287,6 +302,20 @@ mod tests {
             lines[1].contains(" ok ") && lines[2].contains(" OVER "),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn the_lock_is_as_the_launcher_reads_it() {
+        let binary = Binary {
+            name: "slipway-probe".into(),
+            file: PathBuf::new(),
+            raw: 1,
+            gzip: 1,
+            sha256: "ab".into(),
+        };
+        let lock: Value = serde_json::from_str(&locking(&[binary])).unwrap();
+        let asset = format!("slipway-probe-{}-linux", std::env::consts::ARCH);
+        assert_eq!(lock["assets"][asset]["sha256"], "ab");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn export(instance: &Instance) -> Result<Export> {
     for name in steps(&instance.checkout)? {
         files.push(format!("actions/{name}/action.yml"));
     }
-    for file in ["launch.js", "main.js", "post.js", "release.lock"] {
+    for file in ["launch.js", "main.js", "post.js"] {
         files.push(format!("actions/launch/{file}"));
     }
     for file in CALLABLE {
@@ -48,6 +48,10 @@ pub fn export(instance: &Instance) -> Result<Export> {
         all.push_str(&format!("\n{file}\n{text}"));
         texts.push((file, text));
     }
+    // A release pins its binaries there. This one is of the binaries that were built here.
+    let lock = lock(instance, &steps(&instance.checkout)?)?;
+    all.push_str(&lock);
+    texts.push(("actions/launch/release.lock".to_owned(), lock));
     let folder = instance
         .dir
         .join("exports")
@@ -65,6 +69,18 @@ pub fn export(instance: &Instance) -> Result<Export> {
         }
     }
     Ok(Export { folder, pin })
+}
+
+/// The text of a `release.lock` that pins the binaries that were built here.
+fn lock(instance: &Instance, steps: &[String]) -> Result<String> {
+    let mut assets = serde_json::Map::new();
+    for step in steps {
+        let file = instance.built().join(format!("slipway-{step}"));
+        let bytes = fs::read(&file).context(format!("reading {}", file.display()))?;
+        let asset = format!("slipway-{step}-{}-linux", std::env::consts::ARCH);
+        assets.insert(asset, serde_json::json!({"sha256": sha256(&bytes)}));
+    }
+    Ok(serde_json::json!({"version": "0.0.0", "assets": assets}).to_string())
 }
 
 /// The steps: every folder of actions/ that holds an action.

@@ -35,7 +35,11 @@ impl Launcher {
 
     /// Pins a hash for the step `probe`.
     fn lock(&self, hash: &str) {
-        let asset = format!("slipway-probe-{}-linux", std::env::consts::ARCH);
+        self.lock_step("probe", hash);
+    }
+
+    fn lock_step(&self, step: &str, hash: &str) {
+        let asset = format!("slipway-{step}-{}-linux", std::env::consts::ARCH);
         let lock = serde_json::json!({"version": "1.2.3", "assets": {asset: {"sha256": hash}}});
         fs::write(self.file("release.lock"), lock.to_string()).unwrap();
     }
@@ -117,7 +121,7 @@ fn a_step_that_this_commit_pins_no_hash_for_is_refused() {
 }
 
 #[test]
-fn a_folder_of_binaries_comes_before_everything() {
+fn a_folder_of_binaries_comes_before_a_download() {
     let launcher = Launcher::new();
     let folder = launcher.file("built");
     let why = "SLIPWAY_BIN_DIR has no slipway-probe";
@@ -126,10 +130,9 @@ fn a_folder_of_binaries_comes_before_everything() {
         why,
     );
 
-    program(
-        &folder,
-        "#!/bin/bash\ntr '\\0' '\\n' < /proc/$$/environ > \"$RAN\"; exit 7\n",
-    );
+    let script = "#!/bin/bash\ntr '\\0' '\\n' < /proc/$$/environ > \"$RAN\"; exit 7\n";
+    program(&folder, script);
+    launcher.lock(&sha256(script.as_bytes()));
     for phase in ["main", "post"] {
         let mut command = launcher.command(phase);
         command
@@ -149,6 +152,31 @@ fn a_folder_of_binaries_comes_before_everything() {
 }
 
 #[test]
+fn a_folder_of_binaries_is_believed_no_more_than_a_download() {
+    let launcher = Launcher::new();
+    let theirs = launcher.file("theirs");
+    program(&theirs, RAN);
+    let file = theirs.join("slipway-probe").display().to_string();
+    let altered = RAN.replace("touch", "touch -a");
+    for (hash, why) in [
+        (
+            sha256(altered.as_bytes()),
+            format!("{file} is not the binary that this commit pins"),
+        ),
+        (
+            "no-hash".to_owned(),
+            "release.lock of this commit has no hash for slipway-probe-".to_owned(),
+        ),
+    ] {
+        launcher.lock(&hash);
+        for phase in ["main", "post"] {
+            let mut command = launcher.command(phase);
+            launcher.refuses(command.env("SLIPWAY_BIN_DIR", &theirs), &why);
+        }
+    }
+}
+
+#[test]
 fn every_step_refuses_an_input_that_its_action_does_not_have() {
     let launcher = Launcher::new();
     let mut steps = 0;
@@ -159,6 +187,8 @@ fn every_step_refuses_an_input_that_its_action_does_not_have() {
         }
         steps += 1;
         let step = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        let binary = instance().built().join(format!("slipway-{step}"));
+        launcher.lock_step(&step, &sha256(&fs::read(binary).unwrap()));
         let command = |phase: &str| {
             let mut command = launcher.command(phase);
             command
@@ -197,6 +227,7 @@ fn a_signal_reaches_the_binary_once() {
         let launcher = Launcher::new();
         let folder = launcher.file("built");
         program(&folder, script);
+        launcher.lock(&sha256(script.as_bytes()));
         let mut command = launcher.command("main");
         command.env("SLIPWAY_BIN_DIR", &folder);
         if older {
@@ -223,7 +254,9 @@ fn a_binary_that_dies_of_a_signal_ends_the_step_as_one() {
     for older in [false, true] {
         let launcher = Launcher::new();
         let folder = launcher.file("built");
-        program(&folder, "#!/bin/bash\ntouch \"$RAN\"; kill -KILL $$\n");
+        let script = "#!/bin/bash\ntouch \"$RAN\"; kill -KILL $$\n";
+        program(&folder, script);
+        launcher.lock(&sha256(script.as_bytes()));
         let mut command = launcher.command("main");
         command.env("SLIPWAY_BIN_DIR", &folder);
         if older {
