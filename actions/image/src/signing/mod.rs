@@ -119,15 +119,22 @@ impl Signing {
             tree: request.tree.clone(),
             content_key: content.map(|key| key.hex.clone()),
             built_for: built_for.cloned(),
-            origin: match (built_for, &request.origin) {
-                (Some(_), _) => attest::Origin::SameContent,
-                (None, Origin::Commit) => attest::Origin::Commit,
-                (None, Origin::Prebuilt | Origin::Unverified(_)) => attest::Origin::Prebuilt,
-            },
+            origin: origin(&request.origin, built_for.is_some()),
             builder: self.builder.clone(),
             at: clock::rfc3339(cx.clock.now()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
+    }
+}
+
+/// How the image came to be, if it may have been built for another commit. Only files that were compared
+/// have a content: that a given image has another commit's label shows nothing.
+fn origin(evidence: &Origin, for_another: bool) -> attest::Origin {
+    match (evidence, for_another) {
+        (Origin::Commit, true) => attest::Origin::SameContent,
+        (Origin::Commit, false) => attest::Origin::Commit,
+        (Origin::Prebuilt, _) => attest::Origin::Prebuilt,
+        (Origin::Unverified(_), _) => attest::Origin::Unverified,
     }
 }
 
@@ -136,4 +143,28 @@ async fn manifest(ecr: &Ecr, image: &Digest, commit: &CommitId) -> Result<Option
     let tags = [attest::tag(image, commit)];
     let found = ecr.tagged_if_there(&tags).await?.into_iter().next();
     Ok(found.map(|stored| stored.manifest.into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_compared_is_the_commits_or_has_its_content() {
+        let unverified = Origin::Unverified("a reason".to_owned());
+        for (evidence, for_another, wanted) in [
+            (&Origin::Commit, false, attest::Origin::Commit),
+            (&Origin::Commit, true, attest::Origin::SameContent),
+            (&Origin::Prebuilt, false, attest::Origin::Prebuilt),
+            (&Origin::Prebuilt, true, attest::Origin::Prebuilt),
+            (&unverified, false, attest::Origin::Unverified),
+            (&unverified, true, attest::Origin::Unverified),
+        ] {
+            assert_eq!(
+                origin(evidence, for_another),
+                wanted,
+                "{evidence:?} {for_another}"
+            );
+        }
+    }
 }

@@ -40,6 +40,8 @@ pub enum Origin {
     SameContent,
     /// Built by another tool, and not compared with the commit.
     Prebuilt,
+    /// Published for a reason that a person gave, and not shown to be the commit's.
+    Unverified,
     /// Written by a newer version.
     #[serde(other)]
     Other,

@@ -14,6 +14,9 @@ pub(crate) struct Proofs {
     pub(crate) account: AccountId,
     /// The workflow file that images are built by, if the contract names one.
     pub(crate) workflow: Option<String>,
+    /// Whether an image passes that another tool built and nobody compared with the commit.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) prebuilt: bool,
 }
 
 impl Proofs {
@@ -23,6 +26,7 @@ impl Proofs {
             key: build.keys.provenance.clone()?,
             account: build.account.clone(),
             workflow: build.workflow.clone(),
+            prebuilt: build.prebuilt,
         })
     }
 }

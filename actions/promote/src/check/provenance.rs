@@ -175,7 +175,21 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
         (Origin::SameContent, None) | (Origin::Other, _) => {
             return Err("the image's provenance does not say how it was built".to_owned());
         }
-        (Origin::Prebuilt, _) => "built by another tool, not compared with the commit".to_owned(),
+        (Origin::Prebuilt, _) if proofs.prebuilt => {
+            "built by another tool, not compared with the commit".to_owned()
+        }
+        (Origin::Prebuilt, _) => {
+            return Err(
+                "the image was built by another tool and not compared with the commit, and the contract does not say `build: {prebuilt: true}`"
+                    .to_owned(),
+            );
+        }
+        (Origin::Unverified, _) => {
+            return Err(
+                "the image was published with --allow-unverified, and is not shown to be the commit's"
+                    .to_owned(),
+            );
+        }
     };
     match &provenance.builder {
         Builder::Workflow {

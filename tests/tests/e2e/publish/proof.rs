@@ -321,6 +321,61 @@ fn two_runs_at_once_end_with_one_image_and_one_proof() {
     );
 }
 
+/// Another tool's image, of which nobody showed that it is the commit's.
+#[test]
+fn an_image_of_another_tool_is_promoted_only_where_the_contract_says_so() {
+    let mut checkout = Checkout::signing("prebuilt");
+    let commit = checkout.commit("first");
+    let made = checkout.layouts(b"image");
+    checkout.run(&["--layout", made.folder.as_str()], 0);
+    let said = statement(&checkout, &tag(&made.digest, &commit));
+    let parameters = &said["predicate"]["buildDefinition"]["internalParameters"];
+    assert_eq!(parameters["origin"], "prebuilt", "{said}");
+
+    let setting = &checkout.setting;
+    let record = [
+        "record",
+        "--environment",
+        "dev",
+        "--digest",
+        &made.digest,
+        "--commit",
+        &commit,
+        "--verdict",
+        "failed",
+    ];
+    let recorded = setting
+        .job
+        .run(&mut setting.job.command("slipway-promote", &record));
+    assert_eq!(recorded.status.code(), Some(0), "{}", log(&recorded));
+    let staging = stage(setting, "staging");
+    let provenance = || {
+        let check = [
+            "check",
+            "--environment",
+            "staging",
+            "--digest",
+            &made.digest,
+            "--json",
+        ];
+        let ended = staging.run(&mut staging.command("slipway-promote", &check));
+        assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
+        let answer: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        let first = answer["details"]["rules"][0].clone();
+        assert_eq!(first["rule"], "provenance", "{answer}");
+        first["fact"].as_str().unwrap().to_owned()
+    };
+    let fact = provenance();
+    let unsaid = "the image was built by another tool and not compared with the commit";
+    assert!(fact.starts_with(unsaid), "{fact}");
+    let contract = staging.read("delivery.yaml");
+    let accepting = contract.replacen("build:\n", "build:\n  prebuilt: true\n", 1);
+    assert_ne!(accepting, contract);
+    std::fs::write(staging.file("delivery.yaml"), accepting).unwrap();
+    let fact = provenance();
+    assert!(!fact.contains(unsaid), "{fact}");
+}
+
 /// The ledger's record of a digest that nobody built, with a commit that was honestly approved.
 #[test]
 fn a_record_of_what_was_never_built_promotes_nothing() {

@@ -80,6 +80,8 @@ pub(super) struct Build {
     pub(super) anchor: Option<Anchor>,
     /// The workflow file that images are built by; with a provenance key, any on the protected branch when not given.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
+    /// Whether a gate accepts images that another tool built and nobody compared with the commit; false when not given.
+    pub(super) prebuilt: Option<At<bool>>,
 }
 
 /// Keys of KMS in the build account, by alias or ARN.

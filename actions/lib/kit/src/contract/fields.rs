@@ -141,6 +141,7 @@ mapping!(Build {
     optional keys: "keys",
     optional anchor: "anchor",
     optional workflow: "workflow",
+    optional prebuilt: "prebuilt",
 });
 mapping!(BuildKeys { optional ledger: "ledger", optional provenance: "provenance" });
 mapping!(Anchor { required bucket: "bucket", optional prefix: "prefix" });

@@ -193,6 +193,10 @@ impl<'a> Resolver<'a> {
             keys: keys?,
             anchor: anchor?,
             workflow,
+            prebuilt: build
+                .prebuilt
+                .as_ref()
+                .is_some_and(|accepted| accepted.value),
         })
     }
 

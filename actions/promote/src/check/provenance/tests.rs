@@ -25,6 +25,7 @@ pub(in crate::check) fn proofs() -> Proofs {
         key: "alias/slipway-provenance".parse().unwrap(),
         account: "111111111111".parse().unwrap(),
         workflow: Some(".github/workflows/deliver.yml".to_owned()),
+        prebuilt: false,
     }
 }
 
@@ -113,8 +114,13 @@ async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
         ),
         (
             of(&|it| it.origin = Origin::Prebuilt),
-            Answer::Pass,
-            "not compared with the commit",
+            Answer::Fail,
+            "does not say `build: {prebuilt: true}`",
+        ),
+        (
+            of(&|it| it.origin = Origin::Unverified),
+            Answer::Fail,
+            "published with --allow-unverified",
         ),
         (
             of(&|it| it.builder = build("111111111111")),
@@ -237,6 +243,23 @@ fn without_a_key_or_a_gate_nothing_is_asked_and_the_report_says_so() {
     assert_eq!(rule(&asked(), &unknown, None).answer, Answer::Unknown);
 }
 
+#[tokio::test]
+async fn an_image_of_another_tool_passes_where_the_contract_says_so_and_an_unverified_one_never() {
+    let (signer, subject) = (Signer::local(), subject());
+    let mut accepting = asked();
+    accepting.proofs.as_mut().unwrap().prebuilt = true;
+    for (origin, answer) in [
+        (Origin::Prebuilt, Answer::Pass),
+        (Origin::Unverified, Answer::Fail),
+    ] {
+        let mut provenance = good(&subject);
+        provenance.origin = origin;
+        let found = found(&provenance, &signer, &signer).await;
+        let rule = rule(&accepting, &subject, Some(&Ok(found)));
+        assert_eq!(rule.answer, answer, "{rule:?}");
+    }
+}
+
 #[test]
 fn provenance_is_asked_where_the_contract_names_its_key() {
     let role = |name: &str| format!("arn:aws:iam::111111111111:role/{name}");
@@ -252,10 +275,13 @@ fn provenance_is_asked_where_the_contract_names_its_key() {
         },
         anchor: None,
         workflow: proofs().workflow,
+        prebuilt: false,
     };
     let asked = Proofs::of(&build).unwrap();
     let of = |it: &Proofs| serde_json::to_value(it).unwrap();
     assert_eq!(of(&asked), of(&proofs()));
+    build.prebuilt = true;
+    assert!(Proofs::of(&build).unwrap().prebuilt);
     build.keys.provenance = None;
     assert!(Proofs::of(&build).is_none());
 }
