@@ -104,7 +104,7 @@ impl Live {
         Err(Error::refused(format!(
             "service {service} is not healthy on {digest}"
         ))
-        .with_causes(missing.map(|what| format!("{what}")))
+        .with_causes(missing.cloned())
         .hint(format!(
                 "nothing was recorded; see why, then record again: slipway-service status --cluster {} --service {service}",
                 self.client.cluster

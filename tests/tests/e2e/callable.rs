@@ -57,6 +57,10 @@ fn migrated_between(log: &str, applied: &str) {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, each step of which needs the one before it"
+)]
 fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
     let instance = instance();
     let _turn = heavy();

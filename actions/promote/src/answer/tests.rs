@@ -150,6 +150,7 @@ fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     let setting = asking();
     let ada = account("ada", 1);

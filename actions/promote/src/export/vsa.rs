@@ -127,6 +127,10 @@ mod tests {
     use expect_test::expect;
 
     #[test]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the whole statement, as it is written"
+    )]
     fn a_statement_says_what_slsa_asks_for() {
         let text = format!(
             r#"{{"seq":7,"at":"2026-11-21T18:00:01Z","service":"storefront","environment":"dev","digest":"sha256:{}","commit":"{}","verdict":"healthy","actor":{{"login":"alice"}},"policy":"sha256:bb"}}"#,

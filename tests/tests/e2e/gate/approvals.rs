@@ -69,6 +69,10 @@ impl Gate {
 
 /// One story, as long as it has steps: each of them rests on the records of those before it.
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, each step of which needs the one before it"
+)]
 fn two_of_four_approve_exactly_one_promotion() {
     let gate = asking("gate-approved");
     gate.declare(APPROVE);

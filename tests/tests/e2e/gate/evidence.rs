@@ -141,6 +141,10 @@ pub(super) fn instead(from: &str, to: &str) -> impl Fn(String) -> String {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, each step of which needs the one before it"
+)]
 fn each_decision_follows_from_its_evidence_or_is_named() {
     let gate = Gate::new("evidence");
     let fix = digest('2');

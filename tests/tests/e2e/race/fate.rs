@@ -81,7 +81,7 @@ impl Fate {
             returns => returns,
         };
         // The first run of a round gets its permit, so that somebody deploys.
-        if index > 0 && drawn % 6 == 0 {
+        if index > 0 && drawn.is_multiple_of(6) {
             fate.grant = Kill::Started(within(3000));
         }
         match theme {

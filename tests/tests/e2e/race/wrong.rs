@@ -185,6 +185,7 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
     let faults: [(&str, Fault); 28] = [

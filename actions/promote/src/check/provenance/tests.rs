@@ -89,6 +89,7 @@ pub(in crate::check) async fn found(
 
 /// One table, as long as there are cases.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
     let (signer, subject) = (Signer::local(), subject());
     let of = |change: &dyn Fn(&mut Provenance)| {

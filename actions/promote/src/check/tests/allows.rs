@@ -4,6 +4,7 @@ use super::*;
 
 /// One table, as long as there are cases.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn unusual_promotions_that_satisfy_the_gate_pass() {
     type Arranged = (&'static str, fn(&mut Promotion));
     let cases: &[Arranged] = &[
