@@ -262,7 +262,9 @@ impl Ecr {
 
     /// The registry and its token. The token is held in memory alone and lives for twelve hours.
     pub(crate) async fn registry(&self) -> Result<Registry> {
-        token(&self.client, &self.account).await
+        let mut registry = token(&self.client, &self.account).await?;
+        registry.place = net::place(&self.account, &self.region);
+        Ok(registry)
     }
 
     /// A client of the registry, which gets its next token where it got the first.

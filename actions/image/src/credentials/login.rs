@@ -26,6 +26,19 @@ pub(crate) fn is_ecr(host: &str) -> bool {
             .any(|service| rest.starts_with(service))
 }
 
+/// Account and region of a private ECR registry, for the log of calls; empty for another one.
+pub(crate) fn place_of(host: &str) -> String {
+    let parts: Vec<&str> = host.split('.').collect();
+    let region = match parts.as_slice() {
+        [_, "dkr", _, region, ..] | [_, _, region, ..] => region,
+        _ => return String::new(),
+    };
+    match is_ecr(host) {
+        true => net::place(parts[0], region),
+        false => String::new(),
+    }
+}
+
 /// The host in what Docker calls a server: `https://index.docker.io/v1/`, `1.2.3.4:5000`.
 pub(crate) fn host(server: &str) -> &str {
     let server = server.trim();
@@ -54,6 +67,19 @@ mod tests {
             "public.ecr.aws",
         ] {
             assert!(!is_ecr(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn account_and_region_are_part_of_an_ecr_host() {
+        let known = ", account 111111111111, region ca-central-1";
+        for (host, place) in [
+            ("111111111111.dkr.ecr.ca-central-1.amazonaws.com", known),
+            ("111111111111.dkr-ecr.ca-central-1.on.aws", known),
+            ("docker.io", ""),
+            ("localhost:5000", ""),
+        ] {
+            assert_eq!(place_of(host), place, "{host}");
         }
     }
 

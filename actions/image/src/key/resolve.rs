@@ -1,8 +1,9 @@
 //! A base image's digest now, asked at its registry (OCI Distribution Specification, "Checking if
 //! content exists in the registry") with the login that a pull would use.
 
-use crate::credentials::{Login, Logins, users};
+use crate::credentials::{Login, Logins, place_of, users};
 use crate::registry::MANIFESTS;
+use kit::backoff::attempts;
 use kit::env::Env;
 use kit::id::Digest;
 use net::Net;
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 /// A manifest is at most this long (OCI Distribution Specification, "Pushing Manifests").
 const LONGEST: usize = 4 << 20;
-/// Pauses before a registry that is busy is asked again.
-const PAUSES: [u64; 3] = [0, 500, 2000];
+/// How often a registry that is busy is asked, and the first wait in between.
+const ATTEMPTS: usize = 3;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// A reference taken apart as Docker does it (distribution/reference, "Grammar").
 #[derive(Debug, PartialEq, Eq)]
@@ -92,9 +94,9 @@ pub(super) async fn digest(
         .await
         .map_err(|error| error.message)?;
     let mut why = String::new();
-    for pause in PAUSES {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        match ask(net, reference, login.as_ref()).await {
+    for (attempt, pause) in (1..).zip(attempts(ATTEMPTS, FIRST_WAIT)) {
+        tokio::time::sleep(pause).await;
+        match ask(net, reference, login.as_ref(), attempt).await {
             Ok(digest) => return Ok(digest),
             Err(Asked::Busy(status)) => why = status,
             Err(Asked::No(why)) => return Err(why),
@@ -109,8 +111,13 @@ enum Asked {
     No(String),
 }
 
-async fn ask(net: &Net, reference: &Reference, login: Option<&Login>) -> Result<Digest, Asked> {
-    let first = send(net, reference, "HEAD", Authorization::None).await?;
+async fn ask(
+    net: &Net,
+    reference: &Reference,
+    login: Option<&Login>,
+    attempt: u32,
+) -> Result<Digest, Asked> {
+    let first = send(net, reference, "HEAD", Authorization::None, attempt).await?;
     let (answer, token) = match first.status().as_u16() {
         401 => {
             let challenge = header(&first, "www-authenticate").unwrap_or_default();
@@ -120,7 +127,14 @@ async fn ask(net: &Net, reference: &Reference, login: Option<&Login>) -> Result<
                 }
                 _ => None,
             };
-            let answer = send(net, reference, "HEAD", authorization(&token, login)).await?;
+            let answer = send(
+                net,
+                reference,
+                "HEAD",
+                authorization(&token, login),
+                attempt,
+            )
+            .await?;
             (answer, token)
         }
         // Without a login to offer, or with one that is not asked for.
@@ -132,7 +146,7 @@ async fn ask(net: &Net, reference: &Reference, login: Option<&Login>) -> Result<
             .map_err(|_| Asked::No(format!("{} answered with no digest", reference.host)));
     }
     // The header is not required; the manifest itself says it too.
-    let mut answer = send(net, reference, "GET", authorization(&token, login)).await?;
+    let mut answer = send(net, reference, "GET", authorization(&token, login), attempt).await?;
     checked(&answer, reference)?;
     let mut manifest = Vec::new();
     while let Some(piece) = answer
@@ -170,6 +184,7 @@ async fn send(
     reference: &Reference,
     method: &str,
     authorization: Authorization<'_>,
+    attempt: u32,
 ) -> Result<reqwest::Response, Asked> {
     let url = format!(
         "{}/v2/{}/manifests/{}",
@@ -189,13 +204,16 @@ async fn send(
         }
         Authorization::Bearer(token) => request.bearer_auth(token),
     };
-    request.send().await.map_err(|error| {
-        Asked::No(format!(
-            "{} does not answer: {}",
-            reference.host,
-            error.without_url()
-        ))
-    })
+    let place = place_of(&reference.host);
+    net::send_to_registry(request, &place, attempt)
+        .await
+        .map_err(|error| {
+            Asked::No(format!(
+                "{} does not answer: {}",
+                reference.host,
+                error.without_url()
+            ))
+        })
 }
 
 fn checked(answer: &reqwest::Response, reference: &Reference) -> Result<(), Asked> {
@@ -246,7 +264,7 @@ async fn token(
             .basic_auth(&login.username, Some(login.secret.expose())),
         _ => net.http().get(url),
     };
-    let answer = request.send().await.map_err(|error| {
+    let answer = net::send(None, request).await.map_err(|error| {
         Asked::No(format!(
             "the registry's token service does not answer: {}",
             error.without_url()

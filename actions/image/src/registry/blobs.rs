@@ -32,7 +32,8 @@ impl Repo {
     pub(crate) async fn has(&self, pass: &Pass, blob: &Digest) -> Result<bool, Fault> {
         let what = self.request(format!("ask for blob {blob} in"));
         let url = self.url(&format!("blobs/{blob}"))?;
-        let response = net::send(None, self.client.ask(Method::HEAD, url, pass))
+        let response = what
+            .send(self.client.ask(Method::HEAD, url, pass))
             .await
             .map_err(|error| Fault::no_answer(&what, error))?;
         match response.status() {
@@ -153,7 +154,7 @@ impl Repo {
         let mut request = self.client.carry(Method::GET, url, pass);
         for _ in 0..=REDIRECTS {
             let response = moved
-                .or_stall(&what, stall, request.send())
+                .or_stall(&what, stall, what.send(request))
                 .await?
                 .map_err(|error| Fault::no_answer(&what, error))?;
             if response.status().is_success() {

@@ -1,11 +1,12 @@
 //! One registry: requests with its token, and the one place that tries again.
 
+use super::attempt::ATTEMPT;
 use super::body::Moved;
 use super::endpoint::Registry;
 use super::fault::{Fault, Kind};
 use super::rate::RateLimit;
 use super::request::Request;
-use super::retry::{self, RetryPolicy};
+use super::retry::RetryPolicy;
 use super::token::{Pass, Token, Tokens};
 use kit::{Error, Result};
 use net::Net;
@@ -23,6 +24,8 @@ pub(crate) struct Client(Arc<Inner>);
 
 struct Inner {
     host: String,
+    /// Account and region, for the log of calls.
+    place: String,
     endpoint: Url,
     /// For questions.
     http: reqwest::Client,
@@ -74,6 +77,7 @@ impl Client {
         })?;
         Ok(Self(Arc::new(Inner {
             host: registry.host.clone(),
+            place: registry.place.clone(),
             endpoint,
             http: net.http().clone(),
             transfer: net.transfer().clone(),
@@ -118,7 +122,8 @@ impl Client {
             let quiet = *self.quiet();
             tokio::time::sleep_until(quiet).await;
             let pass = self.0.tokens.get().await?;
-            let fault = match once(&pass).await {
+            let attempt = failed + renewed + 1;
+            let fault = match ATTEMPT.scope(attempt, once(&pass)).await {
                 Ok(done) => return Ok(done),
                 Err(fault) => fault,
             };
@@ -144,8 +149,7 @@ impl Client {
     /// nobody asks it for a while. The time that a try itself took is not counted in `waited`: a long transfer that broke
     /// off at its end is tried again like a short one.
     pub(crate) fn pause(&self, failed: u32, waited: Duration, fault: &Fault) -> Option<Duration> {
-        let jitter = retry::jitter();
-        let pause = self.0.policy.pause(failed, waited, fault.after, jitter)?;
+        let pause = self.0.policy.pause(failed, waited, fault.after)?;
         if fault.throttled {
             let mut quiet = self.quiet();
             *quiet = (*quiet).max(Instant::now() + fault.after.unwrap_or(pause / 2));
@@ -219,7 +223,8 @@ impl Repo {
 
     /// A request to this repository; `doing` ends where the repository's name follows.
     pub(super) fn request(&self, doing: impl Into<String>) -> Request {
-        Request::new(doing.into(), self.reference())
+        let place = self.client.0.place.clone();
+        Request::new(doing.into(), self.reference(), place)
     }
 
     pub(super) fn url(&self, rest: &str) -> Result<Url, Fault> {
@@ -247,7 +252,8 @@ pub(super) fn location(what: &Request, response: &Response) -> Result<Url, Fault
 
 /// Sends a question and gives back a successful answer.
 pub(super) async fn answer(what: &Request, request: RequestBuilder) -> Result<Response, Fault> {
-    let response = net::send(None, request)
+    let response = what
+        .send(request)
         .await
         .map_err(|error| Fault::no_answer(what, error))?;
     success(what, response).await
@@ -261,7 +267,7 @@ pub(super) async fn carried(
     request: RequestBuilder,
 ) -> Result<Response, Fault> {
     let response = moved
-        .or_stall(what, stall, net::send(None, request))
+        .or_stall(what, stall, what.send(request))
         .await?
         .map_err(|error| Fault::no_answer(what, error))?;
     success(what, response).await

@@ -14,6 +14,8 @@ pub(crate) struct Registry {
     pub(crate) login: Login,
     /// When the login ends, where ECR said so.
     pub(crate) expires: Option<SystemTime>,
+    /// Account and region, for the log of calls; empty where they are not known.
+    pub(crate) place: String,
     /// Scheme and host.
     pub(super) endpoint: String,
 }
@@ -51,6 +53,7 @@ impl Registry {
             host: host.to_owned(),
             login,
             expires: None,
+            place: String::new(),
             endpoint: endpoint.to_owned(),
         })
     }

@@ -4,6 +4,7 @@
 //! Each request is one attempt and says as a [`Fault`] what its failure means. Whoever needs several requests for one end
 //! makes them inside [`Client::retry`], the only place that tries again.
 
+mod attempt;
 mod blobs;
 mod body;
 mod client;

@@ -61,10 +61,8 @@ impl Repo {
                     .cause(format!("there are more than {PAGES} pages"))
                     .into());
             }
-            let response = self
-                .client
-                .ask(Method::GET, url, pass)
-                .send()
+            let response = what
+                .send(self.client.ask(Method::GET, url, pass))
                 .await
                 .map_err(|error| Fault::no_answer(&what, error))?;
             if is_missing(&response) && pages == 1 {

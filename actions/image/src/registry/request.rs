@@ -1,18 +1,31 @@
 //! What a request to a registry is for.
 
+use super::attempt::attempt;
 use kit::Error;
+use reqwest::{RequestBuilder, Response};
 
 /// What a request is for, as its errors name it.
 #[derive(Debug)]
 pub(crate) struct Request {
     doing: String,
     repository: String,
+    /// The registry's account and region, for the log of calls.
+    place: String,
 }
 
 impl Request {
     /// `doing` ends where the repository's name follows.
-    pub(super) fn new(doing: String, repository: String) -> Self {
-        Self { doing, repository }
+    pub(super) fn new(doing: String, repository: String, place: String) -> Self {
+        Self {
+            doing,
+            repository,
+            place,
+        }
+    }
+
+    /// Sends it, and logs the call.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
+        net::send_to_registry(request, &self.place, attempt()).await
     }
 
     /// The request failed (exit 1).

@@ -1,5 +1,6 @@
-//! How often, how long and with what pauses a request is tried again. Pure.
+//! How often, how long and with what pauses a request is tried again.
 
+use kit::backoff::{doubling, spread};
 use std::time::Duration;
 
 /// The bounds of trying again.
@@ -31,33 +32,24 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause after the `failed`-th failure (from 1) and `waited` in pauses before it, `None` to give up. `jitter` in 0..1 spreads those who were refused
-    /// at the same time; what the registry asks for is never undercut.
+    /// The pause after the `failed`-th failure (from 1) and `waited` in pauses before it, `None` to give up. Part of it is
+    /// random, to spread those who were refused at the same time; what the registry asks for is never undercut.
     pub(crate) fn pause(
         &self,
         failed: u32,
         waited: Duration,
         asked: Option<Duration>,
-        jitter: f64,
     ) -> Option<Duration> {
         if failed >= self.tries {
             return None;
         }
-        let doubled = self
-            .first
-            .saturating_mul(1 << failed.saturating_sub(1).min(16));
-        let whole = doubled.min(self.longest);
-        let own = whole.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-        let asked = asked.map(|asked| asked + self.first.mul_f64(jitter.clamp(0.0, 1.0)));
+        // backon adds up to the wait itself.
+        let mut own = doubling(self.first / 2, self.longest / 2, failed.max(1) as usize);
+        let own = own.nth(failed.saturating_sub(1) as usize)?;
+        let asked = asked.map(|asked| asked + spread(self.first));
         let pause = own.max(asked.unwrap_or_default());
         (waited + pause <= self.within).then_some(pause)
     }
-}
-
-/// A number in 0..1. Not for secrets.
-pub(crate) fn jitter() -> f64 {
-    let bits = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or_default();
-    f64::from(bits) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]
@@ -74,16 +66,12 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_bound_and_end() {
-        let pause = |failed, jitter| {
-            RETRIES
-                .pause(failed, Duration::ZERO, None, jitter)
-                .map(|pause| pause.as_millis())
-        };
-        assert_eq!(
-            [1, 2, 3, 4].map(|failed| pause(failed, 1.0)),
-            [Some(1000), Some(2000), Some(3000), None]
-        );
-        assert_eq!(pause(1, 0.0), Some(500));
+        let pause = |failed| RETRIES.pause(failed, Duration::ZERO, None);
+        for (failed, whole) in [(1, 1000), (2, 2000), (3, 3000)] {
+            let pause = pause(failed).unwrap().as_millis();
+            assert!((whole / 2..=whole).contains(&pause), "{pause}");
+        }
+        assert_eq!(pause(4), None);
     }
 
     #[test]
@@ -94,19 +82,11 @@ mod tests {
                     1,
                     Duration::from_secs(waited),
                     Some(Duration::from_secs(seconds)),
-                    0.0,
                 )
                 .map(|pause| pause.as_secs())
         };
-        assert_eq!(asked(7, 0), Some(7));
+        assert!(matches!(asked(7, 0), Some(7 | 8)));
         assert_eq!(asked(101, 0), None);
         assert_eq!(asked(7, 94), None);
-    }
-
-    #[test]
-    fn jitter_fall_within_their_range() {
-        for _ in 0..1000 {
-            assert!((0.0..=1.0).contains(&jitter()));
-        }
     }
 }

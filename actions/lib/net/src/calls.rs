@@ -64,15 +64,44 @@ pub async fn send(
     what: Option<String>,
     request: reqwest::RequestBuilder,
 ) -> Result<reqwest::Response, reqwest::Error> {
+    send_with(request, |request| what.unwrap_or_else(|| target(request))).await
+}
+
+/// The same for a request to a registry, whose account and region its host need not say. `place`: what is known of
+/// the two, as [`place`] writes it; `attempt`: from 1.
+///
+/// # Errors
+/// The request's own.
+pub async fn send_to_registry(
+    request: reqwest::RequestBuilder,
+    place: &str,
+    attempt: u32,
+) -> Result<reqwest::Response, reqwest::Error> {
+    send_with(request, |request| {
+        format!("registry {}{place}, attempt {attempt}", target(request))
+    })
+    .await
+}
+
+/// An account and a region, as a line of the log names them.
+pub fn place(account: &str, region: &str) -> String {
+    format!(", account {account}, region {region}")
+}
+
+/// A request by its method, host and path: the query may hold a value.
+fn target(request: &reqwest::Request) -> String {
+    let url = request.url();
+    let host = url.host_str().unwrap_or_default();
+    format!("{} {host}{}", request.method(), url.path())
+}
+
+async fn send_with(
+    request: reqwest::RequestBuilder,
+    describe: impl FnOnce(&reqwest::Request) -> String,
+) -> Result<reqwest::Response, reqwest::Error> {
     let (client, request) = request.build_split();
     let request = request?;
-    let call = Call::begin(|| {
-        what.unwrap_or_else(|| {
-            let url = request.url();
-            let host = url.host_str().unwrap_or_default();
-            format!("{} {host}{}", request.method(), url.path())
-        })
-    });
+    let call = Call::begin(|| describe(&request));
     let answer = client.execute(request).await;
     if let Some(call) = call {
         match &answer {
