@@ -2,12 +2,16 @@
 
 use crate::digest::digest as digest_of;
 use crate::ecr::{Ecr, Stored};
+use kit::backoff::doubling;
 use kit::id::Digest;
 use kit::{Error, Result};
 use std::time::Duration;
 
-/// The pauses, in milliseconds, before ECR's API is asked for what its registry accepted.
-const SEEN_WITHIN: [u64; 5] = [0, 500, 1000, 2000, 4000];
+/// The pauses before ECR's API is asked for what its registry accepted.
+fn seen_within() -> impl Iterator<Item = Duration> {
+    let (first, last) = (Duration::from_millis(500), Duration::from_secs(4));
+    std::iter::once(Duration::ZERO).chain(doubling(first, last, 4))
+}
 
 /// The image that `tag` names by ECR's API.
 ///
@@ -15,8 +19,8 @@ const SEEN_WITHIN: [u64; 5] = [0, 500, 1000, 2000, 4000];
 /// It is missing, or not the image `digest`.
 pub(super) async fn proven(ecr: &Ecr, tag: &str, digest: &Digest) -> Result<Stored> {
     let mut found = None;
-    for pause in SEEN_WITHIN {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+    for pause in seen_within() {
+        tokio::time::sleep(pause).await;
         found = ecr.tagged(&[tag.to_owned()]).await?.into_iter().next();
         if found.is_some() {
             break;

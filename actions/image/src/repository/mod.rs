@@ -17,6 +17,7 @@ use crate::args;
 use crate::ecr::Ecr;
 use crate::primary::{LedgerTable, Primary};
 use crate::{input, pull_policy};
+use kit::backoff::{attempts, doubling};
 use kit::step::Cx;
 use kit::{Error, Report, Result};
 use net::Net;
@@ -25,10 +26,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// `CreateRepository` returns before the repository can be used; ECR promises no time.
-const CREATED_WITHIN: [u64; 7] = [250, 500, 1000, 2000, 4000, 8000, 15_000];
+fn created_within() -> impl Iterator<Item = Duration> {
+    doubling(Duration::from_millis(250), Duration::from_secs(15), 7)
+}
 
 /// How long a change is looked for after ECR took it.
-const CHANGED_WITHIN: [u64; 4] = [0, 500, 1000, 2000];
+fn changed_within() -> impl Iterator<Item = Duration> {
+    attempts(4, Duration::from_millis(500))
+}
 
 /// The repository after what had to be done was done.
 #[derive(Debug)]
@@ -127,13 +132,13 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Re
 
 /// Waits until a repository that was created can be seen, and decides what is left.
 async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
-    for pause in CREATED_WITHIN {
+    for pause in created_within() {
         let seen = api::observe(ecr, wanted, false).await?;
         if seen.is_some() {
             let plan = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
             return Ok((seen, plan));
         }
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        tokio::time::sleep(pause).await;
     }
     Err(Error::failed(format!(
         "repository {} was created in account {} but cannot be described yet",
@@ -145,8 +150,8 @@ async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
 /// Looks until nothing is left to do.
 async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
     let mut left = Plan::default();
-    for pause in CHANGED_WITHIN {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+    for pause in changed_within() {
+        tokio::time::sleep(pause).await;
         let seen = api::observe(ecr, wanted, false).await?;
         left = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
         if seen.is_some() && left.changes.is_empty() {

@@ -32,7 +32,7 @@ pub(crate) fn report(ecr: &Ecr, prepared: &Prepared, host: Option<&str>) -> Repo
     }
     for note in &notes {
         text.push_str(&format!("note: {note}\n"));
-        summary.push_str(&format!("\n- {}\n", note.replace('<', "&lt;")));
+        summary.push_str(&format!("\n- {}\n", kit::markdown::text(note)));
     }
     let report = Report {
         text,

@@ -12,6 +12,7 @@ use crate::ecr::Ecr;
 use crate::input::{self, given};
 use crate::primary::Primary;
 use follow::{Step, Watch};
+use kit::backoff::spread;
 use kit::step::Cx;
 use kit::{Error, ErrorKind, Report, Result};
 use net::Net;
@@ -85,7 +86,7 @@ async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Resu
         }
         let pause = Duration::from_secs(pauses.next().unwrap_or(10));
         let left = timeout.saturating_sub(begun.elapsed());
-        tokio::time::sleep(pause.min(left)).await;
+        tokio::time::sleep(spread(pause).min(left)).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Found;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use kit::backoff::spread;
 use kit::error::{Error, Failure, Result};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ where
                         )
                     ) =>
             {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(spread(Duration::from_secs(2))).await;
             }
             Err(error) => return Err(net::cannot(error, what)),
         }

@@ -13,6 +13,7 @@ use crate::access::access;
 use crate::args::Storage;
 use crate::locate::{self, Store};
 use call::{TRIES, bad, change, patiently, unread};
+use kit::backoff::spread;
 use kit::error::{Error, Result};
 use kit::markdown;
 use kit::report::{Report, count, text_table};
@@ -143,7 +144,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
             if left.is_empty() {
                 break;
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(spread(Duration::from_secs(2))).await;
             left = todo(&site.look().await?)?;
         }
         if !left.is_empty() {

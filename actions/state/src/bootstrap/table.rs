@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
     ScalarAttributeType, TableDescription, TableStatus,
 };
+use kit::backoff::spread;
 use kit::error::{Error, Result};
 use std::time::Duration;
 
@@ -163,7 +164,7 @@ impl Site<'_> {
             if status == Some(TableStatus::Active) {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(spread(Duration::from_secs(2))).await;
         }
         Err(Error::failed(format!(
             "the table {table} was not ready after a minute"

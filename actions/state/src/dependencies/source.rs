@@ -145,19 +145,20 @@ fn value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     values.next().is_none().then_some(value)
 }
 
-fn is_hex(text: &str, lengths: &[usize]) -> bool {
-    lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// The tools take capital digits, too.
+fn is_hex(text: &str, length: usize) -> bool {
+    kit::hex::is_hex(&text.to_ascii_lowercase(), length)
 }
 
 /// Where commits have 40 digits, a tag may be named with 64.
 fn is_commit(text: &str) -> bool {
-    is_hex(text, &[40])
+    is_hex(text, 40)
 }
 
 fn is_checksum(text: &str) -> bool {
     match text.split_once(':') {
-        Some(("sha256", digits)) => is_hex(digits, &[64]),
-        Some(("sha512", digits)) => is_hex(digits, &[128]),
+        Some(("sha256", digits)) => is_hex(digits, 64),
+        Some(("sha512", digits)) => is_hex(digits, 128),
         _ => false,
     }
 }
