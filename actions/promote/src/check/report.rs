@@ -4,6 +4,7 @@ use super::Subject;
 use super::answer::Decision;
 use super::change::Change;
 use super::facts::Facts;
+use super::people::short;
 use super::range::pulls;
 use super::rules::people_of;
 use crate::setting::Setting;
@@ -11,8 +12,11 @@ use github::RangeCommit;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
 use kit::markdown;
-use kit::report::{Report, markdown_table, text_table};
+use kit::report::{Report, count, markdown_table, text_table};
 use serde_json::{Value, json};
+
+/// How many commits a summary lists.
+const LISTED: usize = 50;
 
 const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
@@ -231,7 +235,46 @@ fn commits(facts: &Facts) -> Vec<Value> {
     range.commits.iter().map(row).collect()
 }
 
+/// The pull requests, and below them the commits.
 fn markdown_changes(changes: &[Value], commits: &[Value]) -> String {
+    let tables = [markdown_pulls(changes, commits), markdown_commits(commits)];
+    let tables: Vec<String> = tables.into_iter().filter(|it| !it.is_empty()).collect();
+    tables.join("\n")
+}
+
+/// A row for each commit, oldest first. Where there are more than are listed, those without a pull request come before others.
+fn markdown_commits(commits: &[Value]) -> String {
+    if commits.is_empty() {
+        return String::new();
+    }
+    let mut listed: Vec<(usize, &Value)> = commits.iter().enumerate().collect();
+    listed.sort_by_key(|(_, commit)| !commit["pull_request"].is_null());
+    listed.truncate(LISTED);
+    listed.sort_by_key(|(place, _)| *place);
+    let row = |commit: &Value| {
+        let pull = match &commit["pull_request"] {
+            Value::Null => "none".to_owned(),
+            number => format!("#{}", plain(number)),
+        };
+        let sha = plain(&commit["commit"]);
+        vec![
+            short(&sha).to_owned(),
+            plain(&commit["subject"]),
+            pull,
+            plain(&commit["author"]),
+        ]
+    };
+    let rows: Vec<Vec<String>> = listed.iter().map(|(_, commit)| row(commit)).collect();
+    let mut table = markdown_table(&["commit", "title", "pull request", "author"], &rows);
+    let more = commits.len() - listed.len();
+    if more > 0 {
+        let all = "`--json` has all of them";
+        table.push_str(&format!("\nand {}; {all}\n", count(more, "more commit")));
+    }
+    table
+}
+
+fn markdown_pulls(changes: &[Value], commits: &[Value]) -> String {
     if changes.is_empty() {
         return String::new();
     }
@@ -261,5 +304,44 @@ fn plain(value: &Value) -> String {
         Value::Array(items) if items.is_empty() => "nobody".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn commit(number: usize, pull: Option<u64>) -> Value {
+        json!({
+            "commit": format!("{number:07x}{}", "0".repeat(33)),
+            "subject": format!("Change | {number}"),
+            "author": "ada",
+            "pull_request": pull,
+        })
+    }
+
+    #[test]
+    fn each_commit_is_listed_also_without_a_pull_request() {
+        assert_eq!(markdown_changes(&[], &[]), "");
+        let commits = [commit(1, Some(7)), commit(2, None)];
+        expect![[r#"
+            | commit | title | pull request | author |
+            | --- | --- | --- | --- |
+            | 0000001 | Change \| 1 | #<!-- -->7 | ada |
+            | 0000002 | Change \| 2 | none | ada |
+        "#]]
+        .assert_eq(&markdown_changes(&[], &commits));
+    }
+
+    #[test]
+    fn a_large_range_hides_no_commit_that_came_without_a_pull_request() {
+        let mut commits: Vec<Value> = (0..60).map(|number| commit(number, Some(7))).collect();
+        commits[59] = commit(59, None);
+        let shown = markdown_changes(&[], &commits);
+        assert_eq!(shown.matches("7 | ada").count(), 49, "{shown}");
+        assert_eq!(shown.matches("| none |").count(), 1, "{shown}");
+        let last = "and 10 more commits; `--json` has all of them\n";
+        assert!(shown.ends_with(last), "{shown}");
     }
 }
