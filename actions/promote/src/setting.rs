@@ -44,6 +44,8 @@ pub(crate) struct Setting {
     pub(crate) infrastructure: Option<String>,
     /// Whether a contract says all this, so that no argument may say otherwise.
     pub(crate) declared: bool,
+    /// That contract's text, byte for byte as it was parsed.
+    pub(crate) contract: Option<String>,
 }
 
 impl Setting {
@@ -118,6 +120,7 @@ impl Setting {
             image_repository: Some(resolved.image.repository.clone()),
             infrastructure: Some(resolved.infrastructure.clone()),
             declared: true,
+            contract: Some(resolved.contract.clone()),
         })
     }
 
@@ -176,6 +179,7 @@ impl Setting {
             image_repository: None,
             infrastructure: None,
             declared: false,
+            contract: None,
         }
     }
 
@@ -220,6 +224,12 @@ impl Setting {
     /// They cannot be written as JSON.
     pub(crate) fn policy(&self) -> Result<String> {
         ledger::policy(&self.gate)
+    }
+
+    /// The hash over the contract's bytes, as permits have it.
+    pub(crate) fn contract_hash(&self) -> Option<String> {
+        let text = self.contract.as_ref();
+        text.map(|text| ledger::evidence_name(text.as_bytes()))
     }
 
     /// The ledger, with the credentials of its account, and with what proves its chains.

@@ -334,7 +334,9 @@ pub(crate) mod tests {
             permit: Some(Permit {
                 expires: "2026-11-21T19:00:00Z".to_owned(),
                 head: head.to_owned(),
+                contract: None,
                 base: None,
+                range: None,
                 pulls: Vec::new(),
                 reviews: Vec::new(),
                 approvers: Vec::new(),

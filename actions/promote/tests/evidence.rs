@@ -66,7 +66,7 @@ fn silent() -> Value {
 fn host() -> Value {
     json!({
         "run": {"git_hub": {"id": 7}},
-        "contract": "delivery.yaml",
+        "contract": {"path": "delivery.yaml", "text": chain::CONTRACT},
         "lock_file": "infrastructure/.terraform.lock.hcl",
     })
 }
@@ -80,7 +80,7 @@ fn build(who: &str) -> Value {
 
 fn evidence(gate: &str, own: &[Value], digit: char, judged: &Value, rules: &Value) -> Value {
     json!({
-        "format": "slipway-evidence/1",
+        "format": "slipway-evidence/2",
         "version": env!("CARGO_PKG_VERSION"),
         "contract": {
             "declared": true, "service": "shop", "environment": "production", "follows": null,
@@ -211,10 +211,10 @@ fn a_permit_that_cannot_be_decided_again_refuses_until_a_person_accepts_it() {
 
     // Evidence of another form, and evidence that another version of the step reads.
     let other = changed(
-        &json!({"format": "slipway-evidence/2", "version": "9.0.0"}),
+        &json!({"format": "slipway-evidence/3", "version": "9.0.0"}),
         &json!({}),
     );
-    verified(&other, &[], 3, "it has the form slipway-evidence/2");
+    verified(&other, &[], 3, "it has the form slipway-evidence/3");
     verified(&other, &[flag, "3"], 0, "");
     let newer = json!({"version": "9.0.0", "of_a_newer_version": true});
     verified(
@@ -249,8 +249,8 @@ fn nobody_accepts_what_should_have_evidence() {
         ),
         (json!({"now": "yesterday"}), "its time is not one"),
         (
-            json!({"format": "slipway-evidence/2"}),
-            "it has the form slipway-evidence/2",
+            json!({"format": "slipway-evidence/3"}),
+            "it has the form slipway-evidence/3",
         ),
         (
             json!({"contract": {}}),
@@ -459,6 +459,7 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     );
     let mut permit = json!({"expires": "2024-11-21T19:30:00Z", "head": head, "evidence": name});
     permit["base"] = json!(commit('a'));
+    permit["contract"] = chain::contract();
     let written = json!({
         "policy": policy(gate), "actor": {"login": "linus"}, "break_glass": glass, "permit": permit,
         "run": "https://console.example/build/shop%3A7",
@@ -538,14 +539,19 @@ fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
         3,
         "of another run",
     );
-    let nothing = with(host(), &json!({"contract": null}));
-    let words = "its evidence names no file of the contract";
-    verified(
-        &changed(&json!({"host": nothing}), &json!({})),
-        &[],
-        3,
-        words,
-    );
+    let other = json!({"path": "delivery.yaml", "text": "version: 1\n# Weaker.\n"});
+    for (nothing, words) in [
+        (json!({"contract": null}), "of another contract"),
+        (json!({"contract": other}), "of another contract"),
+        (
+            json!({"lock_file": null}),
+            "its evidence names no file of the contract",
+        ),
+    ] {
+        let told = with(host(), &nothing);
+        let chain = changed(&json!({"host": told}), &json!({}));
+        verified(&chain, &[], 3, words);
+    }
 }
 
 #[test]
@@ -555,7 +561,9 @@ fn a_permit_is_not_from_another_time_than_the_records_around_it() {
         let mut chain = two();
         let evidence = with(rollback(&chain, &json!({})), &expires);
         let (head, name) = (chain.head(), chain.keep(&evidence));
-        let permit = json!({"expires": until, "head": head, "evidence": name});
+        let contract = chain::contract();
+        let permit =
+            json!({"expires": until, "head": head, "evidence": name, "contract": contract});
         let record = with(back(), &json!({"at": at, "permit": permit}));
         chain.permit('a', &head, Some(&name), &record);
         chain
@@ -612,7 +620,7 @@ fn the_second_verifier_names_the_same_permits() {
         ),
         (
             changed(
-                &json!({"format": "slipway-evidence/2", "version": "9.0.0"}),
+                &json!({"format": "slipway-evidence/3", "version": "9.0.0"}),
                 &none,
             ),
             json!([["undecided", 3]]),

@@ -49,6 +49,50 @@ pub fn git_folder(instance: &Instance, world: &World) -> PathBuf {
         .join("storefront.git")
 }
 
+/// Puts a contract on the world's protected branch, past its pull requests, as somebody would who changed it there since: `path`
+/// is the file's in the repository. Answers what the branch's newest commit was before.
+///
+/// # Errors
+/// git refuses.
+pub async fn contract_on_branch(
+    instance: &Instance,
+    world: &World,
+    file: &Path,
+    path: &str,
+) -> Result<String> {
+    let bare = git_folder(instance, world);
+    let git = async |arguments: &[&str]| -> Result<String> {
+        Ok(git(&bare, arguments).await?.trim().to_owned())
+    };
+    let tip = git(&["rev-parse", "refs/heads/main"]).await?;
+    let file = file.to_string_lossy();
+    let blob = git(&["hash-object", "-w", &file]).await?;
+    let entry = format!("100644,{blob},{path}");
+    git(&["read-tree", &tip]).await?;
+    git(&["update-index", "--add", "--cacheinfo", &entry]).await?;
+    let tree = git(&["write-tree"]).await?;
+    if git(&["rev-parse", &format!("{tip}^{{tree}}")]).await? == tree {
+        return Ok(tip);
+    }
+    let name = format!("user.name={AUTHOR}");
+    let email = format!("user.email={AUTHOR}@acme.example");
+    let commit = [
+        "-c",
+        &name,
+        "-c",
+        &email,
+        "commit-tree",
+        &tree,
+        "-p",
+        &tip,
+        "-m",
+        "The contract",
+    ];
+    let commit = git(&commit).await?;
+    git(&["update-ref", "refs/heads/main", &commit, &tip]).await?;
+    Ok(tip)
+}
+
 /// The environment on GitHub whose jobs run an environment's infrastructure code.
 pub fn infrastructure(environment: &str) -> String {
     format!("{environment}-infrastructure")

@@ -11,7 +11,9 @@ mod sides;
 use std::process::{Command, Output};
 
 use sandbox::instance::port;
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder, unproven};
+use sandbox::runner::story::{
+    AUTHOR, RELEASER, REVIEWER, Story, contract_on_branch, git_folder, unproven,
+};
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
@@ -212,7 +214,19 @@ impl Scene {
         job.run(&mut command)
     }
 
+    /// The check in a build of this commit, while the branch has the contract of the folder.
     fn check(&self, commit: &str) -> Answer {
+        let world = &self.setting.world;
+        let file = self.setting.job.file("delivery.yaml");
+        let put = contract_on_branch(instance(), world, &file, "delivery.yaml");
+        let tip = wait(PATIENCE, put).unwrap();
+        let answer = self.check_as_is(commit);
+        self.git(&["update-ref", "refs/heads/main", &tip]);
+        answer
+    }
+
+    /// The same with what the branch has.
+    fn check_as_is(&self, commit: &str) -> Answer {
         Answer::of(&self.run(commit))
     }
 

@@ -290,7 +290,9 @@ mod tests {
             permit: Some(Permit {
                 expires: expires.to_owned(),
                 head: String::new(),
+                contract: None,
                 base: None,
+                range: None,
                 pulls: Vec::new(),
                 reviews: Vec::new(),
                 approvers: Vec::new(),

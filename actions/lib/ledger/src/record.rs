@@ -219,9 +219,15 @@ pub struct Permit {
     /// The hash of the environment's newest deployment that the gate judged against; 64 zeros where
     /// there was none. If there is a newer one, the permit is void.
     pub head: String,
+    /// The contract that judged: `sha256:` and the hash of its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
     /// The commit from which the gate examined what the promotion brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// SHA-256, in hexadecimal, over the commits of the range, as in a request; nothing for a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
     /// The pull requests that it brings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pulls: Vec<u64>,

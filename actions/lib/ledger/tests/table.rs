@@ -180,7 +180,9 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
             permit: Some(Permit {
                 expires: "2998-12-31T00:00:00Z".to_owned(),
                 head: newest.hash.clone(),
+                contract: None,
                 base: None,
+                range: None,
                 pulls: Vec::new(),
                 reviews: Vec::new(),
                 approvers: Vec::new(),

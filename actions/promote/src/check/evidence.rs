@@ -8,14 +8,23 @@ use super::conditions::Conditions;
 use super::facts::Facts;
 use super::people::opinions;
 use crate::person::actor;
+use crate::requests::range_hash;
 use crate::setting::Setting;
 use ledger::Actor;
+
+/// The hash over the commits that a promotion brings.
+fn range(facts: &Facts) -> Option<String> {
+    let commits = &facts.range.as_ref().ok()?.commits;
+    Some(range_hash(commits.iter().map(|commit| commit.sha.as_str())))
+}
 
 /// What a decision rests on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
     /// The commit from which the promotion was examined.
     pub(crate) base: Option<String>,
+    /// The hash over the commits that it brings, where they are known.
+    pub(crate) range: Option<String>,
     /// The pull requests that it brings.
     pub(crate) pulls: Vec<u64>,
     /// GitHub's numbers of the reviews that count.
@@ -39,6 +48,7 @@ impl Evidence {
             conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
             base: facts.base(subject).commit().map(str::to_owned),
+            range: range(facts),
             requests: granted.iter().map(|it| it.asked.number()).collect(),
             until: granted.map(|granted| granted.asked.request.expires),
             ..Self::default()

@@ -13,10 +13,20 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Host {
     pub(crate) run: OfHost,
-    /// The contract's path in the repository, if one is read.
-    pub(crate) contract: Option<String>,
+    /// The contract that judges, if one is read.
+    pub(crate) contract: Option<ContractFile>,
     /// The path of the infrastructure code's lock file in the repository, if the contract names the code.
     pub(crate) lock_file: Option<String>,
+}
+
+/// The contract, as it was parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContractFile {
+    /// Its path in the repository.
+    pub(crate) path: String,
+    /// Its bytes, which are UTF-8.
+    pub(crate) text: String,
 }
 
 /// What differs from host to host.

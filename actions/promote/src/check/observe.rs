@@ -5,7 +5,7 @@ use super::change::Change;
 use super::collect;
 use super::fact::{Fact, Promoter, RunKind, Unknown};
 use super::facts::Facts;
-use super::host::{Host, OfHost};
+use super::host::{ContractFile, Host, OfHost};
 use super::policy;
 use super::providers;
 use super::range::{Base, Range};
@@ -39,12 +39,13 @@ pub(super) async fn host(cx: &Cx, net: &Net, setting: &Setting) -> Host {
             principal: Principal::of_run(cx, net, setting).await,
         },
     };
-    let contract = policy::contract(cx);
+    let path = policy::contract(cx);
     let folder = setting.infrastructure.as_ref();
+    let text = setting.contract.clone();
     Host {
         run,
-        lock_file: folder.map(|folder| providers::path(&contract, folder)),
-        contract: setting.declared.then_some(contract),
+        lock_file: folder.map(|folder| providers::path(&path, folder)),
+        contract: text.map(|text| ContractFile { path, text }),
     }
 }
 

@@ -3,16 +3,21 @@
 //! A run keeps the commit that it was started with. A run that is run again, or that waited, would judge by the
 //! contract and with the workflow of that day, whatever was tightened since. A merge that lands while a
 //! promotion runs is no reason to refuse it, so the files are compared and not the commits alone.
+//!
+//! A job can check out any commit, and write any file. So the contract is compared by the bytes that were parsed,
+//! whatever commit the run is of.
 
-use super::facts::{Fact, RunKind, Unknown};
-use super::host::{Host, OfHost};
+use super::fact::{Fact, RunKind, Unknown};
+use super::host::{ContractFile, Host, OfHost};
 use super::people::short;
 use github::GitHub;
 use kit::Cx;
+use kit::hex;
 use kit::host::Kind;
+use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use std::path::{Component, Path, PathBuf};
 
-/// How the commit of a run stands to the branch.
+/// How the commit and the contract of a run stand to the branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// The run's commit.
@@ -20,6 +25,8 @@ pub(crate) struct Policy {
     /// The branch's newest commit.
     pub(crate) tip: String,
     pub(crate) standing: CommitPosition,
+    /// The contract that judges, if one is read.
+    pub(crate) contract: Option<Judging>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +41,32 @@ pub(crate) enum CommitPosition {
     Elsewhere,
 }
 
-/// Compares the run's commit with the branch's newest. `None` at a terminal, which has no commit.
+/// The contract that was parsed beside the one of the branch's newest commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judging {
+    /// Its path in the repository.
+    pub(crate) path: String,
+    /// The ID that git gives the bytes that were parsed.
+    pub(crate) own: String,
+    /// The ID of the file in the branch's newest commit, if it has one.
+    pub(crate) newest: Option<String>,
+}
+
+impl Judging {
+    /// Whether the bytes that were parsed are the branch's.
+    pub(crate) fn is_the_branchs(&self) -> bool {
+        self.newest.as_ref() == Some(&self.own)
+    }
+}
+
+/// Compares the run's commit and its contract with the branch's newest. `None` at a terminal, which has no commit.
 pub(super) async fn observe(
     github: &GitHub,
     host: &Host,
     tip: &Fact<String>,
     run: &RunKind,
 ) -> Option<Fact<Policy>> {
-    let contract = host.contract.clone();
+    let contract = host.contract.as_ref();
     let (commit, workflow) = match run {
         RunKind::Terminal => return None,
         RunKind::GitHub(Err(unknown)) => return Some(Err(unknown.clone())),
@@ -61,37 +86,82 @@ pub(super) async fn observe(
             }
         },
     };
-    let files: Vec<String> = contract.into_iter().chain(workflow).collect();
     Some(match tip {
         Err(unknown) => Err(unknown.clone()),
-        Ok(tip) => compared(github, tip, commit, files).await,
+        Ok(tip) => compared(github, tip, commit, contract, workflow).await,
     })
 }
 
-async fn compared(github: &GitHub, tip: &str, commit: String, files: Vec<String>) -> Fact<Policy> {
-    let found = |commit: String, standing: CommitPosition| Policy {
+async fn compared(
+    github: &GitHub,
+    tip: &str,
+    commit: String,
+    contract: Option<&ContractFile>,
+    workflow: Option<String>,
+) -> Fact<Policy> {
+    let at = |commit: &str, path: &str| (commit.to_owned(), path.to_owned());
+    // The workflow that runs is the one of the run's commit.
+    let workflow = workflow.filter(|_| commit != tip);
+    let workflow = workflow.as_deref();
+    let versions: Vec<(String, String)> = contract
+        .map(|contract| at(tip, &contract.path))
+        .into_iter()
+        .chain(
+            workflow
+                .into_iter()
+                .flat_map(|it| [at(&commit, it), at(tip, it)]),
+        )
+        .collect();
+    let files: Vec<&str> = contract
+        .map(|it| it.path.as_str())
+        .into_iter()
+        .chain(workflow)
+        .collect();
+    let what = format!("read {} as the branch has them", files.join(" and "));
+    let is_on_the_branch = async {
+        match commit == tip {
+            true => Ok(true),
+            false => github
+                .compare(&commit, tip)
+                .await
+                .map(|it| it.status == "ahead"),
+        }
+    };
+    let (on_the_branch, oids) = tokio::join!(is_on_the_branch, github.oids(&versions, &what));
+    let on_the_branch = on_the_branch?;
+    let mut oids = oids?.into_iter();
+    let contract = contract.map(|contract| Judging {
+        path: contract.path.clone(),
+        own: blob(contract.text.as_bytes(), tip),
+        newest: oids.next().flatten(),
+    });
+    let standing = match (on_the_branch, commit == tip, workflow) {
+        (false, _, _) => CommitPosition::Elsewhere,
+        (true, true, _) => CommitPosition::Newest,
+        (true, false, workflow) => {
+            let oids: Vec<Option<String>> = oids.collect();
+            let files = workflow.map(str::to_owned).into_iter().collect();
+            standing(files, &oids, (short(&commit), short(tip)))?
+        }
+    };
+    Ok(Policy {
         commit,
         tip: tip.to_owned(),
         standing,
+        contract,
+    })
+}
+
+/// The ID that git gives a file of these bytes, in a repository whose IDs are like this commit's.
+fn blob(bytes: &[u8], commit: &str) -> String {
+    let algorithm = match commit.len() {
+        64 => &SHA256,
+        _ => &SHA1_FOR_LEGACY_USE_ONLY,
     };
-    if commit == tip {
-        return Ok(found(commit, CommitPosition::Newest));
-    }
-    let versions = files
-        .iter()
-        .flat_map(|file| [commit.as_str(), tip].map(|at| (at.to_owned(), file.clone())));
-    let versions: Vec<(String, String)> = versions.collect();
-    let what = format!(
-        "read {} as this run and the branch have them",
-        files.join(" and ")
-    );
-    let (compared, oids) =
-        tokio::join!(github.compare(&commit, tip), github.oids(&versions, &what));
-    if compared?.status != "ahead" {
-        return Ok(found(commit, CommitPosition::Elsewhere));
-    }
-    let standing = standing(files, &oids?, (short(&commit), short(tip)))?;
-    Ok(found(commit, standing))
+    let mut context = Context::new(algorithm);
+    context.update(format!("blob {}\0", bytes.len()).as_bytes());
+    context.update(bytes);
+    hex::encode(context.finish())
 }
 
 /// How a run's files stand to the branch's, by the objects that GitHub shows of each: the run's, then
@@ -161,7 +231,10 @@ mod tests {
     fn host(run: OfHost, contract: Option<&str>) -> Host {
         Host {
             run,
-            contract: contract.map(str::to_owned),
+            contract: contract.map(|path| ContractFile {
+                path: path.to_owned(),
+                text: "version: 1\n".to_owned(),
+            }),
             lock_file: None,
         }
     }
@@ -193,7 +266,11 @@ mod tests {
             RunKind::GitHub(Ok(serde_json::from_value(run).unwrap()))
         };
         let on_github = host(OfHost::GitHub { id: Some(5) }, contract);
-        let newest = of(&on_github, tip(), workflow(TIP)).await.unwrap().unwrap();
+        // Also of the newest commit, the contract is compared, which GitHub does not answer here.
+        let newest = of(&on_github, tip(), workflow(TIP)).await;
+        newest.unwrap().unwrap_err();
+        let bare = host(OfHost::GitHub { id: Some(5) }, None);
+        let newest = of(&bare, tip(), workflow(TIP)).await.unwrap().unwrap();
         assert_eq!(newest.standing, CommitPosition::Newest);
         // Another commit is compared, which GitHub does not answer here.
         let older = of(&on_github, tip(), workflow(&"1".repeat(40))).await;
@@ -206,8 +283,13 @@ mod tests {
 
         let by_build = || RunKind::CodeBuild("build deliver:7".to_owned());
         let known = host(build(Some(TIP)), contract);
-        let newest = of(&known, tip(), by_build()).await.unwrap().unwrap();
-        assert_eq!(newest.standing, CommitPosition::Newest);
+        of(&known, tip(), by_build()).await.unwrap().unwrap_err();
+        let newest = of(&host(build(Some(TIP)), None), tip(), by_build()).await;
+        let newest = newest.unwrap().unwrap();
+        assert_eq!(
+            (newest.standing, newest.contract),
+            (CommitPosition::Newest, None)
+        );
         let nameless = of(&host(build(None), contract), tip(), by_build()).await;
         let why = nameless.unwrap().unwrap_err().why;
         assert!(why.contains("does not name the commit"), "{why}");
@@ -215,6 +297,19 @@ mod tests {
         assert_eq!(without, None);
         let terminal = host(build(None), contract);
         assert_eq!(of(&terminal, tip(), RunKind::Terminal).await, None);
+    }
+
+    /// As `printf hello | git hash-object --stdin` answers, with `--object-format=sha256` for the second.
+    #[test]
+    fn a_blobs_id_is_gits() {
+        assert_eq!(
+            blob(b"hello", &"1".repeat(40)),
+            "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"
+        );
+        assert_eq!(
+            blob(b"hello", &"1".repeat(64)),
+            "8aec4e4876f854f688d0ebfc8f37598f38e5fd6903cccc850ca36591175aeb60"
+        );
     }
 
     #[test]

@@ -95,7 +95,9 @@ async fn draft(
         permit: Some(Permit {
             expires: decide::expires(now, evidence.until.as_deref()),
             head: standing.head().to_owned(),
+            contract: setting.contract_hash(),
             base: evidence.base.clone(),
+            range: evidence.range.clone(),
             pulls: evidence.pulls.clone(),
             reviews: evidence.reviews.clone(),
             approvers: evidence.approvers.clone(),

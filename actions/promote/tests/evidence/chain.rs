@@ -28,6 +28,14 @@ pub(crate) fn with(mut base: Value, more: &Value) -> Value {
     base
 }
 
+/// The contract's text, of which only the bytes matter here.
+pub(crate) const CONTRACT: &str = "version: 1\n";
+
+/// How a permit names it.
+pub(crate) fn contract() -> Value {
+    json!(format!("sha256:{}", ledger::sha256(CONTRACT.as_bytes())))
+}
+
 /// A chain of production of the shop, and the evidence that its permits name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Chain {
@@ -82,6 +90,7 @@ impl Chain {
         let mut permit = json!({"expires": "2024-11-21T19:30:00Z", "head": head});
         if let Some(evidence) = evidence {
             permit["evidence"] = json!(evidence);
+            permit["contract"] = contract();
         }
         let record = json!({"at": NOW, "account": ACCOUNT, "run": RUN, "permit": permit});
         self.add(digit, "permitted", &with(record, more));

@@ -312,6 +312,7 @@ impl OnGitHub {
         });
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
+        self.gate.contract_on_branch();
         wait(PATIENCE, self.hub.start(&body)).unwrap()
     }
 

@@ -222,8 +222,8 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
     // This version answers its own questions, and writes no other form.
     for (from, to, why) in [
         (
-            "slipway-evidence/1",
             "slipway-evidence/2",
+            "slipway-evidence/3",
             "it has the form",
         ),
         (

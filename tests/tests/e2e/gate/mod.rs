@@ -22,7 +22,7 @@ mod times;
 use std::process::Command;
 
 use sandbox::instance::{port, sha256};
-use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
+use sandbox::runner::story::{AUTHOR, REVIEWER, Story, contract_on_branch};
 use sandbox::world::aws::Aws;
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
@@ -128,6 +128,13 @@ impl Gate {
              gate: {{approvals: 1, checks: [test]{gate}}}\n"
         );
         std::fs::write(self.folder.path().join("delivery.yaml"), contract).unwrap();
+    }
+
+    /// Puts the contract of the folder on the branch, where a run is judged by the branch's alone.
+    pub(super) fn contract_on_branch(&self) {
+        let file = self.folder.path().join("delivery.yaml");
+        let put = contract_on_branch(instance(), &self.world, &file, "delivery.yaml");
+        wait(PATIENCE, put).unwrap();
     }
 
     /// The same, with more about one of the people than a principal.

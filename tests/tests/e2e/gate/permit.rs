@@ -75,6 +75,7 @@ impl Gate {
 
     /// The step in a build of production's stage that a person started.
     pub(super) fn built(&self, person: &str, build: &str, arguments: &[&str]) -> Command {
+        self.contract_on_branch();
         let mut command = self.command(person, arguments);
         let resource = format!("build/promote:{build}");
         let arn = self.world.arn(&self.world.build.id, "codebuild", &resource);

@@ -91,6 +91,7 @@ impl Scene {
         let build = "region: ca-central-1}";
         assert!(text.contains(build), "{text}");
         std::fs::write(&file, text.replace(build, &proofs)).unwrap();
+        self.gate.contract_on_branch();
     }
 
     /// Everything is healthy in staging, and production runs something older. A person accepts both.

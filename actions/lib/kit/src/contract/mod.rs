@@ -41,7 +41,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub struct Contract {
     path: String,
     directory: PathBuf,
-    source: String,
+    text: String,
     declared: Declared,
 }
 
@@ -77,8 +77,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     if text.len() > MAX_BYTES {
         return Err(Error::usage(format!("{shown} is larger than 1 MiB")));
     }
-    // An editor's byte order mark is not part of the text.
-    let source = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let source = without_mark(text);
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -104,9 +103,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     Ok(Contract {
         path: shown,
         directory,
-        source: source.to_owned(),
+        text: text.to_owned(),
         declared,
     })
+}
+
+/// The text without an editor's byte order mark, which is not part of it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// One environment as the contract declares it, references not followed.
@@ -168,7 +172,9 @@ impl Contract {
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve(&self, environment: &str, env: &Env) -> Result<Resolved> {
-        self.resolved(environment, env, resolve::resolve)
+        let mut resolved = self.resolved(environment, env, resolve::resolve)?;
+        resolved.contract.clone_from(&self.text);
+        Ok(resolved)
     }
 
     /// One environment with everything that the contract declares for it.
@@ -176,7 +182,9 @@ impl Contract {
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve_all(&self, environment: &str, env: &Env) -> Result<Complete> {
-        self.resolved(environment, env, resolve::complete)
+        let mut complete = self.resolved(environment, env, resolve::complete)?;
+        complete.resolved.contract.clone_from(&self.text);
+        Ok(complete)
     }
 
     fn resolved<T>(
@@ -200,7 +208,7 @@ impl Contract {
             _ => Err(mistakes.into_error(
                 &format!("{} cannot be resolved for `{environment}`", self.path),
                 &self.path,
-                &self.source,
+                without_mark(&self.text),
             )),
         }
     }
@@ -240,7 +248,7 @@ impl Contract {
             _ => Err(mistakes.into_error(
                 &format!("{} does not say where to publish", self.path),
                 &self.path,
-                &self.source,
+                without_mark(&self.text),
             )),
         }
     }
@@ -265,7 +273,7 @@ impl Contract {
         Err(mistakes.into_error(
             &format!("{} gives no account for {}", self.path, unknown.join(", ")),
             &self.path,
-            &self.source,
+            without_mark(&self.text),
         ))
     }
 }

@@ -15,6 +15,9 @@ pub struct Resolved {
     pub service: String,
     /// The environment's name.
     pub environment: String,
+    /// The contract's text, byte for byte as it was parsed, for whoever has to say which one it was.
+    #[serde(skip)]
+    pub contract: String,
     /// The contract's folder, which the paths in it start from.
     pub directory: PathBuf,
     /// The environment a digest must have been healthy in before it may come here.

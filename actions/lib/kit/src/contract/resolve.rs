@@ -136,6 +136,8 @@ impl<'a> Resolver<'a> {
         Some(Resolved {
             service: declared.service.value.0.clone(),
             environment: self.fill.environment().to_owned(),
+            // The one who read the contract has its text.
+            contract: String::new(),
             directory: directory.to_owned(),
             follows: environment
                 .follows

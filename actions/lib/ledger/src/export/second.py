@@ -328,7 +328,7 @@ FORM = shaped(
         "rollback": either(shaped({}, {"from": either(lambda value: TEXT(value) and DIGEST.match(value))})),
         "break_glass": either(shaped({"reason": TEXT, "by": ACTOR, "expires": TEXT}, {})),
         "request": either(shaped(ASKED, {"base": either(TEXT), "pull_requests": NUMBERS, "contributors": ACTORS})),
-        "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT)})),
+        "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT), "contract": either(TEXT), "range": either(TEXT)})),
     },
 )
 
@@ -378,7 +378,7 @@ def evidence_of(path, digest, good, seq):
         return "swapped"
     try:
         kept = json.loads(data)
-        if kept["format"] != "slipway-evidence/1":
+        if kept["format"] != "slipway-evidence/2":
             return "undecided"
         sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
         return None if sound else "unfounded"
@@ -397,6 +397,7 @@ def of_the_permit(kept, record):
         all(record.get(name) == contract[name] for name in ("service", "environment", "account"))
         and record["digest"] == kept["digest"]
         and record["permit"].get("plan") == kept.get("plan")
+        and record["permit"].get("contract") == "sha256:" + hashlib.sha256(kept["host"]["contract"]["text"].encode()).hexdigest()
         and record.get("policy") == "sha256:" + hashlib.sha256(contract["gate"].encode()).hexdigest()
         and (record.get("rollback") is not None) == ("rollback" in kept["judged"])
         and (glass is not None) == broken

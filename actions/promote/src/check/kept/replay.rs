@@ -217,6 +217,7 @@ fn rests_on(
     for (what, same) in [
         ("head", content.head == head),
         ("base", content.base == evidence.base),
+        ("range", content.range == evidence.range),
         ("pulls", content.pulls == evidence.pulls),
         ("reviews", content.reviews == evidence.reviews),
         ("approvers", content.approvers == evidence.approvers),
@@ -271,6 +272,7 @@ impl Kept {
             apps: contract.apps.clone(),
             proofs: contract.provenance.clone(),
             declared: contract.declared,
+            contract: self.host.contract.as_ref().map(|file| file.text.clone()),
             ..Setting::of_gate(
                 &contract.service,
                 &contract.environment,
@@ -285,6 +287,12 @@ impl Kept {
             ))),
             false => Ok(setting),
         }
+    }
+
+    /// The hash over the bytes of the contract that judged.
+    fn contract_hash(&self) -> Option<String> {
+        let file = self.host.contract.as_ref();
+        file.map(|file| ledger::evidence_name(file.text.as_bytes()))
     }
 
     /// The evidence is of the permit's promotion.
@@ -308,6 +316,10 @@ impl Kept {
             (
                 "plan",
                 permitted.and_then(|it| it.plan.as_ref()) == self.plan.as_ref(),
+            ),
+            (
+                "contract",
+                permitted.and_then(|it| it.contract.clone()) == self.contract_hash(),
             ),
             ("rollback", permit.rollback.is_some() == rolled_back),
             (

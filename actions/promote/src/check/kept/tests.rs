@@ -4,7 +4,7 @@ use super::replay::replay;
 use super::*;
 use crate::check::Read;
 use crate::check::fact::Unknown;
-use crate::check::host::{Host, OfHost};
+use crate::check::host::{ContractFile, Host, OfHost};
 use crate::check::rollback::{Passed, RollbackInputs};
 use crate::check::tests;
 use crate::decisions::{Beside, Decisions};
@@ -36,7 +36,10 @@ fn terminal() -> Host {
         run: OfHost::Terminal {
             principal: principal(Some(&session("Operators/dora"))),
         },
-        contract: Some("delivery.yaml".to_owned()),
+        contract: Some(ContractFile {
+            path: "delivery.yaml".to_owned(),
+            text: tests::CONTRACT.to_owned(),
+        }),
         lock_file: Some("infrastructure/.terraform.lock.hcl".to_owned()),
     }
 }
@@ -116,6 +119,7 @@ fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
     };
     if let Some(permit) = &mut record.permit {
         permit.expires = rfc3339(at(&record.at).unwrap() + permit_life());
+        permit.contract = setting.contract_hash();
     }
     record
 }
@@ -164,10 +168,21 @@ fn a_decision_follows_from_what_it_was_made_from() {
 #[test]
 fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
-    let changes: [(&str, Change); 21] = [
+    let changes: [(&str, Change); 24] = [
         ("another digest", |it| it.permit.digest = digest('b')),
         ("another policy", |it| it.permit.policy = None),
         ("another policy", |it| it.kept.contract.gate.push(' ')),
+        ("another contract", |it| {
+            it.permit.permit.as_mut().unwrap().contract = None;
+        }),
+        ("another contract", |it| {
+            let file = it.kept.host.contract.as_mut().unwrap();
+            file.text.push('\n');
+        }),
+        ("`range` is another one", |it| {
+            let permit = it.permit.permit.as_mut().unwrap();
+            permit.range = Some("r".repeat(64));
+        }),
         ("another rollback", |it| it.permit.rollback = None),
         ("another plan", |it| {
             it.permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
@@ -425,7 +440,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
 #[test]
 fn evidence_of_another_version_and_invalid_json_are_unreadable() {
     let mut case = sound();
-    case.kept.format = "slipway-evidence/2".to_owned();
+    case.kept.format = "slipway-evidence/3".to_owned();
     let why = wrong(&case).unwrap();
     // This version writes no such form.
     assert!(why.starts_with("it has the form"), "{why}");

@@ -234,6 +234,7 @@ mod tests {
                 commit: "c".repeat(40),
                 tip: "d".repeat(40),
                 standing,
+                contract: None,
             });
             let earlier = (Some(deployed('b')), Some(deployed('a')));
             let whatever = [

@@ -5,7 +5,7 @@ use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::fact::RunKind;
 use crate::check::people::short;
-use crate::check::policy::CommitPosition;
+use crate::check::policy::{CommitPosition, Judging, Policy};
 
 impl Context<'_> {
     pub(super) fn run(&self) -> Finding {
@@ -63,31 +63,98 @@ impl Context<'_> {
     pub(in crate::check) fn policy(&self) -> Finding {
         let branch = &self.setting.gate.branch;
         let policy = match &self.facts.policy {
-            None => return not_asked("this run is of no commit"),
+            None => return not_asked(self.judged_here()),
             Some(Err(reason)) => return unknown(reason),
             Some(Ok(policy)) => policy,
         };
         let (commit, tip) = (short(&policy.commit), short(&policy.tip));
         let again = format!("start a new run on {branch}: running this one again changes nothing");
-        match &policy.standing {
-            CommitPosition::Newest => pass(format!("{commit} is the newest commit of {branch}")),
-            CommitPosition::Same(files) => pass(format!(
-                "{} the same in {commit} and in {tip}, the newest commit of {branch}",
-                with_verb(files, "is", "are")
-            )),
-            CommitPosition::Differs(files) => fail(
-                format!(
-                    "{} between {commit} and {tip}, the newest commit of {branch}",
-                    with_verb(files, "differs", "differ")
-                ),
-                again,
+        let files = match &policy.standing {
+            CommitPosition::Newest => Vec::new(),
+            CommitPosition::Same(files) => files.clone(),
+            CommitPosition::Differs(files) => {
+                return fail(
+                    format!(
+                        "{} between {commit} and {tip}, the newest commit of {branch}",
+                        with_verb(files, "differs", "differ")
+                    ),
+                    again,
+                );
+            }
+            CommitPosition::Elsewhere => {
+                return fail(
+                    format!("this run is of {commit}, which is not on the branch {branch}"),
+                    again,
+                );
+            }
+        };
+        let mut same: Vec<String> = Vec::new();
+        if let Some(contract) = &policy.contract {
+            if !contract.is_the_branchs() {
+                return other_contract(contract, policy, branch);
+            }
+            same.push(contract.path.clone());
+        }
+        same.extend(files);
+        let newest = policy.standing == CommitPosition::Newest;
+        pass(match (newest, same.as_slice()) {
+            (true, []) => format!("{commit} is the newest commit of {branch}"),
+            (true, _) => format!(
+                "{commit} is the newest commit of {branch}, whose {} judged",
+                same.join(" and ")
             ),
-            CommitPosition::Elsewhere => fail(
-                format!("this run is of {commit}, which is not on the branch {branch}"),
-                again,
+            (false, []) => format!("{commit} is on {branch}"),
+            (false, _) => format!(
+                "{} the same in this run of {commit} and in {tip}, the newest commit of {branch}",
+                with_verb(&same, "is", "are")
             ),
+        })
+    }
+
+    /// Which contract judged where nobody compares it with the branch's.
+    fn judged_here(&self) -> String {
+        match self.setting.contract_hash() {
+            Some(hash) => format!(
+                "this run is of no commit: the contract here judged, with the hash {hash}, and was not compared with {}",
+                self.setting.gate.branch
+            ),
+            None => "this run is of no commit".to_owned(),
         }
     }
+}
+
+/// The refusal of a contract that the branch does not have.
+fn other_contract(contract: &Judging, policy: &Policy, branch: &str) -> Finding {
+    let Judging { path, own, newest } = contract;
+    let (own, tip) = (short(own), short(&policy.tip));
+    let (theirs, next) = match newest {
+        Some(newest) if policy.commit == policy.tip => (
+            format!(
+                "is not the one in {tip}, the newest commit of {branch} (blob {})",
+                short(newest)
+            ),
+            format!(
+                "judge by the contract of {branch}: check that branch out, and leave {path} as it is there"
+            ),
+        ),
+        Some(newest) => (
+            format!(
+                "is not the one in {tip}, the newest commit of {branch} (blob {})",
+                short(newest)
+            ),
+            format!(
+                "start a new run on {branch}, which checks out the newest commit and leaves {path} as it is there"
+            ),
+        ),
+        None => (
+            format!("is not in {tip}, the newest commit of {branch}"),
+            format!("merge {path} into {branch}, and read it where that branch is checked out"),
+        ),
+    };
+    fail(
+        format!("{path}, as it judged here (blob {own}), {theirs}"),
+        next,
+    )
 }
 
 /// The files and the verb that fits their number.

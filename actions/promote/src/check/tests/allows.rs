@@ -130,7 +130,7 @@ fn unusual_promotions_that_satisfy_the_gate_pass() {
             w.range().base = Base::First(BASE.to_owned());
         }),
         ("a merge landed while it ran", |w| {
-            let files = vec!["delivery.yaml".to_owned()];
+            let files = vec!["promote.yml".to_owned()];
             w.facts.policy = Some(Ok(policy(CommitPosition::Same(files))));
         }),
         ("no commit to compare", |w| w.facts.policy = None),

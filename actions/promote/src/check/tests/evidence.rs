@@ -1,5 +1,6 @@
 use super::super::Evidence;
 use super::*;
+use crate::requests::range_hash;
 use ledger::Actor;
 
 #[test]
@@ -24,8 +25,10 @@ fn a_permit_rests_on_the_reviews_that_count() {
         login: login.to_owned(),
         id: Some(user(login).id),
     };
+    let commits = facts.range.as_ref().unwrap().commits.iter();
     let wanted = Evidence {
         base: Some(BASE.to_owned()),
+        range: Some(range_hash(commits.map(|commit| commit.sha.as_str()))),
         pulls: vec![7, 8],
         reviews: vec![user("bob").id, user("carol").id],
         approvers: vec![approver("bob"), approver("carol")],
@@ -45,4 +48,5 @@ fn a_permit_rests_on_the_reviews_that_count() {
     assert_eq!(granted.until.as_deref(), Some("2026-11-22T12:00:00Z"));
     let nothing = Evidence::of(setting, subject, &Facts::none(), None);
     assert_eq!((nothing.base, nothing.pulls), (wanted.base, Vec::new()));
+    assert_eq!(nothing.range, None);
 }

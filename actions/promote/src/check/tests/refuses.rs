@@ -404,12 +404,42 @@ const FAILING: &[Case] = &[
         w.run().event = "push".to_owned();
     }),
     (
+        "an old workflow",
+        "policy",
+        "promote.yml differs between 2222222 and",
+        |w| {
+            let files = vec!["promote.yml".to_owned()];
+            w.facts.policy = Some(Ok(policy(CommitPosition::Differs(files))));
+        },
+    ),
+    (
+        "another contract, whatever commit the run is of",
+        "policy",
+        "delivery.yaml, as it judged here (blob aaaaaaa), is not the one in 2222222, the newest commit of main (blob bbbbbbb)",
+        |w| {
+            let mut policy = policy(CommitPosition::Newest);
+            policy.contract = Some(judging(&"a".repeat(40), Some(&"b".repeat(40))));
+            w.facts.policy = Some(Ok(policy));
+        },
+    ),
+    (
         "an old contract",
         "policy",
-        "delivery.yaml differs between 2222222 and",
+        "delivery.yaml, as it judged here",
         |w| {
-            let files = vec!["delivery.yaml".to_owned()];
-            w.facts.policy = Some(Ok(policy(CommitPosition::Differs(files))));
+            let mut policy = policy(CommitPosition::Same(Vec::new()));
+            policy.contract = Some(judging("a", Some("b")));
+            w.facts.policy = Some(Ok(policy));
+        },
+    ),
+    (
+        "a contract that the branch does not have",
+        "policy",
+        "is not in 2222222, the newest commit of main",
+        |w| {
+            let mut policy = policy(CommitPosition::Newest);
+            policy.contract = Some(judging("a", None));
+            w.facts.policy = Some(Ok(policy));
         },
     ),
     (
