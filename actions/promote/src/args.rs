@@ -81,6 +81,9 @@ pub(crate) struct Check {
 pub(crate) struct Grant {
     #[command(flatten)]
     pub(crate) check: Check,
+    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
+    #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST))]
+    pub(crate) permit: Option<u64>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -102,7 +105,7 @@ pub(crate) struct Record {
     /// Output `head` of check: nothing is recorded as healthy if another deployment was recorded since
     #[arg(long, value_name = "HASH")]
     pub(crate) expect_head: Option<String>,
-    /// Permit that the deployment ran under, from the output `permit` of grant; rollback, break-glass and expected head come from it
+    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST), conflicts_with_all = ["expect_head", "rollback", "break_glass"])]
     pub(crate) permit: Option<u64>,
     /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]

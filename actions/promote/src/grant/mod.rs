@@ -1,5 +1,6 @@
 //! `grant`: judges as `check` does, and puts a permit for one deployment into the ledger.
 
+mod again;
 mod decide;
 
 pub(crate) use decide::expires;
@@ -23,6 +24,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         .hint("add a contract, or use check"));
     }
     let setting = Setting::of(cx, &args.check.ledger)?;
+    if let Some(number) = args.permit
+        && let Some(report) = again::going_on(number, &args, cx, &setting).await?
+    {
+        return Ok(report);
+    }
     plan::needed(&setting, args.check.plan.as_deref(), args.check.rollback)?;
     let mut allowed = allow(&args.check, cx, true).await?;
     let Some(standing) = allowed.standing.take() else {

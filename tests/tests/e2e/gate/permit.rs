@@ -3,8 +3,10 @@
 
 use std::process::Command;
 
-use sandbox::instance::sha256;
-use sandbox::world::World;
+use sandbox::instance::{port, sha256};
+use sandbox::runner::hub::Hub;
+use sandbox::runner::story::RELEASER;
+use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, ROLE, digest, ended};
@@ -89,6 +91,18 @@ impl Gate {
             .env("CODEBUILD_RESOLVED_SOURCE_VERSION", &self.commits[2])
             .env("CODEBUILD_BUILD_URL", page(build));
         command
+    }
+
+    /// The head of a pull request.
+    fn head_of(&self, pull: u64) -> String {
+        let github = instance().url(port::GITHUB);
+        let url = format!("{github}/repos/{}/pulls/{pull}", self.world.repository);
+        let answer: Value = wait(PATIENCE, async {
+            let request = http_client().unwrap().get(&url).bearer_auth(&self.token);
+            let request = request.header("user-agent", "e2e").send().await.unwrap();
+            request.json().await.unwrap()
+        });
+        answer["head"]["sha"].as_str().unwrap().to_owned()
     }
 
     /// Kills a step while it waits for the answer to its first write.
@@ -375,4 +389,74 @@ fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     let left = gate.run("ada", &["check", "--digest", &fix]);
     left.is(3, &["production was rolled back from it"]);
     gate.run("grace", &["verify"]).is(0, &[]);
+}
+
+/// A permit lasts an hour. What happens within it is seen when the same build is judged again, right before it deploys.
+#[test]
+fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
+    let gate = Gate::new("permit-again");
+    let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+    let act = |what: &str, body: &Value| wait(PATIENCE, hub.act(what, body)).unwrap();
+    let fix = digest('2');
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare(", calendars: [sales]");
+    let open = || gate.calendar("sales", "OPEN", Some("2999-01-01T00:00:00Z"));
+    open();
+    let granted = ended(&mut gate.built("linus", "1", &["grant", "--digest", &fix]));
+    granted.is(0, &[ALLOWED]);
+    let permit = granted.permit().to_string();
+    let again = ["grant", "--digest", &fix, "--permit", &permit];
+    let judged = || ended(&mut gate.built("linus", "1", &again));
+    let refused = |rule: &str| {
+        let refused = judged();
+        refused.is(3, &[]);
+        // Without an approval, who approved is not known either.
+        assert_eq!(refused.refusing()[0], rule, "{}", refused.text);
+    };
+    let same = judged();
+    same.is(0, &[ALLOWED]);
+    assert_eq!(same.permit().to_string(), permit);
+
+    // A freeze.
+    gate.calendar("sales", "CLOSED", None);
+    refused("calendar");
+    open();
+    // A check of the change fails.
+    let rests_on = gate.chain()[1].0["permit"].clone();
+    let pull = rests_on["pulls"][0].as_u64().unwrap();
+    let head = gate.head_of(pull);
+    let check = |conclusion: &str| {
+        let run = json!({"ref": head, "name": "test", "conclusion": conclusion});
+        act("check-runs", &run);
+    };
+    check("failure");
+    refused("checks");
+    check("success");
+    judged().is(0, &[ALLOWED]);
+    // Somebody objects, and takes that back.
+    let reviews = format!("pulls/{pull}/reviews");
+    let objection = json!({"user": RELEASER, "state": "CHANGES_REQUESTED"});
+    act(&reviews, &objection);
+    refused("approvals");
+    act(&reviews, &json!({"user": RELEASER, "state": "APPROVED"}));
+    judged().is(0, &[ALLOWED]);
+    // The approvals are dismissed.
+    act(
+        &reviews,
+        &json!({"user": RELEASER, "state": "CHANGES_REQUESTED"}),
+    );
+    let review = rests_on["reviews"][0].as_u64().unwrap();
+    act(&format!("{reviews}/{review}/dismiss"), &json!({}));
+    refused("approvals");
+    assert_eq!(gate.chain().len(), 2, "nothing more was permitted");
+
+    // What this build began goes on, and another one's does not.
+    let began = gate.begin(2, "linus", Some(&page("1")), &now());
+    let went_on = judged();
+    went_on.is(0, &["this run began its deployment under it"]);
+    assert_eq!(went_on.permit().to_string(), permit);
+    let other = ended(&mut gate.built("linus", "2", &again));
+    other.is(3, &[]);
+    assert_eq!(gate.chain().len() as u64, began);
 }
