@@ -50,7 +50,7 @@ pub fn git_folder(instance: &Instance, world: &World) -> PathBuf {
 }
 
 /// Puts a contract on the world's protected branch, past its pull requests, as somebody would who changed it there since: `path`
-/// is the file's in the repository. Answers what the branch's newest commit was before.
+/// is the file's in the repository. Answers the branch, which is trunk where main was renamed, and its newest commit before.
 ///
 /// # Errors
 /// git refuses.
@@ -59,20 +59,31 @@ pub async fn contract_on_branch(
     world: &World,
     file: &Path,
     path: &str,
-) -> Result<String> {
+) -> Result<(String, String)> {
     let bare = git_folder(instance, world);
     let git = async |arguments: &[&str]| -> Result<String> {
         Ok(git(&bare, arguments).await?.trim().to_owned())
     };
-    let tip = git(&["rev-parse", "refs/heads/main"]).await?;
+    let find = [
+        "for-each-ref",
+        "--count=1",
+        "--format=%(refname) %(objectname)",
+        "refs/heads/main",
+        "refs/heads/trunk",
+    ];
+    let found = git(&find).await?;
+    let (branch, tip) = found
+        .split_once(' ')
+        .ok_or_else(|| Fault::new("the repository has no protected branch"))?;
+    let before = (branch.to_owned(), tip.to_owned());
     let file = file.to_string_lossy();
     let blob = git(&["hash-object", "-w", &file]).await?;
     let entry = format!("100644,{blob},{path}");
-    git(&["read-tree", &tip]).await?;
+    git(&["read-tree", tip]).await?;
     git(&["update-index", "--add", "--cacheinfo", &entry]).await?;
     let tree = git(&["write-tree"]).await?;
     if git(&["rev-parse", &format!("{tip}^{{tree}}")]).await? == tree {
-        return Ok(tip);
+        return Ok(before);
     }
     let name = format!("user.name={AUTHOR}");
     let email = format!("user.email={AUTHOR}@acme.example");
@@ -84,13 +95,13 @@ pub async fn contract_on_branch(
         "commit-tree",
         &tree,
         "-p",
-        &tip,
+        tip,
         "-m",
         "The contract",
     ];
     let commit = git(&commit).await?;
-    git(&["update-ref", "refs/heads/main", &commit, &tip]).await?;
-    Ok(tip)
+    git(&["update-ref", branch, &commit, tip]).await?;
+    Ok(before)
 }
 
 /// The environment on GitHub whose jobs run an environment's infrastructure code.

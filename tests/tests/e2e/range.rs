@@ -216,12 +216,17 @@ impl Scene {
 
     /// The check in a build of this commit, while the branch has the contract of the folder.
     fn check(&self, commit: &str) -> Answer {
+        self.with_contract(|| self.check_as_is(commit))
+    }
+
+    /// What is answered while the branch has the contract of the folder, in a commit that nothing promotes.
+    fn with_contract(&self, ask: impl FnOnce() -> Answer) -> Answer {
         let world = &self.setting.world;
         let file = self.setting.job.file("delivery.yaml");
         let put = contract_on_branch(instance(), world, &file, "delivery.yaml");
-        let tip = wait(PATIENCE, put).unwrap();
-        let answer = self.check_as_is(commit);
-        self.git(&["update-ref", "refs/heads/main", &tip]);
+        let (branch, tip) = wait(PATIENCE, put).unwrap();
+        let answer = ask();
+        self.git(&["update-ref", &branch, &tip]);
         answer
     }
 

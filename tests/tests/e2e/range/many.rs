@@ -62,7 +62,7 @@ fn two_hundred_pull_requests_are_read_in_few_queries() {
     let queries = calls[before..]
         .iter()
         .filter(|call| call["path"] == "/graphql");
-    // 1 for the branch, 1 for the lock files, 4 for the commits' pull requests, 20 for those.
-    assert_eq!(queries.count(), 26);
+    // 1 for the branch, 1 for its contract, 1 for the lock files, 4 for the commits' pull requests, 20 for those.
+    assert_eq!(queries.count(), 27);
     scene.no_violations();
 }

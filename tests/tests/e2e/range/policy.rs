@@ -21,8 +21,13 @@ impl Scene {
         wait(PATIENCE, self.story.hub.start(&body)).unwrap()
     }
 
-    /// The check in a job of a workflow run, whose checkout is of the run's commit. The token is a person's, as the run's own ends with it.
+    /// The check in a job of a workflow run, while the branch has the contract of the folder.
     pub(super) fn check_in(&self, run: &Run) -> Answer {
+        self.with_contract(|| self.check_in_as_is(run))
+    }
+
+    /// The check in a job of a workflow run, whose checkout is of the run's commit. The token is a person's, as the run's own ends with it.
+    fn check_in_as_is(&self, run: &Run) -> Answer {
         let arguments = [
             "check",
             "--environment",
@@ -60,7 +65,7 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
     let first = scene.reviewed("workflow", &files);
     let run = scene.start(&json!({}));
     assert_eq!(run.sha, first);
-    let passed = scene.check_in(&run);
+    let passed = scene.check_in_as_is(&run);
     passed.passes();
     let fact = passed.rule("policy")["fact"].as_str().unwrap();
     assert!(
@@ -70,21 +75,23 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
 
     // A merge lands meanwhile, and touches neither the contract nor the workflow.
     scene.change("meanwhile", "merge");
-    let waited = scene.check_in(&run);
+    let waited = scene.check_in_as_is(&run);
     waited.passes();
     let fact = waited.rule("policy")["fact"].as_str().unwrap();
     let same = format!("delivery.yaml and {WORKFLOW} are the same in");
     assert!(fact.contains(&same), "{fact}");
     scene.fault(json!({"status": 200, "body": {"data": null}, "asks": ":delivery.yaml"}));
     let words = format!("cannot read delivery.yaml and {WORKFLOW} as the branch has them");
-    scene.check_in(&run).refused("policy", "unknown", &words);
+    scene
+        .check_in_as_is(&run)
+        .refused("policy", "unknown", &words);
 
     // The gate is tightened.
     let before = scene.text();
     let tighter = format!("{before}\n# Two approvals from now on.\n");
     let tip = scene.reviewed("tighten", &json!({"delivery.yaml": tighter}));
     let words = scene.is_not_the_branchs(&tip);
-    scene.check_in(&run).refused("policy", "fail", &words);
+    scene.check_in_as_is(&run).refused("policy", "fail", &words);
     wait(
         PATIENCE,
         scene.story.hub.finish(&run, "failure", &[].into()),
@@ -97,21 +104,23 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
     );
     let again: Run = serde_json::from_value(again.unwrap()).unwrap();
     assert_eq!((again.run_attempt, &again.sha), (2, &first));
-    scene.check_in(&again).refused("policy", "fail", &words);
+    scene
+        .check_in_as_is(&again)
+        .refused("policy", "fail", &words);
     // CodeBuild's build of that commit has the old contract too, and so has a new run that keeps the old file.
     scene.check_as_is(&first).refused("policy", "fail", &words);
     let new = scene.start(&json!({}));
-    scene.check_in(&new).refused("policy", "fail", &words);
+    scene.check_in_as_is(&new).refused("policy", "fail", &words);
     let file = scene.setting.job.file("delivery.yaml");
     std::fs::write(&file, &tighter).unwrap();
-    scene.check_in(&new).passes();
+    scene.check_in_as_is(&new).passes();
 
     // The workflow itself.
     let other = TEXT.replace("'true'", "'false'");
     let run = scene.start(&json!({}));
     scene.reviewed("other", &json!({WORKFLOW: other}));
     let words = format!("{WORKFLOW} differs between {}", &tip[..7]);
-    scene.check_in(&run).refused("policy", "fail", &words);
+    scene.check_in_as_is(&run).refused("policy", "fail", &words);
     scene.no_violations();
 }
 
@@ -151,17 +160,17 @@ fn a_contract_edited_in_the_promoted_commit_does_not_judge() {
     assert_eq!(run.sha, first);
     let words = scene.is_not_the_branchs(&first);
     assert!(words.contains(&own[..7]), "{words}");
-    scene.check_in(&run).refused("policy", "fail", &words);
+    scene.check_in_as_is(&run).refused("policy", "fail", &words);
     scene.check_as_is(&first).refused("policy", "fail", &words);
     // The same file elsewhere is not the branch's either.
     std::fs::write(&file, &contract).unwrap();
-    scene.check_in(&run).passes();
+    scene.check_in_as_is(&run).passes();
     scene.git(&[
         "update-ref",
         "refs/heads/main",
         &scene.without_a_contract(&first),
     ]);
-    let gone = scene.check_in(&run);
+    let gone = scene.check_in_as_is(&run);
     gone.refused("policy", "fail", "is not in");
 }
 
@@ -200,7 +209,7 @@ fn a_workflow_edited_in_the_promoted_commit_does_not_promote() {
     let more = json!({"from": "main", "files": {WORKFLOW: edited}});
     let promoted = scene.push(AUTHOR, "edited", WORKFLOW, &more);
     let run = scene.start(&json!({"branch": "edited", "sha": promoted}));
-    let answer = scene.check_in(&run);
+    let answer = scene.check_in_as_is(&run);
     assert_eq!(answer.exit, Some(3), "{}", answer.shown);
     let fact = |rule: &str| answer.rule(rule)["fact"].as_str().unwrap().to_owned();
     for (rule, words) in [
@@ -221,7 +230,7 @@ fn a_workflow_edited_in_the_promoted_commit_does_not_promote() {
         &first[..7],
         &tip[..7]
     );
-    scene.check_in(&run).refused("policy", "fail", &words);
+    scene.check_in_as_is(&run).refused("policy", "fail", &words);
 }
 
 /// `workflow_dispatch` takes a tag as well, and GitHub then calls it the run's branch.
@@ -233,7 +242,7 @@ fn a_tag_with_the_branchs_name_is_not_the_branch() {
     let evil = scene.push(RELEASER, "evil", "evil.txt", &json!({"from": "main"}));
     scene.git(&["tag", "main", &evil]);
     let run = scene.start(&json!({"branch": "main", "tag": true, "sha": evil}));
-    let answer = scene.check_in(&run);
+    let answer = scene.check_in_as_is(&run);
     assert_eq!(answer.exit, Some(3), "{}", answer.shown);
     assert_eq!(answer.rule("run")["answer"], "pass", "{}", answer.shown);
     assert_eq!(answer.rule("policy")["answer"], "fail", "{}", answer.shown);
