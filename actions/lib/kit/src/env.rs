@@ -48,12 +48,13 @@ impl Env {
     /// runner's services or to GitHub's API, or steer the steps that come after. All files of one step
     /// have names that differ in their beginnings alone, so the name of one is the name of each.
     pub fn for_child(&self) -> impl Iterator<Item = (&str, &str)> {
-        const WITHHELD: [&str; 8] = [
+        const WITHHELD: [&str; 9] = [
             "GITHUB_ENV",
             "GITHUB_PATH",
             "GITHUB_STATE",
             "GITHUB_OUTPUT",
             "GITHUB_STEP_SUMMARY",
+            "SLIPWAY_OUTPUT",
             "GITHUB_TOKEN",
             "SLIPWAY_GITHUB_TOKEN",
             "CONTRACT_TOKEN",

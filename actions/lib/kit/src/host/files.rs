@@ -3,25 +3,57 @@
 //! program that the step ran, to steer later steps.
 
 use crate::error::{Error, Result};
+use crate::own::Own;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The variables that name them. An output of a step is what the step writes last, a note to a post step has a
-/// proof, and the summary is for people.
-const NAMES: [&str; 2] = ["GITHUB_ENV", "GITHUB_PATH"];
+/// The variables that name them. A note to a post step has a proof, and the summary is for people.
+pub(super) const ALL: &[&str] = &["GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT"];
+/// Those to which nothing but a program of the step can have written where a script runs the step: other commands of
+/// the script may write outputs at the same time.
+pub(super) const IN_A_SCRIPT: &[&str] = &["GITHUB_ENV", "GITHUB_PATH"];
 
-/// The files, and what is to be in them; `None`: what cannot be read.
+/// The files, and what is to be in them.
 #[derive(Debug, Default)]
-pub(super) struct Files(BTreeMap<&'static str, (PathBuf, Option<Vec<u8>>)>);
+pub(super) struct Files(BTreeMap<&'static str, (PathBuf, Option<Content>)>);
+
+/// A regular file and its bytes; a link to one is not the same, since it need not lead the runner to where it leads
+/// this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    file: Own,
+    bytes: Vec<u8>,
+}
+
+impl Content {
+    /// What is there; `None` where that is not a file that can be read.
+    fn of(path: &Path) -> Option<Self> {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let mut opened = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(i32::try_from(flags.bits()).ok()?)
+            .open(path)
+            .ok()?;
+        let metadata = opened.metadata().ok()?;
+        let mut bytes = Vec::new();
+        if !metadata.is_file() || opened.read_to_end(&mut bytes).is_err() {
+            return None;
+        }
+        Some(Self {
+            file: Own::new(path, &metadata),
+            bytes,
+        })
+    }
+}
 
 impl Files {
-    /// The files as they are now.
-    pub(super) fn seen<'a>(path: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let seen = NAMES.iter().filter_map(|name| {
+    /// The files of these variables as they are now.
+    pub(super) fn seen<'a>(names: &[&'static str], path: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let seen = names.iter().filter_map(|name| {
             let path = PathBuf::from(path(name)?);
-            let there = std::fs::read(&path).ok();
+            let there = Content::of(&path);
             Some((*name, (path, there)))
         });
         Self(seen.collect())
@@ -34,17 +66,17 @@ impl Files {
     pub(super) fn untouched(&self) -> Result<()> {
         let mut error: Option<Error> = None;
         for (name, (path, wanted)) in &self.0 {
-            if std::fs::read(path).ok() == *wanted {
+            if Content::of(path) == *wanted {
                 continue;
             }
             let what = format!("{} ({name})", path.display());
-            let cause = match restore(path, wanted.as_deref().unwrap_or_default()) {
+            let cause = match restore(path, wanted.as_ref()) {
                 Ok(()) => format!("{what} is as it was again"),
                 Err(failed) => format!("{what} cannot be put back as it was: {failed}"),
             };
             let so_far = error.take().unwrap_or_else(|| {
                 Error::refused(format!(
-                    "a program that this step ran wrote to {what}, from which the runner takes what later steps get"
+                    "a program that this step ran wrote to {what}, from which later steps take what they get"
                 ))
             });
             error = Some(so_far.cause(cause));
@@ -57,14 +89,86 @@ impl Files {
     }
 }
 
-/// Writes what was there, through no link.
-fn restore(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let nofollow = rustix::fs::OFlags::NOFOLLOW.bits();
+/// Writes what was there, into a file of its own: whatever else has the name now is removed, not followed.
+fn restore(path: &Path, wanted: Option<&Content>) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
     std::fs::OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
-        .custom_flags(i32::try_from(nofollow).unwrap_or_default())
+        .create_new(true)
         .open(path)?
-        .write_all(text)
+        .write_all(&wanted.bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("kit-files-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    fn seen(path: &Path) -> Files {
+        Files::seen(&["GITHUB_ENV"], |_| path.to_str())
+    }
+
+    #[test]
+    fn a_file_that_another_program_wrote_to_or_put_in_its_place_is_as_it_was_again() {
+        let folder = folder("changed");
+        let (path, elsewhere) = (folder.join("set_env"), folder.join("elsewhere"));
+        let same = || {
+            std::fs::read(&path).unwrap() == b"A=1\n" && path.symlink_metadata().unwrap().is_file()
+        };
+        type Attack = fn(&Path, &Path);
+        let attacks: [Attack; 5] = [
+            |path, _| std::fs::write(path, "A=1\nPATH=/evil\n").unwrap(),
+            |path, _| std::fs::remove_file(path).unwrap(),
+            // The same bytes, by a link that may lead the runner elsewhere.
+            |path, elsewhere| {
+                std::fs::rename(path, elsewhere).unwrap();
+                std::os::unix::fs::symlink(elsewhere, path).unwrap();
+            },
+            |path, _| {
+                std::fs::remove_file(path).unwrap();
+                std::fs::write(path, "A=1\n").unwrap();
+            },
+            // Opening it waits for ever.
+            |path, _| {
+                std::fs::remove_file(path).unwrap();
+                let made = std::process::Command::new("mkfifo").arg(path).status();
+                assert!(made.unwrap().success());
+            },
+        ];
+        for (number, attack) in attacks.into_iter().enumerate() {
+            let _ = std::fs::remove_file(&elsewhere);
+            std::fs::write(&path, "A=1\n").unwrap();
+            let files = seen(&path);
+            files.untouched().unwrap();
+            attack(&path, &elsewhere);
+            let error = files.untouched().unwrap_err();
+            assert_eq!(error.exit(), crate::Exit::Refused, "{number}");
+            assert!(same(), "{number}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_not_there_is_gone_again() {
+        let folder = folder("made");
+        let path = folder.join("set_env");
+        let files = seen(&path);
+        files.untouched().unwrap();
+        std::fs::write(&path, "PATH=/evil\n").unwrap();
+        files.untouched().unwrap_err();
+        assert!(!path.exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -283,8 +283,12 @@ impl Host {
 
     /// Takes note of the files through which later steps learn of this one.
     pub(crate) fn watch_files(&self) {
+        let names = match self.is_launched() {
+            true => files::ALL,
+            false => files::IN_A_SCRIPT,
+        };
         if self.kind == Kind::GitHub {
-            *self.files() = Files::seen(|name| self.env.get(name));
+            *self.files() = Files::seen(names, |name| self.env.get(name));
         }
     }
 
