@@ -110,7 +110,7 @@ impl Chains {
                     0 => format!("--accept-head {head}"),
                     _ => String::new(),
                 };
-                let record = chains.record(stage, size, Trust::Both, &accept)?;
+                let record = chains.record(stage, size, Trust::Both, &accept).await?;
                 Measure::Wall.take(&record)?;
             }
         }
@@ -154,7 +154,7 @@ impl Chains {
     }
 
     /// A verb on the chain of so many records.
-    pub(super) fn call(
+    pub(super) async fn call(
         &self,
         stage: &Stage<'_>,
         verb: &str,
@@ -168,25 +168,28 @@ impl Chains {
                     promote::DIGEST
                 );
                 let gated = promote::contract(&self.base, &promote::releaser(&self.world))?;
-                self.declared(stage, &gated, size, trust, &verb, "\"allowed\": true")
+                let allowed = "\"allowed\": true";
+                self.declared(stage, &gated, size, trust, &verb, allowed)
+                    .await
             }
-            "record" => self.record(stage, size, trust, ""),
+            "record" => self.record(stage, size, trust, "").await,
             "history" => self.plain(stage, "history --limit 10", size, trust, "aaaaaaa"),
             _ => self.plain(stage, verb, size, trust, "aaaaaaa"),
         }
     }
 
     /// Appends a deployment that failed. A new commit each time makes it write each time.
-    fn record(&self, stage: &Stage<'_>, size: u64, trust: Trust, more: &str) -> Result<Call> {
+    async fn record(&self, stage: &Stage<'_>, size: u64, trust: Trust, more: &str) -> Result<Call> {
         let verb = format!(
             "record --environment dev --verdict failed --digest {DIGEST} --commit \"$(od -An -N20 -tx1 /dev/urandom | tr -d ' \\n')\" {more}"
         );
         let text = unproven(CONTRACT);
         self.declared(stage, &text, size, trust, &verb, "aaaaaaa")
+            .await
     }
 
     /// A verb with a contract, run by the project.
-    fn declared(
+    async fn declared(
         &self,
         stage: &Stage<'_>,
         contract: &str,
@@ -206,13 +209,18 @@ impl Chains {
             contract = contract.replacen("build:\n", &proofs, 1);
         }
         let word = verb.split(' ').next().unwrap_or_default();
-        let home = self.folder.join(format!("{word}-{size}-{trust:?}"));
+        let folder = format!("{word}-{size}-{trust:?}");
+        let home = self.folder.join(&folder);
         let mut environment = self.project.clone();
         if word == "record" {
             // Without GitHub: what is measured is the ledger, and a Deployment for each record would pile up there.
             environment.retain(|name, _| !name.starts_with("GITHUB_"));
         }
-        promote::promote(stage, environment, &contract, &home, verb, proof)
+        let call = promote::promote(stage, environment, &contract, &home, verb, proof)?;
+        if word == "check" {
+            promote::on_branch(stage, &self.world, &self.folder, &folder).await?;
+        }
+        Ok(call)
     }
 
     /// A verb with arguments alone, by somebody who only reads.

@@ -64,11 +64,10 @@ async fn flat(
     rounds: usize,
 ) -> Result<Vec<Row>> {
     let sizes = chains::sizes()?;
-    let calls: Result<Vec<Call>> = sizes
-        .iter()
-        .map(|size| chains.call(stage, verb, *size, trust))
-        .collect();
-    let calls = calls?;
+    let mut calls: Vec<Call> = Vec::new();
+    for size in &sizes {
+        calls.push(chains.call(stage, verb, *size, trust).await?);
+    }
     let name = |size: &u64| format!("{verb}{} with {size} records", trust.shown());
     let short = format!("{} records", sizes[0]);
     let mut rows = Vec::new();

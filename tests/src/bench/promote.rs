@@ -10,7 +10,9 @@ use super::row::{Row, median};
 use super::stage::Stage;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::port;
-use crate::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder, unproven};
+use crate::runner::story::{
+    AUTHOR, RELEASER, REVIEWER, Story, contract_on_branch, git_folder, unproven,
+};
 use crate::world::World;
 use crate::world::runner::Variables;
 
@@ -60,6 +62,10 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
         let ours = ours(stage, &world, &token, &range, &home).await?;
         let theirs = theirs(stage, &world, &token, &range, &home)?;
         contenders.push((count, goal, ours, theirs));
+    }
+    // The gate judges by contracts that the branch has.
+    for (count, _) in RANGES {
+        on_branch(stage, &world, folder.path(), &count.to_string()).await?;
     }
     let rounds = stage.rounds.unwrap_or(ROUNDS);
     let mut near = Vec::new();
@@ -180,7 +186,20 @@ async fn ours(
     )
 }
 
-/// The step with a contract of its own.
+/// Merges the contract that a call reads in this folder of the source.
+pub(super) async fn on_branch(
+    stage: &Stage<'_>,
+    world: &World,
+    source: &Path,
+    folder: &str,
+) -> Result<()> {
+    let file = source.join(folder).join("delivery.yaml");
+    let path = format!("{folder}/delivery.yaml");
+    contract_on_branch(stage.instance, world, &file, &path).await?;
+    Ok(())
+}
+
+/// The step with a contract of its own, in a folder of the source.
 pub(super) fn promote(
     stage: &Stage<'_>,
     environment: Variables,
@@ -199,6 +218,9 @@ pub(super) fn promote(
     );
     let mut call = stage.shell(&script, proof);
     call.environment = environment;
+    let source = home.parent().unwrap_or(home).display().to_string();
+    call.environment
+        .insert("CODEBUILD_SRC_DIR".to_owned(), source);
     Ok(call)
 }
 
