@@ -50,6 +50,8 @@ pub(crate) struct Judging {
     pub(crate) own: String,
     /// The ID of the file in the branch's newest commit, if it has one.
     pub(crate) newest: Option<String>,
+    /// Whether they differ in their line endings alone, which git converts on request.
+    pub(crate) converted: bool,
 }
 
 impl Judging {
@@ -130,10 +132,16 @@ async fn compared(
     let (on_the_branch, oids) = tokio::join!(is_on_the_branch, github.oids(&versions, &what));
     let on_the_branch = on_the_branch?;
     let mut oids = oids?.into_iter();
-    let contract = contract.map(|contract| Judging {
-        path: contract.path.clone(),
-        own: blob(contract.text.as_bytes(), tip),
-        newest: oids.next().flatten(),
+    let contract = contract.map(|contract| {
+        let newest = oids.next().flatten();
+        let as_committed = contract.text.replace("\r\n", "\n");
+        Judging {
+            path: contract.path.clone(),
+            own: blob(contract.text.as_bytes(), tip),
+            converted: as_committed != contract.text
+                && newest.as_ref() == Some(&blob(as_committed.as_bytes(), tip)),
+            newest,
+        }
     });
     let standing = match (on_the_branch, commit == tip, workflow) {
         (false, _, _) => CommitPosition::Elsewhere,
@@ -190,7 +198,9 @@ fn standing(
     })
 }
 
-/// The contract's path in the repository: below the folder that the host checked the source out to.
+/// The contract's path in the repository: below the folder that the host checked the source out to, or below a folder in
+/// that with a repository of its own, as a checkout with a `path` makes it. Which file it is decides what it is compared
+/// with, and not what it says.
 pub(super) fn contract(cx: &Cx) -> String {
     let root = match cx.host.kind() {
         Kind::GitHub => cx.env.get("GITHUB_WORKSPACE"),
@@ -199,7 +209,25 @@ pub(super) fn contract(cx: &Cx) -> String {
     };
     let given = cx.contract_path();
     let whole = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
-    below(root.map(Path::new), &whole, &given)
+    let root = root.map(plain_path);
+    let inner = root.as_deref().and_then(|root| checkout(root, &whole));
+    below(inner.as_deref().or(root.as_deref()), &whole, &given)
+}
+
+fn plain_path(path: &str) -> PathBuf {
+    plain(Path::new(path))
+}
+
+/// The nearest folder above a file, and not above `root`, that git has a repository in.
+fn checkout(root: &Path, file: &Path) -> Option<PathBuf> {
+    let file = plain(file);
+    let mut folders = file
+        .ancestors()
+        .skip(1)
+        .take_while(|it| it.starts_with(root));
+    folders
+        .find(|folder| folder.join(".git").exists())
+        .map(Path::to_path_buf)
 }
 
 /// A path below `root`, as git writes it.
@@ -297,6 +325,24 @@ mod tests {
         assert_eq!(without, None);
         let terminal = host(build(None), contract);
         assert_eq!(of(&terminal, tip(), RunKind::Terminal).await, None);
+    }
+
+    #[test]
+    fn a_path_begins_at_the_nearest_repository_inside_the_workspace() {
+        let workspace = std::env::temp_dir().join(format!("policy-{}", std::process::id()));
+        let inner = workspace.join("src");
+        std::fs::create_dir_all(inner.join("shop")).unwrap();
+        let file = inner.join("shop/delivery.yaml");
+        assert_eq!(checkout(&workspace, &file), None);
+        std::fs::create_dir(inner.join(".git")).unwrap();
+        assert_eq!(checkout(&workspace, &file), Some(inner.clone()));
+        assert_eq!(
+            below(Some(&inner), &file, Path::new("src/shop/delivery.yaml")),
+            "shop/delivery.yaml"
+        );
+        // One that the workspace lies in is not the workspace's.
+        assert_eq!(checkout(&inner.join("shop"), &file), None);
+        std::fs::remove_dir_all(workspace).unwrap();
     }
 
     /// As `printf hello | git hash-object --stdin` answers, with `--object-format=sha256` for the second.

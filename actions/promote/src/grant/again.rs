@@ -1,60 +1,85 @@
 //! Whether a run that asks again, right before its deployment begins, goes on with a permit that it has. Whatever
 //! happened since, such as a dismissed review or a freeze, is judged anew; but what a run began it may end, and a
-//! rollback or a break-glass waits for nobody.
+//! rollback or a break-glass waits for nobody. A permit that is over is not replaced by another one here.
 
 use crate::args::Grant as Args;
 use crate::setting::Setting;
-use kit::error::Result;
+use kit::error::{Error, Result};
+use kit::id::Digest;
 use kit::{Cx, Report};
-use ledger::permit::goes_on_from;
+use ledger::permit::{Attempt, Reason, Use, goes_on_from, usable};
 use ledger::{Chain, Recorded, Verdict};
 use net::Net;
 use serde_json::json;
+use time::OffsetDateTime;
 
 /// The report of a permit that is not judged again; nothing if the promotion is to be.
+///
+/// # Errors
+/// The permit does not let this run deploy any more (exit 3), or the chain cannot be read.
 pub(super) async fn going_on(
     number: u64,
     args: &Args,
     cx: &Cx,
     setting: &Setting,
 ) -> Result<Option<Report>> {
+    let digest = args.check.digest.as_deref().ok_or_else(|| {
+        Error::usage("--permit is given without --digest")
+            .hint("give the `digest` output of the same `grant`")
+    })?;
+    let digest = Digest::parse(digest)?;
+    let account = setting.read.account.as_ref().ok_or_else(|| {
+        Error::usage("--permit is given, and no contract names the account that it is for")
+            .hint("give --environment NAME of a contract")
+    })?;
+    let policy = ledger::policy(&setting.gate)?;
+    let run = cx.host.run_url();
+    let attempt = Attempt {
+        permit: number,
+        of: Use::Deploy(&digest),
+        account,
+        policy: &policy,
+        run: run.as_deref(),
+    };
     let net = Net::new(cx)?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let ledger = setting.reading(&net).await?;
     let (_, records) = ledger.since_deployment(&chain).await?;
-    let digest = args.check.digest.as_deref();
-    let run = cx.host.run_url();
-    let found = goes_on(&records, number, run.as_deref(), digest);
+    let found = goes_on(&records, &attempt, &digest, cx.clock.now())
+        .map_err(|reason| reason.refusal(&chain, &attempt))?;
     Ok(found.map(|(number, why)| report(number, why)))
 }
 
 /// The permit that goes on and why, from the chain's records since its newest deployment, newest first and with that
-/// one.
+/// one; nothing if the promotion is to be judged once more.
+///
+/// # Errors
+/// The permit does not let this run deploy any more. Then it began nothing, so that all of its jobs have to run again:
+/// what they did for the permit, such as to apply a plan, may be old.
 fn goes_on(
     records: &[Recorded],
-    number: u64,
-    run: Option<&str>,
-    digest: Option<&str>,
-) -> Option<(u64, &'static str)> {
-    let all = || records.iter().map(|it| &it.record);
-    let is_of = |of: &str| digest.is_none_or(|digest| digest == of);
-    // The last that began or ended. A failure ended it for good.
-    let last = all().find(|it| it.verdict == Verdict::Started || it.is_deployment());
+    attempt: &Attempt<'_>,
+    digest: &Digest,
+    now: OffsetDateTime,
+) -> Result<Option<(u64, &'static str)>, Reason> {
+    let mut all = records.iter().map(|it| &it.record);
+    // The last that began or ended. A failure ended it for good, and a permit that was granted since is a new beginning.
+    let last = all.find(|it| it.verdict == Verdict::Started || it.is_deployment());
     let own = last.filter(|it| {
         matches!(it.verdict, Verdict::Started | Verdict::Healthy)
-            && goes_on_from(run, it.run.as_deref())
-            && is_of(it.digest.as_str())
+            && attempt.permit < it.seq
+            && it.digest == *digest
+            && goes_on_from(attempt.run, it.run.as_deref())
     });
     if let Some(under) = own.and_then(|it| it.under) {
-        return Some((under, "this run began its deployment under it"));
+        return Ok(Some((under, "this run began its deployment under it")));
     }
-    let named = all().find(|it| it.seq == number && it.verdict == Verdict::Permitted)?;
-    let waits = named.rollback.is_none() && named.break_glass.is_none();
-    match !waits && is_of(named.digest.as_str()) {
-        true if named.rollback.is_some() => Some((number, "it is for a rollback")),
-        true => Some((number, "it is for a break-glass")),
-        false => None,
-    }
+    let permit = usable(records, attempt, now)?.permit.record;
+    Ok(match (permit.rollback, permit.break_glass) {
+        (Some(_), _) => Some((permit.seq, "it is for a rollback")),
+        (None, Some(_)) => Some((permit.seq, "it is for a break-glass")),
+        (None, None) => None,
+    })
 }
 
 fn report(number: u64, why: &str) -> Report {
@@ -72,11 +97,17 @@ fn report(number: u64, why: &str) -> Report {
 mod tests {
     use super::*;
     use crate::standing::tests::{chain, deployed, digest, failed, permitted, started};
+    use kit::aws::AccountId;
+    use kit::clock::instant;
     use ledger::{BreakGlass, Record, Rollback};
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
     const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
     const OTHER: &str = "https://ci.example/runs/8/attempts/1";
+
+    fn account() -> AccountId {
+        "123456789012".parse().unwrap()
+    }
 
     fn of_run(run: &str, under: Option<u64>, mut record: Record) -> Record {
         record.run = Some(run.to_owned());
@@ -84,53 +115,95 @@ mod tests {
         record
     }
 
-    fn found(records: &[Record], run: Option<&str>) -> Option<u64> {
-        let digest = digest('b').to_string();
-        let found = goes_on(&chain(records), 2, run, Some(&digest));
-        found.map(|(number, _)| number)
+    /// A permit for b after the deployment of a.
+    fn permit() -> Record {
+        let mut permit = of_run(RUN, None, permitted('b', "hash-1"));
+        permit.account = Some(account());
+        permit.policy = Some("sha256:rules".to_owned());
+        permit
+    }
+
+    /// What becomes of permit 2 half an hour after it was granted: the permit that goes on, 0 if it is judged once more.
+    fn found(records: &[Record], run: Option<&str>) -> Result<u64, Reason> {
+        at("2026-11-21T18:30:00Z", records, run)
+    }
+
+    fn at(now: &str, records: &[Record], run: Option<&str>) -> Result<u64, Reason> {
+        let (digest, account) = (digest('b'), account());
+        let attempt = Attempt {
+            permit: 2,
+            of: Use::Deploy(&digest),
+            account: &account,
+            policy: "sha256:rules",
+            run,
+        };
+        let found = goes_on(&chain(records), &attempt, &digest, instant(now).unwrap())?;
+        Ok(found.map_or(0, |(number, _)| number))
     }
 
     #[test]
     fn what_a_run_began_goes_on_and_all_else_is_judged_again() {
-        let granted = [
-            deployed('a'),
-            of_run(RUN, None, permitted('b', "hash-1")),
-            of_run(RUN, None, permitted('b', "hash-1")),
-        ];
+        let granted = [deployed('a'), permit(), permit()];
         let then = |more: &[Record]| [&granted[..], more].concat();
-        assert_eq!(found(&granted, Some(RUN)), None);
+        assert_eq!(found(&granted, Some(RUN)), Ok(0));
         // It began under the permit that it was granted right before.
         let began = then(&[of_run(RUN, Some(3), started('b', 3))]);
-        assert_eq!(found(&began, Some(RUN)), Some(3));
-        assert_eq!(found(&began, Some(AGAIN)), Some(3));
-        assert_eq!(found(&began, Some(OTHER)), None);
-        assert_eq!(found(&began, None), None);
+        assert_eq!(found(&began, Some(RUN)), Ok(3));
+        assert_eq!(found(&began, Some(AGAIN)), Ok(3));
+        for run in [Some(OTHER), None] {
+            assert!(matches!(found(&began, run), Err(Reason::Underway(_))));
+        }
         let ended = then(&[
             of_run(RUN, Some(3), started('b', 3)),
             of_run(RUN, Some(3), deployed('b')),
         ]);
-        assert_eq!(found(&ended, Some(AGAIN)), Some(3));
-        let broken = then(&[
-            of_run(RUN, Some(3), started('b', 3)),
-            of_run(RUN, Some(3), failed('b')),
-        ]);
-        assert_eq!(found(&broken, Some(AGAIN)), None);
+        assert_eq!(found(&ended, Some(AGAIN)), Ok(3));
         // Another run began since, or this one began another digest.
         let overtaken = then(&[
             of_run(RUN, Some(3), started('b', 3)),
             of_run(OTHER, Some(2), started('b', 2)),
         ]);
-        assert_eq!(found(&overtaken, Some(AGAIN)), None);
+        assert!(matches!(
+            found(&overtaken, Some(AGAIN)),
+            Err(Reason::Started(_))
+        ));
         let other = then(&[of_run(RUN, Some(3), started('c', 3))]);
-        assert_eq!(found(&other, Some(RUN)), None);
+        assert_eq!(found(&other, Some(RUN)), Ok(0));
+    }
+
+    #[test]
+    fn a_permit_that_is_over_starts_nothing_from_its_last_job() {
+        let granted = [deployed('a'), permit()];
+        assert_eq!(found(&granted, Some(AGAIN)), Ok(0));
+        let late = at("2026-11-21T19:00:00Z", &granted, Some(AGAIN));
+        assert!(matches!(late, Err(Reason::Expired(_))));
+        let failed = [
+            deployed('a'),
+            permit(),
+            of_run(RUN, Some(2), started('b', 2)),
+            of_run(RUN, Some(2), failed('b')),
+        ];
+        assert!(matches!(found(&failed, Some(AGAIN)), Err(Reason::Newer(_))));
+    }
+
+    /// All jobs were run again, and the new permit is the one that counts.
+    #[test]
+    fn a_permit_that_was_granted_since_is_judged() {
+        let mut since = permit();
+        since.permit.as_mut().unwrap().head = "hash-1".to_owned();
+        let records = [of_run(RUN, Some(9), deployed('b')), since];
+        assert_eq!(found(&records, Some(AGAIN)), Ok(0));
     }
 
     #[test]
     fn a_rollback_and_a_break_glass_wait_for_nobody() {
-        let mut permit = of_run(RUN, None, permitted('b', "hash-1"));
+        let mut permit = permit();
         permit.rollback = Some(Rollback { from: None });
         let records = [deployed('a'), permit.clone()];
-        assert_eq!(found(&records, Some(RUN)), Some(2));
+        assert_eq!(found(&records, Some(RUN)), Ok(2));
+        // Nor are they taken for a promotion once something else was recorded.
+        let lost = [&records[..], &[failed('c')]].concat();
+        assert!(matches!(found(&lost, Some(RUN)), Err(Reason::Newer(_))));
         permit.rollback = None;
         permit.break_glass = Some(BreakGlass {
             reason: "down".to_owned(),
@@ -138,8 +211,9 @@ mod tests {
             expires: permit.at.clone(),
         });
         let records = [deployed('a'), permit.clone()];
-        assert_eq!(found(&records, None), Some(2));
+        assert_eq!(found(&records, None), Ok(2));
         permit.digest = digest('c');
-        assert_eq!(found(&[deployed('a'), permit], None), None);
+        let other = found(&[deployed('a'), permit], None);
+        assert!(matches!(other, Err(Reason::Digest(_))));
     }
 }

@@ -125,7 +125,17 @@ impl Context<'_> {
 
 /// The refusal of a contract that the branch does not have.
 fn other_contract(contract: &Judging, policy: &Policy, branch: &str) -> Finding {
-    let Judging { path, own, newest } = contract;
+    let Judging {
+        path, own, newest, ..
+    } = contract;
+    if contract.converted {
+        return fail(
+            format!("{path} has other line endings here than in {branch}"),
+            format!(
+                "check it out as it is: git config --global core.autocrlf false, or `{path} -text` in .gitattributes"
+            ),
+        );
+    }
     let (own, tip) = (short(own), short(&policy.tip));
     let (theirs, next) = match newest {
         Some(newest) if policy.commit == policy.tip => (

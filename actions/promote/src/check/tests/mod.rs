@@ -303,6 +303,7 @@ fn judging(own: &str, newest: Option<&str>) -> Judging {
         path: "delivery.yaml".to_owned(),
         own: own.to_owned(),
         newest: newest.map(str::to_owned),
+        converted: false,
     }
 }
 

@@ -433,6 +433,20 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "a contract whose line endings git converted",
+        "policy",
+        "delivery.yaml has other line endings here than in main",
+        |w| {
+            let mut policy = policy(CommitPosition::Newest);
+            let contract = judging("a", Some("b"));
+            policy.contract = Some(Judging {
+                converted: true,
+                ..contract
+            });
+            w.facts.policy = Some(Ok(policy));
+        },
+    ),
+    (
         "a contract that the branch does not have",
         "policy",
         "is not in 2222222, the newest commit of main",
