@@ -439,8 +439,14 @@ fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     let objection = json!({"user": RELEASER, "state": "CHANGES_REQUESTED"});
     act(&reviews, &objection);
     refused("approvals");
+    assert_eq!(gate.chain().len(), 3, "nothing more was permitted");
+    // That rests on one approval more, so it is another permit.
     act(&reviews, &json!({"user": RELEASER, "state": "APPROVED"}));
-    judged().is(0, &[ALLOWED]);
+    let more = judged();
+    more.is(0, &[ALLOWED]);
+    let (newest, _) = gate.chain().pop().unwrap();
+    assert_eq!(newest["seq"], more.permit());
+    assert_ne!(newest["permit"]["reviews"], rests_on["reviews"]);
     // The approvals are dismissed.
     act(
         &reviews,

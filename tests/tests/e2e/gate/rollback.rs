@@ -152,9 +152,9 @@ fn a_rollback_by_an_earlier_gate_is_refused() {
         ],
     );
     assert_eq!(refused.refusing(), ["policy"]);
-    // It was changed back on purpose. GitHub knows that, if the run is of the branch's newest commit.
+    // It was changed back on purpose. GitHub knows that, if the branch has the contract that judges.
     let built = ended(&mut gate.built("linus", "1", &back));
-    built.is(0, &[ALLOWED, "is the newest commit of main"]);
+    built.is(0, &[ALLOWED, "the newest commit of main"]);
     // Without GitHub, a person whom the contract lists overrides it on record.
     let past = |verb, person: &str| {
         gate.without_github(

@@ -69,7 +69,7 @@ fn an_earlier_state_comes_back_counted_on_and_terraform_goes_on_with_it() {
 
     let done = state.ends(&second, &back, 0);
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(said.contains("as number 3"), "{said}");
+    assert!(said.contains("restored as serial 3"), "{said}");
     let mut now: Value = serde_json::from_str(&state.state()).unwrap();
     assert_eq!(now["serial"], 3);
     now["serial"] = before["serial"].clone();
