@@ -61,20 +61,20 @@ pub(super) struct Image {
 
 /// Why an image could not be delivered.
 pub(super) enum Undelivered {
-    Error(Error),
+    Error(Box<Error>),
     /// Blobs without an origin are gone.
     Gone(HashSet<Digest>),
 }
 
 impl From<Error> for Undelivered {
     fn from(error: Error) -> Self {
-        Self::Error(error)
+        Self::Error(Box::new(error))
     }
 }
 
 impl From<Fault> for Undelivered {
     fn from(fault: Fault) -> Self {
-        Self::Error(fault.error)
+        Self::from(fault.error)
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn delivered(
     started: Instant,
 ) -> Result<Delivered> {
     let counts = counts.map_err(|undelivered| match undelivered {
-        Undelivered::Error(error) => error,
+        Undelivered::Error(error) => *error,
         Undelivered::Gone(blobs) => {
             Error::failed(format!("{} blobs of the image are gone", blobs.len()))
         }

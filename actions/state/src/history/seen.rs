@@ -63,7 +63,7 @@ impl Back {
         match &self.current {
             Found::Nothing => None,
             Found::State(state, stored) => Some(format!(
-                "version {}, number {} of {}",
+                "version {}, serial {} of {}",
                 version(stored),
                 state.serial,
                 match state.lineage == self.next.lineage {

@@ -214,7 +214,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &job,
         &["move-lock", "--to", "file"],
         0,
-        &["can be locked with file"],
+        &["can be locked with the lock file"],
     );
     // Whoever was not told is stopped, and told.
     let stopped = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
@@ -260,7 +260,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         &job,
         &["move-lock", "--to", "dynamodb"],
         0,
-        &["can be locked with dynamodb"],
+        &["can be locked with the lock table"],
     );
     // Nor while somebody holds in the old way.
     stays_while_held(&state, &[], "file");

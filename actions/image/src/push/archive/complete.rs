@@ -45,7 +45,7 @@ impl Work<'_> {
     fn end(&mut self, index: usize, result: Result<Delivered, Undelivered>) {
         match result {
             Ok(delivered) => self.states[index].ended = Some(Ok(delivered)),
-            Err(Undelivered::Error(error)) => self.states[index].ended = Some(Err(error)),
+            Err(Undelivered::Error(error)) => self.states[index].ended = Some(Err(*error)),
             Err(Undelivered::Gone(blobs)) => {
                 let gone = |blob: Option<&Descriptor>| {
                     blob.is_some_and(|blob| blobs.contains(&blob.digest))
@@ -80,7 +80,7 @@ impl Work<'_> {
             }
         }
         let platforms = self.manifest_platforms(&image, &config);
-        delivered(&image, &platforms, Ok(counts), self.started).map_err(Undelivered::Error)
+        delivered(&image, &platforms, Ok(counts), self.started).map_err(Undelivered::from)
     }
 
     fn manifest_platforms(&self, image: &Image, config: &[u8]) -> Vec<(String, Digest)> {
