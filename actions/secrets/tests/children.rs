@@ -1,4 +1,5 @@
 //! What the command of `exec` can do to the rest of its job: it prints, it looks around, and it writes where it likes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::process::Output;
 

@@ -1,4 +1,5 @@
 //! What a person sees of slipway-secrets: the exit code, one message, and what is exported.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

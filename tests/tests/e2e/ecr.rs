@@ -6,6 +6,7 @@ use std::process::Output;
 use sandbox::runner::story::unproven;
 use sandbox::world::World;
 use sandbox::world::aws::Aws;
+use sandbox::world::runner::without_lock_tables;
 use serde_json::{Value, json};
 
 use crate::gateway;
@@ -61,7 +62,7 @@ impl Setting {
         ] {
             variables.insert(name.to_owned(), value.to_owned());
         }
-        let job = Job::new(variables);
+        let job = Job::new(without_lock_tables(variables));
         std::fs::write(job.file("delivery.yaml"), contract).unwrap();
         Self { world, job, aws }
     }

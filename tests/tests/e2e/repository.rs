@@ -239,8 +239,6 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
         let output = setting.job.run(
             command
                 .env("CHECKPOINT_DISABLE", "1")
-                // The example's contract names no lock table.
-                .env_remove("TF_LOCK_TABLE")
                 .env("HOME", setting.job.file("")),
         );
         assert!(

@@ -166,6 +166,7 @@ fn a_decision_follows_from_what_it_was_made_from() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
     let changes: [(&str, Change); 24] = [
