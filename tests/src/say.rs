@@ -8,9 +8,10 @@ pub fn data(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Writes a line about progress.
+/// Writes a line about progress, whole and at once: standard error has no buffer, and what others write must not come
+/// between the line and its end.
 pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Begins a part of a long story.

@@ -52,7 +52,8 @@ impl Watch {
                 ..Self::default()
             };
         }
-        let Some(rest) = line.strip_prefix("test ") else {
+        // What a program wrote without an end of its line can come before it.
+        let Some((_, rest)) = line.split_once("test ") else {
             return;
         };
         if let Some((name, after)) = rest.split_once(" ...") {
@@ -166,6 +167,16 @@ mod tests {
         watch.line("ok", at(100));
         assert_eq!(watch.act(at(689)), None);
         assert_eq!(watch.act(at(690)), Some(Act::KillPrograms("b".to_owned())));
+    }
+
+    #[test]
+    fn a_test_ends_also_behind_a_line_without_an_end() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut watch = Watch::default();
+        watch.line("test a::b has been running for over 60 seconds", at(60));
+        watch.line("world w: three environmentstest a::b ... ok", at(70));
+        assert_eq!(watch.act(at(700)), None);
     }
 
     #[test]

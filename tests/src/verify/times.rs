@@ -84,9 +84,16 @@ fn turn(line: &str) -> Option<(&str, Duration)> {
     Some((name, Duration::try_from_secs_f64(seconds).ok()?))
 }
 
-/// `test NAME ... ok`, and what a program printed may have come between.
+/// `test NAME ... ok`, and what a program printed may have come between, or before on the same line.
 fn ended(line: &str) -> Option<(&str, &str)> {
-    let (name, verdict) = line.strip_prefix("test ")?.split_once(" ...")?;
+    let (before, rest) = line.split_once("test ")?;
+    let (name, verdict) = rest.split_once(" ...")?;
+    let is_verdict = ["ok", "FAILED", "ignored"]
+        .iter()
+        .any(|it| verdict.trim_start().starts_with(it));
+    if !before.is_empty() && !is_verdict {
+        return None;
+    }
     let name = name.strip_suffix(" - should panic").unwrap_or(name);
     Some((name, verdict))
 }
@@ -186,6 +193,15 @@ mod tests {
             seconds(1)
         );
         assert_eq!(tally.tests.len(), 6);
+    }
+
+    #[test]
+    fn a_test_that_ends_behind_a_line_without_an_end_is_timed() {
+        assert_eq!(
+            ended("three environmentstest a::b ... ok"),
+            Some(("a::b", " ok"))
+        );
+        assert_eq!(ended("the smoke test goes on ... soon"), None);
     }
 
     #[test]
