@@ -7,6 +7,7 @@ use super::DEADLINE;
 use super::checkout::Checkout;
 use super::stopped::{hang_at, until_hanging};
 use crate::content::stage;
+use crate::ecr::Setting;
 use crate::support::{PATIENCE, heavy, log, wait};
 
 const REPOSITORY: &str = "storefront";
@@ -333,21 +334,7 @@ fn an_image_of_another_tool_is_promoted_only_where_the_contract_says_so() {
     assert_eq!(parameters["origin"], "prebuilt", "{said}");
 
     let setting = &checkout.setting;
-    let record = [
-        "record",
-        "--environment",
-        "dev",
-        "--digest",
-        &made.digest,
-        "--commit",
-        &commit,
-        "--verdict",
-        "failed",
-    ];
-    let recorded = setting
-        .job
-        .run(&mut setting.job.command("slipway-promote", &record));
-    assert_eq!(recorded.status.code(), Some(0), "{}", log(&recorded));
+    failed_in_dev(setting, &made.digest, &commit);
     let staging = stage(setting, "staging");
     let provenance = || {
         let check = [
@@ -376,6 +363,25 @@ fn an_image_of_another_tool_is_promoted_only_where_the_contract_says_so() {
     assert!(!fact.contains(unsaid), "{fact}");
 }
 
+/// Puts on record that a deployment to the first environment failed, so that the ledger knows the digest.
+fn failed_in_dev(setting: &Setting, digest: &str, commit: &str) {
+    let record = [
+        "record",
+        "--environment",
+        "dev",
+        "--digest",
+        digest,
+        "--commit",
+        commit,
+        "--verdict",
+        "failed",
+    ];
+    let recorded = setting
+        .job
+        .run(&mut setting.job.command("slipway-promote", &record));
+    assert_eq!(recorded.status.code(), Some(0), "{}", log(&recorded));
+}
+
 /// The ledger's record of a digest that nobody built, with a commit that was honestly approved.
 #[test]
 fn a_record_of_what_was_never_built_promotes_nothing() {
@@ -384,21 +390,7 @@ fn a_record_of_what_was_never_built_promotes_nothing() {
     setting.image(&["repository", "--environment", "dev"], 0);
     let staging = stage(setting, "staging");
     let (digest, commit) = (format!("sha256:{}", "d".repeat(64)), "1".repeat(40));
-    let record = [
-        "record",
-        "--environment",
-        "dev",
-        "--digest",
-        &digest,
-        "--commit",
-        &commit,
-        "--verdict",
-        "failed",
-    ];
-    let recorded = setting
-        .job
-        .run(&mut setting.job.command("slipway-promote", &record));
-    assert_eq!(recorded.status.code(), Some(0), "{}", log(&recorded));
+    failed_in_dev(setting, &digest, &commit);
     let check = [
         "check",
         "--environment",

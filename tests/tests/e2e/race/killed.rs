@@ -58,15 +58,7 @@ impl Scene {
     /// Lets a step wait at the point, and kills it.
     fn kills(&self, point: &Point, promoter: &Promoter<'_>, permit: Option<u64>) {
         let account = match point.service {
-            "ecs" => {
-                &self
-                    .gate
-                    .world
-                    .environment("production")
-                    .unwrap()
-                    .account
-                    .id
-            }
+            "ecs" => self.production(),
             _ => &self.gate.world.build.id,
         };
         if point.nth > 1 {

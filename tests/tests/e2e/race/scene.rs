@@ -200,15 +200,15 @@ impl Scene {
             .is(0, &["\"faults\": []"]);
     }
 
+    /// Production's account.
+    pub(super) fn production(&self) -> &str {
+        let production = self.gate.world.environment("production");
+        &production.unwrap().account.id
+    }
+
     /// Lets the first update of the service in a round arrive late, so that somebody else overtakes it.
     pub(super) fn delays_an_update(&self) {
-        let account = &self
-            .gate
-            .world
-            .environment("production")
-            .unwrap()
-            .account
-            .id;
+        let account = self.production();
         let fault = json!({"service": "ecs", "operation": "UpdateService", "account": account, "times": 1,
                            "fault": {"kind": "delay", "millis": 10_000}});
         gateway::tell("faults", &fault);
@@ -326,16 +326,10 @@ impl Scene {
         appends.sort_by_key(|span| span.began);
         // The first of them accepted what was there.
         let appends = appends.split_off(1);
-        let account = &self
-            .gate
-            .world
-            .environment("production")
-            .unwrap()
-            .account
-            .id;
+        let account = self.production();
         let updates: Vec<(Span, String)> = done()
             .filter(|call| {
-                call.operation == "UpdateService" && call.account.as_ref() == Some(account)
+                call.operation == "UpdateService" && call.account.as_deref() == Some(account)
             })
             .filter_map(|call| Some((span(call), call.task_definition.clone()?)))
             .collect();

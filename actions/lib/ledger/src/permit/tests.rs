@@ -3,6 +3,8 @@ use super::*;
 use crate::chain::Chain;
 use crate::record::{Actor, Record, sample};
 
+mod recorded;
+
 const RUN: &str = "https://ci.example/runs/7/attempts/1";
 const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
 const OTHER: &str = "https://ci.example/runs/8/attempts/1";
@@ -109,82 +111,6 @@ fn decided(records: &[Record], run: Option<&str>) -> Result<u64, Reason> {
     let usable = usable(&chain(records), &attempt(&digest, &account, run), now())?;
     assert_eq!(usable.permit.record.seq, 2);
     Ok(usable.started.map_or(0, |it| it.record.seq))
-}
-
-#[test]
-fn a_run_that_recorded_its_healthy_deployment_before_is_recognised_by_the_newest_record_alone() {
-    let (digest, account) = (digest(2), self::account("1"));
-    let closing = |run: Option<&str>| Record {
-        verdict: Verdict::Healthy,
-        permit: None,
-        ..started(2, run)
-    };
-    let recorded = |records: &[Record], run: Option<&str>| {
-        let records = chain(records);
-        super::recorded(&records, &attempt(&digest, &account, run)).map(|it| it.seq)
-    };
-    let with = |more: &[Record]| {
-        let before = [deployed(), permit(1), started(2, Some(RUN))];
-        [&before[..], more].concat()
-    };
-    let ended = with(&[closing(Some(RUN))]);
-    assert_eq!(recorded(&ended, Some(RUN)), Some(4));
-    assert_eq!(recorded(&ended, Some(AGAIN)), Some(4));
-    // What came later than that is not a deployment.
-    assert_eq!(
-        recorded(&with(&[closing(Some(RUN)), permit(4)]), Some(AGAIN)),
-        Some(4)
-    );
-    for (records, run) in [
-        (with(&[]), Some(RUN)),
-        (ended.clone(), Some(OTHER)),
-        (ended, None),
-        (with(&[closing(None)]), None),
-        // The earlier attempt of a run that ended it in a later one.
-        (with(&[closing(Some(AGAIN))]), Some(RUN)),
-        (with(&[closing(Some(RUN)), deployed()]), Some(AGAIN)),
-        (
-            with(&[Record {
-                verdict: Verdict::Failed,
-                ..closing(Some(RUN))
-            }]),
-            Some(AGAIN),
-        ),
-        (
-            with(&[Record {
-                under: Some(1),
-                ..closing(Some(RUN))
-            }]),
-            Some(AGAIN),
-        ),
-        (
-            with(&[Record {
-                digest: self::digest(3),
-                ..closing(Some(RUN))
-            }]),
-            Some(AGAIN),
-        ),
-        (
-            with(&[Record {
-                account: Some(self::account("2")),
-                ..closing(Some(RUN))
-            }]),
-            Some(AGAIN),
-        ),
-    ] {
-        assert_eq!(recorded(&records, run), None, "{records:?}");
-    }
-    let plan = Attempt {
-        of: Use::Apply {
-            plan: "p",
-            commit: "c",
-        },
-        ..attempt(&digest, &account, Some(RUN))
-    };
-    assert_eq!(
-        super::recorded(&chain(&with(&[closing(Some(RUN))])), &plan),
-        None
-    );
 }
 
 /// The record of this position, as a reason has it.
