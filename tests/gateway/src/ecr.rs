@@ -17,7 +17,7 @@ use crate::fitting::fitting;
 use crate::identity::Principal;
 use crate::text::strings;
 use crate::text::wildcard;
-use crate::{Gateway, images, mounts, scans};
+use crate::{Gateway, images, mounts, previews, scans};
 
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
 
@@ -102,6 +102,8 @@ pub(crate) async fn handle(
         | "BatchCheckLayerAvailability"
         | "DescribeImageScanFindings"
         | "StartImageScan"
+        | "StartLifecyclePolicyPreview"
+        | "GetLifecyclePolicyPreview"
         | "PutImage" => return of_images(gateway, call, &account, &input).await,
         // moto would speak of images it does not have.
         "BatchDeleteImage"
@@ -140,10 +142,33 @@ async fn of_images(
         "BatchCheckLayerAvailability" => images::layers(gateway, &repository, input).await,
         "DescribeImageScanFindings" => scans::describe(gateway, &repository, input).await,
         "StartImageScan" => scans::start(gateway, &repository, input).await,
+        "StartLifecyclePolicyPreview" | "GetLifecyclePolicyPreview" => {
+            preview(gateway, call, &repository, input).await
+        }
         _ => images::put(gateway, &repository, input).await,
     };
     let output = fitting(&gateway.ecr, &call.operation, output)?;
     Ok(Answer::json(&output))
+}
+
+/// Answers a call about the preview of a lifecycle policy.
+async fn preview(
+    gateway: &Gateway,
+    call: &Call,
+    repository: &Repository,
+    input: &Value,
+) -> Result<Value, AwsError> {
+    check(gateway, call, input)?;
+    let place = previews::Place {
+        account: &repository.account,
+        name: &repository.name,
+        path: repository.path(),
+    };
+    if call.operation == "GetLifecyclePolicyPreview" {
+        return previews::get(gateway, &place, input);
+    }
+    let images = images::all(gateway, repository).await?;
+    previews::start(gateway, &place, images.into_values().collect(), input)
 }
 
 /// Lets moto answer a call on repositories and their settings, within the limits of ECR's model.
@@ -169,15 +194,7 @@ async fn of_repositories(
         empty(gateway, account, &call.region, input).await?;
     }
     if CHECKED.contains(&call.operation.as_str()) {
-        let mut input = input.clone();
-        drop_null_members(&mut input);
-        if let Some(fault) = gateway.ecr.input_faults(&call.operation, &input).first() {
-            return Err(AwsError::new(
-                400,
-                "InvalidParameterException",
-                format!("Invalid parameter: {fault}"),
-            ));
-        }
+        check(gateway, call, input)?;
     }
     let mut answer = crate::moto::forward(gateway, call, account).await?;
     if answer.status.is_success() {
@@ -196,6 +213,20 @@ async fn of_repositories(
         answer.body = axum::body::Bytes::from(output.to_string()).into();
     }
     Ok(answer)
+}
+
+/// Refuses an input that ECR's model does not have.
+fn check(gateway: &Gateway, call: &Call, input: &Value) -> Result<(), AwsError> {
+    let mut input = input.clone();
+    drop_null_members(&mut input);
+    match gateway.ecr.input_faults(&call.operation, &input).first() {
+        Some(fault) => Err(AwsError::new(
+            400,
+            "InvalidParameterException",
+            format!("Invalid parameter: {fault}"),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A repository's settings, of which moto takes and answers more than ECR does.

@@ -34,14 +34,14 @@ impl Images {
 }
 
 /// An image of a repository with all its tags.
-struct Image {
-    manifest: Manifest,
-    tags: Vec<String>,
-    pushed: Option<OffsetDateTime>,
+pub(crate) struct Image {
+    pub(crate) manifest: Manifest,
+    pub(crate) tags: Vec<String>,
+    pub(crate) pushed: Option<OffsetDateTime>,
 }
 
 /// Every image, the tagged from the registry's tags, the untagged from what was pushed and is still there.
-async fn all(
+pub(crate) async fn all(
     gateway: &Gateway,
     repository: &Repository,
 ) -> Result<BTreeMap<String, Image>, AwsError> {
@@ -232,7 +232,7 @@ fn status_matches(input: &Value, tagged: bool) -> bool {
 }
 
 /// One page, as long as asked for, 100 where nothing is said; the token is the place to go on from.
-fn paged(key: &str, list: Vec<Value>, input: &Value) -> Value {
+pub(crate) fn paged(key: &str, list: Vec<Value>, input: &Value) -> Value {
     let number = |value: &Value| {
         value
             .as_u64()

@@ -30,6 +30,7 @@ mod leading;
 mod moto;
 mod mounts;
 mod policy;
+mod previews;
 mod record;
 mod repositories;
 mod route;
@@ -170,6 +171,7 @@ pub(crate) struct Gateway {
     pub(crate) mounts: mounts::Mounts,
     pub(crate) builds: builds::Builds,
     pub(crate) calendars: calendars::Calendars,
+    pub(crate) previews: previews::Previews,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
     pub(crate) ecr: standin_ecs::Shapes,
@@ -224,6 +226,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         mounts: mounts::Mounts::default(),
         builds: builds::Builds::default(),
         calendars: calendars::Calendars::default(),
+        previews: previews::Previews::default(),
         scans: scans::Scans::default(),
         tables: leading::Tables::default(),
         ecr,

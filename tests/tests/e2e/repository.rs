@@ -220,6 +220,62 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
     assert!(text.contains("was not checked"), "{text}");
 }
 
+/// What a policy takes now is ECR's to say: no other answer replaces it, and all of its pages are read.
+#[test]
+fn ecr_itself_says_what_a_lifecycle_policy_takes() {
+    let setting = Setting::new("preview");
+    // ECR lists 100 images on a page, and the oldest last.
+    let live = setting.another("live", None);
+    for number in 1..102 {
+        setting.another(&number.to_string(), None);
+    }
+    record(&setting, "production", &live);
+    let run = |text: &str, exit: i32| {
+        setting.write("lifecycle.json", text);
+        let arguments = [
+            "repository",
+            "--environment",
+            "dev",
+            "--repository",
+            THERE,
+            "--lifecycle-policy",
+            "lifecycle.json",
+        ];
+        log(&setting.image(&arguments, exit))
+    };
+    let rule = |status: &str, number: u32| {
+        let mut policy: Value = serde_json::from_str(&policy(number)).unwrap();
+        policy["rules"][0]["selection"]["tagStatus"] = json!(status);
+        policy
+    };
+    for operation in ["StartLifecyclePolicyPreview", "GetLifecyclePolicyPreview"] {
+        setting.tell(
+            "faults",
+            &json!({"service": "ecr", "operation": operation, "account": setting.world.build.id, "times": 9,
+                    "fault": {"kind": "status", "status": 400, "code": "AccessDeniedException", "message": "no"}}),
+        );
+        let error = run(&policy(900), 3);
+        assert!(error.contains(&format!("ecr:{operation}")), "{error}");
+        gateway::clear_faults(&setting.world.build.id);
+    }
+    // Somebody else's preview is in progress, and it is of another policy.
+    let theirs = json!({"repositoryName": THERE, "lifecyclePolicyText": policy(901)});
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    setting.ecr("StartLifecyclePolicyPreview", &theirs).unwrap();
+    let error = run(&rule("untagged", 1).to_string(), 3);
+    let wanted = format!("rule 3 would expire {live}, which runs there (production)");
+    assert!(error.contains(&wanted), "{error}");
+    assert!(error.contains("waiting for ECR's preview"), "{error}");
+
+    let error = run(&rule("some", 1).to_string(), 2);
+    assert!(error.contains("InvalidParameterException"), "{error}");
+    let named = json!({"repositoryName": THERE});
+    let none = setting.ecr("GetLifecyclePolicy", &named).unwrap_err();
+    assert!(none.contains("LifecyclePolicyNotFoundException"), "{none}");
+    let done = run(&policy(900), 0);
+    assert!(done.contains("more are pushed that it selects"), "{done}");
+}
+
 #[test]
 fn repository_and_images_outlive_an_environments_infrastructure() {
     let setting = Setting::new("outlive");

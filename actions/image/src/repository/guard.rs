@@ -1,13 +1,16 @@
 //! The check that a lifecycle policy expires no image that an environment runs or would roll back to.
 
 use super::api;
-use super::lifecycle::{Fate, Image, Policy};
+use super::lifecycle::{Image, Policy};
+use super::preview::{Taken, preview};
 use crate::ecr::Ecr;
 use crate::primary::LedgerTable;
 use kit::id::Digest;
+use kit::step::Cx;
 use kit::{Error, Result};
 use ledger::{Chain, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit};
 use net::Net;
+use std::collections::HashMap;
 use time::OffsetDateTime;
 
 /// An image that must not go.
@@ -35,12 +38,12 @@ pub(crate) enum Checked {
 /// # Errors
 /// It would take a live image, or that is not known (exit 3).
 pub(crate) async fn check(
+    cx: &Cx,
     net: &Net,
     ecr: &Ecr,
     exists: bool,
     policy: Option<&Policy>,
     ledger: Option<&LedgerTable>,
-    now: OffsetDateTime,
 ) -> Result<Checked> {
     let Some(policy) = policy else {
         return Ok(Checked::NotAsked);
@@ -49,16 +52,18 @@ pub(crate) async fn check(
         return Ok(Checked::NoLedger);
     };
     let read = read(net, table).await;
+    let now = cx.clock.now();
     let mut live = Vec::new();
     for seen in read.map_err(|error| unread(error, table))? {
         live.extend(seen.live(now)?);
     }
-    let images = match exists {
-        true => api::images(ecr).await?,
-        false => Vec::new(),
+    // Where there is nothing to lose, nothing has to be asked.
+    let (images, taken) = match exists && !live.is_empty() {
+        true => (api::images(ecr).await?, preview(cx, ecr, policy).await?),
+        false => Default::default(),
     };
     let live = with_provenance(live, &images);
-    judge(policy, &live, &images, now)
+    judge(policy, &taken, &live, &images, now)
 }
 
 /// The live images with their provenance, without which they could not be promoted again.
@@ -181,7 +186,14 @@ impl Seen {
     }
 }
 
-fn judge(policy: &Policy, live: &[Live], images: &[Image], now: OffsetDateTime) -> Result<Checked> {
+/// Refuses a policy by which ECR would take a live image now, and tells what it will take later.
+fn judge(
+    policy: &Policy,
+    preview: &HashMap<String, Taken>,
+    live: &[Live],
+    images: &[Image],
+    now: OffsetDateTime,
+) -> Result<Checked> {
     let (mut taken, mut later) = (Vec::new(), Vec::new());
     for one in live {
         let Live {
@@ -189,14 +201,14 @@ fn judge(policy: &Policy, live: &[Live], images: &[Image], now: OffsetDateTime) 
             environment,
             why,
         } = one;
-        match policy.fate(digest, images, now) {
-            Fate::Kept => {}
-            Fate::Later { rule, when } => later.push(format!(
-                "rule {rule} takes {digest} {when}, if it is still live then: it {why} ({environment})"
-            )),
-            Fate::Taken { rule, action } => taken.push(format!(
+        if let Some(Taken { rule, action }) = preview.get(digest) {
+            taken.push(format!(
                 "rule {rule} would {action} {digest}, which {why} ({environment})"
-            )),
+            ));
+        } else if let Some((rule, when)) = policy.later(digest, images, now) {
+            later.push(format!(
+                "rule {rule} takes {digest} {when}, if it is still live then: it {why} ({environment})"
+            ));
         }
     }
     if taken.is_empty() {
@@ -330,6 +342,15 @@ mod tests {
         Policy::parse(&text, "it").unwrap()
     }
 
+    /// ECR takes this image by rule 7.
+    fn expired(digest: &str) -> HashMap<String, Taken> {
+        let taken = Taken {
+            rule: 7,
+            action: "expire".to_owned(),
+        };
+        HashMap::from([(digest.to_owned(), taken)])
+    }
+
     #[test]
     fn the_provenance_of_a_live_image_is_live() {
         let tagged = |digest: &str, image: &Digest| Image {
@@ -350,13 +371,10 @@ mod tests {
         let live = with_provenance(live, &images);
         let digests: Vec<&str> = live.iter().map(|one| one.digest.as_str()).collect();
         assert_eq!(digests, [runs.as_str(), "proof"]);
-        // A rule that keeps the images and expires their provenance.
-        let text = r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "tagged", "tagPrefixList": ["provenance-"],
-            "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 5}, "action": {"type": "expire"}}]}"#;
-        let error = judge(&Policy::parse(text, "it").unwrap(), &live, &images, NOW).unwrap_err();
+        let error = judge(&policy(9), &expired("proof"), &live, &images, NOW).unwrap_err();
         assert_eq!(
             error.causes(),
-            ["rule 1 would expire proof, which proves an image that is live (production)"]
+            ["rule 7 would expire proof, which proves an image that is live (production)"]
         );
     }
 
@@ -378,13 +396,13 @@ mod tests {
             environment: "production".to_owned(),
             why: "runs there",
         }];
-        let error = judge(&policy(1), &live, &images, NOW).unwrap_err();
+        let error = judge(&policy(1), &expired("old"), &live, &images, NOW).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(
             error.causes(),
             ["rule 7 would expire old, which runs there (production)"]
         );
-        let checked = judge(&policy(3), &live, &images, NOW).unwrap();
+        let checked = judge(&policy(3), &HashMap::new(), &live, &images, NOW).unwrap();
         let Checked::Safe { live: 1, later } = checked else {
             panic!("{checked:?}");
         };
@@ -395,7 +413,7 @@ mod tests {
             ]
         );
         // An image that is not live may be expired.
-        let safe = judge(&policy(1), &[], &images, NOW).unwrap();
+        let safe = judge(&policy(1), &expired("old"), &[], &images, NOW).unwrap();
         assert_eq!(
             safe,
             Checked::Safe {

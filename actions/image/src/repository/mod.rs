@@ -6,6 +6,7 @@ mod guard;
 mod lifecycle;
 mod plan;
 mod prepared;
+mod preview;
 pub(crate) mod report;
 mod settings;
 
@@ -75,7 +76,7 @@ pub(crate) async fn prepare(
     let seen = api::observe(ecr, &wanted, scanning).await?;
     let plan = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), &wanted)?;
     let policy = wanted.lifecycle.as_ref();
-    let checked = guard::check(net, ecr, seen.is_some(), policy, ledger, cx.clock.now()).await?;
+    let checked = guard::check(cx, net, ecr, seen.is_some(), policy, ledger).await?;
     Ok(Prepared {
         wanted,
         seen,

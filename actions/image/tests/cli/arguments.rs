@@ -162,7 +162,7 @@ fn settings_of_the_repository_are_checked_first() {
         ),
         (
             publish(&["--lifecycle-policy", "Dockerfile"]),
-            "Dockerfile is not a lifecycle policy: not JSON",
+            "Dockerfile is not a lifecycle policy\nCaused by:\n  expected value at line 1 column 1",
         ),
         (
             publish(&["--kms-key", "alias/images"]),

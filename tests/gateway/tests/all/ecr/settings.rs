@@ -66,6 +66,79 @@ async fn a_scan_returns_the_scripted_findings_and_starts_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_preview_of_a_lifecycle_policy_takes_what_its_rules_select() {
+    let world = world().await;
+    let ecr = client(&world, &world.build).await;
+    let create = ecr.create_repository().repository_name("team/preview");
+    create.send().await.unwrap();
+    let (host, password) = login(&ecr).await;
+    for name in ["keep-1", "old-1", "old-2"] {
+        let folder = tempfile::tempdir().unwrap();
+        image(folder.path(), name);
+        push(
+            folder.path(),
+            &host,
+            &password,
+            &format!("team/preview:{name}"),
+        )
+        .await
+        .unwrap();
+    }
+    let look = || {
+        ecr.get_lifecycle_policy_preview()
+            .repository_name("team/preview")
+    };
+    let start = |policy: &serde_json::Value| {
+        ecr.start_lifecycle_policy_preview()
+            .repository_name("team/preview")
+            .lifecycle_policy_text(policy.to_string())
+    };
+    assert_eq!(
+        refused(look().send().await).0,
+        "LifecyclePolicyPreviewNotFoundException"
+    );
+    let rule = |priority: u32, selection: serde_json::Value| json!({"rulePriority": priority, "selection": selection, "action": {"type": "expire"}});
+    let any = json!({"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1});
+    let kept = json!({"tagStatus": "tagged", "tagPrefixList": ["keep-"], "countType": "imageCountMoreThan", "countNumber": 9});
+    let twice = json!({"rules": [rule(1, any.clone()), rule(1, kept.clone())]});
+    assert_eq!(
+        refused(start(&twice).send().await).0,
+        "InvalidParameterException"
+    );
+    // The one that is kept is selected by the earlier rule alone, and counts as the oldest of three.
+    let policy = json!({"rules": [rule(2, any), rule(1, kept)]});
+    start(&policy).send().await.unwrap();
+    assert_eq!(
+        refused(start(&policy).send().await).0,
+        "LifecyclePolicyPreviewInProgressException"
+    );
+    let mut page = look().send().await.unwrap();
+    assert_eq!(page.status().unwrap().as_str(), "IN_PROGRESS");
+    while page.status().unwrap().as_str() == "IN_PROGRESS" {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        page = look().max_results(1).send().await.unwrap();
+    }
+    assert_eq!(page.status().unwrap().as_str(), "COMPLETE");
+    assert_eq!(page.lifecycle_policy_text().unwrap(), policy.to_string());
+    let [result] = page.preview_results() else {
+        panic!("{page:?}");
+    };
+    assert_eq!(result.applied_rule_priority(), Some(2));
+    assert_eq!(result.image_tags(), ["old-1"]);
+    assert!(page.next_token().is_none());
+    // Another policy's preview replaces it, page by page.
+    let all = json!({"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1});
+    start(&json!({"rules": [rule(1, all)]}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        refused(look().max_results(101).send().await).0,
+        "InvalidParameterException"
+    );
+}
+
+#[tokio::test]
 async fn settings_of_a_repository_are_taken_as_ecr_takes_them() {
     let world = world().await;
     let call = async |operation: &str, input: &serde_json::Value| {
