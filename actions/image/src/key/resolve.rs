@@ -123,7 +123,7 @@ async fn ask(
             let challenge = header(&first, "www-authenticate").unwrap_or_default();
             let token = match challenge.split_once(' ') {
                 Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => {
-                    Some(token(net, rest, &reference.name, login).await?)
+                    Some(token(net, rest, reference, login, attempt).await?)
                 }
                 _ => None,
             };
@@ -235,8 +235,9 @@ fn header(answer: &reqwest::Response, name: &str) -> Option<String> {
 async fn token(
     net: &Net,
     challenge: &str,
-    name: &str,
+    reference: &Reference,
     login: Option<&Login>,
+    attempt: u32,
 ) -> Result<String, Asked> {
     let part = |wanted: &str| {
         let at = challenge.find(&format!("{wanted}=\""))? + wanted.len() + 2;
@@ -251,7 +252,7 @@ async fn token(
     let joint = if realm.contains('?') { '&' } else { '?' };
     let mut url = format!(
         "{realm}{joint}scope={}",
-        encoded(&format!("repository:{name}:pull"))
+        encoded(&format!("repository:{}:pull", reference.name))
     );
     if let Some(service) = part("service") {
         url.push_str(&format!("&service={}", encoded(&service)));
@@ -264,12 +265,15 @@ async fn token(
             .basic_auth(&login.username, Some(login.secret.expose())),
         _ => net.http().get(url),
     };
-    let answer = net::send(None, request).await.map_err(|error| {
-        Asked::No(format!(
-            "the registry's token service does not answer: {}",
-            error.without_url()
-        ))
-    })?;
+    let place = place_of(&reference.host);
+    let answer = net::send_to_registry(request, &place, attempt)
+        .await
+        .map_err(|error| {
+            Asked::No(format!(
+                "the registry's token service does not answer: {}",
+                error.without_url()
+            ))
+        })?;
     let status = answer.status();
     let why = format!("the registry's token service answered {status}");
     match status.as_u16() {
