@@ -6,6 +6,8 @@ use kit::aws::{ClusterName, KmsKey, ServiceName};
 use kit::id::CommitId;
 use std::path::PathBuf;
 
+/// The largest number of a pull request: GitHub's API has it as a signed integer of 32 bits.
+const LAST_PULL_REQUEST: u64 = i32::MAX as u64;
 /// The largest number that a record can have (docs/ledger.md).
 const LAST: u64 = (1 << 53) - 1;
 
@@ -19,7 +21,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Decide, rule by rule, whether a digest may be promoted to the environment; exit 3 if not
-    Check(Check),
+    Check(Ask),
     /// Check, and if every rule passes write a permit for one deployment into the ledger; exit 3 if not
     Grant(Grant),
     /// Record a deployment in the ledger; a healthy one only after the service is seen running it
@@ -50,6 +52,15 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Try each call that a check and a grant make, and name the permissions that are missing
     Doctor(Doctor),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ask {
+    /// Number of a pull request, to judge before its merge what can be judged of it by then; asks neither AWS nor the ledger
+    #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST_PULL_REQUEST), conflicts_with_all = ["digest", "from", "rollback", "break_glass", "plan"])]
+    pub(crate) pull_request: Option<u64>,
+    #[command(flatten)]
+    pub(crate) check: Check,
 }
 
 #[derive(Debug, clap::Args)]

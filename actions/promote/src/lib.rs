@@ -102,7 +102,10 @@ impl Step for Promote {
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
-            Verb::Check(args) => Ok(check::allow(&args, cx, false).await?.report),
+            Verb::Check(args) => match args.pull_request {
+                Some(number) => check::pull_request::run(number, &args.check, cx).await,
+                None => Ok(check::allow(&args.check, cx, false).await?.report),
+            },
             Verb::Grant(args) => grant::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,
             Verb::Review(args) => review::run(args, cx).await,

@@ -76,6 +76,31 @@ impl Setting {
         Self::from_contract(&resolved, given)
     }
 
+    /// The environment that `--environment` names, as far as changes are judged by it, for which no reference of the contract
+    /// has to be followed.
+    pub(crate) fn of_changes(cx: &Cx, given: &LedgerArgs) -> Result<Self> {
+        let Some(environment) = &cx.common.environment else {
+            return Self::of(cx, given);
+        };
+        if without_contract(cx, given) {
+            return Self::of(cx, given);
+        }
+        let judged = cx.contract()?.judged(environment)?;
+        agree(
+            "ledger-service",
+            given.ledger_service.as_ref(),
+            &judged.service,
+        )?;
+        Ok(Self {
+            follows: judged.follows,
+            people: judged.people,
+            apps: judged.apps,
+            declared: true,
+            contract: Some(judged.contract),
+            ..Self::of_gate(&judged.service, environment, None, judged.gate)
+        })
+    }
+
     pub(crate) fn from_contract(resolved: &Resolved, given: &LedgerArgs) -> Result<Self> {
         agree(
             "ledger-service",

@@ -53,6 +53,19 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
             "cannot be used with",
         ),
         (with(&[]), "delivery.yaml"),
+        (
+            with(&["--pull-request", "7", "--digest", DIGEST]),
+            "cannot be used with",
+        ),
+        (
+            with(&["--pull-request", "7", "--rollback"]),
+            "cannot be used with",
+        ),
+        (
+            vec!["check", "--pull-request", "7"],
+            "--environment is missing",
+        ),
+        (vec!["grant", "--pull-request", "7"], "--pull-request"),
         (with(&["--break-glass", " "]), "say why, in one line"),
         (
             with(&["--break-glass", "two\nlines"]),
@@ -99,6 +112,10 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         let approve = format!("--request={number}");
         let words = "is not a whole number from 1 to";
         refuses(&["approve", "--environment", "x", &approve], &[], 2, words);
+    }
+    for number in ["0", "#7", "2147483648"] {
+        let words = "is not a whole number from 1 to 2147483647";
+        refuses(&["check", "--pull-request", number], &[], 2, words);
     }
     for limit in ["0", "1001", "all"] {
         let words = "is not a whole number from 1 to 1000";

@@ -63,6 +63,7 @@ pub(crate) struct Pull {
     pub(crate) user: String,
     pub(crate) title: String,
     pub(crate) body: Option<String>,
+    pub(crate) draft: bool,
     pub(crate) head: String,
     pub(crate) base: String,
     /// Frozen when the pull request is closed.

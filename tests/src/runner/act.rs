@@ -178,6 +178,11 @@ async fn execute(
     let text = fs::read_to_string(&workflow).context(format!("reading {}", trigger.workflow))?;
     fs::write(&workflow, readable_by_act(&text, &export.pin))
         .context("preparing the workflow for act")?;
+    let checkout = folder.join("checkout");
+    fs::create_dir_all(&checkout).context("making an action")?;
+    let origin = super::story::git_folder(instance, world);
+    let action = include_str!("checkout.yml").replace("ORIGIN", &origin.display().to_string());
+    fs::write(checkout.join("action.yml"), action).context("making an action")?;
     let event = folder.join("event.json");
     fs::write(&event, payload(hub, trigger, run).to_string()).context("writing the event")?;
     let home = folder.join("home");
@@ -296,6 +301,9 @@ pub(crate) fn nowhere() -> Variables {
     .into()
 }
 
+/// The commit of actions/checkout that our workflows pin.
+const CHECKOUT: &str = "08c6903cd8c0fde910a37f88322edcfb5dd907a8";
+
 /// act for this trigger, with an empty environment.
 fn command(instance: &Instance, export: &Export, trigger: &Trigger, folder: &Path) -> Command {
     let mut command = Command::new(instance.bin().join("act"));
@@ -322,6 +330,11 @@ fn command(instance: &Instance, export: &Export, trigger: &Trigger, folder: &Pat
             "{REPOSITORY}@{}={}",
             export.pin,
             export.folder.display()
+        ))
+        .arg("--local-repository")
+        .arg(format!(
+            "actions/checkout@{CHECKOUT}={}",
+            folder.join("checkout").display()
         ))
         .env_clear()
         .env("XDG_CACHE_HOME", folder.join("cache"));

@@ -11,7 +11,13 @@ use crate::instance::{Instance, sha256};
 pub const REPOSITORY: &str = "slipway-delivery/slipway";
 
 /// The workflows that other repositories call.
-pub(super) const CALLABLE: [&str; 4] = ["approve.yml", "deliver.yml", "plan.yml", "promote.yml"];
+pub(super) const CALLABLE: [&str; 5] = [
+    "approve.yml",
+    "check.yml",
+    "deliver.yml",
+    "plan.yml",
+    "promote.yml",
+];
 
 /// A copy of the checkout, as act takes it.
 #[derive(Debug, Clone)]

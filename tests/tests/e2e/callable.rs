@@ -249,7 +249,13 @@ fn an_environment_can_hold_the_secrets_that_the_workflows_take() {
             && !name.to_ascii_uppercase().starts_with("GITHUB_")
     };
     let mut all = 0;
-    for workflow in ["approve.yml", "deliver.yml", "plan.yml", "promote.yml"] {
+    for workflow in [
+        "approve.yml",
+        "check.yml",
+        "deliver.yml",
+        "plan.yml",
+        "promote.yml",
+    ] {
         let text = read(&instance().checkout.join(".github/workflows").join(workflow));
         for name in taken(workflow) {
             assert!(is_name(&name), "{workflow} takes {name}");

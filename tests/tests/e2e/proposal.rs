@@ -3,7 +3,7 @@
 use sandbox::demo;
 use sandbox::runner::act::{self, Ended, Trigger};
 use sandbox::runner::export::{Export, REPOSITORY, export};
-use sandbox::runner::story::{AUTHOR, Story};
+use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 use sandbox::world::World;
 use serde_json::json;
 
@@ -35,10 +35,41 @@ impl Scene {
     }
 
     async fn runs(&self, workflow: &str) -> Ended {
-        let trigger = Trigger::pull(AUTHOR, workflow, self.number, BRANCH);
+        self.runs_by(&Trigger::pull(AUTHOR, workflow, self.number, BRANCH))
+            .await
+    }
+
+    async fn runs_by(&self, trigger: &Trigger) -> Ended {
         let (world, hub) = (&self.world, &self.story.hub);
-        let ended = act::run(instance(), world, hub, &self.export, &trigger, &mut |_| {}).await;
+        let ended = act::run(instance(), world, hub, &self.export, trigger, &mut |_| {}).await;
         ended.unwrap()
+    }
+
+    /// The example's `check.yml` says what production's gate would answer, once when it was opened and once when it was approved.
+    async fn is_judged_before_its_merge(&self) {
+        let refused = self.runs("check.yml").await;
+        assert!(!refused.success, "{}", refused.log.text);
+        let summary = &refused.log.summary;
+        for piece in [
+            "### production would refuse #",
+            "of 1 approvals",
+            "judged after the merge",
+        ] {
+            let log = &refused.log.text;
+            assert!(summary.contains(piece), "no {piece} in {summary}: {log}");
+        }
+        let review = json!({"user": REVIEWER, "state": "APPROVED"});
+        let path = format!("pulls/{}/reviews", self.number);
+        self.story.hub.act(&path, &review).await.unwrap();
+        let reviewed = Trigger {
+            event: "pull_request_review".to_owned(),
+            ..Trigger::pull(REVIEWER, "check.yml", self.number, BRANCH)
+        };
+        let allowed = self.runs_by(&reviewed).await;
+        let summary = &allowed.log.summary;
+        assert!(allowed.success, "{}\n{summary}", allowed.log.text);
+        let title = "### production would allow #";
+        assert!(summary.contains(title), "{summary}");
     }
 
     /// Pushes to the pull request's branch.
@@ -71,6 +102,8 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
         let tested = scene.runs("test.yml").await;
         assert!(tested.success, "{}", tested.log.text);
         assert!(tested.log.text.contains("pass 2"), "{}", tested.log.text);
+
+        scene.is_judged_before_its_merge().await;
 
         let planned = scene.runs("plan.yml").await;
         assert!(planned.success, "{}", planned.log.text);

@@ -5,6 +5,7 @@ mod checks;
 mod first;
 mod many;
 mod policy;
+mod pull_request;
 mod renamed;
 mod sides;
 

@@ -31,5 +31,6 @@ pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };
 pub use pull::{Event, Pull, PullCommit, Review, Signer};
+pub use pulls::PullState;
 pub use repository::Repository;
 pub use unknown::{Unknown, Why};

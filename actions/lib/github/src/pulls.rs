@@ -3,6 +3,9 @@
 
 mod answer;
 mod commits;
+mod state;
+
+pub use state::PullState;
 
 use crate::client::GitHub;
 use crate::history::PARALLEL;

@@ -137,7 +137,12 @@ pub(super) async fn accepted(
 }
 
 /// What is known of a pull request elsewhere than in itself.
-async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brought) -> Change {
+pub(super) async fn detail(
+    github: &GitHub,
+    setting: &Setting,
+    pull: Pull,
+    brought: &Brought,
+) -> Change {
     let landing = brought.landings.get(&pull.number);
     let merge = async {
         match landing.filter(|landing| !landing.up_to_date) {

@@ -22,6 +22,7 @@ mod policy;
 mod proofs;
 mod provenance;
 mod providers;
+pub(crate) mod pull_request;
 mod pushes;
 mod range;
 mod report;
@@ -59,7 +60,6 @@ use net::Net;
 use subject::usable;
 
 /// The names of all rules of a promotion, in the order of the report.
-#[cfg(test)]
 pub(crate) fn names() -> Vec<&'static str> {
     let own = rules::Context::rules().into_iter().map(|(name, _)| name);
     let mut names = vec![provenance::NAME];

@@ -94,7 +94,8 @@ pub(super) async fn observe(
     })
 }
 
-async fn compared(
+/// Compares a commit, the contract that was parsed and the workflow that runs with the branch's newest commit.
+pub(super) async fn compared(
     github: &GitHub,
     tip: &str,
     commit: String,

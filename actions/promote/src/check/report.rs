@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 /// How many commits a summary lists.
 const LISTED: usize = 50;
 
-const HEADER: [&str; 3] = ["rule", "answer", "fact"];
+pub(super) const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
 /// A report if the gate allows the promotion, a refusal (exit 3) if it does not. `first` has to be done before it is
 /// deployed.
@@ -150,7 +150,8 @@ pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
     }
 }
 
-fn rows(decision: &Decision) -> Vec<Vec<String>> {
+/// A row for each rule.
+pub(super) fn rows(decision: &Decision) -> Vec<Vec<String>> {
     decision
         .rules
         .iter()

@@ -22,6 +22,8 @@ struct NewPull {
     base: Option<String>,
     title: String,
     body: Option<String>,
+    #[serde(default)]
+    draft: bool,
 }
 
 pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome {
@@ -73,6 +75,7 @@ pub(super) fn open(state: &mut State, name: &str, request: &Request) -> Outcome 
         user,
         title: new.title,
         body: new.body,
+        draft: new.draft,
         head: new.head,
         base,
         head_sha: head_sha.clone(),
@@ -104,6 +107,10 @@ pub(super) fn act(
     match action {
         ["reviews"] => review(state, name, &pull, request),
         ["reviews", id, "dismiss"] => dismiss(state, name, number, id, request),
+        ["ready"] => {
+            find(state, name, number)?.draft = false;
+            Ok(Answer::ok(json!({})))
+        }
         ["base"] => retarget(state, name, &pull, request),
         ["update-branch"] => update_branch(state, name, &pull, request),
         ["merge"] => merge(state, name, pull, request),
@@ -323,6 +330,9 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
     let user = known_user(state, &new.user)?;
     if pull.closed_at.is_some() {
         return Err(error(405, "Pull Request is not mergeable"));
+    }
+    if pull.draft {
+        return Err(error(405, "Pull Request is still a draft"));
     }
     let github = github(state);
     let (merger, opener) = (state.signature(&user), state.signature(&pull.user));

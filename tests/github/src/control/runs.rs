@@ -103,8 +103,9 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
     let actor = known_user(state, &new.actor)?;
     let triggering_actor =
         known_user(state, new.triggering_actor.as_deref().unwrap_or(&new.actor))?;
-    if new.pull.is_some() != (new.event == "pull_request") {
-        return Err(unprocessable("pull goes with the event pull_request"));
+    let of_a_pull = matches!(new.event.as_str(), "pull_request" | "pull_request_review");
+    if new.pull.is_some() != of_a_pull {
+        return Err(unprocessable("pull goes with the events of a pull request"));
     }
     let merger = state.signature(&actor);
     let repo = repo(state, name)?;

@@ -31,7 +31,7 @@ impl<'a> Executor<'a> {
                 (None, Some(_)) => "CLOSED",
                 _ => "OPEN",
             }),
-            "isDraft" => value(false),
+            "isDraft" => value(pull.draft),
             "url" => value(format!("{HTML}/{}/pull/{}", repo.full_name(), pull.number)),
             "author" => account(&pull.user),
             "closed" => value(pull.closed_at.is_some()),

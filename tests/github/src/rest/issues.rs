@@ -154,7 +154,7 @@ fn pull(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
         "updated_at": pull.updated_at,
         "closed_at": pull.closed_at,
         "author_association": view.association(repo, &pull.user),
-        "draft": false,
+        "draft": pull.draft,
         "pull_request": {
             "url": format!("{}/pulls/{number}", view.repo_url(repo)),
             "html_url": html,

@@ -209,7 +209,7 @@ fn simple(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
         },
         "author_association": view.association(repo, &pull.user),
         "auto_merge": null,
-        "draft": false,
+        "draft": pull.draft,
     })
 }
 

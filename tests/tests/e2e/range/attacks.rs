@@ -17,7 +17,7 @@ const OTHER: &str = "dora";
 
 impl Scene {
     /// An account that may write to the repository.
-    fn writer(&self, login: &str, kind: &str) {
+    pub(super) fn writer(&self, login: &str, kind: &str) {
         wait(PATIENCE, self.story.hub.user(login, kind)).unwrap();
         self.act("collaborators", &json!({"login": login, "role": "write"}));
     }

@@ -7,6 +7,7 @@ mod diagnostics;
 mod fields;
 mod fill;
 mod gate;
+mod judged;
 mod model;
 mod person;
 pub mod reserved;
@@ -21,13 +22,14 @@ mod tree;
 mod variables;
 mod vars;
 
+pub use judged::Judged;
 pub use model::*;
 pub use schema::{SCHEMA_URL, schema};
 
 use crate::aws::AccountId;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use declared::Declared;
+use declared::{Declared, Environment, EnvironmentKey};
 use diagnostics::Mistakes;
 pub(crate) use diagnostics::nearest;
 use std::path::{Path, PathBuf};
@@ -213,22 +215,29 @@ impl Contract {
         }
     }
 
+    /// What the changes of one environment are judged by, references not followed.
+    ///
+    /// # Errors
+    /// No such environment (exit 2).
+    pub fn judged(&self, environment: &str) -> Result<Judged> {
+        let found = self.entry(environment)?;
+        Ok(judged::judged(&self.declared, found, &self.text))
+    }
+
     /// Makes sure that the contract has this environment.
     ///
     /// # Errors
     /// It has not (exit 2).
     pub fn has(&self, environment: &str) -> Result<()> {
-        let names: Vec<&str> = self
-            .declared
-            .environments
-            .value
-            .0
-            .iter()
-            .map(|(name, _)| name.value.0.as_str())
-            .collect();
-        if names.contains(&environment) {
-            return Ok(());
+        self.entry(environment).map(|_| ())
+    }
+
+    fn entry(&self, environment: &str) -> Result<&(EnvironmentKey, Environment)> {
+        let all = &self.declared.environments.value.0;
+        if let Some(found) = all.iter().find(|(name, _)| name.value.0 == environment) {
+            return Ok(found);
         }
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.value.0.as_str()).collect();
         let hint = match nearest(environment, names.iter().copied()) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("its environments are {}", names.join(", ")),

@@ -76,7 +76,6 @@ pub(crate) fn rules(
 }
 
 /// The names of these rules.
-#[cfg(test)]
 pub(crate) fn names() -> Vec<&'static str> {
     RULES.iter().map(|(name, _)| *name).collect()
 }

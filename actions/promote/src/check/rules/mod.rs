@@ -6,11 +6,13 @@ mod promoter;
 mod reviews;
 mod run;
 
-pub(super) use reviews::people_of;
+pub(super) use reviews::{judge_approvals, judge_checks, people_of};
+pub(super) use run::judge_policy;
 
 use super::Subject;
 use super::answer::{Finding, not_examined};
 use super::change::Change;
+use super::fact::Fact;
 use super::facts::Facts;
 use super::persons::Persons;
 use crate::setting::Setting;
@@ -43,18 +45,18 @@ impl<'a> Context<'a> {
         ]
     }
 
-    /// Asks the rule of every pull request of the promotion; the worst answer counts.
-    pub(super) fn each_change(&self, rule: impl Fn(&Change) -> Finding) -> Finding {
-        match self.facts.changes.as_deref() {
-            Err(_) => not_examined("the pull requests are unknown"),
-            Ok([]) => not_examined("there is no pull request to examine"),
-            Ok(changes) => worst(changes.iter().map(rule)),
-        }
-    }
-
     /// Who is who, according to the contract.
     pub(super) fn persons(&self) -> Persons<'_> {
         self.setting.persons()
+    }
+}
+
+/// Asks a rule of every pull request; the worst answer counts.
+fn each_change(changes: &Fact<Vec<Change>>, rule: impl Fn(&Change) -> Finding) -> Finding {
+    match changes.as_deref() {
+        Err(_) => not_examined("the pull requests are unknown"),
+        Ok([]) => not_examined("there is no pull request to examine"),
+        Ok(changes) => worst(changes.iter().map(rule)),
     }
 }
 

@@ -1,41 +1,51 @@
 //! The rules on each pull request: its approvals and its checks. Pure.
 
-use super::{Context, worst};
+use super::{Context, each_change, worst};
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::approvals::{Approvals, approvals};
 use crate::check::change::Change;
+use crate::check::fact::Fact;
 use crate::check::people::{contributors, names, short};
 use crate::setting::Setting;
 use github::CheckRun;
 
 impl Context<'_> {
     pub(super) fn approvals(&self) -> Finding {
-        let needed = self.setting.gate.approvals;
-        if needed == 0 {
-            return not_asked("the contract requires no approvals");
-        }
-        let persons = self.persons();
-        self.each_change(|change| match approvals(change, &persons) {
-            Err(reason) => unknown(&reason),
-            Ok(found) => approved(change, &found, needed),
-        })
+        judge_approvals(self.setting, &self.facts.changes)
     }
 
     pub(super) fn checks(&self) -> Finding {
-        if self.setting.gate.checks.is_empty() {
-            return not_asked("the contract names no checks");
-        }
-        self.each_change(|change| match &change.checks {
-            Err(reason) => unknown(reason),
-            Ok(runs) => worst(
-                self.setting
-                    .gate
-                    .checks
-                    .iter()
-                    .map(|wanted| check(wanted, runs, &change.pull.head)),
-            ),
-        })
+        judge_checks(self.setting, &self.facts.changes)
     }
+}
+
+/// Whether each pull request has its approvals.
+pub(in crate::check) fn judge_approvals(setting: &Setting, changes: &Fact<Vec<Change>>) -> Finding {
+    let needed = setting.gate.approvals;
+    if needed == 0 {
+        return not_asked("the contract requires no approvals");
+    }
+    let persons = setting.persons();
+    each_change(changes, |change| match approvals(change, &persons) {
+        Err(reason) => unknown(&reason),
+        Ok(found) => approved(change, &found, needed),
+    })
+}
+
+/// Whether the checks that the contract names succeeded on the head of each pull request.
+pub(in crate::check) fn judge_checks(setting: &Setting, changes: &Fact<Vec<Change>>) -> Finding {
+    let wanted = &setting.gate.checks;
+    if wanted.is_empty() {
+        return not_asked("the contract names no checks");
+    }
+    each_change(changes, |change| match &change.checks {
+        Err(reason) => unknown(reason),
+        Ok(runs) => worst(
+            wanted
+                .iter()
+                .map(|wanted| check(wanted, runs, &change.pull.head)),
+        ),
+    })
 }
 
 fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {

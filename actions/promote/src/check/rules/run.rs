@@ -61,54 +61,11 @@ impl Context<'_> {
 
     /// The contract that judges, and the workflow that runs, are those of the branch's newest commit.
     pub(in crate::check) fn policy(&self) -> Finding {
-        let branch = &self.setting.gate.branch;
-        let policy = match &self.facts.policy {
-            None => return not_asked(self.judged_here()),
-            Some(Err(reason)) => return unknown(reason),
-            Some(Ok(policy)) => policy,
-        };
-        let (commit, tip) = (short(&policy.commit), short(&policy.tip));
-        let again = format!("start a new run on {branch}: running this one again changes nothing");
-        let files = match &policy.standing {
-            CommitPosition::Newest => Vec::new(),
-            CommitPosition::Same(files) => files.clone(),
-            CommitPosition::Differs(files) => {
-                return fail(
-                    format!(
-                        "{} between {commit} and {tip}, the newest commit of {branch}",
-                        with_verb(files, "differs", "differ")
-                    ),
-                    again,
-                );
-            }
-            CommitPosition::Elsewhere => {
-                return fail(
-                    format!("this run is of {commit}, which is not on the branch {branch}"),
-                    again,
-                );
-            }
-        };
-        let mut same: Vec<String> = Vec::new();
-        if let Some(contract) = &policy.contract {
-            if !contract.is_the_branchs() {
-                return other_contract(contract, policy, branch);
-            }
-            same.push(contract.path.clone());
+        match &self.facts.policy {
+            None => not_asked(self.judged_here()),
+            Some(Err(reason)) => unknown(reason),
+            Some(Ok(policy)) => judge_policy(policy, &self.setting.gate.branch),
         }
-        same.extend(files);
-        let newest = policy.standing == CommitPosition::Newest;
-        pass(match (newest, same.as_slice()) {
-            (true, []) => format!("{commit} is the newest commit of {branch}"),
-            (true, _) => format!(
-                "{commit} is the newest commit of {branch}, whose {} judged",
-                same.join(" and ")
-            ),
-            (false, []) => format!("{commit} is on {branch}"),
-            (false, _) => format!(
-                "{} the same in this run of {commit} and in {tip}, the newest commit of {branch}",
-                with_verb(&same, "is", "are")
-            ),
-        })
     }
 
     /// Which contract judged where nobody compares it with the branch's.
@@ -121,6 +78,52 @@ impl Context<'_> {
             None => "this run is of no commit".to_owned(),
         }
     }
+}
+
+/// Whether a commit, its workflow and the contract that judges are as the branch has them.
+pub(in crate::check) fn judge_policy(policy: &Policy, branch: &str) -> Finding {
+    let (commit, tip) = (short(&policy.commit), short(&policy.tip));
+    let again = format!("start a new run on {branch}: running this one again changes nothing");
+    let files = match &policy.standing {
+        CommitPosition::Newest => Vec::new(),
+        CommitPosition::Same(files) => files.clone(),
+        CommitPosition::Differs(files) => {
+            return fail(
+                format!(
+                    "{} between {commit} and {tip}, the newest commit of {branch}",
+                    with_verb(files, "differs", "differ")
+                ),
+                again,
+            );
+        }
+        CommitPosition::Elsewhere => {
+            return fail(
+                format!("this run is of {commit}, which is not on the branch {branch}"),
+                again,
+            );
+        }
+    };
+    let mut same: Vec<String> = Vec::new();
+    if let Some(contract) = &policy.contract {
+        if !contract.is_the_branchs() {
+            return other_contract(contract, policy, branch);
+        }
+        same.push(contract.path.clone());
+    }
+    same.extend(files);
+    let newest = policy.standing == CommitPosition::Newest;
+    pass(match (newest, same.as_slice()) {
+        (true, []) => format!("{commit} is the newest commit of {branch}"),
+        (true, _) => format!(
+            "{commit} is the newest commit of {branch}, whose {} judged",
+            same.join(" and ")
+        ),
+        (false, []) => format!("{commit} is on {branch}"),
+        (false, _) => format!(
+            "{} the same in this run of {commit} and in {tip}, the newest commit of {branch}",
+            with_verb(&same, "is", "are")
+        ),
+    })
 }
 
 /// The refusal of a contract that the branch does not have.

@@ -1,0 +1,87 @@
+//! What the changes of an environment are judged by, as the contract declares it. None of it needs the value of a variable, which
+//! GitHub gives no run for a pull request from a fork.
+
+use super::declared::{Declared, Environment, EnvironmentKey};
+use super::model::{Gate, Person, StandsFor};
+use super::template::Template;
+use super::{check, gate, person};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the changes of one environment are judged by, references not followed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The service's name.
+    pub service: String,
+    /// The environment a digest must have been healthy in before it may come here.
+    pub follows: Option<String>,
+    /// What must hold before a digest may come here.
+    pub gate: Gate,
+    /// The people, by GitHub login.
+    pub people: BTreeMap<String, Person>,
+    /// Whom each app stands for, by the number of its GitHub account.
+    pub apps: BTreeMap<u64, StandsFor>,
+    /// What the evidence of a promotion is proven by, by its name under `build`, as it is written there.
+    pub build: BTreeMap<&'static str, String>,
+    /// The contract's text, byte for byte as it was parsed.
+    #[serde(skip)]
+    pub contract: String,
+}
+
+/// What the contract of this text says of one of its environments.
+pub(super) fn judged(
+    declared: &Declared,
+    (name, environment): &(EnvironmentKey, Environment),
+    text: &str,
+) -> Judged {
+    let service = &declared.service.value.0;
+    let follows = environment.follows.as_ref();
+    Judged {
+        service: service.clone(),
+        follows: follows.map(|name| name.value.0.clone()),
+        gate: gate::gate(environment),
+        people: person::people(declared),
+        apps: person::apps(declared),
+        build: build(declared, |template| {
+            check::shown(template, service, &name.value.0)
+        }),
+        contract: text.to_owned(),
+    }
+}
+
+fn build(
+    declared: &Declared,
+    shown: impl Fn(&Template) -> String,
+) -> BTreeMap<&'static str, String> {
+    let build = &declared.build;
+    let keys = build.keys.as_ref();
+    let anchor = build.anchor.as_ref();
+    let templates = [
+        ("account", Some(&build.account.value.0)),
+        ("ledger", build.ledger.as_ref().map(|it| &it.value.0)),
+        (
+            "keys.ledger",
+            keys.and_then(|keys| keys.ledger.as_ref())
+                .map(|it| &it.value.0),
+        ),
+        (
+            "keys.provenance",
+            keys.and_then(|keys| keys.provenance.as_ref())
+                .map(|it| &it.value.0),
+        ),
+        ("anchor.bucket", anchor.map(|anchor| &anchor.bucket.value.0)),
+        (
+            "anchor.prefix",
+            anchor
+                .and_then(|anchor| anchor.prefix.as_ref())
+                .map(|it| &it.value.0),
+        ),
+    ];
+    let written = templates.into_iter();
+    let written = written.filter_map(|(name, template)| Some((name, shown(template?))));
+    let workflow = build.workflow.as_ref().map(|path| path.value.0.clone());
+    let prebuilt = build.prebuilt.as_ref().map(|it| it.value.to_string());
+    let more = [("workflow", workflow), ("prebuilt", prebuilt)].into_iter();
+    let more = more.filter_map(|(name, value)| Some((name, value?)));
+    written.chain(more).collect()
+}

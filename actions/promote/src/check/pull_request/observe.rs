@@ -1,0 +1,105 @@
+//! Reads what can be known of a pull request before its merge, from GitHub alone.
+
+use super::contract::ContractChange;
+use crate::check::change::Change;
+use crate::check::collect;
+use crate::check::fact::{Fact, Unknown};
+use crate::check::host::ContractFile;
+use crate::check::policy::{self, Policy};
+use crate::check::range::Brought;
+use crate::setting::Setting;
+use github::{GitHub, PullState};
+use kit::{Cx, contract};
+use std::path::Path;
+
+/// What is known of a pull request before its merge.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) state: Fact<PullState>,
+    /// The pull request with what the rules judge of it, in the form of a promotion of one pull request.
+    pub(super) changes: Fact<Vec<Change>>,
+    /// Whether the contract that judges is the branch's; `None` if none is read.
+    pub(super) policy: Option<Fact<Policy>>,
+    /// What the pull request makes of that contract; `None` if none is read.
+    pub(super) contract: Option<Fact<ContractChange>>,
+}
+
+impl Seen {
+    /// The pull request, if GitHub told all of it.
+    pub(super) fn change(&self) -> Option<&Change> {
+        self.changes.as_ref().ok().and_then(|all| all.first())
+    }
+}
+
+/// Reads it. What cannot be known is `Unknown`.
+pub(super) async fn observe(cx: &Cx, github: &GitHub, setting: &Setting, number: u64) -> Seen {
+    let file = setting.contract.clone().map(|text| ContractFile {
+        path: policy::contract(cx),
+        text,
+    });
+    let numbers = [number];
+    let (state, pulls, tip) = tokio::join!(
+        github.pull_state(number),
+        github.pulls(&numbers),
+        github.tip(&setting.gate.branch)
+    );
+    let tip = tip.map_err(Unknown::from);
+    let pulls = pulls.map_err(Unknown::from);
+    let head = pulls.as_ref().map_err(Clone::clone).and_then(|pulls| {
+        let pull = pulls.first();
+        pull.map(|pull| pull.head.clone())
+            .ok_or_else(|| Unknown::new(format!("GitHub leaves #{number} out"), "run this again"))
+    });
+    let changes = async {
+        let landed = Brought::default();
+        let mut changes = Vec::new();
+        for pull in pulls? {
+            changes.push(collect::detail(github, setting, pull, &landed).await);
+        }
+        Ok(changes)
+    };
+    let policy = async {
+        let file = file.as_ref()?;
+        Some(match &tip {
+            Err(unknown) => Err(unknown.clone()),
+            Ok(tip) => policy::compared(github, tip, tip.clone(), Some(file), None).await,
+        })
+    };
+    let contract = async {
+        let file = file.as_ref()?;
+        Some(match (&tip, &head) {
+            (Err(unknown), _) | (_, Err(unknown)) => Err(unknown.clone()),
+            (Ok(tip), Ok(head)) => contract_change(github, setting, file, tip, head).await,
+        })
+    };
+    let (changes, policy, contract) = tokio::join!(changes, policy, contract);
+    Seen {
+        state: state.map_err(Unknown::from),
+        changes,
+        policy,
+        contract,
+    }
+}
+
+/// What the pull request makes of the contract, compared with where it left the branch: what the branch changed since is not its
+/// doing.
+async fn contract_change(
+    github: &GitHub,
+    setting: &Setting,
+    file: &ContractFile,
+    tip: &str,
+    head: &str,
+) -> Fact<ContractChange> {
+    let base = github.changes(tip, head).await?.base;
+    let files = [base.as_str(), head].map(|commit| (commit.to_owned(), file.path.clone()));
+    let contents = github.contents(&files).await?;
+    let [before, after] = contents.as_slice() else {
+        return Err(Unknown::new(
+            format!("GitHub does not show {} of {head}", file.path),
+            "run this again",
+        ));
+    };
+    Ok(ContractChange::between(before, after, |text| {
+        contract::parse(Path::new(&file.path), text)?.judged(&setting.environment)
+    }))
+}
