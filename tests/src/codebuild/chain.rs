@@ -1,6 +1,8 @@
 //! The example from a merge to production by its buildspecs, as a team's pipeline would run its CodeBuild projects: one to build,
 //! and for each environment one for the gate, one for the infrastructure and one to deploy. And what must be refused.
 
+pub mod planned;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

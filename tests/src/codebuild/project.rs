@@ -46,6 +46,19 @@ impl Project {
         }
     }
 
+    /// The project in which people ask for approvals and answer.
+    pub(super) fn approve(environment: &str, initiator: &str, start: Variables) -> Self {
+        Self {
+            name: format!("storefront-approve-{environment}"),
+            stage: environment.to_owned(),
+            environment: environment.to_owned(),
+            buildspec: "approve.yml",
+            reads_github: true,
+            initiator: initiator.to_owned(),
+            start,
+        }
+    }
+
     /// The project that deploys to an environment.
     pub(super) fn deploy(environment: &str, initiator: &str, start: Variables) -> Self {
         Self {

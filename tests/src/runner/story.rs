@@ -126,6 +126,17 @@ pub fn contract_with_break_glass(instance: &Instance) -> Result<String> {
     Ok(text.replace(checks, &format!("{people}{checks}")))
 }
 
+/// The example's contract, with a gate of staging that asks for a plan of the infrastructure and for somebody who approves it.
+pub fn contract_with_plans(contract: &str) -> Result<String> {
+    let gate = "    gate: { approvals: 1, workflow";
+    if !contract.contains(gate) {
+        return Err(Fault::new(format!("the example has no `{gate}`")));
+    }
+    let approve = format!("approve: {{ people: [{REVIEWER}, {RELEASER}] }}");
+    let asks = format!("    gate: {{ plan: true, {approve}, approvals: 1, workflow");
+    Ok(contract.replacen(gate, &asks, 1))
+}
+
 /// A contract without what proves images and records, for tests that put their own into registry and ledger.
 pub fn unproven(contract: &str) -> String {
     let proves = |line: &&str| {

@@ -29,6 +29,7 @@ mod leaks;
 mod ledger;
 mod odd;
 mod permits;
+mod planned;
 mod proposal;
 mod publish;
 mod race;
