@@ -2,9 +2,9 @@
 
 use super::contents::{Contents, Entry, Known, SMALL, missing};
 use super::engine::Engine;
+use super::legacy_store::Store;
 use super::manifest::{Config, Manifest};
 use super::reading::{Reading, Whole};
-use super::store::Store;
 use super::stream::stream;
 use super::tarball::{Tarball, compressed};
 use crate::blob::{Chunk, Compression};
@@ -12,7 +12,7 @@ use crate::compress;
 use bytes::Bytes;
 use kit::id::Digest;
 use kit::{Context, Error, Result};
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ enum Origin {
         image: String,
         known: Option<Known>,
         /// Where its layers can be read without an export, or why they cannot.
-        store: std::result::Result<Box<Store>, String>,
+        store: io::Result<Box<Store>>,
         /// True if that is left alone, after a reading of it failed.
         given_up: AtomicBool,
     },
@@ -54,10 +54,10 @@ impl Archive {
                 inspected.known = Some(Known { config, diff_ids });
             }
             let store = match (&inspected.upper, &inspected.known) {
-                (Some(upper), Some(known)) => Store::find(upper, known)
-                    .map(Box::new)
-                    .map_err(|why| why.to_string()),
-                _ => Err("it is not an overlay2 store of this machine".to_owned()),
+                (Some(upper), Some(known)) => Store::find(upper, known).map(Box::new),
+                _ => Err(io::Error::other(
+                    "it is not an overlay2 store of this machine",
+                )),
             };
             Ok(Self(Origin::Engine {
                 engine,

@@ -147,7 +147,9 @@ impl Engine {
             .collect::<Result<_>>()?;
         let upper = inspected
             .graph_driver
-            .filter(|driver| matches!(self, Self::Unix(_)) && driver.name == super::store::DRIVER)
+            .filter(|driver| {
+                matches!(self, Self::Unix(_)) && driver.name == super::legacy_store::DRIVER
+            })
             .and_then(|driver| driver.data?.upper_dir);
         Ok(Inspected {
             id: inspected.id,

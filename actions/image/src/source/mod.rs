@@ -8,15 +8,13 @@ mod archive;
 mod contents;
 mod engine;
 mod layout;
+mod legacy_store;
 mod manifest;
 mod reading;
-mod split;
-mod store;
 mod stream;
 mod tarball;
 mod unpacked;
 mod v1;
-mod walk;
 
 pub(crate) use archive::Archive;
 pub(crate) use contents::{Contents, Entry, Known};
