@@ -5,6 +5,7 @@ mod builds;
 mod calls;
 #[cfg(target_arch = "x86_64")]
 mod clock;
+mod control;
 mod credentials;
 mod handover;
 mod lease;

@@ -99,10 +99,10 @@ pub(super) fn busy(
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "this state is locked with the file now: remove `table` from the contract and omit --table (or give --locking file), and set use_lockfile = true instead of dynamodb_table in the backend",
         ),
-        (Some(info), lease) => {
+        (Some(_), lease) => {
             let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
                 // No command runs under it, and so nothing has to be forced.
-                Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", info.id)),
+                Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", held.typed_id())),
                 Some(_) => ("run", format!("force-unlock --lock-id {}", held.typed_id())),
                 None => ("Terraform", format!("force-unlock --lock-id {}", held.typed_id())),
             };

@@ -1,5 +1,6 @@
 //! What stands at a lock's place, what is written there, and how a change of it ends.
 
+use crate::backend::quoted;
 use crate::info::LockInfo;
 use crate::lease::Lease;
 
@@ -33,11 +34,11 @@ impl Held {
         self.info.as_ref().map_or("", |info| &info.id)
     }
 
-    /// The lock's ID as an argument of a command.
-    pub(crate) fn typed_id(&self) -> &str {
+    /// The lock's ID as a person types it: whoever may write to the table may have chosen it.
+    pub(crate) fn typed_id(&self) -> String {
         match self.id() {
-            "" => "\"\"",
-            id => id,
+            "" => "\"\"".to_owned(),
+            id => quoted(id),
         }
     }
 

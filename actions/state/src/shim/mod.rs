@@ -129,7 +129,8 @@ fn is_own_binary(file: &Path) -> bool {
     reason = "this process stands in for another program"
 )]
 fn say(line: &str) {
-    eprintln!("slipway-state: {line}");
+    // It names workspaces, keys and folders as they are.
+    eprintln!("slipway-state: {}", kit::host::inert(line));
 }
 
 /// Asks the step what becomes of this call, whose variables are to be changed by `before`. Returns

@@ -151,7 +151,7 @@ pub(super) fn delimiter() -> String {
 
 /// Text no line of which the runner takes for a command: `::…` counts at a line's start, the older
 /// `##[…` anywhere in it (actions/runner `ActionCommand.cs`).
-pub(super) fn inert(text: &str) -> String {
+pub fn inert(text: &str) -> String {
     without_control(text)
         .split('\n')
         .map(|line| {
@@ -173,11 +173,13 @@ pub(super) fn escape_data(text: &str) -> String {
 }
 
 fn escape_property(text: &str) -> String {
-    escape_data(text).replace(':', "%3A").replace(',', "%2C")
+    escape_data(&without_control(text))
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }
 
 pub(super) fn annotation(level: &str, title: Option<&str>, text: &str) -> String {
-    let text = escape_data(text);
+    let text = escape_data(&without_control(text));
     match title {
         Some(title) => format!("::{level} title={}::{text}", escape_property(title)),
         None => format!("::{level}::{text}"),
@@ -212,7 +214,7 @@ pub(super) fn error_annotations(env: &Env, step: &str, error: &Error) -> Vec<Str
                 location.line,
                 location.column,
                 escape_property(step),
-                escape_data(&location.message),
+                escape_data(&without_control(&location.message)),
             )
         })
         .collect()

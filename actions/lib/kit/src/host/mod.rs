@@ -11,7 +11,7 @@ mod plain;
 mod section;
 
 pub(crate) use codebuild::variable;
-pub use github::may_export;
+pub use github::{inert, may_export};
 pub use initiator::Initiator;
 pub use section::{Group, Verbatim};
 
@@ -207,9 +207,10 @@ impl Host {
 
     /// Starts a section of the log that folds where the host can fold; ends with the guard.
     pub fn group(&self, title: &str) -> Group<'_> {
+        let title = without_control(title);
         match self.kind {
             Kind::GitHub if !self.is_stopped() => {
-                self.line(&format!("::group::{}", github::escape_data(title)));
+                self.line(&format!("::group::{}", github::escape_data(&title)));
             }
             Kind::GitHub | Kind::CodeBuild | Kind::Terminal => self.line(&format!("==> {title}")),
         }
@@ -267,7 +268,7 @@ impl Host {
             },
             "details": error.json,
         });
-        let _ = writeln!(std::io::stdout(), "{body:#}");
+        let _ = writeln!(std::io::stdout(), "{}", plain::json(&body));
     }
 
     /// Checks, before any work is done, that what a step will want to write can be written.
@@ -343,7 +344,7 @@ impl Host {
         }
         self.summary(&report.summary)?;
         let mut text = if json {
-            serde_json::to_string_pretty(&report.json).unwrap_or_default()
+            plain::json(&report.json)
         } else {
             self.inert(report.text.trim_end())
         };
