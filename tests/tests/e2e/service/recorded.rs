@@ -5,6 +5,7 @@ use sandbox::runner::story::unproven;
 use sandbox::world::World;
 use serde_json::json;
 
+use super::pair::Pair;
 use super::{Setting, ends, fault};
 use crate::job::Job;
 use crate::support::{PATIENCE, instance, log, until, wait};
@@ -115,4 +116,65 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     let ended = staging.run(&mut staging.command("slipway-promote", &check));
     let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
     assert!(said.contains(&healthy) && !said.contains(&failed), "{said}");
+}
+
+/// A deployment to no task can be asked for, and succeeds; healthy it is for nobody.
+#[test]
+fn a_service_without_tasks_is_never_recorded_as_healthy() {
+    let setting = Setting::new("dev");
+    let dev = job(setting.world, "dev");
+    wait(PATIENCE, async {
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["ecs:DescribeServices", "ecs:ListTasks"], "Resource": "*"},
+        ]});
+        let document = document.to_string();
+        let parameters = [
+            ("RoleName", "slipway-read"),
+            ("PolicyName", "without-tasks"),
+            ("PolicyDocument", document.as_str()),
+        ];
+        let put = setting
+            .aws
+            .query("iam", "2010-05-08", "PutRolePolicy", &parameters);
+        put.await.unwrap().unwrap();
+    });
+    let idle = Pair::new(&setting, "without-tasks", [100, 200], 0);
+    let digest = setting.image(&["/bin/busybox", "sleep", "606"]);
+    let accepted = ["0 of 0 running, as --allow-zero-tasks accepts"];
+    ends(
+        &mut idle.deploy(&digest, &["--allow-zero-tasks"]),
+        0,
+        &accepted,
+    );
+    let missing = "the desired count is 0";
+    let said = format!("not healthy: {missing}");
+    ends(
+        &mut setting.command("status", "without-tasks", &[]),
+        0,
+        &[&said],
+    );
+    let commit = "4711".repeat(10);
+    let cluster = setting.cluster();
+    let record = [
+        "record",
+        "--environment",
+        "dev",
+        "--digest",
+        &digest,
+        "--verdict",
+        "healthy",
+        "--commit",
+        &commit,
+        "--cluster",
+        &cluster,
+        "--service",
+        "without-tasks",
+        "--container",
+        "web",
+    ];
+    ends(
+        &mut dev.command("slipway-promote", &record),
+        3,
+        &["is not healthy on", missing, "nothing was recorded"],
+    );
 }
