@@ -4,6 +4,7 @@ use crate::decide::Mutability;
 use crate::registry::{self, MANIFESTS, Registry};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
+use kit::aws::Partition;
 use kit::id::Digest;
 use kit::{Error, Result};
 use net::{Account, AwsContext, Net, code};
@@ -15,7 +16,7 @@ pub(crate) struct Ecr {
     pub(crate) account: String,
     pub(crate) region: String,
     /// The second part of an ARN.
-    pub(crate) partition: &'static str,
+    pub(crate) partition: Partition,
     pub(crate) repository: String,
 }
 
@@ -52,7 +53,7 @@ impl Ecr {
             client: Client::new(&account.config),
             account: account.id.to_string(),
             region: account.region.to_string(),
-            partition: account.arn.partition.name(),
+            partition: account.arn.partition,
             repository,
         }
     }

@@ -1,6 +1,6 @@
 //! The accounts that may pull: one statement of the repository's policy, beside whatever else is there. Pure.
 
-use kit::aws::Arn;
+use kit::aws::{AccountId, Arn, Partition};
 use kit::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ const ACTIONS: [&str; 3] = [
 /// # Errors
 /// The policy that is The repository has no policy.
 pub(crate) fn policy(
-    partition: &str,
+    partition: Partition,
     accounts: &BTreeSet<String>,
     seen: Option<&str>,
 ) -> Result<Option<String>> {
@@ -86,7 +86,7 @@ pub(crate) fn allowed(policy: &str) -> String {
 }
 
 /// Returns whether the statement lets exactly `principals` pull, however its lists are written.
-fn says(statement: &Value, partition: &str, principals: &BTreeSet<String>) -> bool {
+fn says(statement: &Value, partition: Partition, principals: &BTreeSet<String>) -> bool {
     let Some(fields) = statement.as_object() else {
         return false;
     };
@@ -112,11 +112,10 @@ fn list(value: &Value) -> Option<BTreeSet<&str>> {
 
 /// An account as a principal. In a policy its ID alone means the same (IAM User Guide, "AWS JSON
 /// policy elements: Principal").
-fn root(partition: &str, principal: &str) -> String {
-    if principal.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("arn:{partition}:iam::{principal}:root")
-    } else {
-        principal.to_owned()
+fn root(partition: Partition, principal: &str) -> String {
+    match principal.parse::<AccountId>() {
+        Ok(account) => Arn::new(partition, "iam", None, Some(&account), "root").into(),
+        Err(_) => principal.to_owned(),
     }
 }
 
@@ -124,10 +123,14 @@ fn root(partition: &str, principal: &str) -> String {
 mod tests {
     use super::*;
 
+    fn partition(name: &str) -> Partition {
+        name.parse().unwrap()
+    }
+
     fn decide(accounts: &[&str], seen: Option<Value>) -> Option<Value> {
         let accounts = accounts.iter().map(|one| (*one).to_owned()).collect();
         let seen = seen.map(|seen| seen.to_string());
-        policy("aws", &accounts, seen.as_deref())
+        policy(partition("aws"), &accounts, seen.as_deref())
             .unwrap()
             .map(|text| serde_json::from_str(&text).unwrap())
     }
@@ -159,9 +162,13 @@ mod tests {
             Some(of(json!([ours(json!([A, B]))])))
         );
         assert_eq!(
-            policy("aws-cn", &BTreeSet::from(["111111111111".to_owned()]), None)
-                .unwrap()
-                .map(|text| text.contains("\"arn:aws-cn:iam::111111111111:root\"")),
+            policy(
+                partition("aws-cn"),
+                &BTreeSet::from(["111111111111".to_owned()]),
+                None
+            )
+            .unwrap()
+            .map(|text| text.contains("\"arn:aws-cn:iam::111111111111:root\"")),
             Some(true)
         );
     }
@@ -277,7 +284,7 @@ mod tests {
     fn a_malformed_policy_is_not_overwritten() {
         let accounts = BTreeSet::from(["111111111111".to_owned()]);
         for text in ["", "[]", "{"] {
-            let error = policy("aws", &accounts, Some(text)).unwrap_err();
+            let error = policy(partition("aws"), &accounts, Some(text)).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Failed, "{text}");
         }
     }

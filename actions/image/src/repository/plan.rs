@@ -4,6 +4,7 @@ use super::lifecycle::Policy;
 use super::settings::Wanted;
 use crate::decide::Mutability;
 use crate::pull_policy;
+use kit::aws::Partition;
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +70,7 @@ impl Plan {
 /// The repository is encrypted another way, which ECR cannot change (exit 3), or its policy is malformed.
 pub(crate) fn plan(
     repository: &str,
-    partition: &str,
+    partition: Partition,
     seen: Option<&Seen>,
     wanted: &Wanted,
 ) -> Result<Plan> {

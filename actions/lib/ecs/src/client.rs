@@ -61,15 +61,15 @@ impl Client {
             .build();
         let region = &account.region;
         let cluster_arn = match cluster.parse::<Arn>() {
-            Ok(arn) => arn.into(),
-            Err(_) => format!(
-                "arn:{}:ecs:{region}:{}:cluster/{cluster}",
-                region.partition(),
-                account.id
-            ),
+            Ok(arn) => arn,
+            Err(_) => {
+                let resource = format!("cluster/{cluster}");
+                let account = Some(&account.id);
+                Arn::new(region.partition(), "ecs", Some(region), account, &resource)
+            }
         };
         Self {
-            cluster_arn,
+            cluster_arn: cluster_arn.into(),
             ecs: aws_sdk_ecs::Client::from_conf(ecs),
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb),
             cluster,

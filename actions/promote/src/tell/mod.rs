@@ -9,6 +9,7 @@ use crate::setting::Setting;
 use crate::standing::{EnvironmentHistory, at};
 use github::{GitHub, Issue};
 use issue::{Act, Wanted, acts, marker, page};
+use kit::aws::Arn;
 use kit::clock::rfc3339;
 use kit::contract::{Approve, Tell};
 use kit::error::Error;
@@ -179,7 +180,7 @@ impl Teller<'_> {
         let account = self.net.account(&self.setting.permit).await;
         let account = account.map_err(failed)?;
         let Account { id, region, .. } = &account;
-        let arn = format!("arn:{}:sns:{region}:{id}:{name}", region.partition());
+        let arn = Arn::new(region.partition(), "sns", Some(region), Some(id), name);
         let (subject, text) = (subject(&message.subject), plain(message.text));
         let parameters = [
             ("TopicArn", arn.as_str()),
@@ -195,7 +196,7 @@ impl Teller<'_> {
                 format!("let the environment's permit role call sns:Publish on {arn}, and see that the topic exists"),
             )
         })?;
-        Ok(arn)
+        Ok(arn.into())
     }
 }
 

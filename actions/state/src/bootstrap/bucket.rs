@@ -4,7 +4,7 @@ use super::lifecycle::{removes_plans, removes_versions};
 use super::{Finding, Found, Part, Site, of_bucket, policy, unread};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{BucketVersioningStatus, LifecycleRule, ObjectOwnership};
-use kit::aws::Arn;
+use kit::aws::{Arn, Partition};
 use kit::error::{Error, Result};
 
 /// A setting of the bucket as it was seen.
@@ -203,8 +203,8 @@ impl Site<'_> {
         self.store.encryption.kms_key()
     }
 
-    pub(super) fn partition(&self) -> &str {
-        self.account.arn.partition.name()
+    pub(super) fn partition(&self) -> Partition {
+        self.account.arn.partition
     }
 
     /// The policy as it is. No policy is another answer than none that may be read: who takes the

@@ -112,8 +112,8 @@ impl Site<'_> {
         let bucket = &self.store.bucket;
         let there = self.policy().await?.known()?;
         let policy =
-            policy::with_tls_only(there.as_deref(), bucket, self.partition()).map_err(|why| {
-                Error::refused(format!("the policy of {bucket} cannot be read: {why}"))
+            policy::with_tls_only(there.as_deref(), bucket, self.partition()).map_err(|error| {
+                Error::refused(format!("the policy of {bucket} cannot be read")).because(error)
             })?;
         let call = of_bucket!(self.put_bucket_policy).policy(policy);
         change(what, async || call.clone().send().await).await

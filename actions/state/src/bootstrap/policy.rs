@@ -1,12 +1,17 @@
 //! The bucket policy: one statement more in what is there. Pure.
 
+use kit::aws::{Arn, Partition};
 use serde_json::{Value, json};
 
 /// The name of our statement.
 const SID: &str = "SlipwayTlsOnly";
 
 /// Whether `policy` denies everybody everything on the bucket that comes without TLS.
-pub(super) fn is_tls_only(policy: &str, bucket: &str, partition: &str) -> Result<bool, String> {
+pub(super) fn is_tls_only(
+    policy: &str,
+    bucket: &str,
+    partition: Partition,
+) -> Result<bool, serde_json::Error> {
     let policy = parsed(policy)?;
     let [whole, inside] = resources(bucket, partition);
     let statements = listed(&policy["Statement"]);
@@ -25,8 +30,8 @@ pub(super) fn is_tls_only(policy: &str, bucket: &str, partition: &str) -> Result
 pub(super) fn with_tls_only(
     policy: Option<&str>,
     bucket: &str,
-    partition: &str,
-) -> Result<String, String> {
+    partition: Partition,
+) -> Result<String, serde_json::Error> {
     let mut policy = match policy {
         Some(text) => parsed(text)?,
         None => json!({ "Version": "2012-10-17" }),
@@ -50,18 +55,14 @@ pub(super) fn with_tls_only(
     Ok(policy.to_string())
 }
 
-fn parsed(policy: &str) -> Result<Value, String> {
-    match serde_json::from_str(policy) {
-        Ok(Value::Object(policy)) => Ok(Value::Object(policy)),
-        Ok(_) => Err("it is not a JSON object".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+/// The policy as an object, which every policy is.
+fn parsed(policy: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(policy).map(Value::Object)
 }
 
-fn resources(bucket: &str, partition: &str) -> [String; 2] {
-    let whole = format!("arn:{partition}:s3:::{bucket}");
-    let inside = format!("{whole}/*");
-    [whole, inside]
+fn resources(bucket: &str, partition: Partition) -> [String; 2] {
+    let arn = |resource: &str| String::from(Arn::new(partition, "s3", None, None, resource));
+    [arn(bucket), arn(&format!("{bucket}/*"))]
 }
 
 fn listed(value: &Value) -> Vec<&Value> {
@@ -101,26 +102,37 @@ fn denies(statement: &Value) -> bool {
 mod tests {
     use super::*;
 
+    fn tls_only(policy: &str, bucket: &str, partition: Partition) -> Option<bool> {
+        is_tls_only(policy, bucket, partition).ok()
+    }
+
+    fn partition(name: &str) -> Partition {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn existing_statements_stay_and_our_statement_is_added_once() {
         let theirs = r#"{"Version":"2012-10-17","Id":"x","Statement":{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::1:root"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}"#;
-        assert_eq!(is_tls_only(theirs, "b", "aws"), Ok(false));
-        let ours = with_tls_only(Some(theirs), "b", "aws").unwrap();
+        assert_eq!(tls_only(theirs, "b", partition("aws")), Some(false));
+        let ours = with_tls_only(Some(theirs), "b", partition("aws")).unwrap();
         assert!(
             ours.contains(r#""Id":"x""#) && ours.contains("Theirs"),
             "{ours}"
         );
-        assert_eq!(is_tls_only(&ours, "b", "aws"), Ok(true));
-        assert_eq!(with_tls_only(Some(&ours), "b", "aws").unwrap(), ours);
-        let alone = with_tls_only(None, "b", "aws-cn").unwrap();
-        assert_eq!(is_tls_only(&alone, "b", "aws-cn"), Ok(true));
-        assert_eq!(is_tls_only(&alone, "b", "aws"), Ok(false));
-        assert_eq!(is_tls_only(&alone, "c", "aws-cn"), Ok(false));
+        assert_eq!(tls_only(&ours, "b", partition("aws")), Some(true));
+        assert_eq!(
+            with_tls_only(Some(&ours), "b", partition("aws")).unwrap(),
+            ours
+        );
+        let alone = with_tls_only(None, "b", partition("aws-cn")).unwrap();
+        assert_eq!(tls_only(&alone, "b", partition("aws-cn")), Some(true));
+        assert_eq!(tls_only(&alone, "b", partition("aws")), Some(false));
+        assert_eq!(tls_only(&alone, "c", partition("aws-cn")), Some(false));
     }
 
     #[test]
     fn a_statement_that_lets_some_through_does_not_count() {
-        let ours = with_tls_only(None, "b", "aws").unwrap();
+        let ours = with_tls_only(None, "b", partition("aws")).unwrap();
         for (from, to) in [
             ("\"Deny\"", "\"Allow\""),
             (
@@ -137,7 +149,11 @@ mod tests {
         ] {
             let other = ours.replace(from, to);
             assert_ne!(other, ours, "{from}");
-            assert_eq!(is_tls_only(&other, "b", "aws"), Ok(false), "{other}");
+            assert_eq!(
+                tls_only(&other, "b", partition("aws")),
+                Some(false),
+                "{other}"
+            );
         }
         // Another spelling of the same.
         let theirs = ours
@@ -145,7 +161,7 @@ mod tests {
             .replace("\"Principal\":\"*\"", "\"Principal\":{\"AWS\":[\"*\"]}")
             .replace("\"s3:*\"", "[\"s3:*\"]")
             .replace("\"false\"", "[false]");
-        assert_eq!(is_tls_only(&theirs, "b", "aws"), Ok(true));
-        assert!(is_tls_only("[]", "b", "aws").is_err());
+        assert_eq!(tls_only(&theirs, "b", partition("aws")), Some(true));
+        assert!(tls_only("[]", "b", partition("aws")).is_none());
     }
 }

@@ -19,6 +19,10 @@ fn seen() -> Seen {
     }
 }
 
+fn aws() -> Partition {
+    "aws".parse().unwrap()
+}
+
 fn lifecycle() -> Policy {
     Policy::parse(
         r#"{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 100}, "action": {"type": "expire"}}]}"#,
@@ -39,7 +43,7 @@ fn everything() -> Wanted {
 }
 
 fn shown(seen: Option<&Seen>, wanted: &Wanted) -> Vec<String> {
-    plan("shop", "aws", seen, wanted)
+    plan("shop", aws(), seen, wanted)
         .unwrap()
         .changes
         .iter()
@@ -78,7 +82,7 @@ fn matching_settings_need_no_change_and_unrequested_ones_are_left_alone() {
     let wanted = everything();
     let mut seen = seen();
     seen.mutability.exceptions = vec!["latest".to_owned(), "cache-*".to_owned()];
-    seen.policy = Some(pull_policy::policy("aws", &wanted.pull, None).unwrap());
+    seen.policy = Some(pull_policy::policy(aws(), &wanted.pull, None).unwrap());
     seen.lifecycle = Some(Some(lifecycle().text));
     seen.tags = Some(BTreeMap::from([
         ("team".to_owned(), "web".to_owned()),
@@ -86,12 +90,12 @@ fn matching_settings_need_no_change_and_unrequested_ones_are_left_alone() {
     ]));
     seen.scanning = Some(Scanning::By("SCAN_ON_PUSH".to_owned()));
     assert_eq!(
-        plan("shop", "aws", Some(&seen), &wanted).unwrap(),
+        plan("shop", aws(), Some(&seen), &wanted).unwrap(),
         Plan::default()
     );
     seen.kms_key = Some(KEY.to_owned());
     assert_eq!(
-        plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap(),
+        plan("shop", aws(), Some(&seen), &Wanted::default()).unwrap(),
         Plan::default()
     );
 }
@@ -102,7 +106,7 @@ fn each_difference_is_shown_from_and_to() {
     seen.mutability.mutable = true;
     seen.mutability.exceptions = vec!["v*".to_owned()];
     let others = BTreeSet::from(["333333333333".to_owned()]);
-    seen.policy = Some(pull_policy::policy("aws", &others, None).unwrap());
+    seen.policy = Some(pull_policy::policy(aws(), &others, None).unwrap());
     seen.lifecycle = Some(Some(lifecycle().text.replace("100", "7")));
     seen.tags = Some(BTreeMap::from([("team".to_owned(), "ops".to_owned())]));
     assert_eq!(
@@ -125,13 +129,13 @@ fn encryption_that_differs_is_refused_with_a_way_out() {
     let mut seen = seen();
     for there in [None, Some(KEY.replace("key/1", "key/2"))] {
         seen.kms_key = there;
-        let error = plan("shop", "aws", Some(&seen), &wanted).unwrap_err();
+        let error = plan("shop", aws(), Some(&seen), &wanted).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(error.hints.len(), 2, "{error}");
     }
     seen.kms_key = Some(KEY.to_owned());
     assert_eq!(
-        plan("shop", "aws", Some(&seen), &wanted).unwrap(),
+        plan("shop", aws(), Some(&seen), &wanted).unwrap(),
         Plan::default()
     );
 }
@@ -141,13 +145,13 @@ fn risky_settings_that_no_argument_changes_are_warned_about() {
     let mut seen = seen();
     seen.mutability.mutable = true;
     seen.scanning = Some(Scanning::Never);
-    let warned = plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap();
+    let warned = plan("shop", aws(), Some(&seen), &Wanted::default()).unwrap();
     assert_eq!(warned.changes, []);
     assert_eq!(warned.warnings.len(), 2, "{warned:?}");
     // A filter can take a commit's tag out of what is immutable.
     seen.mutability.mutable = false;
     seen.mutability.exceptions = vec!["0*".to_owned()];
     seen.scanning = Some(Scanning::Unknown("no permission".to_owned()));
-    let warned = plan("shop", "aws", Some(&seen), &Wanted::default()).unwrap();
+    let warned = plan("shop", aws(), Some(&seen), &Wanted::default()).unwrap();
     assert_eq!(warned.warnings.len(), 2, "{warned:?}");
 }

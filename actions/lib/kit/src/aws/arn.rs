@@ -24,6 +24,31 @@ pub struct Arn {
 parsed_text!(Arn, text);
 
 impl Arn {
+    /// The ARN of what `resource` names.
+    pub fn new(
+        partition: Partition,
+        service: &str,
+        region: Option<&Region>,
+        account: Option<&AccountId>,
+        resource: &str,
+    ) -> Self {
+        let place = (
+            region.map_or("", Region::as_str),
+            account.map_or("", AccountId::as_str),
+        );
+        Self {
+            text: format!(
+                "arn:{partition}:{service}:{}:{}:{resource}",
+                place.0, place.1
+            ),
+            partition,
+            service: service.to_owned(),
+            region: region.cloned(),
+            account: account.cloned(),
+            resource: resource.to_owned(),
+        }
+    }
+
     /// The role behind a session of STS, without the role's path, which STS leaves out: account and
     /// name of `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION`.
     pub fn session_role(&self) -> Option<(&AccountId, &str)> {
@@ -170,6 +195,21 @@ mod tests {
             assert_eq!(arn.region.as_ref().map(Region::as_str), region);
             assert_eq!(arn.account.as_ref().map(AccountId::as_str), account);
             assert_eq!((arn.resource.as_str(), arn.as_str()), (resource, text));
+            let Arn {
+                partition,
+                service,
+                region,
+                account,
+                ..
+            } = &arn;
+            let made = Arn::new(
+                *partition,
+                service,
+                region.as_ref(),
+                account.as_ref(),
+                resource,
+            );
+            assert_eq!(made, arn);
         }
         for wrong in [
             "",
