@@ -7,7 +7,7 @@ use crate::observe::{Observed, observe};
 use crate::permit::{self, Needs, Permit};
 use crate::place::{Found, find};
 use crate::report;
-use crate::under::Under;
+use crate::under::UsedPermit;
 use crate::watch::Watch;
 use ecs::{Client, Expected, RetryPolicy, Seen};
 use kit::aws::TaskDefinitionArn;
@@ -74,7 +74,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     if args.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
-    for line in under.iter().map(Under::begins).chain(plan.lines()) {
+    for line in under.iter().map(UsedPermit::begins).chain(plan.lines()) {
         cx.host.info(line);
     }
 
@@ -155,7 +155,7 @@ async fn planned(
 
 /// A deployment that began under a permit.
 struct PermittedUpdate {
-    under: Under,
+    under: UsedPermit,
     /// What updates the service; `None` if it stays as it is.
     client: Option<Client>,
 }

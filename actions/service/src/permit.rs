@@ -5,7 +5,7 @@
 //! only the environment's permit role can set, and then to the one revision that the tag names (docs/policies/deploy.json).
 
 use crate::args::Deploy;
-use crate::under::Under;
+use crate::under::UsedPermit;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -143,13 +143,13 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
-    pub(crate) async fn check(&self, cx: &Cx) -> Result<Under> {
+    pub(crate) async fn check(&self, cx: &Cx) -> Result<UsedPermit> {
         let attempt = self.attempt();
         let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
         let usable = usable.await?;
         let started = usable.started.as_ref();
         let started = started.map(|started| started.record.seq);
-        let mut under = Under::of(&usable.permit.record, started);
+        let mut under = UsedPermit::of(&usable.permit.record, started);
         under.recorded = usable.recorded;
         Ok(under)
     }
@@ -158,13 +158,13 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// As [`Permit::check`], or the record cannot be written.
-    pub(crate) async fn start(&self, revision: &str, cx: &Cx) -> Result<Under> {
+    pub(crate) async fn start(&self, revision: &str, cx: &Cx) -> Result<UsedPermit> {
         let attempt = self.attempt();
         let started = self
             .ledger
             .start(&self.chain, &attempt, &self.actor, revision, cx.clock)
             .await?;
-        Ok(Under::of(&started.permit.record, Some(started.record)))
+        Ok(UsedPermit::of(&started.permit.record, Some(started.record)))
     }
 
     /// Refuses to take the update of the service for this deployment's, if another one overtook it in between, or another
@@ -172,7 +172,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// One did, or that cannot be read.
-    pub(crate) async fn still_stands(&self, under: &Under, revision: &str) -> Result<()> {
+    pub(crate) async fn still_stands(&self, under: &UsedPermit, revision: &str) -> Result<()> {
         let started = under.started.unwrap_or_default();
         let environment = &self.contract.environment;
         let overtaken = self

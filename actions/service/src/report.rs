@@ -6,7 +6,7 @@ use crate::decide::Plan;
 use crate::follow::Verdict;
 use crate::place::status_hint;
 use crate::progress::some;
-use crate::under::Under;
+use crate::under::UsedPermit;
 use crate::watch::Ended;
 use ecs::Client;
 use kit::Report;
@@ -21,7 +21,7 @@ struct Outcome<'a> {
     client: &'a Client,
     account: &'a Account,
     plan: &'a Plan,
-    under: Option<&'a Under>,
+    under: Option<&'a UsedPermit>,
     ended: &'a Ended,
 }
 
@@ -29,7 +29,7 @@ struct Outcome<'a> {
 pub(crate) fn planned(
     client: &Client,
     plan: &Plan,
-    under: Option<&Under>,
+    under: Option<&UsedPermit>,
     missing: Option<Error>,
 ) -> Report {
     let refused = missing.iter().flat_map(|refusal| {
@@ -46,7 +46,7 @@ pub(crate) fn planned(
     if let Some(object) = json.as_object_mut() {
         object.insert("cluster".to_owned(), client.cluster.clone().into());
         object.insert("service".to_owned(), client.service.clone().into());
-        object.insert("permit".to_owned(), under.map(Under::json).into());
+        object.insert("permit".to_owned(), under.map(UsedPermit::json).into());
         object.insert(
             "refused".to_owned(),
             missing.map(|refusal| refusal.message).into(),
@@ -68,7 +68,7 @@ pub(crate) fn ended(
     client: &Client,
     account: &Account,
     plan: &Plan,
-    under: Option<&Under>,
+    under: Option<&UsedPermit>,
     ended: Ended,
 ) -> Result<Report> {
     let outcome = Outcome {
@@ -252,7 +252,7 @@ impl Outcome<'_> {
             "running": service.running,
             "seconds": ended.took.as_secs(),
             "address": ended.address,
-            "permit": self.under.map(Under::json),
+            "permit": self.under.map(UsedPermit::json),
         });
         let more = match &ended.verdict {
             Verdict::Succeeded => return json,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// The permit that a deployment runs under, as it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Under {
+pub(crate) struct UsedPermit {
     /// The number of its record.
     pub(crate) permit: u64,
     by: String,
@@ -24,7 +24,7 @@ pub(crate) struct Under {
     pub(crate) recorded: Option<u64>,
 }
 
-impl Under {
+impl UsedPermit {
     pub(crate) fn of(record: &Record, started: Option<u64>) -> Self {
         let permit = record.permit.as_ref();
         let reviewers = permit.iter().flat_map(|permit| &permit.approvers);
@@ -111,7 +111,7 @@ impl Under {
 mod tests {
     use super::*;
 
-    fn under(more: &Value) -> Under {
+    fn under(more: &Value) -> UsedPermit {
         let mut record = json!({
             "seq": 42, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "production",
             "digest": format!("sha256:{}", "a".repeat(64)), "commit": "c".repeat(40), "verdict": "permitted",
@@ -122,7 +122,7 @@ mod tests {
             record[name] = value.clone();
         }
         let record: Record = serde_json::from_value(record).unwrap();
-        Under::of(&record, None)
+        UsedPermit::of(&record, None)
     }
 
     #[test]
@@ -139,11 +139,11 @@ mod tests {
             (&json["record"], &json["started"]),
             (&json!(42), &Value::Null)
         );
-        let resumed = Under {
+        let resumed = UsedPermit {
             started: Some(43),
             ..plain
         };
-        let recorded = Under {
+        let recorded = UsedPermit {
             recorded: Some(44),
             ..resumed.clone()
         };

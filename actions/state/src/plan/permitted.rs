@@ -103,7 +103,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
-    pub(super) async fn check(&self, cx: &Cx) -> Result<Under> {
+    pub(super) async fn check(&self, cx: &Cx) -> Result<AppliedPermit> {
         let attempt = Attempt {
             permit: self.asked.number,
             of: Use::Apply {
@@ -116,13 +116,13 @@ impl<'a> Permit<'a> {
         };
         let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
         let usable = unless_interrupted(usable).await?;
-        Ok(Under::of(&usable.permit.record))
+        Ok(AppliedPermit::of(&usable.permit.record))
     }
 }
 
 /// The permit that a plan was applied under, as it is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Under {
+pub(crate) struct AppliedPermit {
     permit: u64,
     by: String,
     at: String,
@@ -131,7 +131,7 @@ pub(crate) struct Under {
     glass: Option<String>,
 }
 
-impl Under {
+impl AppliedPermit {
     fn of(record: &Record) -> Self {
         let permit = record.permit.as_ref();
         let glass = record.break_glass.as_ref();
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_permit_is_shown_with_its_number_grantor_and_basis() {
-        let mut under = Under {
+        let mut under = AppliedPermit {
             permit: 42,
             by: "linus".to_owned(),
             at: "2026-11-21T18:00:00Z".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::changes::{Changes, Kind};
 use super::envelope::Envelope;
-use super::permitted::Under;
+use super::permitted::AppliedPermit;
 use super::render::{self, Fact};
 use crate::dependencies::Notes;
 use crate::hash::sha256;
@@ -185,7 +185,7 @@ pub(super) fn applied(
     id: &str,
     envelope: &Envelope,
     now: &StateVersion,
-    under: Option<&Under>,
+    under: Option<&AppliedPermit>,
 ) -> Report {
     let mut facts = vec![
         ("state", state.to_owned()),
@@ -203,7 +203,7 @@ pub(super) fn applied(
         summary: markdown(&format!("Applied: {}", envelope.counts), &facts, &[]),
         json: json!({
             "state": state, "plan": id, "serial": now.serial, "lineage": now.lineage,
-            "counts": envelope.counts, "permit": under.map(Under::json),
+            "counts": envelope.counts, "permit": under.map(AppliedPermit::json),
         }),
         ..Report::default()
     }
