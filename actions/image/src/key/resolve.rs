@@ -92,7 +92,11 @@ pub(super) async fn digest(
     }
     let login = users::find(env, logins, &reference.host)
         .await
-        .map_err(|error| error.message)?;
+        .map_err(|error| {
+            [vec![error.message.clone()], error.causes()]
+                .concat()
+                .join(": ")
+        })?;
     let mut why = String::new();
     for (attempt, pause) in (1..).zip(attempts(ATTEMPTS, FIRST_WAIT)) {
         tokio::time::sleep(pause).await;
