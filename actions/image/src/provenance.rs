@@ -5,7 +5,7 @@ use crate::primary::Primary;
 use crate::push;
 use crate::registry::{Manifest, Repo};
 use crate::request::{Origin, REVISION, Request};
-use kit::id::{CommitId, Digest};
+use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, Result, clock};
 use ledger::{Content, Ledger};
@@ -97,12 +97,11 @@ pub(crate) async fn note_commit(
     if matches!(request.origin, Origin::Unverified(_)) {
         return Ok(());
     }
-    let commit = CommitId::parse(&request.commit)?;
     let content = Content {
         service: ledger.service.clone(),
         digest: image.digest.clone(),
         first_commit: first_commit.to_owned(),
-        commit,
+        commit: request.commit.clone(),
         key: key.hex.clone(),
         at: clock::rfc3339(cx.clock.now()),
         run: cx.host.run_url(),

@@ -71,7 +71,7 @@ fn inputs_that_only_name_the_commit_or_the_run_do_not_change_the_key() {
     )];
     request.secrets = vec![secret("npm", "A")];
     let before = key(&request, &parts());
-    request.commit = "2".repeat(40);
+    request.commit = kit::id::CommitId::parse(&"2".repeat(40)).unwrap();
     request.extra_tags.names = vec!["v2".to_owned()];
     request.epoch = Some(9);
     request.labels = vec![(

@@ -213,7 +213,7 @@ async fn note(
     if known.signing.is_none() || (request.is_commits() && !known.content_taken) {
         provenance::note_content(cx, &arrived.repo, key, image).await?;
     }
-    let first = built_for.unwrap_or(&request.commit);
+    let first = built_for.map_or(request.commit.as_str(), String::as_str);
     provenance::note_commit(cx, net, &order.primary, request, image, key, first).await
 }
 
@@ -244,7 +244,10 @@ impl Delivery<'_> {
     async fn copy(self, digest: Digest, add: Vec<String>) -> Result<Arrived> {
         let host = &self.cx.host;
         host.info(format!("already published as {digest}; nothing is built"));
-        let built_for = match add.contains(&self.order.request.commit) {
+        let built_for = match add
+            .iter()
+            .any(|tag| self.order.request.commit == tag.as_str())
+        {
             true => provenance::built_for(&self.repo, &digest).await?,
             false => None,
         };

@@ -42,14 +42,19 @@ impl Work {
 pub(super) async fn decide(cx: &Cx, order: &Order, seen: &Observed) -> Result<Work> {
     let request = &order.request;
     let tags = request.tags();
-    if let (Some(Err(why)), Some(image)) = (&seen.shown, seen.tags.get(&request.commit)) {
+    if let (Some(Err(why)), Some(image)) = (&seen.shown, seen.tags.get(request.commit.as_str())) {
         let repository = &seen.ecr.repository;
-        return Err(signing::refusal(&request.commit, image, repository, why));
+        return Err(signing::refusal(
+            request.commit.as_str(),
+            image,
+            repository,
+            why,
+        ));
     }
     // The settings are applied before the tags are written.
     let mutability = seen.prepared.mutability_to_be();
     let publication = decide::publication(
-        &request.commit,
+        request.commit.as_str(),
         &tags,
         seen.key().map(ContentKey::tag).as_deref(),
         &seen.tags,
@@ -69,6 +74,11 @@ pub(super) async fn decide(cx: &Cx, order: &Order, seen: &Observed) -> Result<Wo
             Work::Build(builder, started.elapsed())
         }
     };
-    replicas::free(&seen.replicas, &tags, work.digest(), &request.commit)?;
+    replicas::free(
+        &seen.replicas,
+        &tags,
+        work.digest(),
+        request.commit.as_str(),
+    )?;
     Ok(work)
 }

@@ -11,7 +11,7 @@ use crate::repository::{self, Prepared};
 use crate::request::Request;
 use crate::signing::{Shown, Signing};
 use kit::Result;
-use kit::id::{CommitId, Digest};
+use kit::id::Digest;
 use kit::step::Cx;
 use net::Net;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ pub(super) async fn observe(cx: &Cx, net: &Net, order: &Order) -> Result<Observe
     .await;
     let mut tags = by_tag(&found);
     let is_needed =
-        order.layout.is_none() && !request.rebuild && !tags.contains_key(&request.commit);
+        order.layout.is_none() && !request.rebuild && !tags.contains_key(request.commit.as_str());
     let content = match is_needed {
         true => Some(key::of(net, &cx.env, request, &logins(&registry)).await?),
         false => None,
@@ -118,9 +118,12 @@ async fn prove(cx: &Cx, net: &Net, request: &Request, seen: &mut Observed) -> Re
     let Some(signing) = seen.signing.as_ref().filter(|_| !request.rebuild) else {
         return Ok(());
     };
-    if let Some(image) = seen.tags.get(&request.commit) {
-        let commit = CommitId::parse(&request.commit)?;
-        seen.shown = Some(signing.is_commits(&seen.ecr, image, &commit).await?);
+    if let Some(image) = seen.tags.get(request.commit.as_str()) {
+        seen.shown = Some(
+            signing
+                .is_commits(&seen.ecr, image, &request.commit)
+                .await?,
+        );
         return Ok(());
     }
     let Some(key) = known(seen.content.as_ref()) else {

@@ -8,12 +8,12 @@ use kit::id::CommitId;
 use kit::step::Cx;
 use kit::{Error, Result};
 
-pub(super) fn commit(given: Option<String>, cx: &Cx) -> Result<String> {
+pub(super) fn commit(given: Option<String>, cx: &Cx) -> Result<CommitId> {
     let commit = match given {
         Some(given) => Some(CommitId::parse(&given)?),
         None => cx.host.commit()?,
     };
-    commit.map(String::from).ok_or_else(|| {
+    commit.ok_or_else(|| {
         Error::usage("--commit is missing, and this run names none")
             .hint("at a terminal: --commit \"$(git rev-parse HEAD)\"")
     })

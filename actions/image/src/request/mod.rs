@@ -29,7 +29,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The full commit hash; the tag of an image that is the commit's.
-    pub(crate) commit: String,
+    pub(crate) commit: CommitId,
     pub(crate) origin: Origin,
     pub(crate) extra_tags: Tags,
     pub(crate) rebuild: bool,
@@ -81,11 +81,11 @@ impl Request {
         let commit = commit(args.commit, cx)?;
         let mut extra_tags = Tags::new(args.tag, repository)?;
         let origin = match (args.allow_unverified, is_prebuilt) {
-            (Some(reason), _) => unverified(&reason, &extra_tags.names, &commit)?,
+            (Some(reason), _) => unverified(&reason, &extra_tags.names, commit.as_str())?,
             (None, true) => Origin::Prebuilt,
             (None, false) => Origin::Commit,
         };
-        extra_tags.names.retain(|tag| *tag != commit);
+        extra_tags.names.retain(|tag| commit != tag.as_str());
         let source_repository = source_repository(args.source_repository, cx)?;
         let args = args.build;
         for cache in args.cache_from.iter().chain(&args.cache_to) {
@@ -113,9 +113,10 @@ impl Request {
         let own_labels = labels(&args.pairs.label)?;
         network(args.network.as_deref())?;
         // Last: everything that costs nothing to check is in order.
-        let Checked { time, tree } = checked(cx, &origin, &files, &flags, &commit, is_named)?;
+        let Checked { time, tree } =
+            checked(cx, &origin, &files, &flags, commit.as_str(), is_named)?;
         let epoch = epoch(cx, time)?;
-        let mut labels = standard_labels(&commit, &origin, source(cx), epoch);
+        let mut labels = standard_labels(commit.as_str(), &origin, source(cx), epoch);
         for (name, value) in &own_labels {
             labels.retain(|(there, _)| there != name);
             labels.push((name.clone(), value.clone()));
@@ -182,20 +183,18 @@ impl Request {
 
     /// The tag of the image's provenance, unless the image is not shown to be the commit's.
     pub(crate) fn provenance_tag(&self, image: &Digest) -> Option<String> {
-        let commit = CommitId::parse(&self.commit).ok()?;
-        self.is_commits().then(|| attest::tag(image, &commit))
+        self.is_commits().then(|| attest::tag(image, &self.commit))
     }
 
     /// The commit's tag, unless the image is not shown to be the commit's, and the others. There is at least one.
     pub(crate) fn tags(&self) -> Vec<String> {
         let commit = match self.origin {
             Origin::Unverified(_) => None,
-            Origin::Commit | Origin::Prebuilt => Some(&self.commit),
+            Origin::Commit | Origin::Prebuilt => Some(self.commit.to_string()),
         };
         commit
             .into_iter()
-            .chain(&self.extra_tags.names)
-            .cloned()
+            .chain(self.extra_tags.names.iter().cloned())
             .collect()
     }
 }
@@ -229,7 +228,7 @@ impl Request {
     /// A request that asks for nothing but a build.
     pub(crate) fn sample() -> Self {
         Self {
-            commit: "1".repeat(40),
+            commit: CommitId::parse(&"1".repeat(40)).unwrap(),
             origin: Origin::Commit,
             extra_tags: Tags::default(),
             rebuild: false,

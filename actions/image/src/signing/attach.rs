@@ -34,8 +34,8 @@ impl Signing {
         repo: &Repo,
         about: &About<'_>,
     ) -> Result<Artifact> {
-        let (image, commit) = (&about.image.digest, CommitId::parse(&about.request.commit)?);
-        if let Some(there) = self.there(ecr, image, &commit).await? {
+        let (image, commit) = (&about.image.digest, &about.request.commit);
+        if let Some(there) = self.there(ecr, image, commit).await? {
             return Ok(there);
         }
         let provenance = self.provenance(
@@ -52,7 +52,7 @@ impl Signing {
             media_type: about.image.media_type.clone(),
             size: about.image.bytes.len(),
         };
-        let artifact = Artifact::new(&subject, &commit, &envelope);
+        let artifact = Artifact::new(&subject, commit, &envelope);
         cx.host.info(format!(
             "signed the provenance of {image} with {}",
             self.key
@@ -63,7 +63,7 @@ impl Signing {
             );
         }
         // Read at ECR's API, which is another way to it than the one it was pushed by.
-        self.there(ecr, image, &commit).await?.ok_or_else(|| {
+        self.there(ecr, image, commit).await?.ok_or_else(|| {
             Error::failed(format!(
                 "the provenance of {image} was put under tag {}, but is not there",
                 artifact.tag

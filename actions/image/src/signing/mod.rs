@@ -115,7 +115,7 @@ impl Signing {
             digest: image.clone(),
             image: reference.to_owned(),
             repository: self.repository.clone(),
-            commit: CommitId::parse(&request.commit)?,
+            commit: request.commit.clone(),
             tree: request.tree.clone(),
             content_key: content.map(|key| key.hex.clone()),
             built_for: built_for.cloned(),
