@@ -53,19 +53,6 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
             "cannot be used with",
         ),
         (with(&[]), "delivery.yaml"),
-        (
-            with(&["--pull-request", "7", "--digest", DIGEST]),
-            "cannot be used with",
-        ),
-        (
-            with(&["--pull-request", "7", "--rollback"]),
-            "cannot be used with",
-        ),
-        (
-            vec!["check", "--pull-request", "7"],
-            "--environment is missing",
-        ),
-        (vec!["grant", "--pull-request", "7"], "--pull-request"),
         (with(&["--break-glass", " "]), "say why, in one line"),
         (
             with(&["--break-glass", "two\nlines"]),
@@ -113,10 +100,6 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
         let words = "is not a whole number from 1 to";
         refuses(&["approve", "--environment", "x", &approve], &[], 2, words);
     }
-    for number in ["0", "#7", "2147483648"] {
-        let words = "is not a whole number from 1 to 2147483647";
-        refuses(&["check", "--pull-request", number], &[], 2, words);
-    }
     for limit in ["0", "1001", "all"] {
         let words = "is not a whole number from 1 to 1000";
         refuses(&["history", "--limit", limit], &[], 2, words);
@@ -124,6 +107,23 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
     for repository in ["storefront", "acme/store front", "https://github.com"] {
         let check = ["check", "--github-repository", repository];
         refuses(&check, &[], 2, "write it as OWNER/NAME");
+    }
+}
+
+#[test]
+fn a_pull_request_is_judged_by_its_number_and_alone() {
+    let check = ["check", "--environment", "x", "--pull-request", "7"];
+    for more in [&["--digest", DIGEST][..], &["--rollback"]] {
+        let both = [&check[..], more].concat();
+        refuses(&both, &[], 2, "cannot be used with");
+    }
+    let nowhere = ["check", "--pull-request", "7"];
+    refuses(&nowhere, &[], 2, "--environment is missing");
+    let granted = ["grant", "--pull-request", "7"];
+    refuses(&granted, &[], 2, "--pull-request");
+    for number in ["0", "#7", "2147483648"] {
+        let words = "is not a whole number from 1 to 2147483647";
+        refuses(&["check", "--pull-request", number], &[], 2, words);
     }
 }
 

@@ -56,7 +56,10 @@ impl UsedPermit {
             line.push_str(&format!(", BREAK-GLASS: {reason}"));
         }
         if !self.reviewers.is_empty() {
-            line.push_str(&format!(", reviewed by {}", self.reviewers.join(", ")));
+            line.push_str(&format!(
+                ", pull requests approved by {}",
+                self.reviewers.join(", ")
+            ));
         }
         if !self.requests.is_empty() {
             let requests: Vec<String> = self.requests.iter().map(u64::to_string).collect();
@@ -175,7 +178,7 @@ mod tests {
         let approved = under(&json!({ "permit": permit }));
         let line = approved.line();
         assert!(
-            line.ends_with(", reviewed by grace, approved by request 5, 7"),
+            line.ends_with(", pull requests approved by grace, approved by request 5, 7"),
             "{line}"
         );
         let json = approved.json();

@@ -231,7 +231,35 @@ fn reason(ended: &Ended, because: &str) -> Vec<String> {
         .collect();
     let last = ended.log.summary.rsplit("### ").next().unwrap_or_default();
     if shown.is_empty() || !shown.iter().any(|line| line.contains(because)) {
-        shown.extend(last.lines().map(str::to_owned));
+        shown.extend(decisive(last).map(str::to_owned));
     }
     shown
+}
+
+/// The lines of a summary that a person looks for: its title, the rules that fail, and what to do next. The whole of it is in a file.
+fn decisive(summary: &str) -> impl Iterator<Item = &str> {
+    let is_decisive = |line: &str| line.contains(" | fail | ") || line.starts_with("**Next:**");
+    let any = summary.lines().any(is_decisive);
+    let lines = summary.lines().enumerate();
+    lines
+        .filter(move |(at, line)| *at == 0 || !any || is_decisive(line))
+        .map(|(_, line)| line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_summary_what_refuses_is_shown() {
+        let table = "staging refuses it\n\n| branch | unknown | no |\n| digest | fail | never healthy |\n\n**Next:** deploy it\n";
+        let shown: Vec<&str> = decisive(table).collect();
+        let wanted = [
+            "staging refuses it",
+            "| digest | fail | never healthy |",
+            "**Next:** deploy it",
+        ];
+        assert_eq!(shown, wanted);
+        assert_eq!(decisive("no table\nat all").count(), 2);
+    }
 }

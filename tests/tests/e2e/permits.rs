@@ -265,7 +265,7 @@ fn a_permit_is_used_once_and_by_one_run() {
     let number = setting.permit(&json!({"permit": {"approvers": approvers}}));
     let permit = number.to_string();
     let granted = format!(
-        "under permit {permit}, granted by linus at 2026-11-21T18:00:00Z, reviewed by ada, grace"
+        "under permit {permit}, granted by linus at 2026-11-21T18:00:00Z, pull requests approved by ada, grace"
     );
 
     // To look costs nothing.

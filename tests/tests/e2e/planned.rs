@@ -48,10 +48,6 @@ async fn runs_in_staging(world: &World, commit: &str) {
 
 /// The example's own promote.yml and approve.yml.
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, each step of which needs the one before it"
-)]
 fn the_examples_promotion_applies_the_plan_that_was_approved_by_its_id() {
     let instance = instance();
     let _turn = heavy();

@@ -128,8 +128,11 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
         Some((logins(&by), reason))
     });
     let first = plan::missing(&setting, subject.plan.as_deref(), false);
-    let first = first.then(|| plan::next(&setting.environment));
-    let mut report = report::report(&setting, &subject, &facts, &decision, first)?;
+    let way = match first {
+        true => report::Way::After(plan::next(&setting.environment)),
+        false => report::Way::Forward,
+    };
+    let mut report = report::report(&setting, &subject, &facts, &decision, way)?;
     if let Some((by, reason)) = loud {
         announce_break_glass(cx, &mut report, &by, reason);
     }

@@ -20,14 +20,24 @@ const LISTED: usize = 50;
 
 pub(super) const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
-/// A report if the gate allows the promotion, a refusal (exit 3) if it does not. `first` has to be done before it is
-/// deployed.
+/// What is decided about.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// A promotion.
+    Forward,
+    /// A promotion before whose deployment this has to be done.
+    After(String),
+    /// A rollback.
+    Back,
+}
+
+/// A report if the gate allows it, a refusal (exit 3) if it does not.
 pub(super) fn report(
     setting: &Setting,
     subject: &Subject,
     facts: &Facts,
     decision: &Decision,
-    first: Option<String>,
+    way: Way,
 ) -> Result<Report> {
     let rows = rows(decision);
     let digest = &subject.digest;
@@ -37,32 +47,29 @@ pub(super) fn report(
         .map(CommitId::as_str)
         .unwrap_or_default();
     let environment = &setting.environment;
-    let verdict = if decision.allowed() {
-        "allows"
-    } else {
-        "refuses"
-    };
+    let verdict = verdict(decision, &way);
     let obstacle = decision.obstacle();
-    let next = match obstacle {
-        None if first.is_some() => first.unwrap_or_default(),
-        None => format!("deploy {digest} to {environment}, then record it"),
-        Some(_) => decision
+    let next = match (obstacle, way) {
+        (None, Way::After(first)) => first,
+        (None, _) => format!("deploy {digest} to {environment}, then record it"),
+        (Some(_), _) => decision
             .next()
             .unwrap_or_else(|| "see the table".to_owned()),
     };
     let brought = brought(setting, facts);
     let lines = &brought.text;
+    let (of, of_markdown) = of(subject);
     let (built, built_markdown) = built(subject);
     let plan = subject.plan.as_deref();
     let planned = plan.map_or_else(String::new, |id| format!("infrastructure plan {id}\n"));
     let planned_markdown =
         plan.map_or_else(String::new, |id| format!(", infrastructure plan `{id}`"));
     let text = format!(
-        "{environment} {verdict} {digest}\ncommit {commit}\n{built}{planned}{lines}\n{}\nnext: {next}\n",
+        "{environment} {verdict} {digest}\n{of}\n{built}{planned}{lines}\n{}\nnext: {next}\n",
         text_table(&HEADER, &rows)
     );
     let summary = format!(
-        "### {environment} {verdict} `{digest}`\n\nCommit `{commit}`{built_markdown}{planned_markdown}\n\n{}\n{}\n**Next:** {}\n",
+        "### {environment} {verdict} `{digest}`\n\n{of_markdown}{built_markdown}{planned_markdown}\n\n{}\n{}\n**Next:** {}\n",
         brought.markdown,
         markdown_table(&HEADER, &rows),
         markdown::text(&next),
@@ -107,6 +114,27 @@ pub(super) fn report(
     .output("plan", subject.plan.clone().unwrap_or_default())
     .output("from", setting.follows.clone().unwrap_or_default())
     .output("base", facts.base(subject).commit().unwrap_or_default()))
+}
+
+/// What the gate does, before the digest.
+fn verdict(decision: &Decision, way: &Way) -> &'static str {
+    match (decision.allowed(), way) {
+        (true, Way::Back) => "allows a rollback to",
+        (false, Way::Back) => "refuses a rollback to",
+        (true, _) => "allows",
+        (false, _) => "refuses",
+    }
+}
+
+/// The commit of the digest, as text and as Markdown.
+fn of(subject: &Subject) -> (String, String) {
+    match &subject.commit {
+        Some(commit) => (format!("commit {commit}"), format!("Commit `{commit}`")),
+        None => (
+            "no commit is known for it".to_owned(),
+            "No commit is known for it".to_owned(),
+        ),
+    }
 }
 
 /// The commit that the image was built for, as text and as Markdown: an image is built once, for the first commit with
@@ -320,6 +348,29 @@ mod tests {
             "author": "ada",
             "pull_request": pull,
         })
+    }
+
+    #[test]
+    fn a_digest_without_a_commit_has_words_in_place_of_it() {
+        let mut whole = crate::check::tests::Promotion::new();
+        whole.subject.commit = None;
+        let decision = crate::check::decide::decide(&whole.setting, &whole.subject, &whole.facts);
+        let error = report(
+            &whole.setting,
+            &whole.subject,
+            &whole.facts,
+            &decision,
+            Way::Forward,
+        );
+        let error = error.unwrap_err();
+        let text = error.details.to_string();
+        assert!(text.contains("\nno commit is known for it\n"), "{text}");
+        let summary = error.summary.unwrap();
+        assert!(
+            summary.contains("\n\nNo commit is known for it\n"),
+            "{summary}"
+        );
+        assert!(!summary.contains("``"), "{summary}");
     }
 
     #[test]

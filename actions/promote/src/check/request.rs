@@ -6,7 +6,7 @@ use super::approved::{Hands, RULE, changed, hands, parts};
 use super::fact::RunKind;
 use super::plan;
 use super::range::pulls;
-use super::report::{self, Brought};
+use super::report::{self, Brought, Way};
 use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
@@ -119,7 +119,7 @@ async fn judged_now(
     let mut judged = judge(cx, net, setting, question).await?;
     of_now(&mut judged.decision);
     let (subject, facts, decision) = (&judged.subject, &judged.facts, &judged.decision);
-    report::report(setting, subject, facts, decision, None)?;
+    report::report(setting, subject, facts, decision, Way::Forward)?;
     Ok(judged)
 }
 

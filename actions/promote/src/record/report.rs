@@ -58,8 +58,7 @@ pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u6
             record
                 .previous
                 .as_ref()
-                .map(Digest::to_string)
-                .unwrap_or_default(),
+                .map_or_else(|| "none".to_owned(), Digest::to_string),
         ),
         ("hash", hash.clone()),
         (

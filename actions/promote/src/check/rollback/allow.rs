@@ -44,7 +44,13 @@ pub(in crate::check) async fn allow(
         decision,
         people,
     } = judgement;
-    let mut report = report::report(&setting, &subject, &Facts::none(), &decision, None)?;
+    let mut report = report::report(
+        &setting,
+        &subject,
+        &Facts::none(),
+        &decision,
+        report::Way::Back,
+    )?;
     if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
         announce_break_glass(cx, &mut report, &logins(&people), reason);
     }
