@@ -257,6 +257,8 @@ pub(crate) struct Verify {
     /// Last permit whose decision need not be made again, such as one from before evidence was kept; later ones that cannot be decided refuse
     #[arg(long, value_name = "RECORD")]
     pub(crate) undecided_up_to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) github: GitHub,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use kit::error::Result;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report};
 use ledger::{Chain, Record};
+use net::Net;
 use serde_json::json;
 
 const HEADER: [&str; 7] = ["record", "at", "by", "digest", "commit", "verdict", "run"];
@@ -14,7 +15,7 @@ const HEADER: [&str; 7] = ["record", "at", "by", "digest", "commit", "verdict", 
 pub(crate) async fn run(args: History, cx: &Cx) -> Result<Report> {
     let limit = args.limit;
     let setting = Setting::of(cx, &args.ledger)?;
-    let (ledger, chain) = open(cx, &setting).await?;
+    let (ledger, chain) = open(&Net::new(cx)?, &setting).await?;
     // One more tells whether there are older ones.
     let found = ledger.recent(&chain, limit + 1, |_| false).await?;
     let older = found.len() > limit;

@@ -14,6 +14,7 @@ mod export;
 mod grant;
 mod history;
 mod live;
+mod mirrored;
 mod person;
 mod principal;
 mod record;

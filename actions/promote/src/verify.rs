@@ -1,17 +1,19 @@
 //! `verify`: walks a whole chain, at the source or in an export, and names each record that is not
 //! what was written.
 
+mod mirrors;
 mod report;
 
 use crate::args::Verify;
 use crate::chains::open;
-use crate::decisions::{Beside, Decisions};
+use crate::decisions::{Beside, Decided, Decisions};
 use crate::setting::Setting;
 use attest::PublicKey;
 use kit::error::{Context, Error, Result};
 use kit::hex::is_hex;
 use kit::{Cx, Report};
-use ledger::{Chain, Fault, LARGEST_EVIDENCE, Ledger, export};
+use ledger::{Chain, Fault, LARGEST_EVIDENCE, Ledger, Walked, export};
+use net::Net;
 use report::{Verified, report};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -25,6 +27,13 @@ pub(crate) async fn run(args: Verify, cx: &Cx) -> Result<Report> {
             Error::usage(format!("`{head}` is not the hash of a record"))
                 .hint("give the 64 digits of `payload.hash` of the GitHub Deployment"),
         );
+    }
+    if args.export.is_some() && args.github.github_repository.is_some() {
+        return Err(Error::usage(
+            "--github-repository is given with --export, and an export is not compared with GitHub",
+        )
+        .cause("records that came after it have GitHub Deployments too")
+        .hint("omit one of them; the ledger itself is compared"));
     }
     let verified = match &args.export {
         Some(file) => offline(file, &args, cx).await?,
@@ -84,6 +93,7 @@ async fn offline(file: &Path, args: &Verify, cx: &Cx) -> Result<Verified> {
         anchor: Err("an export does not show it"),
         decisions,
         before: Err("an export does not show it"),
+        github: Err("an export is not compared with it".to_owned()),
         end: head.is_some(),
     })
 }
@@ -113,7 +123,9 @@ fn kept(folder: &Path, hash: &str) -> Result<Option<Vec<u8>>> {
 
 async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
     let setting = Setting::of(cx, &args.ledger)?;
-    let (ledger, chain) = open(cx, &setting).await?;
+    let net = Net::new(cx)?;
+    let (ledger, chain) = open(&net, &setting).await?;
+    let mut github = mirrors::read(cx, &net, &setting, &args.github).await?;
     let mut decisions = Decisions::at(cx.clock.now());
     let keeps = ledger.keeps_evidence();
     let mut audit = ledger
@@ -121,9 +133,15 @@ async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
             if keeps {
                 decisions.add(&chain, entry);
             }
+            if let Ok(mirrors) = &mut github {
+                mirrors.add(entry);
+            }
             Ok(())
         })
         .await?;
+    if let Ok(mirrors) = &github {
+        audit.walked.find(mirrors.faults());
+    }
     if let Some(wanted) = &args.head {
         let head = audit.walked.head.as_ref();
         if head.is_none_or(|(_, hash)| hash != wanted) {
@@ -131,32 +149,22 @@ async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
             audit.walked.find([Fault::CutOff { seq }]);
         }
     }
-    let mut compared = false;
-    let decisions = match keeps {
-        true => {
-            let before = match &setting.follows {
-                Some(follows) => before(&ledger, &setting, follows, cx).await?,
-                None => None,
-            };
-            let follows = setting.follows.as_deref().zip(before.as_ref());
-            let beside = Beside {
-                key: ledger.public_key().await?,
-                before: follows,
-                contract: setting.declared.then_some(&setting),
-                accepted: args.undecided_up_to.unwrap_or_default(),
-            };
-            let read = async |hash: &str| ledger.evidence(&chain, hash).await;
-            let (decided, faults) = decisions.judge(&chain, beside, read).await;
-            audit.walked.find(faults);
-            compared = follows.is_some();
-            Ok(decided)
-        }
-        false => Err("no bucket is named (`build.anchor`)"),
+    let source = Source {
+        cx,
+        setting: &setting,
+        ledger: &ledger,
+        chain: &chain,
     };
+    let decided = match keeps {
+        true => Some(source.decided(args, &decisions, &mut audit.walked).await?),
+        false => None,
+    };
+    let before = decided.as_ref().is_some_and(|(_, before)| *before);
+    let no_bucket = "no bucket is named (`build.anchor`)";
     Ok(Verified {
         what: what(&chain, &setting),
-        decisions,
-        before: match (&setting.follows, compared) {
+        decisions: decided.map(|(decided, _)| decided).ok_or(no_bucket),
+        before: match (&setting.follows, before) {
             (Some(follows), true) => Ok(follows.clone()),
             (Some(_), false) => Err("its chain is not sound, or no decision was made again"),
             (None, _) => Err("no environment comes before"),
@@ -164,8 +172,43 @@ async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
         walked: audit.walked,
         key: audit.key.ok_or("no key is named (`build.keys.ledger`)"),
         end: args.head.is_some() || audit.anchor.is_some(),
-        anchor: audit.anchor.ok_or("no bucket is named (`build.anchor`)"),
+        anchor: audit.anchor.ok_or(no_bucket),
+        github,
     })
+}
+
+/// The chain at the table, and what is beside it.
+struct Source<'a> {
+    cx: &'a Cx,
+    setting: &'a Setting,
+    ledger: &'a Ledger,
+    chain: &'a Chain,
+}
+
+impl Source<'_> {
+    /// What came of the permits' decisions, and whether they were held against the previous environment's chain.
+    async fn decided(
+        &self,
+        args: &Verify,
+        decisions: &Decisions,
+        walked: &mut Walked,
+    ) -> Result<(Decided, bool)> {
+        let before = match &self.setting.follows {
+            Some(follows) => before(self.ledger, self.setting, follows, self.cx).await?,
+            None => None,
+        };
+        let follows = self.setting.follows.as_deref().zip(before.as_ref());
+        let beside = Beside {
+            key: self.ledger.public_key().await?,
+            before: follows,
+            contract: self.setting.declared.then_some(self.setting),
+            accepted: args.undecided_up_to.unwrap_or_default(),
+        };
+        let read = async |hash: &str| self.ledger.evidence(self.chain, hash).await;
+        let (decided, faults) = decisions.judge(self.chain, beside, read).await;
+        walked.find(faults);
+        Ok((decided, follows.is_some()))
+    }
 }
 
 /// The chain of the previous environment, if it is sound.

@@ -1,10 +1,14 @@
 //! GitHub Deployments, the visible mirror of the ledger.
 
 use crate::client::GitHub;
+use crate::facts::escape;
 use crate::model::{Deployment, DeploymentStatus};
 use crate::unknown::Unknown;
 use serde::Serialize;
 use serde_json::Value;
+
+/// The most deployments that are read; more are `Unknown`.
+const LIST: usize = 10_000;
 
 /// A deployment to create. GitHub's own decisions (merging, waiting for checks) are turned off,
 /// since the gate has decided.
@@ -71,14 +75,25 @@ impl GitHub {
     /// # Errors
     /// GitHub did not answer.
     pub async fn deployments(&self, environment: &str) -> Result<Vec<Deployment>, Unknown> {
-        let query: String = environment
-            .bytes()
-            .map(|byte| format!("%{byte:02X}"))
-            .collect();
         self.get(
-            &format!("deployments?environment={query}&per_page=30"),
+            &format!("{}&per_page=30", list_of(environment)),
             &format!("read the deployments to {environment}"),
             "deployments: read",
+        )
+        .await
+    }
+
+    /// All deployments to an environment, newest first.
+    ///
+    /// # Errors
+    /// GitHub did not answer, or there are more than can be read.
+    pub async fn all_deployments(&self, environment: &str) -> Result<Vec<Deployment>, Unknown> {
+        self.list(
+            &self.below(&list_of(environment)),
+            LIST,
+            &format!("read the deployments to {environment}"),
+            "deployments: read",
+            |page: Vec<Deployment>| page,
         )
         .await
     }
@@ -149,4 +164,8 @@ impl GitHub {
         )
         .await
     }
+}
+
+fn list_of(environment: &str) -> String {
+    format!("deployments?environment={}", escape(environment))
 }

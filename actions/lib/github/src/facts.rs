@@ -135,7 +135,7 @@ impl GitHub {
         .await
     }
 
-    fn below(&self, path: &str) -> String {
+    pub(crate) fn below(&self, path: &str) -> String {
         format!("/repos/{}/{path}", self.repository())
     }
 }

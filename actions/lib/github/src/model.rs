@@ -163,6 +163,9 @@ pub struct Deployment {
     /// What its maker put in: an object, or text.
     #[serde(default)]
     pub payload: serde_json::Value,
+    /// Who made it.
+    #[serde(default, deserialize_with = "account")]
+    pub creator: Option<User>,
 }
 
 /// A deployment's status.

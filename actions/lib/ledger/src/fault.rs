@@ -78,6 +78,24 @@ pub enum Fault {
         /// What is in the way.
         why: String,
     },
+    /// The chain does not have the entry, which a GitHub Deployment names.
+    Lost {
+        /// The entry.
+        seq: u64,
+        /// The Deployment.
+        deployment: u64,
+        /// Who made it.
+        by: String,
+    },
+    /// A GitHub Deployment names another hash for the entry.
+    Mismatched {
+        /// The entry.
+        seq: u64,
+        /// The Deployment.
+        deployment: u64,
+        /// Who made it.
+        by: String,
+    },
     /// A line of an export does not have the form of one; nothing after it was read.
     Malformed {
         /// The line, from 1.
@@ -118,6 +136,22 @@ impl fmt::Display for Fault {
             Fault::Undecided { seq, why } => {
                 write!(f, "record {seq} cannot be decided again: {why}")
             }
+            Fault::Lost {
+                seq,
+                deployment,
+                by,
+            } => write!(
+                f,
+                "record {seq} is not in the chain, and GitHub Deployment {deployment} of {by} names it"
+            ),
+            Fault::Mismatched {
+                seq,
+                deployment,
+                by,
+            } => write!(
+                f,
+                "record {seq} is not the one that GitHub Deployment {deployment} of {by} names"
+            ),
             Fault::Malformed { line } => write!(f, "line {line} is not a line of an export"),
         }
     }
@@ -136,7 +170,9 @@ impl Fault {
             | Fault::Unkept { seq }
             | Fault::Swapped { seq }
             | Fault::Unfounded { seq, .. }
-            | Fault::Undecided { seq, .. } => *seq,
+            | Fault::Undecided { seq, .. }
+            | Fault::Lost { seq, .. }
+            | Fault::Mismatched { seq, .. } => *seq,
             Fault::Missing { from, .. } => *from,
             // After everything else.
             Fault::CutOff { .. } | Fault::Malformed { .. } => u64::MAX,

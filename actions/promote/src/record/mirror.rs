@@ -1,8 +1,9 @@
 //! The GitHub Deployment that mirrors a record.
 
+use crate::mirrored::Mirrored;
 use github::{Deployment, GitHub, NewDeployment, State, Unknown};
 use ledger::{Record, Verdict};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Makes sure that the record has a deployment with a status, and that the earlier live deployment
 /// is inactive. Existing parts are not created again, so a run that stopped halfway is completed by
@@ -13,12 +14,7 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
     let id = match others.iter().find(|found| mirrors(found, hash)) {
         Some(found) => found.id,
         None => {
-            let payload = json!({
-                "service": record.service,
-                "digest": record.digest,
-                "record": record.seq,
-                "hash": hash,
-            });
+            let payload = json!(Mirrored::of(record, hash));
             github
                 .create_deployment(&NewDeployment::new(
                     record.commit.as_str(),
@@ -55,7 +51,7 @@ async fn retire(
 ) -> Result<(), Unknown> {
     let earlier = others
         .iter()
-        .filter(|found| found.id < id && payload(found)["service"] == service);
+        .filter(|found| found.id < id && is_of(found, |it| it.service == service));
     for found in earlier {
         let status = github.deployment_status(found.id).await?;
         match status.as_ref().map(|status| status.state.as_str()) {
@@ -74,32 +70,9 @@ async fn retire(
 }
 
 fn mirrors(deployment: &Deployment, hash: &str) -> bool {
-    payload(deployment)["hash"] == hash
+    is_of(deployment, |it| it.hash == hash)
 }
 
-/// GitHub returns a payload as it was sent, or as text.
-fn payload(deployment: &Deployment) -> Value {
-    match &deployment.payload {
-        Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
-        other => other.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_found_again_by_its_hash() {
-        let with = |payload: Value| Deployment {
-            id: 1,
-            sha: String::new(),
-            payload,
-        };
-        assert!(mirrors(&with(json!({ "hash": "ab" })), "ab"));
-        assert!(mirrors(&with(json!("{\"hash\":\"ab\"}")), "ab"));
-        for other in [json!({ "hash": "cd" }), json!({}), json!(""), Value::Null] {
-            assert!(!mirrors(&with(other), "ab"));
-        }
-    }
+fn is_of(deployment: &Deployment, which: impl Fn(&Mirrored) -> bool) -> bool {
+    Mirrored::read(deployment).is_some_and(|it| which(&it))
 }

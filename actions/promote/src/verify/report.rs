@@ -1,5 +1,6 @@
 //! What `verify` says: what was checked, what was not and why, and each fault.
 
+use super::mirrors::Mirrors;
 use crate::decisions::Decided;
 use kit::Report;
 use kit::error::{Error, Result};
@@ -23,7 +24,9 @@ pub(super) struct Verified {
     pub(super) decisions: Result<Decided, &'static str>,
     /// The previous environment, whose records in the evidence were compared with its chain, or why they were not.
     pub(super) before: Result<String, &'static str>,
-    /// Whether the end is known from elsewhere.
+    /// The GitHub Deployments that were compared, or why none were.
+    pub(super) github: Result<Mirrors, String>,
+    /// Whether the end is known from the anchor or from the caller.
     pub(super) end: bool,
 }
 
@@ -58,11 +61,15 @@ impl Verified {
             Ok(follows) => format!("checked, {follows}"),
             Err(why) => format!("not checked: {why}"),
         };
-        let end = match (&self.walked.head, self.end) {
+        let github = match &self.github {
+            Ok(mirrors) => mirrors.line(),
+            Err(why) => format!("not compared: {why}"),
+        };
+        let end = match (&self.walked.head, self.ends()) {
             (None, _) => "there is no record".to_owned(),
             (Some((seq, hash)), true) => format!("checked, record {seq}, {hash}"),
             (Some((seq, hash)), false) => format!(
-                "not checked: compare record {seq}, {hash}, with `payload.hash` of the newest GitHub Deployment, or give it as --head"
+                "not checked: compare record {seq}, {hash}, with what is known of the newest record from elsewhere, or give that as --head"
             ),
         };
         vec![
@@ -71,8 +78,16 @@ impl Verified {
             ("anchor", anchor),
             ("decisions", decisions),
             ("previous environment", before),
+            ("GitHub Deployments", github),
             ("end", end),
         ]
+    }
+
+    /// Whether the end is known from elsewhere. Deployments name those records alone that are of a deployment.
+    fn ends(&self) -> bool {
+        let head = self.walked.head.as_ref().map(|(seq, _)| *seq);
+        let newest = self.github.as_ref().ok().and_then(Mirrors::newest);
+        self.end || (head.is_some() && newest == head)
     }
 
     fn json(&self) -> Value {
@@ -99,7 +114,11 @@ impl Verified {
                 Err(why) => json!({ "why": why }),
             },
             "before": { "checked": self.before.is_ok(), "why": self.before.as_ref().err() },
-            "end": { "checked": self.end },
+            "github": match &self.github {
+                Ok(mirrors) => mirrors.json(),
+                Err(why) => json!({ "why": why }),
+            },
+            "end": { "checked": self.ends() },
         })
     }
 }
@@ -145,6 +164,10 @@ pub(super) fn report(verified: &Verified) -> Result<Report> {
     error.details = lines;
     error.json = Some(verified.json());
     let undecided = |fault: &&Fault| matches!(fault, Fault::Undecided { .. });
+    let mirrored = |fault: &Fault| matches!(fault, Fault::Lost { .. } | Fault::Mismatched { .. });
+    if faults.iter().any(mirrored) {
+        error = error.hint("look at who made these GitHub Deployments: whoever has `deployments: write` can make one. If a run of `record` made one, its record was removed or replaced; if none did, delete it");
+    }
     if !faults.iter().all(|fault| undecided(&fault)) {
         error = error.hint("do not promote anything based on this chain; find out in CloudTrail who wrote to the table or the bucket");
     }
@@ -172,6 +195,7 @@ mod tests {
             anchor: Err("an export does not show it"),
             decisions: Err("no --evidence was given for the export"),
             before: Err("an export does not show it"),
+            github: Err("an export is not compared with it".to_owned()),
             end: false,
         }
     }
@@ -186,7 +210,8 @@ mod tests {
             anchor: not checked: an export does not show it
             decisions: not made again: no --evidence was given for the export
             previous environment: not checked: an export does not show it
-            end: not checked: compare record 3, abc, with `payload.hash` of the newest GitHub Deployment, or give it as --head
+            GitHub Deployments: not compared: an export is not compared with it
+            end: not checked: compare record 3, abc, with what is known of the newest record from elsewhere, or give that as --head
         "#]]
         .assert_eq(&report.text);
         assert_eq!(report.json["signatures"]["checked"], false);
@@ -215,6 +240,7 @@ mod tests {
             anchor: checked, 3 records from record 1 on
             decisions: there is no permit
             previous environment: checked, staging
+            GitHub Deployments: not compared: an export is not compared with it
             end: checked, record 3, abc
         "#]]
         .assert_eq(&report.text);

@@ -9,6 +9,7 @@ mod elsewhere;
 mod evidence;
 mod evidence_of_rollback;
 mod hands;
+mod mirrored;
 mod notifications;
 mod outage;
 mod permit;
