@@ -8,6 +8,8 @@
 
 #[path = "evidence/chain.rs"]
 mod chain;
+#[path = "evidence/stated.rs"]
+mod stated;
 
 use chain::{ACCOUNT, Chain, NOW, RUN, commit, digest, with};
 use serde_json::{Value, json};
@@ -66,8 +68,8 @@ fn silent() -> Value {
 fn host() -> Value {
     json!({
         "run": {"git_hub": {"id": 7}},
-        "contract": {"path": "delivery.yaml", "text": chain::CONTRACT},
-        "lock_file": "infrastructure/.terraform.lock.hcl",
+        "contract": {"path": "delivery.yaml", "text": chain::text()},
+        "lock_file": "infra/.terraform.lock.hcl",
     })
 }
 
@@ -314,8 +316,9 @@ fn a_time_that_nothing_can_be_added_to_is_not_one() {
         let evidence = json!({"now": now});
         verified(&changed(&evidence, &record), &[], 3, "record 3 ");
     }
-    // Nor a time that no calendar reaches.
-    let glass = r#"{"required":true,"branch":"main","approvals":0,"checks":[],"workflow":null,"soak":18446744073709551615}"#;
+    // Nor is a time that no calendar reaches in any contract.
+    let soak = r#"{"required":true,"branch":"main","approvals":0,"checks":[],"workflow":null,"soak":18446744073709551615}"#;
+    let text = chain::declared("follows: staging, gate: {approvals: 0, soak: 9999d}", "");
     let mut chain = Chain::default();
     chain.add('a', "healthy", &json!({}));
     let judged = json!({"promotion": {
@@ -324,8 +327,9 @@ fn a_time_that_nothing_can_be_added_to_is_not_one() {
     }});
     let rules = answers(&RULES.map(|rule| (rule, "pass")));
     let own = chain.newest_first();
-    let mut kept = evidence(glass, &own, 'a', &judged, &rules);
+    let mut kept = evidence(soak, &own, 'a', &judged, &rules);
     kept["contract"]["follows"] = json!("staging");
+    kept["host"]["contract"]["text"] = json!(text);
     let mut staging = chain.lines[0].clone();
     let record = staging["record"]
         .as_str()
@@ -337,8 +341,12 @@ fn a_time_that_nothing_can_be_added_to_is_not_one() {
     staging["record"] = json!(record);
     kept["before"] = json!([staging]);
     let (head, name) = (chain.head(), chain.keep(&kept));
-    chain.permit('a', &head, Some(&name), &json!({"policy": policy(glass)}));
-    verified(&chain, &[], 3, "record 2 does not follow from its evidence");
+    let permit = json!({
+        "expires": "2024-11-21T19:30:00Z", "head": head, "evidence": name, "contract": chain::contract(&text),
+    });
+    let record = json!({"policy": policy(soak), "permit": permit});
+    chain.permit('a', &head, Some(&name), &record);
+    verified(&chain, &[], 3, "the contract's text says another `gate`");
 }
 
 /// While GitHub is silent, the chain tells by which gates promotions passed: all of it, and not what evidence takes of it.
@@ -416,6 +424,10 @@ const LINUS: &str = "arn:aws:sts::333333333333:assumed-role/Operators/linus";
 /// A promotion past rules while nobody asks GitHub, as its evidence, its record and its break-glass say it.
 fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     let gate = r#"{"required":true,"branch":"main","approvals":2,"checks":["ci"],"workflow":".github/workflows/promote.yml","break_glass":{"people":["linus"],"expires":3600}}"#;
+    let text = chain::declared(
+        "gate: {approvals: 2, checks: [ci], workflow: .github/workflows/promote.yml, break-glass: {people: [linus]}}",
+        &format!("linus: [\"{LINUS}\"]"),
+    );
     let mut chain = Chain::default();
     chain.add('a', "healthy", &json!({}));
     let judged = json!({"promotion": {
@@ -451,7 +463,8 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     kept["contract"]["people"] = json!({
         "linus": {"id": null, "accounts": {}, "emails": [], "aws": [LINUS]},
     });
-    let kept = with(kept, evidence_says);
+    let mut kept = with(kept, evidence_says);
+    kept["host"]["contract"]["text"] = json!(text);
     let (head, name) = (chain.head(), chain.keep(&kept));
     let glass = with(
         json!({"reason": "down", "by": {"login": "linus"}, "expires": "2024-11-21T19:30:00Z"}),
@@ -459,7 +472,7 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     );
     let mut permit = json!({"expires": "2024-11-21T19:30:00Z", "head": head, "evidence": name});
     permit["base"] = json!(commit('a'));
-    permit["contract"] = chain::contract();
+    permit["contract"] = chain::contract(&text);
     let written = json!({
         "policy": policy(gate), "actor": {"login": "linus"}, "break_glass": glass, "permit": permit,
         "run": "https://console.example/build/shop%3A7",
@@ -561,7 +574,7 @@ fn a_permit_is_not_from_another_time_than_the_records_around_it() {
         let mut chain = two();
         let evidence = with(rollback(&chain, &json!({})), &expires);
         let (head, name) = (chain.head(), chain.keep(&evidence));
-        let contract = chain::contract();
+        let contract = chain::contract(&chain::text());
         let permit =
             json!({"expires": until, "head": head, "evidence": name, "contract": contract});
         let record = with(back(), &json!({"at": at, "permit": permit}));

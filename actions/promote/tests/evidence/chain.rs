@@ -28,12 +28,26 @@ pub(crate) fn with(mut base: Value, more: &Value) -> Value {
     base
 }
 
-/// The contract's text, of which only the bytes matter here.
-pub(crate) const CONTRACT: &str = "version: 1\n";
+/// The text of a contract of the shop, with this about production and these people.
+pub(crate) fn declared(production: &str, people: &str) -> String {
+    let staging = match production.contains("follows") {
+        true => "  staging: {account: '222222222222'}\n",
+        false => "",
+    };
+    format!(
+        "version: 1\nservice: shop\nbuild: {{account: '111111111111', region: ca-central-1}}\n\
+         people: {{{people}}}\nenvironments:\n{staging}  production: {{account: '{ACCOUNT}', {production}}}\n"
+    )
+}
 
-/// How a permit names it.
-pub(crate) fn contract() -> Value {
-    json!(format!("sha256:{}", ledger::sha256(CONTRACT.as_bytes())))
+/// The text of the contract that most permits were granted by.
+pub(crate) fn text() -> String {
+    declared("gate: {approvals: 0}", "")
+}
+
+/// How a permit names a contract's text.
+pub(crate) fn contract(text: &str) -> Value {
+    json!(format!("sha256:{}", ledger::sha256(text.as_bytes())))
 }
 
 /// A chain of production of the shop, and the evidence that its permits name.
@@ -90,7 +104,7 @@ impl Chain {
         let mut permit = json!({"expires": "2024-11-21T19:30:00Z", "head": head});
         if let Some(evidence) = evidence {
             permit["evidence"] = json!(evidence);
-            permit["contract"] = contract();
+            permit["contract"] = contract(&text());
         }
         let record = json!({"at": NOW, "account": ACCOUNT, "run": RUN, "permit": permit});
         self.add(digit, "permitted", &with(record, more));

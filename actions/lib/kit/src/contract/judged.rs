@@ -4,7 +4,7 @@
 use super::declared::{Declared, Environment, EnvironmentKey};
 use super::model::{Gate, Person, StandsFor};
 use super::template::Template;
-use super::{check, gate, person};
+use super::{check, gate, person, resolve};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +23,12 @@ pub struct Judged {
     pub apps: BTreeMap<u64, StandsFor>,
     /// What the evidence of a promotion is proven by, by its name under `build`, as it is written there.
     pub build: BTreeMap<&'static str, String>,
+    /// The account that the environment lives in, or the `var:NAME` that gives it.
+    #[serde(skip)]
+    pub account: String,
+    /// Folder of the infrastructure code, relative to the contract's folder.
+    #[serde(skip)]
+    pub infrastructure: String,
     /// The contract's text, byte for byte as it was parsed.
     #[serde(skip)]
     pub contract: String,
@@ -35,6 +41,7 @@ pub(super) fn judged(
     text: &str,
 ) -> Judged {
     let service = &declared.service.value.0;
+    let shown = |template: &Template| check::shown(template, service, &name.value.0);
     let follows = environment.follows.as_ref();
     Judged {
         service: service.clone(),
@@ -42,9 +49,9 @@ pub(super) fn judged(
         gate: gate::gate(environment),
         people: person::people(declared),
         apps: person::apps(declared),
-        build: build(declared, |template| {
-            check::shown(template, service, &name.value.0)
-        }),
+        build: build(declared, shown),
+        account: shown(&environment.account.value.0),
+        infrastructure: resolve::infrastructure(declared, environment),
         contract: text.to_owned(),
     }
 }

@@ -234,7 +234,7 @@ pub struct Deploy {
 }
 
 /// The conditions under which a digest may be promoted to an environment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
     /// Is true if anything is checked. An environment that follows another is always gated.

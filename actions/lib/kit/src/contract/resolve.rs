@@ -16,6 +16,7 @@ use super::variables;
 use super::vars::Vars;
 use crate::aws::{AccountId, Region, RoleArn};
 use state::BUCKET;
+pub(super) use state::infrastructure;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -149,7 +150,7 @@ impl<'a> Resolver<'a> {
             permit: permit?,
             build: build?,
             image: image?,
-            infrastructure: self.directory(),
+            infrastructure: infrastructure(declared, environment),
             deploy: deploy?,
             gate: super::gate::gate(environment),
             secrets: secrets?,

@@ -4,6 +4,7 @@ mod by;
 mod chain;
 mod promotion;
 mod rollback;
+mod stated;
 
 pub(crate) use chain::Known;
 
@@ -120,6 +121,7 @@ async fn follow(
             "its evidence names no plan, and the gate asks for one",
         ));
     }
+    kept.is_stated(&setting)?;
     let now = at(&kept.now).ok_or_else(|| unreadable("its time is not one"))?;
     // A rollback is not judged by the previous environment.
     if let Some((environment, chain)) = against.before

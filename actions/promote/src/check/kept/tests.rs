@@ -1,5 +1,7 @@
 //! Decisions made again. Promotions, with GitHub's answers, are the end-to-end tests' part.
 
+mod stated;
+
 use super::replay::replay;
 use super::*;
 use crate::check::Read;
@@ -14,33 +16,59 @@ use crate::standing::tests::{
 };
 use crate::standing::{EnvironmentHistory, at};
 use kit::clock::rfc3339;
-use kit::contract::{BreakGlass, Person};
 use ledger::{Chain, Fault, GENESIS, Record, permit, sha256};
+use std::path::Path;
 
 const NOW: &str = "2026-11-21T18:30:00.5Z";
 
+/// Dora, as a session of AWS.
+const DORA: &str = "dora: {aws: [\"arn:aws:sts::012345678901:assumed-role/Operators/dora\"]}";
+/// What production's gate says.
+const GATE: &str = "checks: [test@15368], workflow: .github/workflows/promote.yml";
+
+/// The setting of a contract with these people, and with this about production.
+fn declared(people: &str, production: &str) -> Setting {
+    let staging = match production.contains("follows") {
+        true => "  staging: {account: var:STAGING}\n",
+        false => "",
+    };
+    let text = format!(
+        "version: 1\nservice: storefront\nbuild: {{account: var:BUILD, region: ca-central-1}}\n\
+         people: {{{people}}}\nenvironments:\n{staging}  production: {{account: var:PRODUCTION, {production}}}\n"
+    );
+    let contract = kit::contract::parse(Path::new("delivery.yaml"), &text);
+    let contract = contract.unwrap_or_else(|error| panic!("{error}"));
+    let judged = contract.judged("production").unwrap();
+    Setting {
+        follows: judged.follows,
+        gate: judged.gate,
+        people: judged.people,
+        contract: Some(text),
+        ..tests::setting()
+    }
+}
+
 /// The contract's setting, in which dora is a session of AWS.
 fn setting() -> Setting {
-    let mut setting = tests::setting();
-    let dora = Person {
-        aws: vec![session("Operators/dora").parse().unwrap()],
-        ..Person::default()
-    };
-    setting.people.insert("dora".to_owned(), dora);
-    setting
+    gated(GATE)
+}
+
+/// The same with another gate.
+fn gated(gate: &str) -> Setting {
+    declared(DORA, &format!("follows: staging, gate: {{{gate}}}"))
 }
 
 /// Dora at a terminal.
-fn terminal() -> Host {
+fn terminal(setting: &Setting) -> Host {
     Host {
         run: OfHost::Terminal {
             principal: principal(Some(&session("Operators/dora"))),
         },
         contract: Some(ContractFile {
             path: "delivery.yaml".to_owned(),
-            text: tests::CONTRACT.to_owned(),
+            text: setting.contract.clone().unwrap(),
         }),
-        lock_file: Some("infrastructure/.terraform.lock.hcl".to_owned()),
+        lock_file: Some("infra/.terraform.lock.hcl".to_owned()),
     }
 }
 
@@ -78,7 +106,7 @@ fn judged(
         digest: digest('a'),
         own,
         healthy: None,
-        host: terminal(),
+        host: terminal(setting),
         branch: Err(silent.clone()),
         passed,
         promoter: Ok(vec![actor("dora")]),
@@ -114,6 +142,7 @@ fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
         seq: 9,
         at: rfc3339(now),
         policy: Some(setting.policy().unwrap()),
+        account: setting.read.account.clone(),
         rollback: Some(ledger::Rollback { from: None }),
         ..permitted('a', standing.head())
     };
@@ -299,8 +328,7 @@ fn a_permit_is_written_within_an_hour_of_its_decision() {
 /// The gate is read with the people and the place in the chain that it was judged with.
 #[test]
 fn the_setting_of_the_evidence_is_the_one_that_judged() {
-    let mut first = setting();
-    first.follows = None;
+    let first = declared(DORA, &format!("gate: {{{GATE}}}"));
     let records = [deployed('a'), deployed('b'), failed('c')];
     let mut case = judged(&first, &records, Passed::default(), None);
     assert_eq!(wrong(&case), None);
@@ -308,19 +336,11 @@ fn the_setting_of_the_evidence_is_the_one_that_judged() {
     let why = wrong(&case).unwrap();
     assert_eq!(why, "no environment comes before this one");
 
-    // Whoever follows another environment is asked, although the gate is off.
-    let mut open = setting();
-    open.gate.required = false;
-    let case = judged(&open, &records, Passed::default(), None);
-    assert_eq!(wrong(&case), None);
-
     // The review is by another account of the person who rolls back.
-    let mut people = setting();
-    let dora = kit::contract::Person {
-        accounts: [("dora-admin".to_owned(), 44)].into(),
-        ..people.people["dora"].clone()
-    };
-    people.people.insert("dora".to_owned(), dora);
+    let people = declared(
+        &DORA.replace("dora: {", "dora: {accounts: {dora-admin: 44}, "),
+        &format!("follows: staging, gate: {{{GATE}}}"),
+    );
     let records = [
         deployed('b'),
         deployed('a'),
@@ -362,7 +382,7 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
             digest: digest('a'),
             own: vec![entries[1].clone()],
             healthy: Some(entries[0].clone()),
-            host: terminal(),
+            host: terminal(&setting),
             branch: Err(Unknown::new("GitHub does not answer", "wait")),
             passed: Passed::default(),
             promoter: Ok(vec![actor("dora")]),
@@ -381,11 +401,9 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
 /// The gate here is an earlier one by the ledger, and GitHub does not answer.
 #[test]
 fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
-    let mut setting = setting();
-    setting.gate.break_glass = Some(BreakGlass {
-        people: vec!["dora".to_owned()],
-        expires: 3600,
-    });
+    let setting = gated(&format!(
+        "{GATE}, break-glass: {{people: [dora], expires: 1h}}"
+    ));
     let by = |policy: String, digit| Record {
         policy: Some(policy),
         ..deployed(digit)

@@ -52,8 +52,17 @@ pub(crate) fn user(login: &str) -> User {
     }
 }
 
-/// The text of a contract, of which only its bytes matter here.
-pub(crate) const CONTRACT: &str = "version: 1\n";
+/// The text of the contract whose setting is [`setting`].
+const CONTRACT: &str = "version: 1
+service: storefront
+build: {account: var:BUILD, region: ca-central-1}
+environments:
+  staging: {account: var:STAGING}
+  production:
+    account: var:PRODUCTION
+    follows: staging
+    gate: {checks: [test@15368], workflow: .github/workflows/promote.yml}
+";
 
 pub(crate) fn setting() -> Setting {
     Setting {

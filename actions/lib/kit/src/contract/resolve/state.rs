@@ -2,7 +2,7 @@
 
 use super::{Resolver, TABLE};
 use crate::aws::{AccountId, Region};
-use crate::contract::declared::{State as Declared, StateRoles};
+use crate::contract::declared::{self, Environment, State as Declared, StateRoles};
 use crate::contract::diagnostics::Mistake;
 use crate::contract::model::{Roles, State};
 use crate::contract::reserved;
@@ -12,6 +12,16 @@ const KEY: &str = "^[^/\\s][^\\s]*$";
 /// A key that Terraform's backend takes: no alias (terraform `internal/backend/remote-state/s3`,
 /// `validateKMSKey`).
 const KMS_KEY: &str = "^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$";
+
+/// The folder of an environment's infrastructure code.
+pub(in crate::contract) fn infrastructure(
+    declared: &declared::Declared,
+    environment: &Environment,
+) -> String {
+    let of = |state: &Option<Declared>| state.as_ref()?.directory.clone();
+    let directory = of(&environment.state).or_else(|| of(&declared.state));
+    directory.map_or_else(|| "infra".to_owned(), |path| path.value.0)
+}
 
 impl Resolver<'_> {
     /// The state of an environment in `account` and `region`.
@@ -48,7 +58,7 @@ impl Resolver<'_> {
         let key = self.state_key(&declared);
         let (encrypt, kms_key_id) = self.encryption(&declared)?;
         Some(State {
-            directory: self.directory(),
+            directory: infrastructure(self.declared, self.environment),
             bucket: bucket?,
             key: key?,
             table,
@@ -61,18 +71,11 @@ impl Resolver<'_> {
         })
     }
 
-    /// The folder of the infrastructure code.
-    pub(super) fn directory(&self) -> String {
-        let directory = self.declared_state().directory;
-        directory.map_or_else(|| "infra".to_owned(), |path| path.value.0)
-    }
-
     /// What the environment declares, else what the contract declares for all.
     fn declared_state(&self) -> Declared {
         let own = self.environment.state.clone().unwrap_or_default();
         let top = self.declared.state.clone().unwrap_or_default();
         Declared {
-            directory: own.directory.or(top.directory),
             bucket: own.bucket.or(top.bucket),
             table: own.table.or(top.table),
             account: own.account.or(top.account),
@@ -81,6 +84,7 @@ impl Resolver<'_> {
             key: own.key.or(top.key),
             encrypt: own.encrypt.or(top.encrypt),
             kms_key_id: own.kms_key_id.or(top.kms_key_id),
+            ..Declared::default()
         }
     }
 
