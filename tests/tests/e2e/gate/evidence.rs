@@ -135,6 +135,21 @@ pub(super) fn lied(
     format!("{}\n{line}\n{end}\n", lines[..permit].join("\n"))
 }
 
+/// The export up to a permit as somebody with the key could have written it, with this in the permit's record.
+fn told(export: &str, permit: usize, tell: impl Fn(&mut Value)) -> String {
+    let lines: Vec<&str> = export.lines().collect();
+    let mut line: Value = serde_json::from_str(lines[permit]).unwrap();
+    let mut record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
+    tell(&mut record["permit"]);
+    let record = record.to_string();
+    let prev = line["prev"].as_str().unwrap();
+    let hash = sha256(format!("{prev}{record}").as_bytes());
+    line["record"] = json!(record);
+    line["hash"] = json!(hash);
+    let end = json!({"end": permit, "head": hash});
+    format!("{}\n{line}\n{end}\n", lines[..permit].join("\n"))
+}
+
 /// With the first of these words replaced.
 pub(super) fn instead(from: &str, to: &str) -> impl Fn(String) -> String {
     move |text: String| text.replacen(from, to, 1)
@@ -219,6 +234,45 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         };
         assert_eq!(gate.second(&told, &evidence)["faults"], second, "{why}");
     }
+    // What the permit is for is what GitHub listed.
+    for (member, value) in [
+        ("range", json!("5".repeat(64))),
+        ("range", Value::Null),
+        ("base", json!("5".repeat(40))),
+    ] {
+        let told = told(&export, 2, |permit| permit[member] = value.clone());
+        let why = format!("its `{member}` is another one");
+        gate.verified(&told, &evidence)
+            .is(3, &["does not follow from its evidence", &why]);
+        assert_eq!(
+            gate.second(&told, &evidence)["faults"],
+            json!([["unfounded", 2]]),
+            "{why}"
+        );
+    }
+    let shorter = |text: String| {
+        let mut kept: Value = serde_json::from_str(&text).unwrap();
+        let github = &mut kept["judged"]["promotion"]["github"];
+        let mut exchanges = github["exchanges"].as_array_mut().unwrap().iter_mut();
+        let asked = |it: &&mut Value| {
+            let request = it["request"].as_str().unwrap();
+            request.contains("/compare/") && request.ends_with("?per_page=100&page=1")
+        };
+        let listed = exchanges.find(asked).unwrap();
+        let mut answer: Value = serde_json::from_str(listed["answer"].as_str().unwrap()).unwrap();
+        let commits = answer["commits"].as_array_mut().unwrap();
+        commits.remove(0);
+        answer["total_commits"] = json!(commits.len());
+        listed["answer"] = json!(answer.to_string());
+        kept.to_string()
+    };
+    let told = lied(&export, &evidence, 2, shorter);
+    gate.verified(&told, &evidence)
+        .is(3, &["does not follow from its evidence"]);
+    assert_eq!(
+        gate.second(&told, &evidence)["faults"],
+        json!([["unfounded", 2]])
+    );
     // This version answers its own questions, and writes no other form.
     for (from, to, why) in [
         (

@@ -452,8 +452,50 @@ def in_time(good, seq):
     )
 
 
+def commits_of(kept, record):
+    """The commits that a promotion brings, oldest first, by GitHub's answers; None if they do not tell."""
+    github = (kept["judged"].get("promotion") or {}).get("github")
+    if not github:
+        return None
+    asked = {exchange["request"]: exchange for exchange in github["exchanges"]}
+    name = lambda path, page: f"GET /repos/{github['repository']}/{path}per_page=100&page={page}"
+
+    def answer(path, page):
+        exchange = asked.get(name(path, page), {})
+        return json.loads(exchange["answer"]) if 200 <= exchange.get("status", 0) < 300 else None
+
+    base, tip = record["permit"].get("base"), record["commit"]
+    path = f"compare/{base}...{tip}?"
+    if name(path, 1) in asked:
+        first = answer(path, 1)
+        if first is None or first["total_commits"] > 2500:
+            return None
+        pages = [first] + [answer(path, page) for page in range(2, -(-first["total_commits"] // 100) + 1)]
+        if None in pages:
+            return None
+        commits = [commit["sha"] for page in pages for commit in page["commits"]]
+        if len(set(commits)) != first["total_commits"]:
+            return None
+        return commits if first["status"] == "ahead" else [tip]
+    path = f"commits?sha={tip}&"
+    pages = [answer(path, 1)]
+    if pages[0] and len(pages[0]) == 100:
+        pages += [answer(path, page) for page in range(2, 7)]
+    if None in pages:
+        return None
+    all_of_it = [commit for page in pages for commit in page]
+    names = {commit["sha"] for commit in all_of_it}
+    if len(all_of_it) > 500 or any(it["sha"] not in names for commit in all_of_it for it in commit["parents"]):
+        return None
+    return [commit["sha"] for commit in reversed(all_of_it) if commit["sha"] != base or base == tip]
+
+
 def rests(kept, record):
-    """Of step 6, the head and the time."""
+    """Of step 6, the head, the range and the time."""
+    commits = commits_of(kept, record)
+    lines = "".join(f"{commit}\n" for commit in commits or [])
+    if record["permit"].get("range") != (hashlib.sha256(lines.encode()).hexdigest() if commits else None):
+        return False
     heads = [line["hash"] for line in kept["own"] if deploys(json.loads(line["record"]))]
     late = time(record["at"]) - time(kept["now"])
     return record["permit"]["head"] == (heads[0] if heads else ZEROS) and timedelta(seconds=-1) < late <= HOUR

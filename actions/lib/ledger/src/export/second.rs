@@ -36,7 +36,7 @@ fn dev() -> Chain {
 }
 
 /// Members that a record may not have, and some that it may.
-const MEMBERS: [&str; 16] = [
+const MEMBERS: [&str; 18] = [
     r#""new":null,"#,
     r#""new":[1,{"a":"\ud83d\ude00"}],"#,
     r#""new":9007199254740991,"#,
@@ -53,6 +53,8 @@ const MEMBERS: [&str; 16] = [
     r#""signed_from":null,"#,
     r#""accepted_head":7,"#,
     r#""signed_from":-1,"#,
+    r#""permit":{"expires":"2026-11-21T19:00:00Z","head":"0","range":"5f2a"},"#,
+    r#""permit":{"expires":"2026-11-21T19:00:00Z","head":"0","range":5},"#,
 ];
 
 async fn chain(
@@ -211,6 +213,9 @@ fn rehashed(line: &[u8], random: &mut Random) -> Vec<u8> {
         ("{", "{\"signed_from\":3,"),
         ("{", "[{"),
         ("}}", "}"),
+        ("\"range\":\"5f", "\"range\":\"6f"),
+        ("\"range\":", "\"range\":null,\"range\":"),
+        ("\"range\":", "\"ranges\":"),
     ]);
     let text = match random.below(3) {
         0 => text.replacen('{', &format!("{{{}", random.one(&MEMBERS)), 1),
