@@ -104,3 +104,22 @@ fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
     let unlisted = format!("the contract does not list {principal}");
     stranger.is(3, &[&unlisted, &format!("LOGIN: [{principal}]")]);
 }
+
+/// What was healthy in staging and failed there afterwards has its newest record against it.
+#[test]
+fn a_digest_that_failed_again_in_staging_does_not_go_on() {
+    let gate = Gate::new("gate-failed-again");
+    let fix = digest('2');
+    let healthy = gate.healthy(&fix, 1);
+    let mut failed = healthy.clone();
+    failed["verdict"] = "failed".into();
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let check = ["check", "--digest", &fix];
+    gate.plant("staging", std::slice::from_ref(&healthy));
+    gate.run("linus", &check).is(0, &[ALLOWED]);
+    gate.plant("staging", &[healthy, failed]);
+    let refused = gate.run("linus", &check);
+    refused.is(3, &["failed"]);
+    assert_eq!(refused.refusing(), ["digest"]);
+}

@@ -3,7 +3,7 @@ use crate::check::answer::Answer;
 use crate::check::range::Base;
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
-use attest::{Artifact, Image, Signer};
+use attest::{Artifact, Envelope, Image, Signer};
 use kit::contract::Build;
 
 const REPOSITORY: &str = "https://github.com/acme/storefront";
@@ -185,6 +185,42 @@ async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
         assert_eq!(rule.answer, answer, "{fact}: {rule:?}");
         assert!(rule.fact.contains(fact), "{fact}: {rule:?}");
         assert_eq!(rule.next.is_some(), answer == Answer::Fail, "{rule:?}");
+    }
+}
+
+/// A good signature does not make provenance of what it is over.
+#[tokio::test]
+async fn what_the_key_signed_and_is_not_provenance_fails() {
+    const KIND: &str = "application/vnd.in-toto+json";
+    let (signer, subject) = (Signer::local(), subject());
+    let provenance = good(&subject);
+    let statement = provenance.to_json();
+    let other = statement.replace("slsa.dev/provenance/v1", "slsa.dev/verification_summary/v1");
+    let signed = async |kind: &str, payload: &str| {
+        let payload = payload.as_bytes();
+        let signature = signer.sign(kind, payload).await.unwrap();
+        let envelope = Envelope::new(kind, payload, signature);
+        let image = Image {
+            digest: provenance.digest.clone(),
+            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            size: 7,
+        };
+        let found = Found {
+            key: signer.public_key().clone(),
+            repository: REPOSITORY.to_owned(),
+            manifest: Some(Artifact::new(&image, &provenance.commit, &envelope).manifest),
+        };
+        rule(&asked(), &subject, Some(&Ok(found)))
+    };
+    assert_eq!(signed(KIND, &statement).await.answer, Answer::Pass);
+    for (kind, payload) in [
+        (KIND, other.as_str()),
+        (KIND, &statement[1..]),
+        (KIND, "[]"),
+        ("text/plain", &statement),
+    ] {
+        let rule = signed(kind, payload).await;
+        assert_eq!(rule.answer, Answer::Fail, "{kind} {payload}: {rule:?}");
     }
 }
 
