@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::record::Record;
 use crate::strict::{self, Envelope};
 use attest::{PublicKey, Signature};
+use serde::{Deserialize, Serialize};
 
 /// The `prev` of a chain's first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -20,8 +21,9 @@ pub fn sha256(bytes: &[u8]) -> String {
     kit::hex::encode(ring::digest::digest(&ring::digest::SHA256, bytes))
 }
 
-/// One record as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One record as it is stored. As JSON it is a line of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Line", into = "Line")]
 pub struct Entry {
     /// Its position in the chain, from 1.
     pub seq: u64,
@@ -33,6 +35,48 @@ pub struct Entry {
     pub bytes: String,
     /// The signature of the ledger's key, if there was one when the record was written.
     pub signature: Option<Signature>,
+}
+
+/// An entry as exports and evidence hold it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    seq: u64,
+    prev: String,
+    hash: String,
+    record: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+}
+
+impl From<Line> for Entry {
+    fn from(line: Line) -> Self {
+        let keyid = line.key;
+        Self {
+            seq: line.seq,
+            prev: line.prev,
+            hash: line.hash,
+            bytes: line.record,
+            signature: line.signature.map(|sig| Signature { keyid, sig }),
+        }
+    }
+}
+
+impl From<Entry> for Line {
+    fn from(entry: Entry) -> Self {
+        let signature = entry.signature;
+        let (key, signature) = signature.map_or((None, None), |it| (it.keyid, Some(it.sig)));
+        Self {
+            seq: entry.seq,
+            prev: entry.prev,
+            hash: entry.hash,
+            record: entry.bytes,
+            key,
+            signature,
+        }
+    }
 }
 
 /// A record of a chain, with the hash that the chain has for it.

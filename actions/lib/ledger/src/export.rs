@@ -29,25 +29,17 @@ struct Header<'a> {
     environment: Cow<'a, str>,
 }
 
-/// A record's line, or the end line: which of them depends on the members that are there.
-#[derive(Default, Serialize, Deserialize)]
+/// A record's line, or the end line, as it is read: which of them depends on the members that are there.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     prev: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<Cow<'a, str>>,
 }
 
@@ -62,27 +54,15 @@ pub fn header(chain: &Chain) -> String {
 
 /// The line of one record.
 pub fn record(entry: &Entry) -> String {
-    let signature = entry.signature.as_ref();
-    line(&Line {
-        seq: Some(entry.seq),
-        prev: Some(entry.prev.as_str().into()),
-        hash: Some(entry.hash.as_str().into()),
-        record: Some(entry.bytes.as_str().into()),
-        key: signature
-            .and_then(|signature| signature.keyid.as_deref())
-            .map(Cow::from),
-        signature: signature.map(|signature| signature.sig.as_str().into()),
-        ..Line::default()
-    })
+    line(entry)
 }
 
 /// The last line, after the entry `head`.
 pub fn end(head: Option<&Entry>) -> String {
-    line(&Line {
-        end: Some(head.map_or(0, |head| head.seq)),
-        head: Some(head.map_or(GENESIS, |head| &head.hash).into()),
-        ..Line::default()
-    })
+    line(&serde_json::json!({
+        "end": head.map_or(0, |head| head.seq),
+        "head": head.map_or(GENESIS, |head| &head.hash),
+    }))
 }
 
 fn line(value: &impl Serialize) -> String {

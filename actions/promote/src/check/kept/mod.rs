@@ -49,9 +49,9 @@ pub(crate) struct Kept {
     /// When it was decided, RFC 3339 with its fractions of a second.
     now: String,
     /// The environment's own newest records, newest first.
-    own: Vec<Line>,
+    own: Vec<Entry>,
     /// Those of the previous environment.
-    before: Vec<Line>,
+    before: Vec<Entry>,
     judged: DecisionInputs,
     /// What each rule answered.
     rules: Vec<Answered>,
@@ -128,24 +128,10 @@ struct Rollback {
     /// What GitHub answered about the gate, or why the ledger was asked instead.
     github: Fact<Answers>,
     /// The record that the digest was healthy, if that is not among the newest.
-    healthy: Option<Line>,
+    healthy: Option<Entry>,
     /// The newest promotion by another gate, and by this one.
-    newest: Option<Line>,
-    by_this_gate: Option<Line>,
-}
-
-/// A record as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    seq: u64,
-    prev: String,
-    hash: String,
-    record: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    signature: Option<String>,
+    newest: Option<Entry>,
+    by_this_gate: Option<Entry>,
 }
 
 /// A rule's answer.
@@ -198,7 +184,6 @@ impl Kept {
         decision: &Decision,
         now: OffsetDateTime,
     ) -> Result<Self> {
-        let line = |entry: &Option<Entry>| entry.as_ref().map(Line::of);
         let read = Read {
             digest: went.digest.clone(),
             commit: None,
@@ -211,9 +196,9 @@ impl Kept {
             break_glass: went.break_glass.clone(),
             promoter: went.promoter.clone(),
             github: asked.as_ref().map(Answers::of).map_err(Clone::clone),
-            healthy: line(&went.healthy),
-            newest: line(&went.passed.newest),
-            by_this_gate: line(&went.passed.own),
+            healthy: went.healthy.clone(),
+            newest: went.passed.newest.clone(),
+            by_this_gate: went.passed.own.clone(),
         };
         let host = went.host.clone();
         Self::of(
@@ -256,8 +241,8 @@ impl Kept {
             now: now
                 .format(&Rfc3339)
                 .context("cannot write the time of the decision")?,
-            own: read.own.iter().map(Line::of).collect(),
-            before: read.before.iter().map(Line::of).collect(),
+            own: read.own.clone(),
+            before: read.before.clone(),
             judged,
             rules: answered(decision),
         })
@@ -280,33 +265,6 @@ fn answered(decision: &Decision) -> Vec<Answered> {
         fact: rule.fact.clone(),
     });
     rules.collect()
-}
-
-impl Line {
-    fn of(entry: &Entry) -> Self {
-        let signature = entry.signature.as_ref();
-        Self {
-            seq: entry.seq,
-            prev: entry.prev.clone(),
-            hash: entry.hash.clone(),
-            record: entry.bytes.clone(),
-            key: signature.and_then(|signature| signature.keyid.clone()),
-            signature: signature.map(|signature| signature.sig.clone()),
-        }
-    }
-
-    fn entry(&self) -> Entry {
-        Entry {
-            seq: self.seq,
-            prev: self.prev.clone(),
-            hash: self.hash.clone(),
-            bytes: self.record.clone(),
-            signature: self.signature.clone().map(|sig| attest::Signature {
-                keyid: self.key.clone(),
-                sig,
-            }),
-        }
-    }
 }
 
 impl Answers {

@@ -190,7 +190,7 @@ fn sound() -> Case {
 fn a_decision_follows_from_what_it_was_made_from() {
     assert_eq!(wrong(&sound()), None);
     let chain = Chain::new("storefront", "production").unwrap();
-    let entry = sound().kept.own[0].entry();
+    let entry = sound().kept.own[0].clone();
     assert_eq!(entry.record(&chain).unwrap().digest, digest('c'));
 }
 

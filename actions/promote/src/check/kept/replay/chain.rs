@@ -1,7 +1,7 @@
 //! A permit's chain, as somebody who verified it knows it, and what of it a decision is held against.
 
 use super::{Replayed, differs, written};
-use crate::check::kept::{DecisionInputs, Kept, Line};
+use crate::check::kept::{DecisionInputs, Kept};
 use crate::check::rollback::passed;
 use crate::standing::{at, ends};
 use attest::PublicKey;
@@ -172,7 +172,7 @@ impl Known {
     }
 
     /// The lines, newest first, are this chain's, and no deployment long before `now` was left out.
-    pub(super) fn has(&self, lines: &[Line], now: OffsetDateTime) -> Result<(), Replayed> {
+    pub(super) fn has(&self, lines: &[Entry], now: OffsetDateTime) -> Result<(), Replayed> {
         for line in lines {
             if self.hashes.get(&line.seq) != Some(&line.hash) {
                 return Err(differs(format!(
@@ -202,7 +202,7 @@ fn later(at: OffsetDateTime) -> OffsetDateTime {
 impl Kept {
     /// The environment's own records are the chain's, and nothing that matters came between them and the permit.
     pub(super) fn in_chain(&self, permit: &Record, known: &Known) -> Result<(), Replayed> {
-        let more: Vec<&Line> = match &self.judged {
+        let more: Vec<&Entry> = match &self.judged {
             DecisionInputs::Promotion(_) => Vec::new(),
             DecisionInputs::Rollback(rollback) => {
                 [&rollback.healthy, &rollback.newest, &rollback.by_this_gate]
@@ -226,7 +226,7 @@ impl Kept {
             let ended = line.seq == 1 || self.own.len() >= LOOK_BACK;
             ended
                 || self.own.iter().any(|line| {
-                    let record = line.entry().record(&chain);
+                    let record = line.record(&chain);
                     record.is_ok_and(|record| ends(&record))
                 })
         });
@@ -243,14 +243,13 @@ impl Kept {
     pub(super) fn part(
         &self,
         environment: &str,
-        lines: &[Line],
+        entries: &[Entry],
         key: Option<&PublicKey>,
     ) -> Result<Vec<Entry>, Replayed> {
         let chain = Chain::new(&self.contract.service, environment)
             .map_err(|error| differs(error.message))?;
-        let entries: Vec<Entry> = lines.iter().map(Line::entry).collect();
-        match ledger::part(&chain, &entries, key).first() {
-            None => Ok(entries),
+        match ledger::part(&chain, entries, key).first() {
+            None => Ok(entries.to_vec()),
             Some(fault) => Err(differs(format!("its evidence of {environment}: {fault}"))),
         }
     }
@@ -269,8 +268,8 @@ mod tests {
         for entry in &entries {
             known.add(entry, &entry.record(&chain).unwrap());
         }
-        let lines: Vec<Line> = entries.iter().rev().map(Line::of).collect();
-        let has = |lines: &[Line], now: &str| known.has(lines, at(now).unwrap());
+        let lines: Vec<Entry> = entries.iter().rev().cloned().collect();
+        let has = |lines: &[Entry], now: &str| known.has(lines, at(now).unwrap());
         has(&lines, "2026-11-21T18:30:00Z").unwrap();
         // It was read before the second was recorded.
         has(&lines[1..], "2026-11-21T18:14:00Z").unwrap();

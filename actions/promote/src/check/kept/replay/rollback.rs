@@ -4,14 +4,14 @@ use super::chain::PassedThen;
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository};
 use crate::check::fact::Fact;
 use crate::check::host::Host;
-use crate::check::kept::{Line, Rollback};
+use crate::check::kept::Rollback;
 use crate::check::policy::Policy;
 use crate::check::rollback::{Passed, RollbackInputs, policy_from_github};
 use crate::check::{Evidence, Read};
 use crate::person::accounts;
 use crate::setting::Setting;
 use github::Run;
-use ledger::Actor;
+use ledger::{Actor, Entry};
 
 impl Rollback {
     pub(super) async fn again(
@@ -22,16 +22,15 @@ impl Rollback {
         then: &PassedThen,
     ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
-        let entry = |line: &Option<Line>| line.as_ref().map(Line::entry);
         let went = RollbackInputs {
             digest: read.digest.clone(),
             own: read.own.clone(),
-            healthy: entry(&self.healthy),
+            healthy: self.healthy.clone(),
             host: host.clone(),
             branch: self.branch(host, setting).await?,
             passed: Passed {
-                newest: entry(&self.newest),
-                own: entry(&self.by_this_gate),
+                newest: self.newest.clone(),
+                own: self.by_this_gate.clone(),
             },
             promoter: match host.person(setting) {
                 Some(person) => person,
@@ -95,7 +94,7 @@ impl Rollback {
 
     /// The records that stand for GitHub's word are those that the chain has for it.
     fn compared(&self, then: &PassedThen) -> Result<(), Replayed> {
-        let number = |line: &Option<Line>| line.as_ref().map(|line| line.seq);
+        let number = |line: &Option<Entry>| line.as_ref().map(|line| line.seq);
         match then.has(number(&self.newest), number(&self.by_this_gate)) {
             true => Ok(()),
             false => Err(differs(
