@@ -541,6 +541,19 @@ fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
             json!({"actor": {"login": "mallory"}}),
             "mallory is not who promoted",
         ),
+        (
+            json!({"previous": digest('a')}),
+            "its `previous` is another one",
+        ),
+        (json!({"previous": null}), "its `previous` is another one"),
+        (
+            json!({"rollback": {"from": digest('c')}}),
+            "its `rollback.from` is another one",
+        ),
+        (
+            json!({"rollback": {"from": null}}),
+            "its `rollback.from` is another one",
+        ),
     ] {
         verified(&changed(&json!({}), &record), &[], 3, words);
     }
@@ -625,6 +638,14 @@ fn the_second_verifier_names_the_same_permits() {
         ),
         (
             changed(&json!({"own": []}), &none),
+            json!([["unfounded", 3]]),
+        ),
+        (
+            changed(&none, &json!({"rollback": {"from": digest('c')}})),
+            json!([["unfounded", 3]]),
+        ),
+        (
+            changed(&none, &json!({"previous": null})),
             json!([["unfounded", 3]]),
         ),
         (

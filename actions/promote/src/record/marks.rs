@@ -115,12 +115,16 @@ pub(super) fn only_accepts(
 /// was healthy until now, else what was deployed last. From the records since the newest deployment,
 /// newest first and with that one.
 pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
-    let other = |digest: &&Digest| **digest != record.digest;
     let began = unrecorded(records).map(|began| &began.digest);
     let newest = records.iter().find(|it| it.record.is_deployment());
     let last = newest.map(|newest| &newest.record.digest);
-    let all = [began, record.previous.as_ref(), last];
-    all.into_iter().flatten().find(other).cloned()
+    left_by(&record.digest, [began, record.previous.as_ref(), last])
+}
+
+/// The same from these three digests, by a record of `digest`.
+pub(crate) fn left_by(digest: &Digest, all: [Option<&Digest>; 3]) -> Option<Digest> {
+    let mut all = all.into_iter().flatten();
+    all.find(|other| *other != digest).cloned()
 }
 
 /// That rules were overridden. A break-glass that is still open from an earlier one does not stay open for

@@ -106,8 +106,50 @@ impl Chain {
             permit["evidence"] = json!(evidence);
             permit["contract"] = contract(&text());
         }
-        let record = json!({"at": NOW, "account": ACCOUNT, "run": RUN, "permit": permit});
-        self.add(digit, "permitted", &with(record, more));
+        let mut record = with(
+            json!({"at": NOW, "account": ACCOUNT, "run": RUN, "permit": permit}),
+            more,
+        );
+        self.leave(&digest(digit), &mut record);
+        self.add(digit, "permitted", &record);
+    }
+
+    /// Adds what a record of this digest leaves, unless it says so itself.
+    fn leave(&self, own: &str, record: &mut Value) {
+        let no = [
+            "permitted",
+            "started",
+            "reviewed",
+            "requested",
+            "rejected",
+            "withdrawn",
+        ];
+        let text = |line: &Value| line["record"].as_str().unwrap().to_owned();
+        let records = self.lines.iter().rev();
+        let records: Vec<Value> = records
+            .map(|line| serde_json::from_str(&text(line)).unwrap())
+            .collect();
+        let deploys = |it: &&Value| !no.contains(&it["verdict"].as_str().unwrap());
+        let newest = records.iter().find(deploys).cloned().unwrap_or_default();
+        let healthy = if newest["verdict"] == "healthy" {
+            &newest["digest"]
+        } else {
+            &newest["previous"]
+        };
+        if record.get("previous").is_none() {
+            record["previous"] = healthy.clone();
+        }
+        let began = records.iter().take_while(|it| !deploys(it));
+        let mut began = began.filter(|it| it["verdict"] == "started" && it["rollback"].is_null());
+        let began = began.next().map_or(Value::Null, |it| it["digest"].clone());
+        if record
+            .get("rollback")
+            .is_some_and(|it| it.get("from").is_none())
+        {
+            let mut all = [&began, healthy, &newest["digest"]].into_iter();
+            let from = all.find(|it| !it.is_null() && *it != own);
+            record["rollback"]["from"] = from.cloned().unwrap_or_default();
+        }
     }
 
     /// The export's text.

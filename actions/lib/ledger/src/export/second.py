@@ -430,7 +430,23 @@ def in_chain(kept, good, seq):
     between = [it for number, (_, it) in good.items() if last < number < seq]
     if any(deploys(it) or it["verdict"] in ("rejected", "withdrawn") for it in between):
         return False
-    return not under_way(good, record) and in_time(good, seq)
+    return not under_way(good, record) and in_time(good, seq) and leaves(good, record)
+
+
+def leaves(good, record):
+    """The digests that the record says it leaves."""
+    before = [it for number, (_, it) in sorted(good.items(), reverse=True) if number < record["seq"]]
+    last = next((it for it in before if deploys(it)), {})
+    if last and not FORM(last):
+        return True
+    previous = last.get("digest") if last.get("verdict") == "healthy" else last.get("previous")
+    since = before[: before.index(last)] if last else before
+    began = next((it["digest"] for it in since if it["verdict"] == "started" and not it.get("rollback")), None)
+    others = [it for it in (began, previous, last.get("digest")) if it and it != record["digest"]]
+    rollback = record.get("rollback")
+    return record.get("previous") == previous and (
+        rollback is None or rollback.get("from") == (others[0] if others else None)
+    )
 
 
 def under_way(good, record):

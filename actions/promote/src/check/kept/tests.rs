@@ -11,12 +11,13 @@ use crate::check::rollback::{Passed, RollbackInputs};
 use crate::check::tests;
 use crate::decisions::{Beside, Decisions};
 use crate::principal::tests::{principal, session};
+use crate::record::after;
 use crate::standing::tests::{
     actor, deployed, digest, failed, forced, permitted, reviewed, rolled_back, stored,
 };
 use crate::standing::{EnvironmentHistory, at};
 use kit::clock::rfc3339;
-use ledger::{Chain, Fault, GENESIS, Record, permit, sha256};
+use ledger::{Chain, Fault, GENESIS, Record, Recorded, permit, sha256};
 use std::path::Path;
 
 const NOW: &str = "2026-11-21T18:30:00.5Z";
@@ -138,13 +139,19 @@ fn then(records: &[Record], more: &[Record]) -> Known {
 
 fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
     let now = at(NOW).unwrap();
-    let mut record = Record {
-        seq: 9,
+    let mut records: Vec<Recorded> = standing.records().rev().cloned().collect();
+    let newest = records.iter().position(|it| it.record.is_deployment());
+    records.truncate(newest.map_or(records.len(), |newest| newest + 1));
+    let record = Record {
         at: rfc3339(now),
         policy: Some(setting.policy().unwrap()),
         account: setting.read.account.clone(),
         rollback: Some(ledger::Rollback { from: None }),
         ..permitted('a', standing.head())
+    };
+    let mut record = Record {
+        seq: 9,
+        ..after(None, &records, record)
     };
     if let Some(permit) = &mut record.permit {
         permit.expires = rfc3339(at(&record.at).unwrap() + permit_life());
@@ -198,7 +205,7 @@ fn a_decision_follows_from_what_it_was_made_from() {
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
-    let changes: [(&str, Change); 24] = [
+    let changes: [(&str, Change); 26] = [
         ("another digest", |it| it.permit.digest = digest('b')),
         ("another policy", |it| it.permit.policy = None),
         ("another policy", |it| it.kept.contract.gate.push(' ')),
@@ -214,6 +221,12 @@ fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
             permit.range = Some("r".repeat(64));
         }),
         ("another rollback", |it| it.permit.rollback = None),
+        ("its `rollback.from` is another one", |it| {
+            it.permit.rollback = Some(ledger::Rollback { from: None });
+        }),
+        ("its `previous` is another one", |it| {
+            it.permit.previous = Some(digest('b'));
+        }),
         ("another plan", |it| {
             it.permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
         }),

@@ -3,9 +3,11 @@
 use super::{Replayed, differs, written};
 use crate::check::kept::{DecisionInputs, Kept};
 use crate::check::rollback::passed;
+use crate::record::{healthy_until_now, marks::left_by};
 use crate::standing::{at, ends};
 use attest::PublicKey;
 use kit::clock::seconds_after;
+use kit::id::Digest;
 use ledger::{Chain, Entry, LOOK_BACK, Record, Recorded, Verdict, permit};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
@@ -21,8 +23,8 @@ const READ_WITHIN: u64 = 900;
 pub(crate) struct Known {
     /// The hash of each record.
     hashes: BTreeMap<u64, String>,
-    /// The deployments, and what may be one, with their times.
-    deployments: Vec<(u64, Option<OffsetDateTime>)>,
+    /// The deployments, and what may be one.
+    deployments: Vec<Deployed>,
     /// What passed a gate, and by which.
     passed: Vec<(u64, String)>,
     /// The ends of requests that were not approved.
@@ -35,6 +37,15 @@ pub(crate) struct Known {
     last: Option<(u64, Option<OffsetDateTime>)>,
     /// When it is that somebody verifies.
     now: Option<OffsetDateTime>,
+}
+
+/// A deployment, as far as later records follow from it.
+#[derive(Debug)]
+struct Deployed {
+    seq: u64,
+    at: Option<OffsetDateTime>,
+    /// Its digest, and the one that was healthy after it; nothing if nobody can read it.
+    left: Option<(Digest, Option<Digest>)>,
 }
 
 /// What the ledger could have told about gates that were passed, in the time in which it was asked: of each time the newest
@@ -62,7 +73,8 @@ impl Known {
         let (seq, at) = (entry.seq, at(&record.at));
         self.hashes.insert(seq, entry.hash.clone());
         if record.is_deployment() {
-            self.deployments.push((seq, at));
+            let left = Some((record.digest.clone(), healthy_until_now(record)));
+            self.deployments.push(Deployed { seq, at, left });
         }
         let before = self.last.replace((seq, at));
         if let Some((before, _)) = before
@@ -88,7 +100,11 @@ impl Known {
 
     /// Takes the next record, which nobody can read: it may be any.
     pub(crate) fn add_unread(&mut self, seq: u64) {
-        self.deployments.push((seq, None));
+        self.deployments.push(Deployed {
+            seq,
+            at: None,
+            left: None,
+        });
     }
 
     /// What the ledger could tell a rollback about gates between its newest record and its permit.
@@ -120,7 +136,7 @@ impl Known {
     /// granting it.
     fn stood(&self, permit: &Record, last: u64) -> Result<(), Replayed> {
         let between = |seq: &&u64| **seq > last && **seq < permit.seq;
-        let mut deployments = self.deployments.iter().map(|(seq, _)| seq);
+        let mut deployments = self.deployments.iter().map(|it| &it.seq);
         if let Some(seq) = deployments.find(between) {
             return Err(differs(format!(
                 "it was judged before deployment {seq} was recorded"
@@ -131,15 +147,7 @@ impl Known {
                 "a request was closed in between (record {seq})"
             )));
         }
-        let before = |seq: u64| seq < permit.seq;
-        let deployed = self.deployments.iter().map(|(seq, _)| *seq);
-        let deployed = deployed.filter(|seq| before(*seq)).max();
-        let deployed = deployed.unwrap_or_default();
-        let began = self.started.iter().rev();
-        let began: Vec<Recorded> = began
-            .filter(|it| it.record.seq > deployed && before(it.record.seq))
-            .cloned()
-            .collect();
+        let began: Vec<Recorded> = self.began(permit).cloned().collect();
         let now = later(written(permit)?);
         match permit::underway(&began, now) {
             Some(underway)
@@ -149,6 +157,44 @@ impl Known {
                     "a deployment was under way (record {})",
                     underway.started.record.seq
                 )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The newest deployment before the permit.
+    fn deployed(&self, permit: &Record) -> Option<&Deployed> {
+        let mut deployments = self.deployments.iter().rev();
+        deployments.find(|it| it.seq < permit.seq)
+    }
+
+    /// The beginnings of deployments between that and the permit, newest first.
+    fn began(&self, permit: &Record) -> impl Iterator<Item = &Recorded> {
+        let (deployed, seq) = (self.deployed(permit).map_or(0, |it| it.seq), permit.seq);
+        let began = self.started.iter().rev();
+        began.filter(move |it| it.record.seq > deployed && it.record.seq < seq)
+    }
+
+    /// What the permit says of the digests that it leaves is what the records before it say.
+    fn leaves(&self, permit: &Record) -> Result<(), Replayed> {
+        let (last, previous) = match self.deployed(permit) {
+            None => (None, None),
+            // That nobody can read it is a fault of its own.
+            Some(Deployed { left: None, .. }) => return Ok(()),
+            Some(Deployed {
+                left: Some((last, healthy)),
+                ..
+            }) => (Some(last), healthy.as_ref()),
+        };
+        if permit.previous.as_ref() != previous {
+            return Err(differs("its `previous` is another one"));
+        }
+        let mut began = self.began(permit).map(|it| &it.record);
+        let began = began.find(|it| it.rollback.is_none());
+        let from = left_by(&permit.digest, [began.map(|it| &it.digest), previous, last]);
+        match &permit.rollback {
+            Some(rollback) if rollback.from != from => {
+                Err(differs("its `rollback.from` is another one"))
             }
             _ => Ok(()),
         }
@@ -185,9 +231,9 @@ impl Known {
         let early =
             |at: &OffsetDateTime| seconds_after(*at, READ_WITHIN).is_some_and(|at| at < now);
         let mut later = self.deployments.iter();
-        match later.find(|(seq, at)| *seq > last && at.as_ref().is_some_and(early)) {
+        match later.find(|it| it.seq > last && it.at.as_ref().is_some_and(early)) {
             None => Ok(()),
-            Some((seq, _)) => Err(differs(format!(
+            Some(Deployed { seq, .. }) => Err(differs(format!(
                 "deployment {seq} of the previous environment was left out"
             ))),
         }
@@ -236,7 +282,8 @@ impl Kept {
             ));
         }
         known.is_in_time(permit)?;
-        known.stood(permit, self.own.first().map_or(0, |line| line.seq))
+        known.stood(permit, self.own.first().map_or(0, |line| line.seq))?;
+        known.leaves(permit)
     }
 
     /// Records of a chain that are what was stored, newest first.
