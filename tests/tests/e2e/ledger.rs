@@ -396,6 +396,39 @@ fn a_record_that_is_killed_at_any_call_is_written_once() {
     assert_eq!(history["older"], true);
 }
 
+/// S3 says when a record's hash was written, and a record cannot be later than that.
+#[test]
+fn a_record_that_says_a_later_time_than_its_anchor_is_named() {
+    let scene = Scene::new("ledger-postdated", BOTH);
+    let clock = scene.setting.job.file("clock");
+    // Behind by half an hour, as if its object had been completed by a later run; and ahead by so much.
+    for (seconds, commit, faults) in [
+        ("-1800", "1", json!([])),
+        ("1800", "2", json!([{"fault": "postdated", "seq": 2}])),
+    ] {
+        std::fs::write(&clock, seconds).unwrap();
+        let commit = commit.repeat(40);
+        let plain = scene.command(&recorded(&commit));
+        let mut command = Command::new(instance().built().join("sandbox"));
+        command
+            .arg("clock")
+            .arg(&clock)
+            .arg("--")
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(scene.setting.job.file(""))
+            .env_clear()
+            .envs(
+                plain
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        let ended = scene.setting.job.run(&mut command);
+        assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
+        assert_eq!(scene.faults(), faults, "{seconds}");
+    }
+}
+
 /// What was written before the contract named a key or a bucket is accepted by a person, once, by its hash.
 #[test]
 fn a_chain_that_began_before_is_accepted_by_its_hash() {

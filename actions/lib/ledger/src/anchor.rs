@@ -331,6 +331,9 @@ impl Anchor {
             for each in page.versions() {
                 let seq = self.seq(folder, ObjectVersion::key(each))?;
                 *found.kept.entry(seq).or_default() += 1;
+                if let Some(at) = each.last_modified() {
+                    found.written.insert(seq, at.secs());
+                }
             }
             for each in page.delete_markers() {
                 found.deleted.push(self.seq(folder, each.key())?);
@@ -366,6 +369,8 @@ impl Anchor {
 pub(crate) struct Versions {
     /// How often each was written.
     pub(crate) kept: BTreeMap<u64, usize>,
+    /// When S3 says that each was written, in seconds of Unix time.
+    pub(crate) written: BTreeMap<u64, i64>,
     /// Those that were deleted.
     pub(crate) deleted: Vec<u64>,
 }

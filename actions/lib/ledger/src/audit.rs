@@ -10,11 +10,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kit::error::{Error, ErrorKind, Result};
 use net::AwsContext;
+use time::OffsetDateTime;
 
 /// How often the head and the anchor are read while runs append.
 const LOOKS: usize = 100;
 /// Hashes that are read from the anchor at once.
 const AT_ONCE: usize = 32;
+
+/// How many seconds the clock of a run may be ahead of S3's.
+const AHEAD: i64 = 300;
 
 /// What verifying a chain at the source found.
 #[derive(Debug)]
@@ -52,13 +56,15 @@ impl Ledger {
         let key = self.public_key().await?;
         let (head, versions) = self.ends(chain).await?;
         let mut walker = Walker::new(true, key.is_some());
-        let mut hashes = Vec::new();
+        let (mut hashes, mut late) = (Vec::new(), Vec::new());
         if let Some(head) = head {
             self.forward(chain, head, |entry| {
-                walker.add(examine(chain, entry, key));
-                if versions.is_some() {
+                let examined = examine(chain, entry, key);
+                if let Some(versions) = &versions {
                     hashes.push((entry.seq, entry.hash.clone()));
+                    late.extend(postdated(versions, entry.seq, examined.at));
                 }
+                walker.add(examined);
                 take(entry)
             })
             .await?;
@@ -67,7 +73,7 @@ impl Ledger {
         let anchor = match (&self.anchor, versions) {
             (Some(anchor), Some(versions)) => {
                 let (faults, found) = compare(anchor, chain, &versions, hashes).await?;
-                walked.faults.extend(faults);
+                walked.find(faults.into_iter().chain(late));
                 Some(found)
             }
             _ => None,
@@ -164,6 +170,13 @@ fn listed(versions: &Versions, hashes: Vec<(u64, String)>) -> (Vec<Fault>, Vec<(
     (faults, wanted)
 }
 
+/// That a record says a later time than S3 says of its object, which is created after the record. An earlier time shows
+/// nothing: a run that appends may create the object that a run which was killed left out. Pure.
+fn postdated(versions: &Versions, seq: u64, at: Option<OffsetDateTime>) -> Option<Fault> {
+    let (written, at) = (versions.written.get(&seq)?, at?);
+    (at.unix_timestamp() > written + AHEAD).then_some(Fault::Postdated { seq })
+}
+
 /// That the anchor has more than the chain, which ends with `head`. Pure.
 fn cut_off(versions: &Versions, head: u64) -> Option<Fault> {
     (versions.last() > Some(head)).then_some(Fault::CutOff { seq: head })
@@ -196,17 +209,34 @@ async fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     /// What is wrong with `records` records by these in the anchor, and which hashes are compared.
     fn of(records: u64, kept: &[(u64, usize)], deleted: &[u64]) -> (Vec<Fault>, Vec<u64>) {
         let versions = Versions {
             kept: kept.iter().copied().collect(),
+            written: BTreeMap::new(),
             deleted: deleted.to_vec(),
         };
         let hashes = (1..=records).map(|seq| (seq, format!("hash-{seq}")));
         let (mut faults, wanted) = listed(&versions, hashes.collect());
         faults.extend(cut_off(&versions, records));
         (faults, wanted.into_iter().map(|(seq, _)| seq).collect())
+    }
+
+    #[test]
+    fn a_record_is_not_later_than_its_object_in_the_anchor() {
+        let mut versions = Versions::default();
+        versions.written.insert(1, 1_700_000_000);
+        let late = |seq, at: i64| {
+            let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
+            postdated(&versions, seq, Some(at))
+        };
+        assert_eq!(late(1, 1_600_000_000), None);
+        assert_eq!(late(1, 1_700_000_300), None);
+        assert_eq!(late(1, 1_700_000_301), Some(Fault::Postdated { seq: 1 }));
+        assert_eq!(late(2, 1_800_000_000), None);
+        assert_eq!(postdated(&versions, 1, None), None);
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub enum Fault {
         /// The entry.
         seq: u64,
     },
+    /// The entry says a later time than S3 says that its hash in the anchor was written.
+    Postdated {
+        /// The entry.
+        seq: u64,
+    },
     /// What the decision of the entry was made from is not where it has to be.
     Unkept {
         /// The entry.
@@ -123,6 +128,12 @@ impl fmt::Display for Fault {
                 write!(f, "record {seq} is not the one that was anchored")
             }
             Fault::Unanchored { seq } => write!(f, "record {seq} is not anchored"),
+            Fault::Postdated { seq } => {
+                write!(
+                    f,
+                    "record {seq} says a later time than that at which it was anchored"
+                )
+            }
             Fault::Unkept { seq } => write!(f, "the evidence of record {seq} is missing"),
             Fault::Swapped { seq } => {
                 write!(
@@ -167,6 +178,7 @@ impl Fault {
             | Fault::Forged { seq }
             | Fault::Replaced { seq }
             | Fault::Unanchored { seq }
+            | Fault::Postdated { seq }
             | Fault::Unkept { seq }
             | Fault::Swapped { seq }
             | Fault::Unfounded { seq, .. }

@@ -23,8 +23,8 @@ pub(crate) struct Envelope {
     pub(crate) signed_from: Option<u64>,
     /// The hash of the head that a person accepted when this record was written.
     pub(crate) accepted_head: Option<String>,
-    #[expect(dead_code, reason = "only its form counts")]
-    at: String,
+    /// When it was written, as it says.
+    pub(crate) at: String,
     #[expect(dead_code, reason = "only its form counts")]
     digest: Digest,
     #[expect(dead_code, reason = "only its form counts")]

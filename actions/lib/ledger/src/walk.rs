@@ -4,6 +4,8 @@ use crate::chain::Chain;
 use crate::entry::{Entry, GENESIS, Signed};
 use crate::fault::Fault;
 use attest::PublicKey;
+use kit::clock::instant;
+use time::OffsetDateTime;
 
 /// What an entry says by itself. Entries can be examined in any order and side by side.
 #[derive(Debug)]
@@ -14,14 +16,16 @@ pub(crate) struct Examined {
     fault: Option<Fault>,
     signed: Signed,
     signed_from: Option<u64>,
+    /// When the record was written, as it says.
+    pub(crate) at: Option<OffsetDateTime>,
 }
 
 /// Examines one entry; with `key`, its signature too.
 pub(crate) fn examine(chain: &Chain, entry: &Entry, key: Option<&PublicKey>) -> Examined {
     let signed = key.map_or(Signed::No, |key| entry.signed(chain, key));
-    let (fault, signed_from) = match entry.envelope(chain) {
-        Ok(envelope) => (None, envelope.signed_from),
-        Err(fault) => (Some(fault), None),
+    let (fault, signed_from, at) = match entry.envelope(chain) {
+        Ok(envelope) => (None, envelope.signed_from, instant(&envelope.at)),
+        Err(fault) => (Some(fault), None, None),
     };
     Examined {
         seq: entry.seq,
@@ -30,6 +34,7 @@ pub(crate) fn examine(chain: &Chain, entry: &Entry, key: Option<&PublicKey>) -> 
         fault,
         signed,
         signed_from,
+        at,
     }
 }
 
