@@ -1,6 +1,8 @@
 //! What people and programs are told of the permit that a deployment runs under.
 
+use kit::clock::rfc3339;
 use ledger::Record;
+use ledger::permit::begins_by;
 use serde_json::{Value, json};
 
 /// The permit that a deployment runs under, as it is told.
@@ -11,6 +13,8 @@ pub(crate) struct UsedPermit {
     by: String,
     at: String,
     expires: String,
+    /// Until when the deployment can begin.
+    begins_by: String,
     /// Whose reviews of the pull requests counted.
     reviewers: Vec<String>,
     /// The requests by which the promotion was approved.
@@ -33,6 +37,7 @@ impl UsedPermit {
             by: record.actor.login.clone(),
             at: record.at.clone(),
             expires: permit.map(|it| it.expires.clone()).unwrap_or_default(),
+            begins_by: begins_by(record).map(rfc3339).unwrap_or_default(),
             reviewers: reviewers.map(|actor| actor.login.clone()).collect(),
             requests: permit.map(|it| it.requests.clone()).unwrap_or_default(),
             rollback: record.rollback.is_some(),
@@ -80,7 +85,7 @@ impl UsedPermit {
             ),
             (None, None) => format!(
                 "under permit {line}; the deployment must begin before {}",
-                self.expires
+                self.begins_by
             ),
         }
     }
@@ -91,6 +96,7 @@ impl UsedPermit {
             "granted_by": self.by,
             "granted_at": self.at,
             "expires": self.expires,
+            "begins_by": self.begins_by,
             "reviewed_by": self.reviewers,
             "requests": self.requests,
             "rollback": self.rollback,
@@ -134,8 +140,13 @@ mod tests {
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
         let said = plain.begins();
         assert!(
-            said.ends_with("; the deployment must begin before 2026-11-21T19:00:00Z"),
+            said.ends_with("; the deployment must begin before 2026-11-21T18:10:00Z"),
             "{said}"
+        );
+        let back = under(&json!({"rollback": {}})).begins();
+        assert!(
+            back.ends_with("must begin before 2026-11-21T19:00:00Z"),
+            "{back}"
         );
         let json = plain.json();
         assert_eq!(

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, ends, instance, wait, world};
+use crate::support::{PATIENCE, ends, instance, now, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const QUERY: &str = "DynamoDB_20120810.Query";
@@ -171,8 +171,7 @@ impl Setting {
         let newest =
             both.find(|(_, record)| verdicts.contains(&record["verdict"].as_str().unwrap()));
         let head = newest.unwrap().0["hash"]["S"].clone();
-        let mut record =
-            json!({"verdict": "permitted", "permit": {"expires": LATER, "head": head}});
+        let mut record = json!({"verdict": "permitted", "at": now(), "permit": {"expires": LATER, "head": head}});
         for (name, value) in more.as_object().unwrap() {
             match value {
                 Value::Object(members) if name == "permit" => {
@@ -264,8 +263,9 @@ fn a_permit_is_used_once_and_by_one_run() {
     let approvers = json!([{"login": "ada"}, {"login": "grace"}]);
     let number = setting.permit(&json!({"permit": {"approvers": approvers}}));
     let permit = number.to_string();
+    let at = setting.chain()[0]["at"].as_str().unwrap().to_owned();
     let granted = format!(
-        "under permit {permit}, granted by linus at 2026-11-21T18:00:00Z, pull requests approved by ada, grace"
+        "under permit {permit}, granted by linus at {at}, pull requests approved by ada, grace"
     );
 
     // To look costs nothing.

@@ -301,6 +301,33 @@ pub(crate) fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The time, as records have it.
+pub(crate) fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let now = now.replace_nanosecond(0).unwrap();
+    now.format(&time::format_description::well_known::Rfc3339)
+        .unwrap()
+}
+
+/// A command whose wall clock is off by as many seconds as a file says.
+pub(crate) fn clocked(file: &Path, command: &Command) -> Command {
+    let mut clocked = Command::new(instance().built().join("sandbox"));
+    clocked
+        .arg("clock")
+        .arg(file)
+        .arg("--")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap())
+        .env_clear()
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    clocked
+}
+
 /// The text of a file, nothing where there is no file.
 pub(crate) fn read(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap_or_default()

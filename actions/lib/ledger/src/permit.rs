@@ -15,7 +15,7 @@ use crate::entry::Recorded;
 use crate::entry::{GENESIS, sha256};
 use crate::record::{Permit, Record, Verdict};
 use kit::aws::AccountId;
-use kit::clock::instant;
+use kit::clock::{instant, seconds_after};
 use kit::contract::Gate;
 use kit::error::{Context, Error, Result};
 use kit::id::Digest;
@@ -24,6 +24,14 @@ use time::OffsetDateTime;
 /// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
 /// between. One that began counts as under way for as long again, unless it is recorded before.
 pub const LIFE: u64 = 3600;
+
+/// For how long, in seconds, the deployment of a promotion can begin after it was judged. An approval can be dismissed, a check
+/// fail and a freeze begin at any time, and only GitHub and AWS know; so it is judged once more right before. What is left
+/// is for a job between the two that waits for its runner, not for a migration.
+pub const FRESH: u64 = 600;
+
+/// How far, in seconds, the clock that a permit was written by may be ahead: AWS refuses requests of a clock that is wrong by more.
+const AHEAD: u64 = 300;
 
 /// What comes before the number of the attempt in the page of a run.
 const ATTEMPTS: &str = "/attempts/";
@@ -42,6 +50,8 @@ pub fn policy(gate: &Gate) -> Result<String> {
 pub enum Use<'a> {
     /// The deployment of this digest begins, which uses the permit up.
     Deploy(&'a Digest),
+    /// The promotion of this digest is judged once more, so that its deployment can begin.
+    Judge(&'a Digest),
     /// An infrastructure plan is applied, which uses the plan up and leaves the permit to the deployment.
     Apply {
         /// The plan's ID.
@@ -145,7 +155,7 @@ pub fn usable(
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
         // What this run began may go on, also past the time by which it had to begin.
-        if let Use::Deploy(_) = attempt.of {
+        if let Use::Deploy(_) | Use::Judge(_) = attempt.of {
             return Ok(Usable {
                 permit: found.clone(),
                 started: Some(used.clone()),
@@ -162,6 +172,7 @@ pub fn usable(
         return Err(Reason::Policy);
     }
     in_force(records, record, now)?;
+    timely(record, attempt.of, now)?;
     Ok(Usable {
         permit: found.clone(),
         started: None,
@@ -189,7 +200,7 @@ pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'
 /// Refuses what the permit does not name.
 fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
     match of {
-        Use::Deploy(digest) if record.digest != *digest => {
+        Use::Deploy(digest) | Use::Judge(digest) if record.digest != *digest => {
             Err(Reason::Digest(record.digest.clone()))
         }
         Use::Apply { plan, .. } if permit.plan.as_deref() != Some(plan) => {
@@ -198,7 +209,32 @@ fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
         Use::Apply { commit, .. } if record.commit.as_str() != commit => {
             Err(Reason::Commit(record.commit.clone()))
         }
-        Use::Deploy(_) | Use::Apply { .. } => Ok(()),
+        Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => Ok(()),
+    }
+}
+
+/// Refuses a permit from the future, which would last longer than any, and to begin the deployment of a promotion that was
+/// not judged lately. A time that cannot be read is neither.
+fn timely(record: &Record, of: Use<'_>, now: OffsetDateTime) -> Result<(), Reason> {
+    let soon = seconds_after(now, AHEAD).unwrap_or(now);
+    if instant(&record.at).is_none_or(|at| at > soon) {
+        return Err(Reason::Ahead(record.at.clone()));
+    }
+    match of {
+        Use::Deploy(_) if begins_by(record).is_none_or(|until| until < now) => {
+            Err(Reason::Stale(Box::new(record.clone())))
+        }
+        Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => Ok(()),
+    }
+}
+
+/// Until when a deployment can begin under a permit; nothing if that cannot be read. A promotion has to be judged once more after
+/// that. A rollback and a break-glass wait for nobody, so they have until it expires.
+pub fn begins_by(permit: &Record) -> Option<OffsetDateTime> {
+    let expires = instant(&permit.permit.as_ref()?.expires)?;
+    match permit.rollback.is_some() || permit.break_glass.is_some() {
+        true => Some(expires),
+        false => Some(seconds_after(instant(&permit.at)?, FRESH)?.min(expires)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use futures_util::future::join_all;
 use kit::aws::AccountId;
-use kit::clock::Clock;
+use kit::clock::{Clock, rfc3339};
 use kit::env::Env;
 use kit::host::Host;
 use kit::id::{CommitId, Digest};
@@ -174,6 +174,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
     let mut head = Some(newest.clone());
     for _ in 0..2 {
         let permit = Record {
+            at: rfc3339(Clock::default().now()),
             verdict: Verdict::Permitted,
             account: Some(account.clone()),
             policy: Some("sha256:rules".to_owned()),

@@ -36,7 +36,7 @@ pub(super) async fn going_on(
     let run = cx.host.run_url();
     let attempt = Attempt {
         permit: number,
-        of: Use::Deploy(&digest),
+        of: Use::Judge(&digest),
         account,
         policy: &policy,
         run: run.as_deref(),
@@ -132,7 +132,7 @@ mod tests {
         let (digest, account) = (digest('b'), account());
         let attempt = Attempt {
             permit: 2,
-            of: Use::Deploy(&digest),
+            of: Use::Judge(&digest),
             account: &account,
             policy: "sha256:rules",
             run,

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 
 /// The permit that this run wrote before for the same, from the chain's records since its newest
 /// deployment, newest first; nothing if one is to be written. `judged` is the last record that was
-/// there when the promotion was judged.
+/// there when the promotion was judged. One that was judged once more gets another permit, which is as young as its
+/// judgement and names the evidence of it.
 ///
 /// # Errors
 /// What was judged does not stand any more, or a deployment is under way (exit 3).
@@ -18,13 +19,14 @@ pub(super) fn existing_permit<'r>(
     records: &'r [Recorded],
     judged: u64,
     draft: &Record,
+    again: bool,
     now: OffsetDateTime,
 ) -> Result<Option<&'r Recorded>> {
     let newest = records.iter().find(|it| it.record.is_deployment());
     let head = draft.permit.as_ref().map(|permit| permit.head.as_str());
     marks::compare(head, newest, draft)?;
     let since = || records.iter().take_while(|it| !it.record.is_deployment());
-    let own = since().find(|it| is_same(&it.record, draft, now));
+    let own = since().find(|it| !again && is_same(&it.record, draft, now));
     if let Some(underway) = underway(records, now) {
         let started = &underway.started.record;
         if !permit::supersedes(draft, draft.run.as_deref(), started) {
@@ -69,7 +71,6 @@ fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
             ..permit.clone()
         })
     };
-    let open = |permit: &Permit| !permit::expired(permit, now);
     record.verdict == Verdict::Permitted
         && draft.run.is_some()
         && record.run == draft.run
@@ -80,7 +81,7 @@ fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
         && record.rollback.is_some() == draft.rollback.is_some()
         && glass(record) == glass(draft)
         && basis(record) == basis(draft)
-        && record.permit.as_ref().is_some_and(open)
+        && permit::begins_by(record).is_some_and(|until| now < until)
 }
 
 /// The refusal while a deployment is under way.
@@ -128,7 +129,7 @@ mod tests {
     /// there when it was judged.
     fn found(records: &[Record], draft: &Record) -> Result<u64, String> {
         let records = chain(records);
-        match existing_permit(&records, 2, draft, at("2026-11-21T18:30:00Z")) {
+        match existing_permit(&records, 2, draft, false, at("2026-11-21T18:05:00Z")) {
             Ok(own) => Ok(own.map_or(0, |own| own.record.seq)),
             Err(error) => {
                 assert_eq!(error.exit(), kit::Exit::Refused);
@@ -180,7 +181,7 @@ mod tests {
         let refusal = then(std::slice::from_ref(&began)).unwrap_err();
         assert!(refusal.contains("is not recorded yet"), "{refusal}");
         let late = Record {
-            at: "2026-11-21T17:30:00Z".to_owned(),
+            at: "2026-11-21T17:04:00Z".to_owned(),
             ..began.clone()
         };
         assert_eq!(then(&[late]), Ok(0));
@@ -227,6 +228,10 @@ mod tests {
         assert_eq!(found(&written, &draft), Ok(3));
         let began = [&written[..], &[of_run(RUN, started('b', 3))]].concat();
         assert_eq!(found(&began, &draft), Ok(3));
+        // One that is judged once more gets another one.
+        let stored = chain(&written);
+        let again = existing_permit(&stored, 2, &draft, true, at("2026-11-21T18:05:00Z"));
+        assert_eq!(again.unwrap(), None);
         let by_another = [&written[..], &[of_run(OTHER, started('b', 3))]].concat();
         found(&by_another, &draft).unwrap_err();
 
@@ -244,9 +249,13 @@ mod tests {
         others.push(back);
         let mut expired = draft.clone();
         if let Some(permit) = &mut expired.permit {
-            permit.expires = "2026-11-21T18:30:00Z".to_owned();
+            permit.expires = "2026-11-21T18:05:00Z".to_owned();
         }
         others.push(expired);
+        // It is not expired, and too old for its deployment to begin.
+        let mut stale = draft.clone();
+        stale.at = "2026-11-21T17:55:00Z".to_owned();
+        others.push(stale);
         let mut planned = draft.clone();
         if let Some(permit) = &mut planned.permit {
             permit.plan = Some("p".to_owned());

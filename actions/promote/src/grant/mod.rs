@@ -13,7 +13,7 @@ use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
-use ledger::{Append, Chain, Permit, Record, Rollback, Verdict};
+use ledger::{Append, Chain, Permit, Record, Rollback, Verdict, permit};
 use serde_json::json;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
@@ -43,15 +43,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     if let (Some(permit), Some(bytes)) = (&mut draft.permit, &kept) {
         permit.evidence = Some(ledger::evidence_name(bytes));
     }
-    let granted = append(
-        cx,
-        &allowed,
-        &standing,
-        draft,
-        kept.as_deref(),
-        args.dry_run,
-    )
-    .await?;
+    let granted = append(cx, &allowed, &standing, draft, kept.as_deref(), &args).await?;
     Ok(report(allowed, &granted))
 }
 
@@ -130,8 +122,10 @@ async fn append(
     standing: &EnvironmentHistory,
     draft: Record,
     kept: Option<&[u8]>,
-    dry_run: bool,
+    args: &Args,
 ) -> Result<Written> {
+    let dry_run = args.dry_run;
+    let again = args.permit.is_some();
     let setting = &allowed.setting;
     let ledger = setting.appending(&allowed.net, dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
@@ -139,7 +133,7 @@ async fn append(
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
         if let Some(own) =
-            decide::existing_permit(&records, standing.last(), &draft, cx.clock.now())?
+            decide::existing_permit(&records, standing.last(), &draft, again, cx.clock.now())?
         {
             return Ok(Written::before(own));
         }
@@ -201,10 +195,17 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
     };
     let plan = record.permit.as_ref().and_then(|it| it.plan.as_ref());
     let along = plan.map_or_else(String::new, |plan| format!(", and plan {plan}"));
-    let permits = format!(
-        "one deployment of {} that begins before {expires}{along}",
+    let by = permit::begins_by(record).map(rfc3339).unwrap_or_default();
+    let mut permits = format!(
+        "one deployment of {} that begins before {by}{along}",
         record.digest
     );
+    if by != expires {
+        permits.push_str(&format!(
+            "; until {expires} with the permit of another judgement: grant --permit {}",
+            record.seq
+        ));
+    }
     report.text.push_str(&format!(
         "permit {} {how}: {permits}\nhash {hash}\n",
         record.seq
@@ -216,6 +217,7 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         "record": record.seq,
         "hash": hash,
         "expires": expires,
+        "begins_by": by,
         "already": already,
         "evidence": record.permit.as_ref().and_then(|permit| permit.evidence.as_ref()),
     });

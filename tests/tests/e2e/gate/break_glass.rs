@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use super::permit::now;
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{PATIENCE, instance, now, wait};
 
 const REASON: &str = "the shop is down";
 

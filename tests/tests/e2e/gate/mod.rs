@@ -8,6 +8,7 @@ mod doctor;
 mod elsewhere;
 mod evidence;
 mod evidence_of_rollback;
+mod fresh;
 mod hands;
 mod mirrored;
 mod notifications;

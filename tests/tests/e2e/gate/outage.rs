@@ -6,9 +6,8 @@ use std::collections::BTreeSet;
 use sandbox::runner::hub::Hub;
 use serde_json::{Value, json};
 
-use super::permit::now;
 use super::{ALLOWED, Ended, Gate, digest, ended};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{PATIENCE, instance, now, wait};
 
 const APPROVE: &str = ", approve: {people: [grace, dora]}";
 

@@ -2,9 +2,8 @@
 
 use serde_json::json;
 
-use super::permit::now;
 use super::{ALLOWED, Gate, digest, ended};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{PATIENCE, instance, now, wait};
 
 const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31}]";
 

@@ -2,24 +2,10 @@
 
 use super::*;
 
-/// A clock that is wrong by as many seconds as a file of the job says.
+/// A command of the job whose clock is wrong by so many seconds, until it jumps.
 fn clocked(job: &Job, by: i64, command: &Command) -> Command {
     jump(job, by);
-    let mut clocked = Command::new(instance().built().join("sandbox"));
-    clocked
-        .arg("clock")
-        .arg(job.file("clock"))
-        .arg("--")
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(command.get_current_dir().unwrap())
-        .env_clear()
-        .envs(
-            command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    clocked
+    crate::support::clocked(&job.file("clock"), command)
 }
 
 fn jump(job: &Job, by: i64) {

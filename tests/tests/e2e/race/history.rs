@@ -279,6 +279,19 @@ fn started(
     if others.clone().any(|it| it.run() != record.run()) {
         wrong.push(format!("permit {under} was used by two runs"));
     }
+    let judged = seconds(permit.told["at"].as_str().unwrap_or_default());
+    if others.count() == 0 && !permit.rolls_back() && seconds(at) - judged > 600 {
+        wrong.push(format!(
+            "record {seq} began more than ten minutes after {under} was judged"
+        ));
+    }
+}
+
+/// A record's time as a number.
+fn seconds(at: &str) -> i64 {
+    let rfc3339 = &time::format_description::well_known::Rfc3339;
+    let at = time::OffsetDateTime::parse(at, rfc3339);
+    at.unwrap().unix_timestamp()
 }
 
 fn closed(history: &History, record: &Record, begun: &[&Record], wrong: &mut Vec<String>) {

@@ -188,7 +188,7 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
-    let faults: [(&str, Fault); 28] = [
+    let faults: [(&str, Fault); 29] = [
         ("permit 6 was judged by an older deployment", |it| {
             it.record(6)["permit"]["head"] = json!(1)
         }),
@@ -216,6 +216,10 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
         ("record 7 began under 3, which was void", |it| {
             it.record(7)["under"] = json!(3)
         }),
+        (
+            "record 4 began more than ten minutes after 2 was judged",
+            |it| it.record(2)["at"] = json!("2026-11-21T17:49:59Z"),
+        ),
         ("record 4 began another digest than 2 permits", |it| {
             it.record(4)["digest"] = json!(digest("c"))
         }),

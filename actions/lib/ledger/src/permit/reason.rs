@@ -1,6 +1,6 @@
 //! Why no deployment may begin under a permit, and what to do then.
 
-use super::{Attempt, Use, has_attempts};
+use super::{Attempt, FRESH, Use, has_attempts};
 use crate::chain::Chain;
 use crate::record::{Record, Verdict};
 use kit::aws::AccountId;
@@ -26,6 +26,10 @@ pub enum Reason {
     Policy,
     /// It expired at this time.
     Expired(String),
+    /// It was granted at this time, which has not come or cannot be read.
+    Ahead(String),
+    /// It is for a promotion, and was granted too long ago for that to begin.
+    Stale(Box<Record>),
     /// A request that it rests on was rejected or withdrawn since, by this record.
     Objection(Box<Record>),
     /// It was judged against another deployment than the newest one, which is this.
@@ -91,7 +95,7 @@ fn back(started: &Record) -> String {
 /// What was wanted of the permit, and the arguments that name it.
 fn wanted(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
     match attempt.of {
-        Use::Deploy(digest) => (
+        Use::Deploy(digest) | Use::Judge(digest) => (
             format!("{digest} be deployed to {environment}"),
             format!("--digest {digest}"),
         ),
@@ -122,6 +126,28 @@ fn other_account(permitted: Option<&AccountId>, attempt: &Attempt<'_>) -> String
         ),
         None => "it names no account".to_owned(),
     }
+}
+
+/// Adds why a promotion has to be judged once more, and which command does so.
+fn stale(error: Error, record: &Record) -> Error {
+    let Record {
+        seq,
+        environment,
+        digest,
+        ..
+    } = record;
+    let plan = record.permit.as_ref().and_then(|it| it.plan.as_ref());
+    let plan = plan.map_or_else(String::new, |plan| format!(" --plan {plan}"));
+    error
+        .cause(format!(
+            "it was granted at {}, and a promotion must be judged at most {} minutes before its deployment begins",
+            record.at,
+            FRESH / 60
+        ))
+        .hint(format!(
+            "judge it once more: slipway-promote grant --environment {environment} --digest {digest}{plan} --permit {seq}"
+        ))
+        .hint("then deploy under the new permit, its output `permit`")
 }
 
 impl Reason {
@@ -165,6 +191,13 @@ impl Reason {
                 ))
                 .hint(grant),
             Reason::Expired(at) => error.cause(format!("it expired at {at}")).hint(grant),
+            Reason::Ahead(at) => error
+                .cause(format!(
+                    "it was granted at {at}, which this machine's clock has not reached"
+                ))
+                .hint("set the clocks of this machine and of the one that granted it")
+                .hint(grant),
+            Reason::Stale(record) => stale(error, record),
             Reason::Objection(end) => error
                 .cause(format!(
                     "request {} was {} by {} at {} (record {}), after the permit was granted",

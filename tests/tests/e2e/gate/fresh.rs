@@ -1,0 +1,91 @@
+//! A promotion is deployed only if it was judged right before, by the real binaries: a permit is granted for an hour, and what it
+//! was judged by may change within it.
+
+use std::process::Command;
+
+use super::{ALLOWED, Ended, Gate, digest, ended};
+use crate::support::{PATIENCE, clocked, instance, wait};
+
+/// Eleven minutes, in seconds.
+const ELEVEN: i64 = 660;
+
+impl Gate {
+    /// The build's command with a clock that is off by so many seconds.
+    fn off(&self, by: i64, command: &Command) -> Ended {
+        let file = self.folder.path().join("clock");
+        std::fs::write(&file, by.to_string()).unwrap();
+        ended(&mut clocked(&file, command))
+    }
+
+    /// The deployment under a permit in a build of production's stage.
+    fn deployed(&self, build: &str, digest: &str, permit: u64) -> Ended {
+        let permit = permit.to_string();
+        let arguments = ["deploy", "--digest", digest, "--permit", &permit];
+        let step = self.built("linus", build, &arguments);
+        let mut deploy = Command::new(instance().built().join("slipway-service"));
+        deploy
+            .args(step.get_args())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(
+                step.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        ended(&mut deploy)
+    }
+}
+
+#[test]
+fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
+    let gate = Gate::new("permit-fresh");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let grant = ["grant", "--digest", &fix];
+    let granted = gate.off(-ELEVEN, &gate.built("linus", "1", &grant));
+    granted.is(0, &[ALLOWED]);
+    assert_eq!(granted.permit(), 2);
+
+    let hint = format!("slipway-promote grant --environment production --digest {fix} --permit 2");
+    let old = gate.deployed("1", &fix, 2);
+    old.is(3, &["must be judged at most 10 minutes before", &hint]);
+    assert_eq!(gate.chain().len(), 2, "nothing began");
+    // The same step for the same build, without the permit, grants another one too.
+    let anew = ended(&mut gate.built("linus", "1", &grant));
+    anew.is(0, &[ALLOWED]);
+    assert_eq!(anew.permit(), 3);
+    let again = [&grant[..], &["--permit", "2"]].concat();
+    let judged = ended(&mut gate.built("linus", "1", &again));
+    judged.is(0, &[ALLOWED]);
+    assert_eq!(judged.permit(), 4);
+    gate.deployed("1", &fix, 4).is(0, &["succeeded"]);
+
+    // What a build began goes on, however old its permit is.
+    let began = gate.off(ELEVEN, &gate.built("linus", "1", &again));
+    began.is(0, &["this run began its deployment under it"]);
+    assert_eq!(began.permit(), 4);
+    gate.run("grace", &["verify"]).is(0, &[]);
+}
+
+#[test]
+fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
+    let gate = Gate::new("permit-ahead");
+    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    let fix = gate.image("fix");
+    gate.plant("staging", &[gate.healthy(&fix, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare("");
+    let grant = ["grant", "--digest", &fix];
+    let granted = gate.off(ELEVEN, &gate.built("linus", "1", &grant));
+    granted.is(0, &[ALLOWED]);
+    let ahead = [
+        "which this machine's clock has not reached",
+        "set the clocks",
+    ];
+    gate.deployed("1", &fix, granted.permit()).is(3, &ahead);
+    let again = [&grant[..], &["--permit", "2"]].concat();
+    ended(&mut gate.built("linus", "1", &again)).is(3, &ahead);
+    assert_eq!(gate.chain().len(), 2, "nothing began");
+}
