@@ -48,8 +48,8 @@ fn a_good_contract_is_ok_and_shows_its_chain() {
 
         environment  follows  account                    region        gate
         dev                   var:DEV_ACCOUNT_ID         ca-central-1  none
-        staging      dev      var:STAGING_ACCOUNT_ID     ca-central-1  on main; 1 approval; from .github/workflows/promote.yml
-        production   staging  var:PRODUCTION_ACCOUNT_ID  ca-central-1  on main; 1 approval; checks test@15368; from .github/workflows/promote.yml
+        staging      dev      var:STAGING_ACCOUNT_ID     ca-central-1  on main; 1 approval; from .github/workflows/promote.yml; rollback without a review
+        production   staging  var:PRODUCTION_ACCOUNT_ID  ca-central-1  on main; 1 approval; checks test@15368; from .github/workflows/promote.yml; rollback without a review
     "#]].assert_eq(&stdout(&output));
     assert_eq!(log(&output), "");
 }
@@ -70,7 +70,7 @@ fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
             annotations,
             [
                 "::error file=delivery.yaml,line=17,col=5,title=contract::`environments.staging` has no key `folows`%0Ahint: did you mean `follows`?",
-                "::error file=delivery.yaml,line=30,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
+                "::error file=delivery.yaml,line=31,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
             ]
         );
         assert!(

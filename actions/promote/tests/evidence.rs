@@ -425,7 +425,7 @@ const LINUS: &str = "arn:aws:sts::333333333333:assumed-role/Operators/linus";
 fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     let gate = r#"{"required":true,"branch":"main","approvals":2,"checks":["ci"],"workflow":".github/workflows/promote.yml","break_glass":{"people":["linus"],"expires":3600}}"#;
     let text = chain::declared(
-        "gate: {approvals: 2, checks: [ci], workflow: .github/workflows/promote.yml, break-glass: {people: [linus]}}",
+        "gate: {approvals: 2, checks: [ci], workflow: .github/workflows/promote.yml, rollback: {approvals: 0}, break-glass: {people: [linus]}}",
         &format!("linus: [\"{LINUS}\"]"),
     );
     let mut chain = Chain::default();

@@ -254,7 +254,7 @@ impl Setting {
 const CONTRACT: &str = "version: 1\nservice: storefront\nimage: {repository: placeholder}\n\
     build: {account: var:BUILD_ACCOUNT_ID, region: ca-central-1}\n\
     environments:\n  dev: {account: var:DEV_ACCOUNT_ID}\n  \
-    staging: {account: var:STAGING_ACCOUNT_ID, follows: dev}\n  \
+    staging: {account: var:STAGING_ACCOUNT_ID, follows: dev, gate: {rollback: {approvals: 0}}}\n  \
     production: {account: var:PRODUCTION_ACCOUNT_ID, follows: staging}\n";
 
 #[test]

@@ -22,12 +22,14 @@ const REQUEST_SPAN: std::ops::RangeInclusive<u64> = 60..=604_800;
 /// The gate of an environment. One that follows another always has one.
 pub(super) fn gate(environment: &Environment) -> model::Gate {
     let gate = environment.gate.clone().unwrap_or_default();
+    let approvals = gate.approvals.map_or(1, |approvals| approvals.value);
+    let required = environment.follows.is_some() || environment.gate.is_some();
     model::Gate {
-        required: environment.follows.is_some() || environment.gate.is_some(),
+        required,
         branch: gate
             .branch
             .map_or_else(|| "main".to_owned(), |branch| branch.value.0),
-        approvals: gate.approvals.map_or(1, |approvals| approvals.value),
+        approvals,
         checks: gate.checks.into_iter().flatten().map(text).collect(),
         workflow: gate.workflow.map(text),
         formerly: gate.formerly.map(|formerly| model::Formerly {
@@ -45,10 +47,13 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         still_running: gate.still_running.is_some_and(|asked| asked.value),
         freeze: gate.freeze.into_iter().flatten().map(freeze).collect(),
         calendars: gate.calendars.into_iter().flatten().map(text).collect(),
+        // Going back asks for as many people as going forward, unless the contract says that fewer will do.
         rollback_approvals: gate
             .rollback
             .and_then(|rollback| rollback.approvals)
-            .map_or(0, |approvals| approvals.value),
+            .map_or(if required { approvals } else { 0 }, |approvals| {
+                approvals.value
+            }),
         break_glass: gate.break_glass.map(|glass| model::BreakGlass {
             people: glass.people.value.into_iter().map(text).collect(),
             expires: glass

@@ -25,7 +25,8 @@ const NOW: &str = "2026-11-21T18:30:00.5Z";
 /// Dora, as a session of AWS.
 const DORA: &str = "dora: {aws: [\"arn:aws:sts::012345678901:assumed-role/Operators/dora\"]}";
 /// What production's gate says.
-const GATE: &str = "checks: [test@15368], workflow: .github/workflows/promote.yml";
+const GATE: &str =
+    "checks: [test@15368], workflow: .github/workflows/promote.yml, rollback: {approvals: 0}";
 
 /// The setting of a contract with these people, and with this about production.
 fn declared(people: &str, production: &str) -> Setting {

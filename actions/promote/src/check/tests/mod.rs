@@ -61,7 +61,7 @@ environments:
   production:
     account: var:PRODUCTION
     follows: staging
-    gate: {checks: [test@15368], workflow: .github/workflows/promote.yml}
+    gate: {checks: [test@15368], workflow: .github/workflows/promote.yml, rollback: {approvals: 0}}
 ";
 
 pub(crate) fn setting() -> Setting {

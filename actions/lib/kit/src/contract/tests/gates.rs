@@ -22,7 +22,7 @@ fn mistake(gate: &str) -> String {
 
 #[test]
 fn a_gate_without_times_is_written_as_it_was_before_there_were_any() {
-    expect![[r#"{"required":true,"branch":"main","approvals":2,"checks":[],"workflow":null}"#]]
+    expect![[r#"{"required":true,"branch":"main","approvals":2,"checks":[],"workflow":null,"rollback_approvals":2}"#]]
         .assert_eq(&serde_json::to_string(&gate("approvals: 2")).unwrap());
 }
 
@@ -31,8 +31,27 @@ fn a_gate_says_whether_infrastructure_needs_a_permitted_plan() {
     assert!(gate("plan: true").plan);
     assert!(!gate("approvals: 2").plan);
     // The hash of a gate that does not ask for it stays what it was.
-    expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null}"#]]
+    expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null,"rollback_approvals":1}"#]]
         .assert_eq(&serde_json::to_string(&gate("plan: false")).unwrap());
+}
+
+#[test]
+fn a_rollback_needs_as_many_reviews_as_a_promotion_unless_the_gate_says_otherwise() {
+    for (declared, wanted) in [
+        ("checks: []", 1),
+        ("approvals: 2", 2),
+        ("approvals: 0", 0),
+        ("approvals: 2, rollback: {}", 2),
+        ("approvals: 2, rollback: {approvals: 1}", 1),
+        ("approvals: 2, rollback: {approvals: 0}", 0),
+        ("rollback: {approvals: 3}", 3),
+    ] {
+        assert_eq!(gate(declared).rollback_approvals, wanted, "{declared}");
+    }
+    // Where there is no gate, nothing is asked.
+    let text = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: eu-west-1}\n\
+                environments: {dev: {account: \"111111111111\"}}\n";
+    assert_eq!(super::resolved(text, "dev").gate.rollback_approvals, 0);
 }
 
 #[test]
