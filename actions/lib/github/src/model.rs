@@ -74,9 +74,9 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether all its jobs have ended, so that no process is part of it any more.
-    pub fn is_over(&self) -> bool {
-        self.status.as_deref() == Some("completed")
+    /// Whether all its jobs have ended, so that no process is part of it any more; nothing if GitHub does not say.
+    pub fn is_over(&self) -> Option<bool> {
+        self.status.as_deref().map(|status| status == "completed")
     }
 
     /// The workflow's file below the repository's root. GitHub may put `@REF` behind it; a file whose

@@ -7,7 +7,7 @@ use super::conditions::{self, Conditions};
 use super::fact::Fact;
 use super::facts::Facts;
 use super::provenance::{self, Found};
-use super::rules::Context;
+use super::rules::{Context, not_renamed_yet};
 use crate::setting::Setting;
 
 /// Applies every rule, those about time, approvals and provenance too.
@@ -19,6 +19,13 @@ pub(super) fn all(
     proof: Option<&Fact<Found>>,
 ) -> Decision {
     let mut decision = decide(setting, subject, facts);
+    // A condition of the commits' rule that needs the time.
+    let early = conditions.and_then(|conditions| not_renamed_yet(setting, conditions.now));
+    if let Some(early) = early
+        && let Some(range) = decision.rules.iter_mut().find(|it| it.rule == "range")
+    {
+        *range = early.named("range");
+    }
     let more = conditions::rules(setting, subject, conditions);
     decision.rules.extend(more);
     let approved = approved::rule(setting, subject, facts, conditions);

@@ -105,7 +105,8 @@ fn a_base_branch_with_another_name_keeps_its_pull_requests() {
     let tip = scene.merge(open, "squash");
     let now = ", branch: trunk";
     let until = |day: &str| format!("{now}, formerly: {{branch: main, until: {day}}}");
-    let (today, yesterday) = ("2999-12-31", "2000-01-01");
+    let (now_is, yesterday) = (crate::support::now(), "2000-01-01");
+    let today = &now_is[..10];
     let answer = |gate: &str| {
         scene.contract(gate, "");
         scene.check(&tip)
@@ -118,6 +119,10 @@ fn a_base_branch_with_another_name_keeps_its_pull_requests() {
         assert!(fact.contains(words), "{}", refused.shown);
     }
     let words = format!("{REVIEWER} approved it for main, before it was pointed at trunk");
+    let early = answer(&until("2999-12-31"));
+    assert_eq!(early.exit, Some(3), "{}", early.shown);
+    let fact = early.rule("range")["fact"].as_str().unwrap();
+    assert!(fact.contains("which is still to come"), "{}", early.shown);
     answer(&until(today)).refused("approvals", "fail", &words);
     scene.approve(open);
     scene.check(&tip).passes();

@@ -6,10 +6,31 @@ use crate::check::answer::{Finding, fail, not_examined, pass, unknown};
 use crate::check::merge::proven;
 use crate::check::people::short;
 use crate::check::range::{Base, Brought, Range, pulls};
+use crate::setting::Setting;
 use github::RangeCommit;
+use kit::clock::rfc3339;
+use kit::contract::Formerly;
+use time::OffsetDateTime;
 
 /// Commits that are named in a refusal; more are counted.
 const NAMED: usize = 5;
+
+/// Refuses a `formerly` whose last day is still to come: anybody could make a branch of that name, and what is merged into it until
+/// then would count as merged into the gate's.
+pub(in crate::check) fn not_renamed_yet(setting: &Setting, now: OffsetDateTime) -> Option<Finding> {
+    let formerly = setting.gate.formerly.as_ref()?;
+    let today = rfc3339(now);
+    let Formerly { branch, until } = formerly;
+    // Both begin with year, month and day.
+    let ahead =
+        !setting.asks_nothing() && today.get(..10).is_none_or(|today| until.as_str() > today);
+    ahead.then(|| {
+        fail(
+            format!("`formerly` accepts what is merged into {branch} until {until}, which is still to come"),
+            "name the day on which the branch was renamed, the last one of merges under its old name",
+        )
+    })
+}
 
 impl Context<'_> {
     pub(super) fn branch(&self) -> Finding {

@@ -6,6 +6,7 @@ mod promoter;
 mod reviews;
 mod run;
 
+pub(super) use history::not_renamed_yet;
 pub(super) use reviews::{judge_approvals, judge_checks, people_of};
 pub(super) use run::judge_policy;
 

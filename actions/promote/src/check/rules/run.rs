@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::fact::RunKind;
+use crate::check::fact::{RunKind, Unknown};
 use crate::check::people::short;
 use crate::check::policy::{CommitPosition, Judging, Policy};
 
@@ -32,9 +32,18 @@ impl Context<'_> {
         let start = format!("start {workflow} on {} by workflow_dispatch", gate.branch);
         // The run's number is a variable of this process, and a run of another person may have fitted. GitHub ends a run after
         // its last job.
-        if run.is_over() {
-            let fact = format!("run {} is over, so this is not part of it", run.id);
-            return fail(fact, start);
+        match run.is_over() {
+            Some(false) => {}
+            Some(true) => {
+                let fact = format!("run {} is over, so this is not part of it", run.id);
+                return fail(fact, start);
+            }
+            None => {
+                return unknown(&Unknown::new(
+                    format!("GitHub does not say whether run {} is over", run.id),
+                    "run this step again",
+                ));
+            }
         }
         let first = self.setting.follows.is_none();
         let event_fits = run.event == "workflow_dispatch" || (first && run.event == "push");

@@ -53,6 +53,7 @@ const HIDDEN: &[Hidden] = &[
     ("the run", "run", |w| {
         w.facts.run = RunKind::GitHub(Err(unseen()))
     }),
+    ("whether the run is over", "run", |w| w.run().status = None),
     ("whose contract this is", "policy", |w| {
         w.facts.policy = Some(Err(unseen()));
     }),

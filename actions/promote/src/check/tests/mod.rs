@@ -300,7 +300,7 @@ fn run() -> Run {
         run_attempt: Some(1),
         actor: Some(user("dora")),
         triggering_actor: Some(user("dora")),
-        status: None,
+        status: Some("in_progress".to_owned()),
         conclusion: None,
         html_url: String::new(),
     }

@@ -11,7 +11,7 @@ use crate::check::provenance::Found;
 use crate::check::provenance::tests::{found, good, proofs};
 use crate::standing::tests::forced;
 use attest::Signer;
-use kit::contract::Freeze;
+use kit::contract::{Formerly, Freeze};
 
 /// A promotion with what the other groups of rules ask.
 struct Whole {
@@ -188,6 +188,32 @@ const ROWS: &[Row] = &[
     ),
     ("approved", |_| (), |w| drop(w.approved.records.pop())),
 ];
+
+/// These scenes are of 2026-11-21.
+#[tokio::test]
+async fn the_day_of_a_rename_has_come() {
+    for (until, refuses) in [
+        ("2026-11-20", false),
+        ("2026-11-21", false),
+        ("2026-11-22", true),
+        ("2999-12-31", true),
+    ] {
+        let mut whole = Whole::new(|p| {
+            p.setting.gate.formerly = Some(Formerly {
+                branch: "master".to_owned(),
+                until: String::new(),
+            });
+        })
+        .await;
+        let formerly = whole.promotion().setting.gate.formerly.as_mut();
+        until.clone_into(&mut formerly.unwrap().until);
+        let decision = whole.decide();
+        let range = decision.rules.iter().find(|it| it.rule == "range").unwrap();
+        let wanted = if refuses { Answer::Fail } else { Answer::Pass };
+        assert_eq!(range.answer, wanted, "{until}: {range:?}");
+        assert_eq!(range.next.is_some(), refuses, "{range:?}");
+    }
+}
 
 fn refusing(decision: &Decision) -> Vec<&'static str> {
     let refuses = |answer| matches!(answer, Answer::Fail | Answer::Unknown);
