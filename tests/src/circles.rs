@@ -183,7 +183,7 @@ impl Sources {
         Some(whole)
     }
 
-    /// What each file uses, and what it hands on under the same name.
+    /// The paths that each file uses, and those that it re-exports under the same name.
     fn uses(
         &self,
     ) -> (

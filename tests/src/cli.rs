@@ -48,7 +48,7 @@ enum Command {
     },
     /// Measure the steps beside other tools; without a name, say what can be measured
     Bench {
-        /// What to measure
+        /// Benchmark to run
         #[arg(value_enum)]
         name: Option<bench::Benchmark>,
         /// Print one JSON object a row

@@ -25,7 +25,7 @@ const TIME: u64 = 201;
 const CLOCK_GETTIME: u64 = 228;
 /// `CLOCK_REALTIME` and `CLOCK_REALTIME_COARSE`.
 const WALL: [u64; 2] = [0, 5];
-/// What a call that has not been made yet seems to answer.
+/// The result that a system call shows before it has run.
 const NOT_YET: i64 = -(Errno::ENOSYS as i64);
 
 /// Runs the command to its end, and that of all it started. Its exit code is the command's.

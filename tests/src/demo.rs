@@ -22,12 +22,12 @@ pub enum Host {
     Codebuild,
 }
 
-/// What a demo leaves for whoever looks at it.
+/// The result of a demo, for a person to look at.
 #[derive(Debug)]
 pub struct Ran {
     /// Where it took place.
     pub world: World,
-    /// What was shipped, and the runs that did it.
+    /// The commits that were shipped, and the runs that did it.
     pub shipped: Shipped,
     /// Keeps a later demo from retiring the world.
     pub in_use: InUse,

@@ -172,7 +172,7 @@ fn remaps(instance: &Instance) -> Result<Vec<(PathBuf, String)>> {
     Ok(remaps)
 }
 
-/// What is left out to make the binaries smaller, by about a sixth.
+/// The linker flags that make the binaries smaller, by about a sixth.
 fn smaller(instance: &Instance) -> Vec<String> {
     let script = instance.checkout.join("tests/src/no-unwind-tables.ld");
     let mut flags = vec![

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What the sandbox's functions return.
+/// The result of the sandbox's functions.
 pub type Result<T> = std::result::Result<T, Fault>;
 
 /// A failure a person can act on.

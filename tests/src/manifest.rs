@@ -28,13 +28,13 @@ pub struct Manifest {
     pub terraform: Pip,
     /// CDKTF's successor, which only a test needs.
     pub cdktn: Pip,
-    /// What only benchmarks need.
+    /// The packages that only benchmarks need.
     pub peers: Peers,
     /// npm packages, as archives.
     pub npm: Vec<Npm>,
 }
 
-/// What the steps are measured beside, and with.
+/// The tools that the steps are compared with, and those that measure them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peers {
@@ -102,7 +102,7 @@ impl Manifest {
         toml::from_str(TEXT).context("reading tests/parts.toml")
     }
 
-    /// What changes whenever something of the manifest does.
+    /// A hash that changes with anything in the manifest.
     pub fn fingerprint() -> String {
         sha256(
             [TEXT, LOCK, TERRAFORM_LOCK, std::env::consts::ARCH]
@@ -158,7 +158,7 @@ mod tests {
         }
         for (path, locked) in lock["packages"].as_object().unwrap() {
             let hash = locked["integrity"].as_str().unwrap_or_default();
-            // What a package brings in its own archive is under that archive's hash.
+            // A package bundled in another one's archive is covered by that archive's hash.
             let inside = path.is_empty() || locked["inBundle"] == true;
             assert!(inside || hash.starts_with("sha512-"), "{path}");
         }

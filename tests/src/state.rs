@@ -1,4 +1,4 @@
-//! What a sandbox remembers between two runs of the command: which process is which part, under a lock.
+//! The sandbox's state between two runs of the command: the process of each part, under a lock.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -24,7 +24,7 @@ pub struct Started {
     /// Its process.
     #[serde(flatten)]
     pub process: Process,
-    /// What it was started as; another fingerprint means that it must be started anew.
+    /// The part's fingerprint when it was started; if it differs now, the part must be restarted.
     pub fingerprint: String,
 }
 

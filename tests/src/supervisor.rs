@@ -102,7 +102,7 @@ pub fn down(instance: &Instance, force: bool) -> Result<()> {
         engine::remove_containers(instance)?;
     }
     supervisor.engine_down()?;
-    // What a lost state file or a killed test left behind still carries the sandbox's mark.
+    // Processes that a lost state file or a killed test left behind still carry the sandbox's mark.
     for process in marked(&format!("{}/", instance.id))
         .into_iter()
         .filter_map(Process::of)

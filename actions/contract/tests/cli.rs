@@ -1,4 +1,4 @@
-//! What a person sees of slipway-contract: the exit code, the mistakes, and what is exported.
+//! slipway-contract as its user sees it: the exit code, the mistakes, and the exported values.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"

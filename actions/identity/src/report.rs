@@ -39,7 +39,7 @@ pub(crate) fn exported(account: &Account, cx: &Cx) -> Report {
     if let Some(token) = credentials.session_token() {
         report.env.push(("AWS_SESSION_TOKEN".into(), secret(token)));
     }
-    // What belongs to the job's earlier credentials would be taken for a part of these.
+    // A tool would take a variable left from the job's earlier credentials for a part of these, so it is emptied.
     for stale in STALE {
         let exported = report.env.iter().any(|(name, _)| name == stale);
         if !exported && cx.env.get(stale).is_some() {

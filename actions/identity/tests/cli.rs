@@ -1,4 +1,4 @@
-//! What a person sees of slipway-identity: the exit code, one message, and what is exported.
+//! slipway-identity as its user sees it: the exit code, one message, and the exported values.
 
 use step_job::Job;
 

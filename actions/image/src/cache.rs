@@ -54,8 +54,8 @@ pub(crate) fn writable(
     Ok(())
 }
 
-/// Attributes of BuildKit's caches that are secrets (docs.docker.com, "Amazon S3 cache", "Azure Blob Storage cache",
-/// "GitHub Actions cache"). What is not given, BuildKit or the AWS SDK takes from the environment.
+/// Attributes of BuildKit's caches that are secrets (docs.docker.com, "Amazon S3 cache", "Azure Blob Storage cache", "GitHub
+/// Actions cache"). BuildKit or the AWS SDK takes those that are not given from the environment.
 const CACHE_SECRETS: [&str; 5] = [
     "secret_access_key",
     "session_token",

@@ -29,7 +29,7 @@ pub(crate) struct Primary {
 /// The ledger of the contract's service.
 #[derive(Debug)]
 pub(crate) struct LedgerTable {
-    /// What proves its chains.
+    /// The key and the anchor that prove the ledger's chains.
     pub(crate) trust: Trust,
     pub(crate) table: String,
     pub(crate) service: String,

@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 /// How an answer is reported that this run wrote.
 const WRITTEN: &str = "written";
 
-/// What a person says to a request.
+/// A person's answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
     Approve,
@@ -56,7 +56,7 @@ impl Word {
         self != Word::Approve
     }
 
-    /// What the run is called that says it.
+    /// The noun for the answer.
     fn noun(self) -> &'static str {
         match self {
             Word::Approve => "approval",
@@ -65,7 +65,7 @@ impl Word {
         }
     }
 
-    /// What the person did.
+    /// The verb for the answer, in the past tense.
     fn past(self) -> &'static str {
         match self {
             Word::Approve => "approved",
@@ -192,7 +192,7 @@ async fn approvers(
     };
     let members = match members(github.as_ref(), &approve.teams).await {
         Ok(members) => members,
-        // Whoever asked takes it back whoever could approve it.
+        // A withdrawal does not depend on who may approve.
         Err(_) if word == Word::Withdraw => Vec::new(),
         Err(unknown) => {
             return Err(
@@ -214,8 +214,8 @@ pub(crate) fn asks_for_none(setting: &Setting) -> Error {
     .hint("name who approves under `approve` of its gate, or promote without a request")
 }
 
-/// One person's answer, and what it is held against. What is promoted is not observed again: the
-/// approver says yes to what the request names, and `check` compares that with what is there then.
+/// One person's answer, and what it is checked against. The promotion is not observed again: the approver agrees to what the
+/// request names, and `check` compares that with the facts at the time of the promotion.
 struct PersonalAnswer<'a> {
     word: Word,
     actor: &'a Actor,
@@ -272,7 +272,7 @@ impl PersonalAnswer<'_> {
         }
         // An objection counts whatever has changed since: a permit that rests on the request may be open.
         if self.word == Word::Approve {
-            // Whoever approved before is told as well that it is of no use any more.
+            // A person who approved before is also told that the request expired or is void.
             self.in_time(asked)?;
             self.refuse_if_void(asked, standing)?;
             let mut approvals = asked.approvals.iter();

@@ -20,11 +20,11 @@ const SHOWN: usize = 5;
 pub(crate) struct Decisions {
     known: Known,
     permits: Vec<(Record, Entry)>,
-    /// What is wrong with what is not a record.
+    /// The faults of entries that are not records.
     faults: Vec<Fault>,
 }
 
-/// What came of them.
+/// The result of making the decisions again.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
     permits: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Decided {
     otherwise: Vec<(u64, Vec<&'static str>)>,
 }
 
-/// What one permit's evidence came to.
+/// The result for one permit's evidence.
 enum Found {
     Replayed(Replayed),
     /// It names none.
@@ -46,14 +46,14 @@ enum Found {
     Swapped,
 }
 
-/// What decisions are held against beside their own chain.
+/// The facts that decisions are checked against besides their own chain.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Beside<'a> {
     /// The ledger's key.
     pub(crate) key: Option<&'a PublicKey>,
     /// An environment that may come before, with its chain.
     pub(crate) before: Option<(&'a str, &'a Decisions)>,
-    /// What the contract says here.
+    /// The setting from this run's contract.
     pub(crate) contract: Option<&'a Setting>,
     /// The last permit whose decision need not be made again.
     pub(crate) accepted: u64,
@@ -90,8 +90,8 @@ impl Decisions {
         self.permits.iter().filter_map(|(record, _)| named(record))
     }
 
-    /// Decides again. `read` gets evidence by its hash. What cannot be read or decided is a fault of each permit after
-    /// those that are accepted.
+    /// Makes the decisions again. `read` gets evidence by its hash. A decision that cannot be read or made again is a fault of
+    /// its permit, unless the permit is an accepted one.
     pub(crate) async fn judge(
         &self,
         chain: &Chain,
@@ -198,7 +198,7 @@ impl Decided {
         !self.left.iter().any(|(left, _)| *left == seq)
     }
 
-    /// What was decided again and what was not, in a line.
+    /// Says in a line which decisions were made again and which were not.
     pub(crate) fn line(&self) -> String {
         if self.permits == 0 {
             return "there is no permit".to_owned();

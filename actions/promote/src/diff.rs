@@ -10,7 +10,7 @@ use ledger::{Chain, LOOK_BACK, Record, Verdict};
 use net::Net;
 use serde_json::json;
 
-/// What one environment runs, by its newest healthy record.
+/// One environment, with the record of what it runs: its newest healthy one.
 struct Side {
     environment: String,
     record: Option<Record>,
@@ -85,7 +85,7 @@ async fn between(github: &GitHub, one: &str, other: &str) -> Result<Between> {
     })
 }
 
-/// What GitHub does not say in full is not shown in part.
+/// The refusal if GitHub does not provide all of the commits, which are then not shown in part.
 fn refused(unknown: Unknown) -> Error {
     let permission = unknown.permission.clone();
     let error = Error::refused("the commits between the environments are not known")

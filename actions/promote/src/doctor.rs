@@ -27,7 +27,7 @@ const HEADER: [&str; 4] = ["fact", "from", "seen", "what"];
 struct Row {
     fact: String,
     from: String,
-    /// What was seen; `Err` says why it was not tried.
+    /// The result of the call; `Err` says why it was not tried.
     seen: Result<Fact<String>, &'static str>,
 }
 
@@ -124,7 +124,7 @@ async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<Str
     Ok((rows, newest))
 }
 
-/// What `grant` needs beside what `check` sees: to sign, to append, and to write to the anchor.
+/// The calls that `grant` makes besides those of `check`: to sign, to append, and to write to the anchor.
 async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
     let environment = &setting.environment;
     let chain = Chain::new(&setting.service, environment)?;
@@ -183,7 +183,7 @@ async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What the role `read` of an environment is asked for.
+/// The calls that are made with the role `read` of an environment.
 async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
     let mut rows = Vec::new();
     let ecs = "ecs and elasticloadbalancing, role read";
@@ -222,7 +222,7 @@ async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
     rows
 }
 
-/// What the service runs: `record` looks at it, and `check` if the gate asks.
+/// Looks at what the service runs, as `record` does, and `check` if the gate asks.
 async fn service(cx: &Cx, net: &Net, setting: &Setting) -> Fact<String> {
     let looked = async {
         let cluster = required("cluster", None, setting.cluster.clone())?;

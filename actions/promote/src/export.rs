@@ -129,8 +129,7 @@ impl Sink {
     }
 }
 
-/// Writes the chain as it is stored. What is wrong with it is the verifier's to find, so it is
-/// exported all the same.
+/// Writes the chain as it is stored, even if it is broken: `verify` reports the faults.
 async fn records(
     ledger: &Ledger,
     chain: &Chain,

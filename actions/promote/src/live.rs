@@ -21,12 +21,12 @@ pub(crate) struct Live {
     usual: Option<String>,
 }
 
-/// What was seen running.
+/// The service as it was seen running.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The task definition.
     pub(crate) task_definition: TaskDefinitionArn,
-    /// What is missing to call it healthy with the digest.
+    /// The reasons why it does not count as healthy with the digest.
     pub(crate) missing: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ impl Live {
     /// Looks once.
     ///
     /// # Errors
-    /// What AWS does not answer is not known, and so is not healthy: the call is named, and the permission it needs.
+    /// AWS does not answer, so the service is unknown and does not count as healthy: the error names the call and the permission it needs.
     pub(crate) async fn look(&self, digest: &Digest) -> Result<Seen> {
         self.client.retry_by(RetryPolicy::within(RETRY));
         let seen = self.client.look().await.map_err(unknown)?;

@@ -182,7 +182,7 @@ fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
     )))
 }
 
-/// What follows for the word of a person that a run need not be.
+/// The clause of a refusal by which the run does not count as an act of `by`: as a `what`, such as an approval.
 fn does_not_count(what: &str, by: &str) -> String {
     let article = match what.starts_with(['a', 'e', 'i', 'o', 'u']) {
         true => "an",
@@ -230,8 +230,7 @@ fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
     Ok(actors)
 }
 
-/// The one person behind a record that is one person's word. Whoever re-runs somebody else's run is
-/// not that person.
+/// The one person behind a record that speaks for one person. A run that one person started and another one re-ran counts as neither's.
 ///
 /// # Errors
 /// There are several, or none (exit 3).

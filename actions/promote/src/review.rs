@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = EnvironmentHistory::read(&ledger, &chain).await?;
     own_debt(setting.persons(), &standing, &digest, &reviewer)?;
-    // What began under a permit was deployed as well, although nobody recorded how it ended.
+    // A deployment that began under a permit counts, although its end was never recorded.
     let deployed = |record: &Record| {
         let began = record.verdict == Verdict::Started;
         record.digest == digest && (record.is_deployment() || began)
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     Ok(report(&setting, &entry, &record))
 }
 
-/// Whoever used break-glass does not review it.
+/// Refuses a reviewer who used break-glass for the digest.
 fn own_debt(
     persons: Persons<'_>,
     standing: &EnvironmentHistory,
@@ -88,7 +88,7 @@ fn own_debt(
     }
 }
 
-/// Appends the review. What is deployed meanwhile does not matter to it.
+/// Appends the review. A deployment that is recorded meanwhile does not matter to it.
 async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry, Record)> {
     let mut head = ledger.head(chain).await?;
     for wait in ledger::attempts() {

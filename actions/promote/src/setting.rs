@@ -25,7 +25,7 @@ pub(crate) struct Setting {
     pub(crate) apps: BTreeMap<u64, StandsFor>,
     /// The ledger's table.
     pub(crate) ledger: String,
-    /// What proves the ledger's chains.
+    /// The key and the anchor that prove the ledger's chains.
     pub(crate) trust: Trust,
     /// Credentials for reading the ledger.
     pub(crate) ledger_reader: Target,
@@ -36,7 +36,7 @@ pub(crate) struct Setting {
     pub(crate) cluster: Option<String>,
     pub(crate) ecs_service: String,
     pub(crate) container: Option<String>,
-    /// What the image's provenance has to show, if the contract names a key.
+    /// The requirements on the image's provenance, if the contract names a key.
     pub(crate) proofs: Option<Proofs>,
     /// Image repository in the build account.
     pub(crate) image_repository: Option<String>,

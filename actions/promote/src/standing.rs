@@ -65,7 +65,7 @@ impl EnvironmentHistory {
         Ok(Self::of(records))
     }
 
-    /// What follows from records, newest first.
+    /// The history that follows from records, newest first.
     pub(crate) fn of(records: Vec<Recorded>) -> Self {
         let mut standing = Self::default();
         for Recorded { record, .. } in records.iter().rev() {
@@ -262,8 +262,8 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
     (found.record.verdict == Verdict::Permitted).then_some(&found.record)
 }
 
-/// What is older than a promotion by the rules is settled: no open debt lets one pass, and no digest
-/// stays refused beyond it.
+/// Whether the record settles all that is older. A promotion by the rules does: no open debt lets it pass, and no digest stays
+/// refused beyond it.
 pub(crate) fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
 }
@@ -460,7 +460,7 @@ pub(crate) mod tests {
         failed.verdict = Verdict::Failed;
         assert_eq!(open(&[failed]), 1);
 
-        // What began counts, also if nobody records how it ended, and once if somebody does.
+        // A deployment that began counts even if its end is never recorded, and counts once if it is.
         let permit = Record {
             break_glass: forced('b', "eve").break_glass,
             ..permitted('b', "hash-1")
@@ -478,7 +478,7 @@ pub(crate) mod tests {
         assert_eq!(then(&[deployed('c')]), 1);
         assert_eq!(then(std::slice::from_ref(&closing)), 1);
         assert_eq!(then(&[closing, reviewed('b', "ada")]), 0);
-        // What began under another permit is owed as well.
+        // A deployment that began under another permit is a debt as well.
         let another = Record {
             break_glass: forced('c', "eve").break_glass,
             ..permitted('c', "hash-1")
@@ -602,7 +602,7 @@ pub(crate) mod tests {
         let twice = [deployed('a'), deployed('b'), deployed('b')];
         assert_eq!(way(&twice), Some(digest('a')));
         assert_eq!(way(&[deployed('a'), failed('b')]), Some(digest('a')));
-        // What runs failed when it was deployed once more.
+        // The running version failed when it was deployed once more.
         let again = [deployed('a'), deployed('b'), failed('b')];
         assert_eq!(way(&again), Some(digest('a')));
         let back = [

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Status, cx: &Cx) -> Result<Report> {
 /// Where an environment stands, and with `live` whether its service runs what is recorded.
 ///
 /// # Errors
-/// The ledger cannot be read or is broken. What cannot be seen of the service is in the row.
+/// The ledger cannot be read or is broken. A failure to look at the service is in the row instead.
 pub(crate) async fn observe(
     cx: &Cx,
     net: &Net,
@@ -64,7 +64,7 @@ pub(crate) async fn observe(
     })
 }
 
-/// What somebody else has still to review in an environment.
+/// The reviews that are still missing in an environment.
 fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
     let debts = standing.open_debts(setting.persons()).map(|debt| {
         format!(
@@ -84,7 +84,7 @@ fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
     debts.chain(refused).collect()
 }
 
-/// What is being deployed to an environment, or may be.
+/// The deployment under way in an environment, and the permits under which one can still begin, each as one line.
 fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> {
     let digest = |record: &Record| short(record.digest.as_str(), 19).to_owned();
     let underway = standing.underway(now).map(|started| {
@@ -148,16 +148,16 @@ pub(crate) struct Row {
     pub(crate) healthy: Option<Record>,
     /// Whether that runs, where it was looked for.
     pub(crate) live: Option<Result<Seen>>,
-    /// What waits for a review.
+    /// Break-glass promotions and rollbacks that nobody has reviewed yet.
     pub(crate) open: Vec<String>,
-    /// What is being deployed, or may be.
+    /// The deployment under way, and the permits under which one can still begin.
     pub(crate) deploying: Vec<String>,
     /// Requests that wait for approvals, or for the promotion.
     pub(crate) waiting: Vec<Waiting>,
 }
 
 impl Row {
-    /// What cannot be seen is said, and is not healthy.
+    /// The live health in words; a failed check is `unknown`, never `healthy`.
     fn live(&self) -> String {
         match &self.live {
             None => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! What a person sees who gives it bad input: exit code, one message, and nothing exported.
+//! The response to bad input: the exit code, one message, and nothing exported.
 
 use step_job::Job;
 

@@ -1,5 +1,5 @@
-//! What `verify` says of an export whose permits do not follow from their evidence. Every hash in these files is right:
-//! they are what somebody could write who may append, sign and keep evidence.
+//! The faults that `verify` reports in an export whose permits do not follow from their evidence. Every hash in these
+//! files is right: a writer who may append, sign and keep evidence could have made them.
 
 #![expect(
     clippy::unwrap_used,
@@ -99,7 +99,7 @@ fn evidence(gate: &str, own: &[Value], digit: char, judged: &Value, rules: &Valu
     })
 }
 
-/// What a rollback is judged by while GitHub is silent.
+/// The facts by which a rollback is judged while GitHub does not answer.
 fn went_back(more: &Value) -> Value {
     let judged = json!({
         "break_glass": null,
@@ -261,7 +261,7 @@ fn nobody_accepts_what_should_have_evidence() {
     ] {
         verified(&changed(&evidence, &json!({})), &accepted, 3, words);
     }
-    // What does not need the rules is held against the chain whoever wrote the evidence.
+    // Facts that need no rules are checked against the chain, whichever version wrote the evidence.
     let newer = |own: Value| json!({"version": "9.0.0", "now": "yesterday", "own": own});
     let left_out = newer(json!([]));
     let words = "it was judged before deployment 1 was recorded";

@@ -1,4 +1,4 @@
-//! What the command of `exec` can do to the rest of its job: it prints, it looks around, and it writes where it likes.
+//! The ways in which the command of `exec` could affect the rest of its job: by printing, reading its environment and writing files.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::process::Output;
@@ -79,7 +79,7 @@ fn nothing_that_a_command_prints_is_a_command_to_the_runner() {
     for script in [
         "echo '::save-state name=file::/victim'",
         "echo '::save-state name=file::/victim' >&2",
-        // What it leaves behind prints after it.
+        // A process that the script leaves behind prints after the script ended.
         "(sleep 1; echo '::save-state name=file::/victim' >&2) & disown",
         "setsid sh -c 'sleep 1; echo ::save-state name=file::/victim >&2' & disown",
     ] {
@@ -123,7 +123,7 @@ fn a_command_gets_no_token_of_the_job_on_any_host() {
         let seen = String::from_utf8_lossy(&output.stdout);
         assert!(seen.contains("TOKEN=hunter2"), "{seen}");
         assert!(!seen.contains("ghs_"), "{host:?}: {seen}");
-        // Whoever wants it hands it over by name.
+        // A source hands the token over by name.
         let source = "MODULES_TOKEN=env:GITHUB_TOKEN";
         let output = job().run(&["exec", "--source", source, "--", "env"], &env);
         let seen = String::from_utf8_lossy(&output.stdout);

@@ -1,4 +1,4 @@
-//! What a person sees of slipway-secrets: the exit code, one message, and what is exported.
+//! slipway-secrets as its user sees it: the exit code, one message, and the exported values.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::os::unix::fs::PermissionsExt;
@@ -177,7 +177,7 @@ fn a_secret_file_is_private_and_removed_after_the_job() {
     assert!(!path.exists());
 }
 
-/// What the step told its post step.
+/// The value that the step saved for its post step.
 fn note(job: &Job) -> String {
     let mut entries = step_job::entries(&job.read("GITHUB_STATE")).into_iter();
     entries.find(|(name, _)| name == "file").unwrap().1

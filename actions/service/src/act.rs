@@ -29,7 +29,7 @@ pub(crate) async fn revise(
     for _ in 0..ATTEMPTS {
         let arn = register(client, &registration).await?;
         registered(&arn);
-        // What infrastructure registered in between is older than ours now, and would never arrive.
+        // A revision that infrastructure registered in between is now older than ours, and its changes would never be deployed.
         let between = between(client, &registration, base, arn.revision()).await?;
         let Some(newer) = between else {
             return Ok(arn);

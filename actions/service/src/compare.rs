@@ -1,5 +1,5 @@
-//! Where two task definitions differ, member by member. What ECS keeps as a set or by name is compared so: the order it
-//! answers in means nothing.
+//! The differences between two task definitions, member by member. Lists that ECS keeps as a set or by name are compared
+//! that way, since the order of its answer means nothing.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

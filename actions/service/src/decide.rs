@@ -1,4 +1,4 @@
-//! What a deploy will change: from what was seen to a plan. Pure.
+//! Decides what a deploy will change: makes a plan from the observed service. Pure.
 //!
 //! Infrastructure owns the task definition, a deploy owns the images of its containers. So the base is the newest active
 //! revision of the family, whatever the service uses, and the next revision is that with the new image.
@@ -20,7 +20,7 @@ pub(crate) enum Revision {
     Register(Registration),
 }
 
-/// What happens to the service.
+/// The change to the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Update {
     /// Nothing: the running deployment is followed, or only verified.
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
     /// Each container's image as it runs, in the order of the containers.
     pub(crate) images_before: Vec<String>,
     pub(crate) image: String,
-    /// What infrastructure changed since the revision in use, and this deploy brings with it.
+    /// Infrastructure's changes since the revision in use, which this deploy brings with it.
     pub(crate) changes: Vec<Difference>,
     pub(crate) revision: Revision,
     pub(crate) update: Update,
@@ -117,11 +117,10 @@ pub(crate) fn can_roll(service: &Service) -> Result<()> {
     .hint("or stop before starting: minimumHealthyPercent=0"))
 }
 
-/// What to change so that the selected containers run `image`. `newest` is the family's newest revision where that is
-/// not the one in use.
+/// The changes after which the selected containers run `image`. `newest` is the family's newest revision if that is not the one in use.
 ///
 /// # Errors
-/// A container that is not there, or a rolling update that could never begin.
+/// A container that does not exist, or a rolling update that could never begin.
 pub(crate) fn decide(
     service: &Service,
     running: &Definition,
@@ -440,7 +439,7 @@ mod tests {
         }
         // Other strategies do not count by these.
         can_roll(&service(Rollout::Completed)).unwrap();
-        // What runs already is verified, however the service is set up.
+        // An image that runs already is only verified, even in a service whose rolling update could never begin.
         let stuck = Service {
             desired: 1,
             running: 1,

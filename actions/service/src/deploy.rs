@@ -19,7 +19,7 @@ use net::{Account, Net, Purpose};
 use std::cell::RefCell;
 use std::time::Duration;
 
-/// What was changed so far, for somebody who interrupts.
+/// The changes made so far, for the message after an interrupt.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Progress {
     #[default]
@@ -133,7 +133,7 @@ fn refuse_no_time(timeout: Duration) -> Result<()> {
     )
 }
 
-/// What is there, and what will be changed.
+/// The observed service, and the plan of its changes.
 async fn planned(
     client: &Client,
     args: &Deploy,
@@ -156,7 +156,7 @@ async fn planned(
 /// A deployment that began under a permit.
 struct PermittedUpdate {
     under: UsedPermit,
-    /// What updates the service; `None` if it stays as it is.
+    /// The client that updates the service; `None` if the service stays as it is.
     client: Option<Client>,
 }
 
@@ -177,7 +177,8 @@ async fn begin(
     Ok(PermittedUpdate { under, client })
 }
 
-/// What updates the service under a permit. It is got before the permit is used up, so that its refusal costs nothing.
+/// The client that updates the service under a permit. It is made before the permit is used up, so that a refused session
+/// does not cost the permit.
 async fn session(
     cx: &Cx,
     permit: &Permit<'_>,
@@ -241,7 +242,7 @@ fn unchanged(task_definition: &TaskDefinitionArn, plan: &Plan) -> Result<()> {
     .hint("another deployment is in progress; run this again when it has ended"))
 }
 
-/// What a person who interrupts must know.
+/// The error of an interrupted deploy: how far it got, and what to do next.
 pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Error {
     let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
     match progress {

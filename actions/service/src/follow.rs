@@ -55,7 +55,7 @@ impl Verdict {
     }
 }
 
-/// What to do next.
+/// The decision after one look at the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Look again; this is what is missing.

@@ -1,5 +1,5 @@
-//! What a deploy reads before it decides: the service and all that is seen of it, the task definition in use, the newest
-//! of its family, and from these the containers and the image.
+//! Reads everything from which a deploy decides: the service with its tasks and targets, the task definition in use, the
+//! newest of its family, and from these the containers and the image.
 
 use crate::args::Deploy;
 use crate::reference::{Registry, repository};
@@ -9,7 +9,7 @@ use kit::error::{Failure, Result};
 use kit::id::Digest;
 use net::Account;
 
-/// What was read.
+/// The service as observed, and the image to run.
 pub(crate) struct Observed {
     /// Everything that following reads as well, so that a permission it lacks shows before anything is changed.
     pub(crate) seen: Seen,

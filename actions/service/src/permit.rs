@@ -23,7 +23,7 @@ pub(crate) struct Asked<'a> {
     contract: &'a Resolved,
 }
 
-/// What the gate of the place that is deployed to needs.
+/// The requirement of the gate for the deployment.
 pub(crate) enum Needs<'a> {
     /// Nothing: there is no gate.
     Nothing,
@@ -33,10 +33,10 @@ pub(crate) enum Needs<'a> {
     Permit(Asked<'a>),
 }
 
-/// What this deployment needs of the gate, and whether it was given.
+/// The gate's requirement for this deployment, with the permit that was given.
 ///
 /// # Errors
-/// What was given is not a number, or nothing here needs a permit (exit 2).
+/// The given permit is not a number, or nothing here needs a permit (exit 2).
 pub(crate) fn needs<'a>(
     args: &Deploy,
     defaults: &'a Defaults,
@@ -252,7 +252,7 @@ mod tests {
     const CONTRACT: &str = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
         environments:\n  dev: {account: \"111111111111\"}\n  live: {account: \"222222222222\", follows: dev}\n";
 
-    /// What a deployment to an environment of the contract, or without one, needs.
+    /// The requirement for a deployment to an environment of the contract, or without one.
     fn needed(environment: Option<&str>, permit: Option<&str>) -> Result<&'static str> {
         let digest = format!("sha256:{}", "a".repeat(64));
         let mut words = vec!["deploy", "--digest", &digest];

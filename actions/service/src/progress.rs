@@ -1,10 +1,10 @@
-//! What a deploy logs while it is followed.
+//! The log of a deploy while it follows its deployment.
 
 use ecs::{Deployment, Seen};
 use kit::Cx;
 use std::time::Duration;
 
-/// What is still missing is logged this often while nothing else happens.
+/// The least time between two lines that say what is still missing.
 const REMIND: Duration = Duration::from_secs(10);
 
 /// The lines of progress: one only when something changed.

@@ -7,8 +7,8 @@ use kit::error::{Context, Error, Result};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// What DescribeTaskDefinition answers and RegisterTaskDefinition does not take: the members of
-/// `TaskDefinition` that `RegisterTaskDefinitionRequest` lacks in the ECS API's model.
+/// The members that DescribeTaskDefinition returns and RegisterTaskDefinition does not accept: those of `TaskDefinition`
+/// that `RegisterTaskDefinitionRequest` lacks in the ECS API's model.
 const OUTPUT_ONLY: &[&str] = &[
     "compatibilities",
     "deleteRequestedAt",
@@ -81,7 +81,7 @@ impl Registration {
     }
 }
 
-/// What would have been asked for to get this definition.
+/// The registration that would have produced this definition.
 fn comparable(definition: &Definition) -> Value {
     let mut value: Value = serde_json::to_value(&definition.members).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {

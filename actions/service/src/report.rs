@@ -1,5 +1,4 @@
-//! What a deploy leaves behind: the report of a success, the error of anything else with everything
-//! that was seen of it.
+//! The outcome of a deploy: the report of a success, or the error of anything else with everything that was observed.
 
 use crate::compare::Difference;
 use crate::decide::Plan;
@@ -169,7 +168,7 @@ impl Outcome<'_> {
         report
     }
 
-    /// What infrastructure changed and this deploy brought with it, for the summary page.
+    /// Infrastructure's changes that this deploy brought with it, for the summary page.
     fn changes(&self) -> String {
         if self.plan.changes.is_empty() {
             return String::new();

@@ -1,4 +1,4 @@
-//! What the tests of this step see of a service: each names only what it is about.
+//! Samples of a service and its parts; a test sets only the fields that it is about.
 
 use ecs::{Deployment, Rollout, Seen, Service, Task};
 use kit::aws::{Arn, TaskDefinitionArn};

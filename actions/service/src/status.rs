@@ -1,4 +1,4 @@
-//! What a service runs, and how healthy it is.
+//! The version that a service runs, and its health.
 
 use crate::address::address;
 use crate::args::Place;
@@ -24,7 +24,7 @@ const DEPLOYMENT_HEADS: [&str; 8] = [
 ];
 const TARGET_HEADS: [&str; 3] = ["target group", "target", "health"];
 
-/// What was seen, and what it amounts to.
+/// The service as observed, and its health.
 struct Status {
     account: Account,
     cluster: String,
@@ -33,7 +33,7 @@ struct Status {
     containers: Vec<String>,
     record: Option<Record>,
     address: Option<String>,
-    /// What is missing to call it healthy.
+    /// The conditions that are missing for it to be healthy.
     missing: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ async fn observe(args: Place, cx: &Cx) -> Result<Status> {
     })
 }
 
-/// What is missing to call the service healthy with what it runs now.
+/// The conditions that are missing for the service to be healthy with the version it runs now.
 fn lacking(seen: &Seen, definition: &Definition, containers: &[String]) -> Vec<String> {
     let Some(primary) = seen.service.primary() else {
         return vec!["a primary deployment".to_owned()];

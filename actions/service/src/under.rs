@@ -1,4 +1,4 @@
-//! What people and programs are told of the permit that a deployment runs under.
+//! The report of the permit that a deployment runs under, as text and as JSON.
 
 use kit::clock::rfc3339;
 use ledger::Record;
@@ -19,8 +19,9 @@ pub(crate) struct UsedPermit {
     reviewers: Vec<String>,
     /// The requests by which the promotion was approved.
     requests: Vec<u64>,
-    /// What the permit allows beyond a promotion by the rules.
+    /// Whether the permit is for a rollback.
     rollback: bool,
+    /// The reason of a break-glass, if the permit is for one.
     glass: Option<String>,
     /// The record that uses it up.
     pub(crate) started: Option<u64>,
@@ -73,7 +74,8 @@ impl UsedPermit {
         line
     }
 
-    /// What a run says of it before it deploys. If this same run began or ended the deployment before, its record is there.
+    /// The line about the permit that a run logs before it deploys. It names the record with which this same run began or
+    /// ended the deployment earlier, if there is one.
     pub(crate) fn begins(&self) -> String {
         let line = self.line();
         match (self.recorded, self.started) {
@@ -106,7 +108,7 @@ impl UsedPermit {
         })
     }
 
-    /// What a person must know if the deployment ends before it is recorded.
+    /// The line that tells a person that the permit is used up, for a deployment that ends before it is recorded.
     pub(crate) fn used_up(&self) -> String {
         format!(
             "permit {} is used up by record {}",

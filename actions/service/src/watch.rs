@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
             }
         };
         let took = self.start.elapsed();
-        // What is asked for the report alone is not waited for as long again.
+        // Calls that only add to the report are not retried for the whole timeout again.
         self.client
             .retry_by(RetryPolicy::within(Duration::from_secs(15)));
         let address = match verdict {

@@ -1,5 +1,4 @@
-//! What a person sees of slipway-service on bad input: the exit code, one message with a hint,
-//! and nothing exported.
+//! The response of slipway-service to bad input: the exit code, one message with a hint, and nothing exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use step_job::Job;

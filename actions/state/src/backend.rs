@@ -33,7 +33,7 @@ pub(crate) struct StateObject {
     pub(crate) workspace: String,
 }
 
-/// What a write of the state asks S3 for.
+/// The encryption that a write of the state asks S3 for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Encryption {
@@ -116,7 +116,7 @@ impl Locking {
         }
     }
 
-    /// What it locks with, for people.
+    /// The lock's storage, for people.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Dynamodb => "the lock table",

@@ -1,5 +1,5 @@
-//! What a folder of infrastructure code says about where its state is: what it declares, what it
-//! was initialised with, and whether a state was written into the folder itself.
+//! The location of the state according to a folder of infrastructure code: the one it declares, the one it was
+//! initialized with, and whether a state was written into the folder itself.
 
 use crate::backend::{Backend, Encryption, Locking};
 use crate::block::{self, Block, Declared, Setting, Value};
@@ -194,7 +194,7 @@ fn shown(file: &Path) -> String {
     file.strip_prefix(".").unwrap_or(file).display().to_string()
 }
 
-/// What a block says beside what a step says.
+/// A backend block compared with the step's backend.
 #[derive(Debug, PartialEq, Eq)]
 struct Compared {
     locking: Locking,

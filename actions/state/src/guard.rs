@@ -32,7 +32,7 @@ const SEARCH: Duration = Duration::from_secs(5);
 /// are closed, so nothing else can say it.
 const UNREADABLE: u8 = 65;
 
-/// What the guard is told, one message a line.
+/// A message to the guard, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Message {
@@ -174,7 +174,7 @@ fn read(line: &[u8]) -> Heard {
     serde_json::from_slice(line)
 }
 
-/// What is watched over.
+/// The processes that the guard watches, and until when.
 #[derive(Debug, Default)]
 struct Watch {
     mark: Option<String>,

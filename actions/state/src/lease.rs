@@ -1,5 +1,5 @@
-//! What we write beside Terraform's own `Info`: who holds the lock in which run, and for how long
-//! without a sign of life. Attributes of the DynamoDB item, or one more member of `.tflock`, which
+//! The lease that Slipway writes beside Terraform's own `Info`: who holds the lock in which run, and for how long
+//! without a heartbeat. It is in attributes of the DynamoDB item, or in one more member of `.tflock`, which
 //! Terraform and OpenTofu leave alone. The names are those of AWS's own lock client where it has
 //! them (awslabs/amazon-dynamodb-lock-client: a version number and a length, never a point in time).
 

@@ -65,7 +65,7 @@ impl StateFile {
         }
     }
 
-    /// What Terraform writes into the digest item.
+    /// The digest that Terraform writes into the digest item.
     pub(crate) fn digest(&self) -> String {
         digest(&self.bytes)
     }
@@ -105,7 +105,7 @@ pub(crate) struct Stored {
     pub(crate) version: Option<String>,
 }
 
-/// What stands where a state should be.
+/// The content found at a state's key.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
     Nothing,
@@ -181,7 +181,7 @@ impl Objects {
         format!("{}/{}", self.bucket, self.key)
     }
 
-    /// What stands at the state's key now, or stood there in one of its versions.
+    /// The content at the state's key, now or in one of its versions.
     ///
     /// # Errors
     /// S3's.
@@ -231,7 +231,7 @@ impl Objects {
             Err(error) if matches!(net::code(&error), Some("NoSuchKey" | "NoSuchVersion")) => {
                 return Ok(None);
             }
-            // What stands at a version may be the mark of a deletion.
+            // The version may be a delete marker.
             Err(error) if version.is_some() && net::code(&error) == Some("MethodNotAllowed") => {
                 return Ok(None);
             }
@@ -312,7 +312,7 @@ impl Objects {
     }
 }
 
-/// What the digest item beside the lock says, if it is there and says something.
+/// The digest in the digest item beside the lock; `None` if there is no item or it is empty.
 ///
 /// # Errors
 /// DynamoDB's.

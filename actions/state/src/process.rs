@@ -51,8 +51,7 @@ impl Process {
         started(self.id) == Some(self.started)
     }
 
-    /// What is at work of the call that this process is: itself, or the Terraform that it started
-    /// where it is over, as a wrapper may be.
+    /// The process at work for this call: itself or, if it has ended as a wrapper may, the Terraform that it started.
     pub(crate) fn at_work(self) -> Option<Self> {
         if self.runs() {
             return Some(self);
@@ -130,7 +129,7 @@ fn parent(id: i32) -> Option<i32> {
     fields(id)?.get(1)?.parse().ok()
 }
 
-/// What `/proc/PID/stat` says behind the name, which may hold anything, brackets and spaces included:
+/// The fields of `/proc/PID/stat` after the name, which may hold anything, brackets and spaces included:
 /// `PID (NAME) STATE PPID …`.
 fn fields(id: i32) -> Option<Vec<String>> {
     let line = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;

@@ -1,4 +1,4 @@
-//! What slipway-state says when it is done.
+//! The final reports of slipway-state.
 
 use crate::backend::Locking;
 use crate::dependencies::Notes;
@@ -74,7 +74,7 @@ pub(crate) struct Seen<'a> {
     /// Whether its holder lives, as far as anybody here can know.
     pub(crate) known: Option<String>,
     pub(crate) waiting: u64,
-    /// What is wrong where it stands at one of two places.
+    /// The mismatch between the lock table and the lock object, if the lock should be in both.
     pub(crate) half: Option<String>,
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn can_be_left(folder: &Path) -> bool {
     written.is_ok() && free
 }
 
-/// What to do about a state that is in no file, or in part.
+/// The hint for a state that is in no file, or only in part.
 pub(crate) const IN_THE_LOG: &str = "Terraform prints a state that it can write nowhere: save it from the log as errored.tfstate before the log is gone";
 
 /// A file that was left, and the state that it was to become.
@@ -142,7 +142,7 @@ impl Origin {
 
 /// Where copies are kept of states in other buckets.
 const FOREIGN: &str = "errored/";
-/// What the key of a copy has behind the key of its state, before the lock's ID.
+/// The separator in a copy's key between the key of its state and the lock ID.
 const MARK: &str = ".errored-";
 
 /// `BUCKET/KEY` of the states whose copies are at `places`, as [`keep`] returned them.

@@ -1,4 +1,4 @@
-//! What all calls to S3 share.
+//! The S3 client and helpers that all calls to S3 share.
 
 use crate::backend::Encryption;
 use aws_sdk_s3::config::interceptors::BeforeSerializationInterceptorContextMut;

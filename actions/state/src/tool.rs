@@ -148,8 +148,7 @@ impl<'a> Tool<'a> {
             .map(str::to_owned))
     }
 
-    /// What the tool gets to know beside its arguments: backend, variables, and that this run holds
-    /// the lock.
+    /// The tool without credentials. Besides its arguments it gets the backend, variables, and that this run holds the lock.
     fn bare(&self, arguments: &[&str]) -> Result<Program> {
         let command: Vec<String> = std::iter::once(self.name.command())
             .chain(arguments.iter().copied())
@@ -229,9 +228,8 @@ impl<'a> Tool<'a> {
         self.of_this_state()
     }
 
-    /// Runs the tool's `plan` and says what went wrong in its own words. What it prints is kept to
-    /// itself: it shows values in plain text that are marked sensitive elsewhere. Returns whether the
-    /// tool found something to apply.
+    /// Runs the tool's `plan`; a failure has the tool's own messages. The rest of the output is not shown, because it has
+    /// values in plain text that are marked sensitive. Returns whether the tool found something to apply.
     ///
     /// # Errors
     /// The tool's.

@@ -1,4 +1,4 @@
-//! What a person sees of slipway-state: the exit code, one message, and what is exported.
+//! The behavior of slipway-state that a person sees: the exit code, one message, and the exports.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -338,7 +338,7 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
         .unwrap();
     let mut pipe = guard.stdin.take().unwrap();
     writeln!(pipe, r#"{{"mark":"{mark}"}}"#).unwrap();
-    // What cannot be read changes nothing, and is reported.
+    // A message that cannot be read changes nothing, and is reported.
     writeln!(pipe, r#"{{"until":"later"}}"#).unwrap();
     writeln!(pipe, r#"{{"until":{end}}}"#).unwrap();
     writeln!(pipe, r#"{{"until":"later"}}"#).unwrap();

@@ -212,7 +212,7 @@ impl Docker {
             .collect())
     }
 
-    /// What the container wrote, oldest first: time in milliseconds since 1970, and the line.
+    /// The container's output, oldest first: time in milliseconds since 1970, and the line.
     pub(crate) async fn logs(&self, id: &str) -> Result<Vec<(i64, String)>, DockerError> {
         let request = self
             .http

@@ -45,7 +45,7 @@ use state::World;
 /// The header in which the gateway may tell the caller's ARN, for `registeredBy` and `createdBy`.
 pub const CALLER_HEADER: &str = "x-sandbox-caller";
 
-/// What the stand-in needs to know of its host.
+/// The stand-in's settings on this host.
 #[derive(Clone)]
 pub struct Config {
     /// botocore's `data` folder, with `ecs`, `elbv2` and `logs` in it.
@@ -57,8 +57,8 @@ pub struct Config {
     pub ip: Ipv4Addr,
     /// The port of the first load balancer; each further one has the next that is free.
     pub first_lb_port: u16,
-    /// What the `host:port` of every registry that stands for ECR ends in, such as `:4002`: each account has its own.
-    /// Images from there are pulled with the execution role's ECR token.
+    /// The end of the `host:port` of every registry that stands in for ECR, such as `:4002`: each account has a registry of its own. Images
+    /// from these registries are pulled with the execution role's ECR token.
     pub registry: String,
     /// Value of the label `slipway.sandbox` on every container; what carries it belongs to this sandbox alone.
     pub label: String,
@@ -116,7 +116,7 @@ pub enum StartError {
     Docker {
         /// Its socket.
         socket: PathBuf,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: DockerError,
     },

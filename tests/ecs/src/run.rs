@@ -26,7 +26,7 @@ pub(crate) struct Key {
     pub(crate) id: String,
 }
 
-/// What driving the task needs, taken from the state once.
+/// The data that driving the task needs, taken from the state once.
 struct Plan {
     arn: String,
     cluster: String,

@@ -135,7 +135,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What is to be started: deployment and number of tasks. Stops are ordered on the way.
+    /// Decides how many tasks to start for which deployment, and orders the stops.
     fn decide(mut self) -> Vec<(String, u32)> {
         self.count_ends();
         self.stop_unhealthy();

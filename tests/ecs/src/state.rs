@@ -1,5 +1,5 @@
-//! What the stand-in knows, per account and region. Everything is in memory; containers carry labels so that they can
-//! be found and removed without it.
+//! The stand-in's state, per account and region. Everything is in memory; containers carry labels so that they can be found and removed
+//! without it.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::Ipv4Addr;
@@ -148,7 +148,7 @@ pub(crate) struct Deployment {
     pub(crate) created_at: f64,
     pub(crate) updated_at: f64,
     pub(crate) desired: u32,
-    /// What DescribeServices shows.
+    /// The `failedTasks` that DescribeServices shows.
     pub(crate) failed_tasks: u32,
     pub(crate) state: RolloutState,
     pub(crate) reason: String,

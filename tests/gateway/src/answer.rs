@@ -1,4 +1,4 @@
-//! What goes back to the caller, before it is recorded.
+//! The answer to a caller, before it is recorded.
 
 use crate::error::AwsError;
 use axum::body::{Body, Bytes};
@@ -30,7 +30,7 @@ impl Answer {
         Self::whole("application/x-amz-json-1.1", value.to_string())
     }
 
-    /// What operations of the JSON protocol answer that have nothing to say.
+    /// The answer of an operation of the JSON protocol that returns nothing.
     pub(crate) fn empty() -> Self {
         Self::whole("application/x-amz-json-1.1", String::new())
     }

@@ -1,5 +1,5 @@
-//! CodeBuild's builds. Nothing is built here: whoever runs one tells the control interface what CodeBuild would say of it.
-//! What is told and what is asked must be as AWS's own model of CodeBuild has it.
+//! CodeBuild's builds. Nothing is built here: the runner of a build tells the control interface what CodeBuild would say
+//! of it. Requests and answers must fit AWS's own model of CodeBuild.
 //! Source: AWS CodeBuild API Reference, `BatchGetBuilds`.
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ pub(crate) struct Told {
     build: Value,
 }
 
-/// What is known of builds, by account, region and ID.
+/// The known builds, by account, region and ID.
 #[derive(Default)]
 pub(crate) struct Builds(Mutex<HashMap<[String; 3], Value>>);
 

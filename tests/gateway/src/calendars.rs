@@ -1,5 +1,5 @@
-//! Change calendars of Systems Manager. What a calendar says is told to the control interface; the answer is the
-//! combination of all that a call names. What is told, asked and answered must be as AWS's own model of SSM has it.
+//! Change calendars of Systems Manager. The control interface sets a calendar's state; the answer combines the states of
+//! all calendars that a call names. Settings, requests and answers must fit AWS's own model of SSM.
 //! Source: AWS Systems Manager API Reference, `GetCalendarState`.
 
 use std::collections::HashMap;
@@ -30,13 +30,13 @@ pub(crate) struct Told {
     next: Option<String>,
 }
 
-/// What a calendar says.
+/// The state of a calendar, and when it changes.
 struct Said {
     state: String,
     next: Option<String>,
 }
 
-/// What is known of calendars, by account, region and name.
+/// The known calendars, by account, region and name.
 #[derive(Default)]
 pub(crate) struct Calendars(Mutex<HashMap<[String; 3], Said>>);
 

@@ -60,7 +60,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) context: &'a Context,
     /// Whether `${…}` is a variable: in documents of the version 2012-10-17.
     pub(crate) variables: bool,
-    /// What holds where it cannot be known: a denial applies, an allowance does not.
+    /// The result where it cannot be known: a denial applies, an allowance does not.
     pub(crate) unknown: bool,
 }
 

@@ -250,7 +250,7 @@ async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) 
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// `{"account", "region", "build": {"id", …}}`: what CodeBuild says of a build from now on. What AWS's model of a build
+/// `{"account", "region", "build": {"id", …}}`: CodeBuild's answer about a build from now on. A build that AWS's model
 /// does not allow is refused.
 async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::Told>) -> Response {
     match gateway.builds.tell(&gateway.codebuild, told) {

@@ -12,7 +12,7 @@ use crate::{Distribution, lock};
 #[derive(Default)]
 pub(crate) struct Direct(Mutex<HashMap<String, Distribution>>);
 
-/// What the control interface is told.
+/// A setting from the control interface.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Told {

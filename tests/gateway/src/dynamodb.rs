@@ -12,7 +12,7 @@ use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
 use crate::{DynamoDb, Gateway};
 
-/// What DynamoDB Local calls itself in ARNs.
+/// The prefix of table ARNs in DynamoDB Local.
 const LOCAL: &str = "arn:aws:dynamodb:ddblocal:000000000000:table/";
 
 struct Scope {

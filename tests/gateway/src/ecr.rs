@@ -1,5 +1,5 @@
-//! ECR: repositories are moto's, tokens and images are the gateway's. What moto says about addresses
-//! is replaced by the address of the account's registry front.
+//! ECR: repositories are moto's, tokens and images are the gateway's. The addresses in moto's answers
+//! are replaced by that of the account's registry front.
 
 use std::sync::Arc;
 

@@ -50,7 +50,7 @@ impl AwsError {
         )
     }
 
-    /// What the sandbox cannot do. 501 and 400 are not retried by any SDK.
+    /// The error for a call that the sandbox does not support. No SDK retries 501 or 400.
     pub(crate) fn unimplemented(
         protocol: Protocol,
         service: &str,

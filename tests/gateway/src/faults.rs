@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lock;
 
-/// What happens to a call.
+/// Faults that a test injects into a call.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Kind {

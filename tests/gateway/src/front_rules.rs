@@ -33,7 +33,7 @@ pub(crate) struct Side {
     pub(crate) host: String,
 }
 
-/// What a path of `/v2` speaks of.
+/// The target of a path of `/v2`.
 #[derive(Debug, PartialEq, Eq)]
 struct Target<'a> {
     name: &'a str,
@@ -144,7 +144,7 @@ async fn entry(State(side): State<Side>, request: Request) -> Response {
     }
 }
 
-/// What a call is answered where a fault struck it; `None` if the connection is cut instead.
+/// The answer to a call that a fault may have struck; `None` if the connection is cut instead.
 async fn faulty(
     struck: Option<&Kind>,
     work: impl Future<Output = Result<Answer, Refused>>,
@@ -254,7 +254,7 @@ async fn judge(
         true => Some(mounts::granted(side, principal, query).await?),
         false => None,
     };
-    // What cannot be mounted is uploaded, and the distribution must not think otherwise.
+    // A blob that cannot be mounted is uploaded, so the distribution must not see the mount in the query.
     let query = match &mount {
         Some(granted) => granted.as_deref().unwrap_or_default(),
         None => query,

@@ -1,5 +1,5 @@
-//! What the gateway reads from IAM, which moto keeps: roles with their trust, identity providers;
-//! and the long-lived keys that pass by.
+//! The gateway's view of IAM, which moto keeps: roles with their trust, identity providers, and
+//! the long-lived keys in answers that pass.
 
 use http::Method;
 

@@ -11,7 +11,7 @@ use crate::ecr::Repository;
 use crate::error::AwsError;
 use crate::{Gateway, lock};
 
-/// What the registry does not remember: which manifests have no tag any more, and when each came.
+/// The facts that the registry does not keep: the manifests without a tag, and when each manifest was pushed.
 #[derive(Default)]
 pub(crate) struct Images {
     pushed: Mutex<HashMap<String, BTreeMap<String, OffsetDateTime>>>,

@@ -91,7 +91,7 @@ pub struct Issuer {
     pub jwks: String,
 }
 
-/// What the gateway stands before.
+/// The parts behind the gateway.
 #[derive(Clone)]
 pub struct Config {
     /// moto's `http://HOST:PORT`.

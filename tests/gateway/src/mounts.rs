@@ -62,7 +62,7 @@ pub(crate) fn setting(
     Ok(json!({"name": NAME, "value": value}))
 }
 
-/// What the distribution is to be asked for, where a mount is asked for and is to be had.
+/// The query that asks the distribution for a mount; `None` unless a mount is asked for and allowed.
 pub(crate) async fn granted(
     side: &Side,
     principal: &Principal,

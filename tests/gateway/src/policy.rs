@@ -1,5 +1,5 @@
 //! IAM policy documents: identity policies, and those that name principals: trust, key, repository and bucket policies.
-//! What cannot be read decides nothing, so it never allows; a denial applies where it cannot be read.
+//! A document that cannot be read decides nothing, so it never allows; a denial with an unreadable part applies.
 //! Source: IAM User Guide, "IAM JSON policy element reference".
 
 use serde_json::Value;
@@ -41,7 +41,7 @@ pub(crate) enum Grant {
     Session,
 }
 
-/// What a document says about a question.
+/// The decision of a document about a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     Allow(Grant),
@@ -66,12 +66,12 @@ enum Kind {
     Resource,
 }
 
-/// What a resource's policy says.
+/// The decision of a resource's policy.
 pub(crate) fn decide(document: &str, question: &Question<'_>) -> Decision {
     read(document, question, Kind::Resource)
 }
 
-/// What a policy of a user, role or session says.
+/// The decision of a policy of a user, role or session.
 pub(crate) fn decide_identity(document: &str, question: &Question<'_>) -> Decision {
     read(document, question, Kind::Identity)
 }

@@ -84,7 +84,7 @@ impl Entry {
     }
 }
 
-/// What a reader of the record asks for.
+/// The calls that a reader of the record asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) since: u64,
@@ -93,7 +93,7 @@ pub(crate) struct Filter {
     pub(crate) service: Option<String>,
 }
 
-/// What happened so far.
+/// The record so far.
 #[derive(Default)]
 struct Kept {
     /// How many beginnings and ends were counted.

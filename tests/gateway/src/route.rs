@@ -92,7 +92,7 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     }
 }
 
-/// What a call is answered instead of the service's answer, where a fault struck it: `Some(None)` cuts the connection.
+/// The answer in place of the service's, where a fault struck the call; `Some(None)` cuts the connection.
 async fn instead(struck: Option<&Kind>, call: &mut Call) -> Option<Option<Answer>> {
     match struck {
         Some(Kind::Cut) => Some(None),

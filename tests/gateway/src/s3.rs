@@ -16,7 +16,7 @@ use crate::identity::Principal;
 use crate::text::{pairs, percent_decode, value};
 use crate::{Gateway, lock};
 
-/// What S3 needs remembered: who owns a bucket, and who is writing.
+/// The owners and policies of buckets, and the locks that admit one writer to an object at a time.
 pub(crate) struct Buckets {
     pub(crate) owners: Mutex<HashMap<String, String>>,
     pub(crate) policies: Mutex<HashMap<String, String>>,

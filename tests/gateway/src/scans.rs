@@ -1,5 +1,5 @@
-//! ECR's image scans, which moto knows nothing true of. What a scan finds is told by the control interface; one that
-//! nobody told anything of begins when it is asked for, and finds nothing.
+//! ECR's image scans, whose results moto makes up. The control interface sets the findings; a scan without any set
+//! begins when it is asked for, and finds nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use crate::ecr::Repository;
 use crate::error::AwsError;
 use crate::{Gateway, distribution, lock};
 
-/// What the control interface tells of an image's scan.
+/// The results of an image's scan, as the control interface takes them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Script {
@@ -20,12 +20,12 @@ pub(crate) struct Script {
     pub(crate) region: String,
     pub(crate) repository: String,
     pub(crate) digest: String,
-    /// What the looks see, one after the other; the last one stays. None at all: there was no scan yet.
+    /// The results of successive looks; the last one repeats. Empty: there was no scan yet.
     #[serde(default)]
     looks: VecDeque<Seen>,
     /// The error that asking for a scan is answered with.
     start: Option<Refusal>,
-    /// What is seen after a scan was asked for.
+    /// The results of looks after a scan was asked for.
     #[serde(default)]
     after_start: VecDeque<Seen>,
 }
@@ -37,7 +37,7 @@ struct Refusal {
     message: String,
 }
 
-/// What one look sees, in ECR's words.
+/// The result of one look, in ECR's words.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seen {

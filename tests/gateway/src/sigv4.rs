@@ -6,7 +6,7 @@ use ring::{digest, hmac};
 
 use crate::text::{hex, pairs, percent_decode, percent_encode, value};
 
-/// What `Authorization` or a presigned query says.
+/// The signature in `Authorization` or a presigned query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) access_key: String,

@@ -115,7 +115,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// A pattern of IAM's: `*` stands for any text, `?` for one character. What a variable put in stands for itself.
+/// A pattern of IAM's: `*` stands for any text, `?` for one character. Text from a variable stands for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pattern(Vec<Piece>);
 

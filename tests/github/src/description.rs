@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 
-/// What does not fit, and where.
+/// A part of an answer or a request that does not fit GitHub's description.
 #[derive(Debug, Clone)]
 pub(crate) struct Mismatch {
     pub(crate) pointer: String,

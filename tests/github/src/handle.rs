@@ -27,12 +27,12 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
 }
 
-/// What a call turned out to be, for its record.
+/// The facts about a call for its record.
 pub(crate) struct Noted {
     pub(crate) caller: String,
     pub(crate) job: Option<String>,
     pub(crate) permission: String,
-    /// What a query named, where the path names none.
+    /// The repository that a query names, where the path names none.
     pub(crate) repository: Option<String>,
 }
 
@@ -302,7 +302,7 @@ impl Inner {
     }
 }
 
-/// What GitHub refuses before it looks at a path.
+/// Refuses a request as GitHub does before it looks at the path.
 fn unacceptable(request: &Request) -> Option<Box<Answer>> {
     if request.header("user-agent").is_none_or(str::is_empty) {
         return Some(error(

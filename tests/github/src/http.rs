@@ -98,7 +98,7 @@ pub(crate) fn error(status: u16, message: &str) -> Box<Answer> {
     ))
 }
 
-/// What GitHub answers for what is not there, and for what the caller may not know to be there.
+/// GitHub's answer for a resource that does not exist, or that the caller may not know to exist.
 pub(crate) fn not_found() -> Box<Answer> {
     error(404, "Not Found")
 }

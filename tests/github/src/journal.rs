@@ -1,4 +1,4 @@
-//! What the stand-in remembers of the calls it answered: the record, the violations, and the faults still to be played.
+//! The stand-in's journal: the record of the calls it answered, the violations, and the faults still to be played.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub struct Violation {
     pub repository: Option<String>,
     /// JSON pointer into the answer, or the name of what is missing.
     pub pointer: String,
-    /// What was wrong there.
+    /// The problem, in words.
     pub message: String,
 }
 

@@ -28,7 +28,7 @@ pub use graphql::{Judge as GraphqlJudge, SchemaField, implemented as graphql_sch
 pub use journal::{CallRecord, Violation};
 pub use server::{Standin, serve};
 
-/// What the stand-in needs to know; everything else reaches it through the control API.
+/// The stand-in's settings; everything else reaches it through the control API.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// GitHub's OpenAPI description, `generated/api.github.com.json` of the npm package `@octokit/openapi`. It is read

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-/// What a runner told the calling process.
+/// The variables that a runner set for the calling process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// `GITHUB_JOB`: the job's key in its workflow file.

@@ -238,7 +238,7 @@ pub(crate) struct Run {
     pub(crate) head_branch: String,
     pub(crate) tag: bool,
     pub(crate) head_sha: String,
-    /// What a run for a pull request is about.
+    /// The pull request that the run is for.
     pub(crate) proposed: Option<Proposed>,
     pub(crate) actor: String,
     pub(crate) triggering_actor: String,

@@ -18,7 +18,7 @@ use crate::world::World;
 use crate::world::aws::{Aws, unless_there};
 use crate::world::runner::Variables;
 
-/// What the filled records say was deployed.
+/// The digest in the records that fill the chains.
 pub(super) const DIGEST: &str =
     "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// The short chain, and those that are held against it.
@@ -31,7 +31,7 @@ pub(super) const SIGNED: u64 = 5;
 const BATCH: usize = 100;
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
-/// What proves a chain, beside its hashes.
+/// The proofs of a chain, beside its hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     None,

@@ -15,12 +15,12 @@ use crate::fault::{Context, Fault, Result};
 use crate::say::note;
 use crate::world::World;
 
-/// What a long chain may take more than the short one.
+/// The most that a long chain may take, as a multiple of the short one.
 const FLAT: f64 = 1.2;
 const ROUNDS: usize = 15;
 /// Rounds of what takes seconds.
 const FEW: usize = 3;
-/// What the step may call.
+/// The services that the step may call.
 const SERVICES: [&str; 3] = ["dynamodb", "s3", "kms"];
 /// Records that a first request reads, which is all that most verbs need.
 const FIRST_PAGE: usize = 10;
@@ -204,7 +204,7 @@ impl Chains {
         }
     }
 
-    /// What DynamoDB alone takes to answer the newest records of a chain, in milliseconds.
+    /// The time that DynamoDB alone takes to answer a query for the newest records of a chain, in milliseconds.
     async fn query(&self, size: u64) -> Result<f64> {
         let input = json!({
             "TableName": World::LEDGER, "ConsistentRead": true, "ScanIndexForward": false, "Limit": FIRST_PAGE,

@@ -13,11 +13,11 @@ pub(super) struct Call {
     pub(super) program: PathBuf,
     pub(super) arguments: Vec<String>,
     pub(super) environment: Variables,
-    /// What its output must contain, so that a quick failure is never taken for a quick success.
+    /// Text that its output must contain, so that a quick failure is never taken for a quick success.
     pub(super) proof: String,
 }
 
-/// What of a run is measured.
+/// The quantity measured in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measure {
     Wall,

@@ -26,7 +26,7 @@ use race::Race;
 use row::Row;
 use stage::Stage;
 
-/// What can be measured. One benchmark, one file, which says what races against what.
+/// The benchmarks. The file of each says what it compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Benchmark {
     /// Each binary printing its version, beside an empty program in node and the AWS CLI

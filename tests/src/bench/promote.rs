@@ -136,7 +136,7 @@ fn compare(
     Ok(rows)
 }
 
-/// What the rounds took, in turns; the first one warms up.
+/// The wall times of the rounds, in which the contenders take turns; the first round warms up.
 fn walls(contenders: [&Call; 2], rounds: usize) -> Result<[Vec<f64>; 2]> {
     let mut walls = [const { Vec::new() }; 2];
     for round in 0..=rounds {
@@ -290,7 +290,7 @@ fn theirs(
     Ok(call)
 }
 
-/// Whoever promotes, as the contract knows them.
+/// The principal that promotes, as the contract lists it.
 pub(super) fn releaser(world: &World) -> String {
     world.principal(RELEASES, RELEASER)
 }

@@ -22,7 +22,7 @@ pub(super) struct Race {
 
 /// One of the project's own programs at work.
 pub(super) struct Ours {
-    /// What it does.
+    /// The work, as the rows name it.
     pub(super) work: String,
     pub(super) call: Call,
 }
@@ -112,7 +112,7 @@ fn rounds(measure: Measure) -> usize {
     }
 }
 
-/// What a program that does nothing costs here, measured alike: no figure can be lower.
+/// The cost of a program that does nothing, measured the same way: no figure can be lower.
 pub(super) fn floor() -> Result<String> {
     let nothing = Call {
         program: "/bin/true".into(),

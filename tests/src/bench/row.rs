@@ -7,7 +7,7 @@ use crate::fault::{Fault, Result};
 /// A row, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
-    /// What was done, and what of it was measured in which unit.
+    /// The work, with the measured quantity and its unit.
     pub(super) work: String,
     /// Median of ours.
     pub(super) ours: f64,
@@ -19,7 +19,7 @@ pub(super) struct Row {
     /// The most the ratio was meant to be, where something was.
     pub(super) goal: Option<f64>,
     pub(super) met: Option<bool>,
-    /// What nobody gets below on this machine, where it was measured.
+    /// The lower bound on this machine, where it was measured.
     pub(super) floor: Option<Floor>,
 }
 
@@ -173,7 +173,7 @@ mod tests {
         let row = |ours: f64, goal| Row::new("w".into(), &[ours], "p", &[8.0], goal).unwrap();
         assert_eq!(row(2.0, 0.25).ratio, 0.25);
         assert_eq!(row(2.0, 0.25).met, Some(true));
-        // What is judged is the figure itself, not the one that is shown.
+        // The exact figure is judged, not the rounded one that is shown.
         let missed = row(2.000_01, 0.25);
         assert!(missed.met == Some(false) && missed.ratio == 0.25);
     }

@@ -17,9 +17,9 @@ use super::chains::SIGNED;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::sha256;
 
-/// What a signature covers (docs/ledger.md, "Signatures").
+/// The payload type that a signature covers (docs/ledger.md, "Signatures").
 const TYPE: &str = "application/vnd.slipway.ledger.record.v1";
-/// What comes before the point of a public key on P-256 in its SubjectPublicKeyInfo (RFC 5480).
+/// The bytes before the point of a P-256 public key in its SubjectPublicKeyInfo (RFC 5480).
 const SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
@@ -31,7 +31,7 @@ pub(super) struct Signed {
     pub(super) key: String,
     pub(super) export: String,
     point: Vec<u8>,
-    /// What was signed, and the signature.
+    /// Each signed message with its signature.
     signatures: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -95,7 +95,7 @@ impl Signed {
         self.signatures.len()
     }
 
-    /// What the signatures' checks alone take on all processors, in milliseconds.
+    /// The time that verifying the signatures alone takes on all processors, in milliseconds.
     pub(super) fn floor(&self) -> Result<f64> {
         let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
         let share = self.signatures.len().div_ceil(threads).max(1);

@@ -12,7 +12,7 @@ use crate::world::{World, http_client};
 /// The world whose accounts the benchmarks use. No services are made in it, whose health checks would disturb.
 const WORLD: &str = "bench";
 
-/// What a step should take at most of what one call of the AWS CLI takes for the same work.
+/// The most that a step should take, as a share of one AWS CLI call that does the same work.
 pub(super) const CLI: Goal = Goal {
     wall: 0.1,
     cpu: 0.05,

@@ -1,5 +1,4 @@
-//! What it costs to start a step at all, beside what an action in JavaScript and a call of the AWS CLI pay before they
-//! do anything.
+//! The cost of starting a step at all, beside the startup of a JavaScript action and of the AWS CLI.
 
 use super::race::{Goal, Ours, Peer, Race};
 use super::stage::Stage;

@@ -184,8 +184,8 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Builds a commit and brings it to dev. Answers the digest. What a build exports is what the next ones are given, as a
-    /// pipeline hands it on.
+    /// Builds a commit and deploys it to dev. Returns the digest. The next builds are given the variables that a build exports,
+    /// as in a pipeline.
     async fn deliver(&mut self, commit: &str) -> Result<String> {
         // As a pipeline's action gives it, where the commit is #{SourceVariables.CommitId}.
         let mut arguments = format!("COMMIT={commit}");
@@ -326,7 +326,7 @@ fn gives_reason(log: &str, reason: &str) -> bool {
         .any(|line| line.contains(reason))
 }
 
-/// What of a build's log a person wants to see pass by: its commands and what went wrong.
+/// The part of a line of a build's log that a person wants to see: a command, an error or a hint.
 fn notable(line: &str) -> Option<&str> {
     if let Some((_, command)) = line.split_once(" Running command ") {
         return command.lines().next();

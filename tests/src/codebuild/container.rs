@@ -23,9 +23,9 @@ use crate::world::runner::Variables;
 const PIPE: usize = 65536;
 
 pub(super) struct Container {
-    /// What the next command finds in its environment.
+    /// The environment of the next command.
     pub(super) environment: Variables,
-    /// Where it finds itself.
+    /// The working directory of the next command.
     pub(super) directory: PathBuf,
     shell: Shell,
     group: Pid,

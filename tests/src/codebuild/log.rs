@@ -6,7 +6,7 @@ use time::macros::format_description;
 
 use crate::fault::{Context, Result};
 
-/// What a build showed, and who is shown it as it comes.
+/// A build's log, and the function that shows it as it comes.
 pub(super) struct Log<'s> {
     /// The masked text.
     pub(super) text: String,

@@ -50,7 +50,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a phase's `on-failure` asks for.
+/// The reaction that a phase's `on-failure` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnFailure {
     /// End the build.

@@ -77,7 +77,7 @@ impl Project {
 pub(super) struct Promotion {
     pub(super) environment: &'static str,
     pub(super) initiator: String,
-    /// What the gate is told.
+    /// The variables that the gate is given.
     told: Variables,
     /// Whether it goes back, by the ledger and AWS alone.
     back: bool,

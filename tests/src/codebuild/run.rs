@@ -181,7 +181,7 @@ fn complete(log: &mut Log<'_>, phase: Phase, status: Status, code: &str, message
     ));
 }
 
-/// What CodeBuild says of itself, CODEBUILD_BUILD_SUCCEEDING apart.
+/// The variables that CodeBuild sets about itself, except CODEBUILD_BUILD_SUCCEEDING.
 fn own(world: &World, build: &Build, id: &str) -> Variables {
     let account = &world.build.id;
     let region = &world.region;

@@ -1,5 +1,5 @@
-//! The buildspec, version 0.2, read strictly. What CodeBuild knows and this runner does not do is refused by name; what
-//! CodeBuild does not know is refused too, where CodeBuild itself warns and ignores it.
+//! The buildspec, version 0.2, read strictly. Features of CodeBuild that this runner lacks are refused by name; keys that
+//! CodeBuild does not know are refused too, where CodeBuild itself warns and ignores them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::fault::{Context, Fault, Result};
 /// A buildspec.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// What runs the commands.
+    /// The shell that runs the commands.
     pub shell: Shell,
     /// `variables`, `parameter-store` and `secrets-manager`.
     pub variables: Given,
@@ -31,7 +31,7 @@ pub enum Shell {
     Sh,
 }
 
-/// What a phase runs.
+/// The commands of a phase.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Block {
     pub(super) commands: Vec<String>,

@@ -78,7 +78,7 @@ async fn parameter_values(aws: &Aws, names: &[&String]) -> Result<BTreeMap<Strin
     Ok(values)
 }
 
-/// What `env/secrets-manager` names: `SECRET[:JSON-KEY[:VERSION-STAGE[:VERSION-ID]]]`.
+/// A reference in `env/secrets-manager`: `SECRET[:JSON-KEY[:VERSION-STAGE[:VERSION-ID]]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Reference {
     id: String,

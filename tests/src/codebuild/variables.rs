@@ -60,8 +60,8 @@ pub(super) fn is_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// What goes on to the next stage, and of what was listed what does not: variables whose name starts with AWS_,
-/// variables from the Parameter Store or Secrets Manager, and what the build never set.
+/// The variables that go on to the next stage, and the listed ones that do not, with the reason: those whose name starts with
+/// AWS_, those from the Parameter Store or Secrets Manager, and those that the build never set.
 pub(super) fn exported<'n>(
     listed: &'n [String],
     given: &Given,

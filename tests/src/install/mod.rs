@@ -67,8 +67,8 @@ pub(crate) fn peers(instance: &Instance) -> Result<()> {
 }
 
 /// Does some work unless a stamp in `folder` says that exactly this was done before. The stamp is removed before the
-/// work and written after it, so work that was cut short is done again. Whoever else wants the same meanwhile waits, in this
-/// process or in another.
+/// work and written after it, so work that was cut short is done again. A concurrent caller for the same folder waits, in
+/// this process or in another.
 fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(".lock");

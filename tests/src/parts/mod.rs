@@ -27,14 +27,14 @@ pub(crate) struct Part {
     pub(crate) probes: Vec<Probe>,
     /// How long it may take to become ready on a busy machine.
     pub(crate) patience: Duration,
-    /// What to do when it does not start.
+    /// The hint if it does not start.
     pub(crate) hint: String,
-    /// What else it was started from, such as the content of a configuration file.
+    /// The other inputs that it was started from, such as the content of a configuration file.
     pub(crate) inputs: String,
 }
 
 impl Part {
-    /// What changes when the part has to be started anew. The environment is left out: it differs from caller to caller
+    /// A hash that changes when the part has to be restarted. The environment is left out: it differs from caller to caller
     /// by its PATH alone.
     pub(crate) fn fingerprint(&self) -> String {
         sha256(format!("{:?} {:?} {}", self.program, self.arguments, self.inputs).as_bytes())

@@ -24,7 +24,7 @@ use crate::world::runner::{Variables, without_lock_tables};
 /// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// What somebody does that makes GitHub run a workflow.
+/// The event that makes GitHub run a workflow.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     /// Path of the workflow in the repository.
@@ -37,7 +37,7 @@ pub struct Trigger {
     pub branch: String,
     /// The pull request's number.
     pub pull: Option<u64>,
-    /// What a dispatch was given.
+    /// The inputs of a dispatch.
     pub inputs: BTreeMap<String, String>,
     /// Whether GitHub's API answers nobody, while Actions runs jobs and gives them identity tokens.
     pub github_is_down: bool,
@@ -453,7 +453,7 @@ fn payload(hub: &Hub, trigger: &Trigger, run: &Run) -> Value {
         "repository": {"full_name": hub.repository, "default_branch": "main"},
         "sender": {"login": trigger.actor},
     });
-    // What GitHub documents of each event, as far as the workflows read it.
+    // The members that GitHub documents for each event, as far as the workflows read them.
     payload["inputs"] = json!(trigger.inputs);
     if let Some(number) = trigger.pull {
         payload["action"] = json!("synchronize");

@@ -98,7 +98,7 @@ async fn import(instance: &Instance, root: &Path, reference: &str) -> Result<()>
     Ok(())
 }
 
-/// What the loader would load, the loader included.
+/// The libraries that the loader would load, the loader included.
 async fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd")
         .arg(program)

@@ -1,4 +1,4 @@
-//! What a user's `uses: slipway-delivery/slipway/…@COMMIT` downloads: the actions, the launcher and the callable
+//! The files that a user's `uses: slipway-delivery/slipway/…@COMMIT` downloads: the actions, the launcher and the callable
 //! workflows, copied out of the checkout so that act can stand in for the remote repository.
 
 use std::fs;

@@ -28,7 +28,7 @@ pub struct Run {
     pub run_number: u64,
     /// 1, and one more for each re-run.
     pub run_attempt: u64,
-    /// What jobs call the API with.
+    /// The token with which jobs call the API.
     pub token: String,
     /// Where jobs ask for identity tokens.
     pub oidc_request_url: String,

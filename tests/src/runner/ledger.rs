@@ -1,4 +1,4 @@
-//! What the ledger says, asked through the product's own step.
+//! The content of the ledger, asked through the product's own step.
 
 use std::path::Path;
 
@@ -9,12 +9,12 @@ use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 use crate::world::World;
 
-/// What `slipway-promote status` says in a folder that holds the contract.
+/// The output of `slipway-promote status` in a folder that holds the contract.
 pub async fn status(instance: &Instance, world: &World, folder: &Path) -> Result<Value> {
     asked(instance, world, folder, &["status"]).await
 }
 
-/// What `slipway-promote verify` says of an environment's chain in a folder that holds the contract. A chain with a fault is an error.
+/// The output of `slipway-promote verify` for an environment's chain in a folder that holds the contract. A chain with a fault is an error.
 pub async fn verify(
     instance: &Instance,
     world: &World,

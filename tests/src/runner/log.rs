@@ -7,12 +7,12 @@ use serde::Deserialize;
 
 use crate::say::seconds;
 
-/// What a run showed of itself.
+/// The visible results of a run.
 #[derive(Debug, Default)]
 pub struct Log {
     /// The log as GitHub shows it, masked.
     pub text: String,
-    /// What steps wrote to their summaries, in order.
+    /// The summaries that steps wrote, in order.
     pub summary: String,
     /// Step outputs by job, step and name, as they are.
     pub outputs: BTreeMap<(String, String, String), String>,

@@ -29,14 +29,14 @@ pub struct Story {
     pub hub: Hub,
 }
 
-/// What was shipped.
+/// The commits that were shipped, and their runs.
 #[derive(Debug)]
 pub struct Shipped {
     /// The commit that is in production.
     pub first: String,
     /// The commit that is in dev and staging, and was in production too.
     pub second: String,
-    /// What each run was, and its folder, with `log.txt` and the source in `repository`.
+    /// The purpose of each run, and its folder, with `log.txt` and the source in `repository`.
     pub runs: Vec<(String, PathBuf)>,
 }
 
@@ -312,7 +312,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry.context("reading the example")?;
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            // What a local trial of the infrastructure leaves behind is not part of the example.
+            // The files that a local trial of the infrastructure leaves are not part of the example.
             if entry.file_name() != ".terraform" {
                 copy(&entry.path(), &target)?;
             }

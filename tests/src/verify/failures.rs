@@ -35,7 +35,7 @@ pub(super) fn summary(log: &str) -> Vec<String> {
     lines
 }
 
-/// What one failed test printed.
+/// The output of one failed test.
 struct Section<'a> {
     title: &'a str,
     /// Without empty lines and backtraces.

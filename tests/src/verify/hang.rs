@@ -36,7 +36,7 @@ struct Wait {
     since: Option<Instant>,
 }
 
-/// What is done about a test that hangs.
+/// The action against a test that hangs.
 #[derive(Debug, PartialEq, Eq)]
 enum Act {
     KillPrograms(String),
@@ -52,7 +52,7 @@ impl Watch {
                 ..Self::default()
             };
         }
-        // What a program wrote without an end of its line can come before it.
+        // Output of a program that does not end its line can come before the test's name.
         let Some((_, rest)) = line.split_once("test ") else {
             return;
         };

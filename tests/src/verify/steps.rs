@@ -19,7 +19,7 @@ pub(super) struct Step {
     pub(super) variables: &'static [(&'static str, &'static str)],
 }
 
-/// What has to be there before a step runs.
+/// The prerequisite of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
     /// The toolchain alone.

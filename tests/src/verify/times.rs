@@ -6,7 +6,7 @@ use std::time::Duration;
 /// A line, and when it came.
 pub(super) type Timed = (Duration, String);
 
-/// What a run of `cargo test` ran.
+/// The tests of one `cargo test` run, with their counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: usize,

@@ -59,7 +59,7 @@ pub struct Aws {
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// What AWS said.
+    /// The body of AWS's answer.
     pub body: String,
 }
 
@@ -70,7 +70,7 @@ impl Refused {
     }
 }
 
-/// What is sent: the service's name in the credential scope, and the request.
+/// A request, with the service's name in the credential scope.
 struct Request<'a> {
     service: &'a str,
     region: &'a str,

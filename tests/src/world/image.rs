@@ -21,7 +21,7 @@ use crate::install::find;
 pub(super) const REPOSITORY: &str = "placeholder";
 const ECR: &str = "AmazonEC2ContainerRegistry_V20150921";
 
-/// What the placeholder runs.
+/// The command of the placeholder.
 pub(super) const SERVES: [&str; 7] = ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"];
 
 /// Puts an image that runs `command` into the build account's registry; answers its reference by digest.

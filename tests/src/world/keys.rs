@@ -8,10 +8,10 @@ use super::aws::{Aws, unless_there};
 use super::policy::permit;
 use crate::fault::{Fault, Result};
 
-/// What may be read of a key, which its policy leaves to each account's own roles.
+/// The read access to a key, which its policy leaves to each account's own roles.
 const READ: &str = "kms:GetPublicKey";
 
-/// What an administrator of the build account may do with a key: everything but sign.
+/// The actions on a key that an administrator of the build account may take: everything but sign.
 const ADMINISTER: [&str; 13] = [
     "kms:DescribeKey",
     "kms:CreateAlias",
@@ -108,7 +108,7 @@ pub(super) async fn make(aws: &Aws, key: &Key) -> Result<()> {
         .ok_or_else(|| Fault::new(format!("{what}: KMS answered no key")))?;
     let named = json!({"AliasName": alias, "TargetKeyId": id});
     let answer = aws.json("kms", "TrentService.CreateAlias", &named).await?;
-    // Whoever made the world at the same time was first.
+    // Another process that made the world at the same time was first.
     unless_there(answer, &what, &["AlreadyExistsException"]).map(drop)
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn build(world: &World) -> Vec<Role> {
     roles
 }
 
-/// What the role `slipway-publish` may do with each repository of the build account: its documented permissions, for all.
+/// The permissions of the role `slipway-publish` on each repository of the build account: the documented ones, for all.
 pub(crate) fn publish_anywhere(world: &World) -> Value {
     filled(
         world,
@@ -106,7 +106,7 @@ pub(crate) fn publish_anywhere(world: &World) -> Value {
     )
 }
 
-/// What the role that appends to an environment's chain may do, for the chain of every service.
+/// The permissions of the role that appends to an environment's chain, for the chain of every service.
 pub(crate) fn permit_any_service(world: &World, environment: &Environment) -> Value {
     let any = PERMIT
         .replace("SERVICE#ENVIRONMENT", "*#ENVIRONMENT")
@@ -168,7 +168,7 @@ pub(crate) fn environment(world: &World, environment: &Environment) -> Vec<Role>
             trust: service_trust("ecs-tasks.amazonaws.com"),
             permissions: filled(world, Some(environment), EXECUTION),
         },
-        // What the application itself may do: nothing, until it needs something.
+        // The application itself may do nothing, until it needs something.
         Role {
             name: role_name(world, environment, "task"),
             trust: service_trust("ecs-tasks.amazonaws.com"),
@@ -223,7 +223,7 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// What the role `slipway-deploy` may do: where there is a gate, it updates the service only to what a permit was used up for.
+/// The permissions of the role `slipway-deploy`: where there is a gate, it updates the service only to the permitted revision.
 fn deploy(world: &World, environment: &Environment) -> Value {
     let own = filled(world, Some(environment), DEPLOY);
     if environment.name != World::ENVIRONMENTS[0] {
@@ -232,7 +232,7 @@ fn deploy(world: &World, environment: &Environment) -> Value {
     both(own, filled(world, Some(environment), DEPLOY_UNGATED))
 }
 
-/// What the role `slipway-deploy` may do with each service of an environment's cluster: its documented permissions without a
+/// The permissions of the role `slipway-deploy` on each service of an environment's cluster: the documented ones without a
 /// gate, for all.
 pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value {
     let [own, ungated] = [DEPLOY, DEPLOY_UNGATED].map(|policy| {
@@ -266,16 +266,16 @@ pub(crate) fn codebuild(stage: &str) -> String {
     format!("slipway-codebuild-{stage}")
 }
 
-/// What lets the first environment's CodeBuild stage publish too, which it may not by itself: its own permission, and the trust
-/// policy of the role that publishes.
+/// The policies that let the first environment's CodeBuild stage publish too, which it may not by default: its own permission,
+/// and the trust policy of the role that publishes.
 pub(crate) fn first_stage_publishes(world: &World) -> (Value, Value) {
     let stages = [BUILD, World::ENVIRONMENTS[0]];
     let trust = publish_trust(world, &world.build.id, &stages);
     (filled(world, None, CODEBUILD_BUILD), trust)
 }
 
-/// What lets an environment's infrastructure read the ledger, which it has to where only permitted plans are applied: a CodeBuild
-/// stage's permission, and the trust policy of the role that reads.
+/// The policies that let an environment's infrastructure read the ledger, which it has to where only permitted plans are applied:
+/// a CodeBuild stage's permission, and the trust policy of the role that reads.
 pub(crate) fn infrastructure_reads_ledger(
     world: &World,
     environment: &Environment,
@@ -494,7 +494,7 @@ mod tests {
         }
     }
 
-    /// What runs the repository's code reaches neither a permit nor the role that publishes.
+    /// A stage that runs the repository's code reaches neither a permit nor the role that publishes.
     #[test]
     fn infrastructure_is_trusted_by_the_roles_of_its_environment_alone() {
         let world = World::named("w1", "127.1.2.3:4002");

@@ -1,4 +1,4 @@
-//! What a runner of workflows or buildspecs hands to what it runs: the variables that lead to a world, and no others.
+//! The variables that a runner passes to workflows or buildspecs: those that lead to a world, and no others.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl World {
         variables
     }
 
-    /// What a repository administrator sets as variables of the repository (`vars`), and a CodeBuild project as its
+    /// The variables that a repository administrator sets in the repository (`vars`), and a CodeBuild project in its
     /// environment: nothing secret.
     pub fn repository_variables(&self) -> Variables {
         let mut variables = Variables::from([

@@ -103,7 +103,7 @@ impl World {
         Ok(states)
     }
 
-    /// What the roles of an environment need on their side to reach a state in the build account: the roles there, and for
+    /// Permits the roles of an environment, on their side, to reach a state in the build account: the roles there, and for
     /// `slipway-deploy` the bucket itself.
     async fn reach_states(
         &self,

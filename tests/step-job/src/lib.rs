@@ -198,7 +198,7 @@ pub fn behaves_like_every_step(program: &'static str, asking: &[&str], waiting: 
     }
 }
 
-/// What a program wrote to standard error.
+/// A program's log, which is its standard error.
 #[must_use]
 pub fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -59,7 +59,7 @@ impl Apart {
         let mut command = Command::new(self.instance.built().join("sandbox"));
         command
             .args(arguments)
-            // What it would build lies there already.
+            // The programs that it would build are there already.
             .env("CARGO", "true")
             .current_dir(self.folder.path());
         command

@@ -78,7 +78,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let deliver = ten_lines(&readme).replace("COMMIT", &export.pin);
         let deliver = format!("{deliver}    with: {{ migrate: node migrate.js }}\n");
         let promote = include_str!("callable/promote.yml").replace("COMMIT", &export.pin);
-        // What a user's Dockerfile would say too: which image it builds on.
+        // A Dockerfile names the image it builds on, as a user's does; here it is one in the world's registry.
         let dockerfile = read(
             &instance
                 .checkout

@@ -72,7 +72,7 @@ impl State {
         Some(lock)
     }
 
-    /// What the lock's holder wrote about itself.
+    /// The holder's description of itself in the lock.
     pub(crate) fn holder(&self) -> Option<Value> {
         let lock = self.lock()?;
         Some(serde_json::from_str(lock["Info"]["S"].as_str().unwrap()).unwrap())
@@ -228,8 +228,8 @@ fn a_killed_steps_command_is_ended_before_its_lock_is_released() {
     assert_eq!(started.end(DEADLINE).status.code(), None);
 }
 
-/// What a runner does that cancels: an interrupt, and ten seconds later it kills the step. Terraform is still at work, and
-/// takes a second signal for leave to lose state.
+/// A runner that cancels interrupts the step, and kills it ten seconds later. Terraform is still running then, and a second signal would
+/// make it exit at once and lose state.
 #[test]
 fn a_command_that_was_interrupted_before_its_step_was_killed_is_waited_for() {
     let state = State::new("finishing");

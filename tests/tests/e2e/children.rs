@@ -1,5 +1,5 @@
-//! What the command of a step can do to the rest of its job, in the steps that run one in an action: nothing that it prints is a
-//! command to the runner, it learns no token and no name of the runner's files, and what it writes there fails the step.
+//! The limits of a step's command within its job, in the steps that run one in an action: nothing that it prints is a command to the
+//! runner, it learns no token and no name of the runner's files, and a write to those files fails the step.
 
 use std::process::Output;
 

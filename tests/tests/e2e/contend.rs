@@ -1,7 +1,6 @@
-//! Many who want one lock, some of whom are killed and some of whom sleep past their lease: never two at once, no update
-//! lost, every wait over. What is updated is the state itself, in its bucket, by writes that nothing but the lock keeps
-//! apart. What happened is written to a history, which is checked afterwards by a program that can fail; that it does is
-//! shown with a table that forgets the conditions of writes.
+//! Many contenders for one lock, some killed and some suspended past their lease: never two at once, no update lost, every wait over. They
+//! update the state itself, in its bucket, with writes that nothing but the lock keeps apart. A history of the events is checked afterwards
+//! by a program that can fail; a table that forgets the conditions of writes shows that it does.
 //!
 //! The full size: `SLIPWAY_CONTENDERS=64 SLIPWAY_ACQUISITIONS=1000 cargo test --workspace --test e2e contend`.
 
@@ -21,8 +20,8 @@ use crate::job::Job;
 use crate::support::{Started, heavy, instance, item, log, wait};
 use history::{Event, check, parse};
 
-/// What a holder does, with the credentials that the run lends it: it says that it is there, and whether somebody else
-/// is; reads the state, takes its time, writes it back with one more; and says that it leaves.
+/// The holder's command, with the credentials that the run lends it: it records that it entered and whether anybody else is inside; reads
+/// the state, waits, and writes it back with the serial raised by one; and records that it leaves.
 const WORK: &str = r#"
 alive() { s=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null); [ -n "$s" ] && [ "$s" != Z ] && [ "$s" != X ]; }
 state() {
@@ -44,7 +43,7 @@ rm -f inside
 echo "leave $ID $EPOCHREALTIME $serial" >> history
 "#;
 
-/// What befalls one acquisition.
+/// The disturbance of one acquisition, if any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Undisturbed,
@@ -353,7 +352,7 @@ fn contended(locking: &'static str) {
     assert!(wrong.is_empty(), "{wrong:#?}\n{text}");
     tell(locking, &ended, stopped.len(), &history, took);
 
-    // What the killed left is gone once somebody comes after them.
+    // The next run removes the locks and queue entries of killed ones.
     let job = contention.state.job();
     let last = contention
         .start(&job, acquisitions, Duration::ZERO)

@@ -68,7 +68,7 @@ fn a_digest_is_any_commits_that_it_was_recorded_with_before() {
     assert!(refused.contains(&said), "{refused}");
 }
 
-/// Whoever builds writes the notes, so they are told and keep nothing back, least of all where they are nonsense.
+/// A build writes the notes itself, so a check shows them and no rule depends on them, even where they are nonsense.
 #[test]
 fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() {
     let setting = Setting::new("built-for");
@@ -120,7 +120,7 @@ fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() 
         let ended = staging.run(&mut staging.command("slipway-promote", &check));
         let text = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
         assert!(text.contains(&said), "{text}");
-        // What refuses is the record.
+        // The record refuses, not the note.
         assert_eq!(ended.status.code(), Some(3), "{text}");
         assert!(
             text.contains("its newest record in dev is failed"),

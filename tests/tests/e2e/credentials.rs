@@ -1,5 +1,5 @@
-//! What `identity` and `secrets` hand to other people's tools: credentials and values, masked before anything else, for the
-//! command or the later steps that asked for them and nobody else.
+//! The credentials and values that `identity` and `secrets` hand to other people's tools: masked before anything else, and only for the
+//! command or the later steps that asked for them.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;

@@ -1,4 +1,4 @@
-//! What the tests of the image step share: a job of a world's first environment, and images made without a build.
+//! Shared parts of the image step's tests: a job of a world's first environment, and images made without a build.
 
 use std::path::PathBuf;
 use std::process::Output;

@@ -39,7 +39,7 @@ const WAYS: [(&str, &[&str]); 3] = [
     ("both", &["dynamodb", "s3"]),
 ];
 
-/// What a hold does with a service, beside the state itself.
+/// The operations of a service that a hold calls, beside those on the state itself.
 fn operations(service: &str) -> &'static [&'static str] {
     match service {
         "dynamodb" => &["PutItem", "GetItem", "DeleteItem"],

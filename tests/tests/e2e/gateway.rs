@@ -1,4 +1,4 @@
-//! What tests tell the gateway of the sandbox, above all which calls to AWS fail.
+//! The tests' instructions to the sandbox's gateway, above all which calls to AWS fail.
 
 use std::process::Command;
 

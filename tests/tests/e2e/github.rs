@@ -21,7 +21,7 @@ const BEFORE: usize = 4;
 /// Those after them: the second promotion, the break-glass, and the rollback, during which GitHub did not answer.
 const AFTER: usize = 3;
 
-/// What a run was, and its folder.
+/// A run's description and its folder.
 type Run = &'static (String, PathBuf);
 
 /// The runs that deploy, and those that are refused.
@@ -139,7 +139,7 @@ fn two_builds_make_what_three_environments_run() {
                 digest(&environment.name)
             );
         }
-        // What the first merge built is what production runs: the very bytes, not another build of the same commit.
+        // Production runs the very image that the first merge built, not another build of the same commit.
         let built = outputs(&shipped.runs[0].1);
         assert_eq!(built, digest("production"));
     });

@@ -51,7 +51,7 @@ impl Job {
         self.folder.path().join(name)
     }
 
-    /// What a file of the job holds.
+    /// The content of a file of the job.
     pub(crate) fn read(&self, name: &str) -> String {
         read(&self.file(name))
     }
@@ -72,7 +72,7 @@ impl Job {
         Started::new(command).end(PATIENCE)
     }
 
-    /// What the step told its post step, by name.
+    /// The state that the step saved, as variables of its post step.
     pub(crate) fn state(&self) -> Variables {
         let text = self.read("state");
         let mut lines = text.lines();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::chains;
 use crate::support::{PATIENCE, heavy, instance, read, wait, world};
 
-/// What code in the infrastructure job may try with the job's own identity token.
+/// A step in which code in the infrastructure job tries to get other roles with the job's own identity token.
 const ASKS: &str = "      - name: ask for more
         run: |
           for purpose in permit publish; do

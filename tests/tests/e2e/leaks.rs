@@ -14,8 +14,8 @@ use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 
 use crate::support::{PATIENCE, demo, heavy, instance, wait, world};
 
-/// What tokens begin with and go on with, whoever got them: GitHub's, signed identities, sessions of AWS, and ECR's `AWS:…`
-/// in base64. The beginning is looked for first, since it is many times faster to find.
+/// The prefix of each kind of token, and a pattern for the rest, whoever holds it: GitHub's, signed identities, AWS sessions, and ECR's
+/// `AWS:…` in base64. The prefix is searched for first, since it is many times faster to find.
 const TOKENS: &[(&str, &str)] = &[
     ("ghp_", r"^[0-9A-Za-z]{16}"),
     ("ghs_", r"^[0-9A-Za-z]{16}"),

@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, Started, instance, log, wait};
 const DYNAMODB: &str = "DynamoDB_20120810";
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// What the contract names beside the table.
+/// The proofs that the contract names beside the table.
 #[derive(Clone, Copy)]
 struct Proof {
     key: bool,
@@ -109,7 +109,7 @@ impl Scene {
         self.promote(&[&recorded(&commit), more].concat(), exit)
     }
 
-    /// What verify finds, and that it refuses if it finds anything.
+    /// The faults that `verify` finds; it refuses if there are any.
     fn faults(&self) -> Value {
         let sound = ["verify", "--environment", "dev", "--json"];
         let ended = self.setting.job.run(&mut self.command(&sound));
@@ -429,7 +429,7 @@ fn a_record_that_says_a_later_time_than_its_anchor_is_named() {
     }
 }
 
-/// What was written before the contract named a key or a bucket is accepted by a person, once, by its hash.
+/// A person accepts the records from before the contract named a key or a bucket, once, by the hash of the head.
 #[test]
 fn a_chain_that_began_before_is_accepted_by_its_hash() {
     let scene = Scene::new("ledger-accept", NONE);
@@ -452,7 +452,7 @@ fn a_chain_that_began_before_is_accepted_by_its_hash() {
         (&json!(3), &json!(hash))
     );
     scene.record("4", &[], 0);
-    // What is proven needs nobody to accept it.
+    // A proven head needs no acceptance.
     let proven = scene.item(4)["hash"]["S"].as_str().unwrap().to_owned();
     let (_, said) = scene.record("5", &["--accept-head", &proven], 3);
     assert!(said.contains("there is nothing to accept"), "{said}");

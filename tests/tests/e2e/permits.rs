@@ -89,7 +89,7 @@ impl Setting {
             policy: String::new(),
             _turn: turn,
         };
-        // What begins here was closed by a test before, and the newest deployment is this one.
+        // Earlier tests closed the deployments that they began here, and this record is the newest deployment.
         let commit = "c".repeat(40);
         let failed = [
             "record",
@@ -238,7 +238,7 @@ impl Setting {
         self.chain().into_iter().filter(under).collect()
     }
 
-    /// What the next calls of an operation in the environment's account meet.
+    /// Sets a fault for the next calls of an operation in the environment's account.
     fn fault(&self, operation: &str, times: u32, fault: &Value) {
         let account = &self.world.environment(self.environment).unwrap().account.id;
         let body = json!({"account": account, "service": "ecs", "operation": operation,

@@ -142,7 +142,7 @@ fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_loc
 
         assert_eq!(account.get(&lock).await.unwrap().unwrap(), held);
 
-        // What runs on a pull request is its author's. It may read, and that is all.
+        // A run on a pull request executes its author's code, so it may only read.
         let takes = format!(
             "on: pull_request\nenv: {{SLIPWAY_VARS: \"${{{{ toJSON(vars) }}}}\"}}\njobs:\n  plan:\n    runs-on: ubuntu-latest\n    permissions: {{contents: read, id-token: write}}\n    \
              steps:\n      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8\n      \

@@ -23,7 +23,7 @@ const DEADLINE: std::time::Duration = PATIENCE;
 /// The most memory that a publication holds, in KiB.
 const LIMIT: u64 = 64 << 10;
 
-/// What the build account's ledger holds, as the notes are written.
+/// The notes in the build account's ledger, as they were written.
 fn notes(checkout: &Checkout) -> Vec<Value> {
     let scan = json!({"TableName": sandbox::world::World::LEDGER, "ConsistentRead": true});
     let aws = &checkout.setting.aws;
@@ -92,7 +92,7 @@ fn a_commit_is_built_once_and_its_content_is_too() {
     assert_eq!(built["outcome"], "built", "{built}");
     assert_eq!(built["repository_created"], true);
     let digest = built["digest"].as_str().unwrap().to_owned();
-    // What the next job gets, which GitHub does not drop: nothing of it holds the account's ID.
+    // The next job gets these outputs: the runner would drop one that contains a masked value, such as the account's ID.
     let outputs = checkout.outputs();
     assert_eq!(outputs["digest"], digest);
     assert_eq!(outputs["repository"], "storefront");
@@ -107,7 +107,7 @@ fn a_commit_is_built_once_and_its_content_is_too() {
     assert_eq!(again["outcome"], "already published", "{again}");
     assert_eq!(again["digest"], digest);
     assert_eq!(checkout.changes_since(before), [""; 0]);
-    // Whoever builds on the outputs finds the same ones after a second run; nothing was sent in no time.
+    // A second run sets the same outputs for later steps; it pushed 0 bytes in 0 seconds.
     let second = checkout.outputs();
     assert!(second["platforms"].contains(&digest), "{second:?}");
     for name in [
@@ -160,7 +160,7 @@ fn a_commit_is_built_once_and_its_content_is_too() {
     assert_eq!(checkout.left_behind(), [""; 0]);
 }
 
-/// What changes is built, and its other layers are there already.
+/// The changed layer is built and pushed; the base is in the registry already.
 fn a_change_shares_what_it_can(checkout: &mut Checkout, digest: &str) {
     checkout.write("greeting", "good evening\n");
     checkout.commit("fourth");
@@ -313,7 +313,7 @@ fn a_base_that_is_known_is_never_the_builder_s_older_one() {
         checkout.slow(0);
         checkout.commit("first");
         let stale = checkout.stale_base(!builder.is_empty());
-        // What is in the older one has no busybox to run.
+        // A build on the older image would fail, since it has no busybox to run.
         let built = checkout.json(builder, 0);
         assert_eq!(built["outcome"], "built", "{built}");
         assert_ne!(built["content_key"], Value::Null);

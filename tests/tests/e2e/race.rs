@@ -1,6 +1,6 @@
-//! Many runs promote to one environment at once: each asks for a permit, deploys under it and records how that ended, by the
-//! real binaries. Some are killed, some of those are run again, and one rolls back while another deploys. What happened is checked afterwards by a program that
-//! shares no code with the product and can fail (`history.rs`); that it does is shown with bad histories (`wrong.rs`).
+//! Many runs promote to one environment at once: each asks for a permit, deploys under it and records how that ended, with the real
+//! binaries. Some are killed, some of those are run again, and one rolls back while another deploys. The outcome is checked afterwards by a
+//! program that shares no code with the product and can fail (`history.rs`); bad histories show that it does (`wrong.rs`).
 //!
 //! The full size: `SLIPWAY_PROMOTERS=32 cargo test -p sandbox --test e2e -- race::of_many`.
 

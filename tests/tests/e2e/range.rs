@@ -31,7 +31,7 @@ struct Scene {
     token: String,
 }
 
-/// What a check answered.
+/// The exit code and the output of a check.
 struct Answer {
     exit: Option<i32>,
     json: Value,
@@ -220,7 +220,7 @@ impl Scene {
         self.with_contract(|| self.check_as_is(commit))
     }
 
-    /// What is answered while the branch has the contract of the folder, in a commit that nothing promotes.
+    /// Asks while the branch has the folder's contract, in a commit that no run promotes.
     fn with_contract(&self, ask: impl FnOnce() -> Answer) -> Answer {
         let world = &self.setting.world;
         let file = self.setting.job.file("delivery.yaml");
@@ -297,7 +297,7 @@ fn reviewed_changes_pass_however_they_were_merged() {
     scene.no_violations();
 }
 
-/// Whoever approves is told which builds of whom will run with the deploy role.
+/// A check names new providers, so that an approver knows whose builds will run with the deploy role.
 #[test]
 fn new_providers_of_the_infrastructure_are_named() {
     let scene = Scene::new("range-providers");
@@ -321,7 +321,7 @@ fn new_providers_of_the_infrastructure_are_named() {
     answer.passes();
     let new = "provider hashicorp/null 3.2.1 is new";
     assert_eq!(answer.json["providers"], json!([new]), "{}", answer.shown);
-    // What cannot be read is told, and nothing rests on it.
+    // An unreadable lock file leaves the providers unknown, and no rule depends on them.
     let answer = scene.check(&bring("garbled", "<<<<<<< HEAD\n"));
     answer.passes();
     assert_eq!(answer.json["providers"], Value::Null, "{}", answer.shown);
@@ -609,7 +609,7 @@ fn github_that_fails_or_answers_in_part_is_refused() {
     scene
         .check(&tip)
         .refused("approvals", "fail", "requested changes");
-    // Whoever dismisses an objection to their own change does not lift it.
+    // An author who dismisses an objection to their own change does not lift it.
     let review = scene.review(number, REVIEWER, "CHANGES_REQUESTED");
     let dismiss = format!("pulls/{number}/reviews/{review}/dismiss");
     scene.act(&dismiss, &json!({"user": AUTHOR}));

@@ -10,7 +10,7 @@ use crate::support::instance;
 const BATCH: usize = 200;
 const BATCHES: usize = 8;
 
-/// What readers trip over, and what stands in secrets.
+/// Pieces of values: text that readers misread, and the usual contents of secrets.
 const PIECES: [&str; 62] = [
     "'",
     "\"",
@@ -143,7 +143,7 @@ fn write(path: &Path, format: &str, values: &mut Values) -> Vec<String> {
     panic!("{format} is refused although what it cannot hold is left out");
 }
 
-/// What a program prints as one JSON object, as far as it is of the test.
+/// Reads the JSON object that a program prints, reduced to the test's own variables.
 fn read(command: &mut Command) -> Values {
     let ended = command
         .env_clear()

@@ -34,7 +34,7 @@ pub(crate) struct Call {
     pub(crate) resource: Option<String>,
     /// The partitions of a table that it names.
     leading: Vec<String>,
-    /// What an update of a service asks for.
+    /// The revision that an update of a service asks for.
     pub(crate) task_definition: Option<String>,
     error: Option<String>,
 }
@@ -126,7 +126,7 @@ pub(crate) fn pushed(calls: &[Call]) -> Vec<&str> {
         .collect()
 }
 
-/// What the tags of these commits name in the world's registry, as [`pushed`] has it.
+/// The images that the tags of these commits name in the world's registry, in the form of [`pushed`].
 pub(crate) async fn images(world: &World, commits: &[&str]) -> Vec<String> {
     let aws = world.administrator(instance(), &world.build).await.unwrap();
     let target = "AmazonEC2ContainerRegistry_V20150921.DescribeImages";

@@ -192,7 +192,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
     let none = setting.ecr("GetLifecyclePolicy", &named).unwrap_err();
     assert!(none.contains("LifecyclePolicyNotFoundException"), "{none}");
 
-    // What cannot be known could be anything.
+    // Any image could be live while the ledger cannot be read.
     setting.tell(
         "faults",
         &json!({"service": "dynamodb", "operation": "Query", "account": setting.world.build.id, "times": 9,

@@ -56,7 +56,7 @@ struct Call {
     /// Whom it calls.
     hosts: &'static [&'static str],
     code: i32,
-    /// What it says that it can only have from the last host's answer.
+    /// Output that it can only have from the last host's answer.
     says: &'static str,
     /// How it ends when it trusts nobody there.
     distrustful: i32,
@@ -290,7 +290,7 @@ fn printed(ended: &Ended, what: &str) -> bool {
 /// Status, content type, body.
 type Answer = (u16, &'static str, String);
 
-/// What AWS and GitHub say. The shapes: the query protocol and JSON 1.0 and 1.1 of AWS, and GitHub's REST errors.
+/// The answers of AWS and GitHub, in these shapes: the query protocol and JSON 1.0 and 1.1 of AWS, and GitHub's REST errors.
 fn answer(request: &Request) -> Answer {
     let json = "application/x-amz-json-1.1";
     let target = request

@@ -101,7 +101,7 @@ impl Setting {
     }
 }
 
-/// What the next calls of one operation in an environment's account meet.
+/// Sets a fault for the next calls of one operation in an environment's account.
 fn fault(setting: &Setting, service: &str, operation: &str, times: u32, fault: &Value) {
     let account = &setting
         .world
@@ -142,7 +142,7 @@ fn crashing_or_missing_images_are_rolled_back_with_the_reason() {
         &["was rolled back", "CannotPullContainerError"],
     );
     assert_eq!(setting.service()["taskDefinition"], before);
-    // What failed leaves one output, how it ended.
+    // A failed deployment leaves one output, its verdict.
     let output = setting.job.read("output");
     let verdicts = [("verdict".to_owned(), "rolled-back".to_owned())];
     assert_eq!(

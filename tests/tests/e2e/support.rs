@@ -1,4 +1,4 @@
-//! What the tests share: the sandbox, built and started once; runs of the demo; turns of what is heavy; deadlines.
+//! Shared parts of the tests: the sandbox, built and started once; runs of the demo; turns for heavy tests; deadlines.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -296,7 +296,7 @@ pub(crate) fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
     text
 }
 
-/// What a program wrote to its log.
+/// A program's log, which is its standard error.
 pub(crate) fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

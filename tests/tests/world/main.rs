@@ -109,7 +109,7 @@ fn a_codebuild_stage_reaches_its_own_environment_and_no_other() {
             ("dev", "build", "slipway-permit-dev", true),
             ("dev", "build", "slipway-permit-staging", false),
             ("dev", "build", "slipway-publish", false),
-            // What runs the repository's own code.
+            // The stage that runs the repository's own code.
             ("staging-infrastructure", "staging", "slipway-deploy", true),
             ("staging-infrastructure", "dev", "slipway-deploy", false),
             (

@@ -28,8 +28,8 @@ impl Kept {
 }
 
 impl Drop for Kept {
-    /// It blocks for the moment a name takes to be removed. What cannot be removed is a name that
-    /// nobody uses, and no reason to fail a step that did its work.
+    /// Blocks for the moment that removing the name takes. A name that cannot be removed is unused, and not a reason to fail a
+    /// step that did its work.
     fn drop(&mut self) {
         let _ = match &mut self.running {
             Some(running) => running.wait(),

@@ -40,13 +40,13 @@ const ENGINE_REWRITES_OWN_LAYERS: u32 = 27;
 /// The BuildKit that first wrote a layout as a folder (BuildKit 0.11, exporter option `tar`).
 const WRITES_FOLDERS: (u32, u32) = (0, 11);
 
-/// A built image, ready to be pushed. What it is read from goes away when this is dropped.
+/// A built image, ready to be pushed. The files it is read from are removed when this is dropped.
 pub(crate) struct Built {
     pub(crate) source: Source,
     pub(crate) builder: String,
     pub(crate) took: Duration,
-    /// True if the same commit built again here, without a cache, is the same image: no time of the
-    /// build is in it. What the steps themselves make of the time, the network or chance is theirs.
+    /// True if the same commit built again here, without a cache, gives the same image: it contains no time of the build. Steps
+    /// that depend on the time, the network or chance can still make it differ.
     pub(crate) repeatable: bool,
     /// The image to remove from the builder once it was read.
     pub(crate) image: Option<Kept>,

@@ -1,5 +1,5 @@
-//! Shows that what a build reads is the content of the commit that the image is tagged with. What cannot be shown is
-//! refused: the image would be the commit's for good.
+//! Shows that a build reads the content of the commit that the image is tagged with. Content that cannot be shown to be the
+//! commit's is refused, because the image would stay the commit's for good.
 
 mod clean;
 mod compare;

@@ -93,7 +93,7 @@ fn one(compression: Compression, threads: usize, layer: &[u8]) -> (Vec<u8>, Meas
     run(compression, threads, &[layer]).remove(0)
 }
 
-/// What the ordinary tool makes of `bytes`.
+/// `bytes` as the ordinary tool decompresses them.
 fn tool(command: &str, bytes: &[u8]) -> Vec<u8> {
     let mut child = Command::new(command)
         .arg("-dc")
@@ -344,7 +344,7 @@ fn memory_does_not_grow_with_the_layer() {
         let mut taken = 0_u64;
         while let Some(Chunk::Bytes(piece)) = source.blocking_recv() {
             taken += piece.len() as u64;
-            // What has been read beyond what was taken cannot be seen from here; what is queued can.
+            // The test sees only the queue, not the input that was read but not sent yet.
             assert!(source.len() <= 2);
         }
         assert_eq!(feeder.join().unwrap(), 0);

@@ -95,8 +95,8 @@ pub(crate) async fn of(
     }))
 }
 
-/// Repositories of the registry `host` that the build takes something from: base images, and caches there. What is in them
-/// may be in the image as it is.
+/// Repositories of the registry `host` that the build takes something from: those of base images and of caches. The image may
+/// contain their content unchanged.
 pub(crate) fn sources(request: &Request, env: &Env, host: &str) -> Vec<String> {
     // A Dockerfile that cannot be read is the builder's to refuse.
     let dockerfile = read(&request.dockerfile, "Dockerfile").unwrap_or_default();

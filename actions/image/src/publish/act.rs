@@ -170,7 +170,7 @@ pub(super) async fn act(
     Ok((seen.ecr, published))
 }
 
-/// What was known before the image arrived.
+/// The facts known before the image arrived.
 struct Known<'a> {
     signing: Option<&'a Signing>,
     /// The image that has the commit's tag is shown to be the commit's.

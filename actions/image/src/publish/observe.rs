@@ -28,7 +28,7 @@ pub(super) struct Observed {
     pub(super) replicas: Vec<Replica>,
     /// `None` where no content key is needed.
     pub(super) content: Option<Content>,
-    /// What signing takes, if a key is named.
+    /// The signer with the facts that provenance needs, if a key is named.
     pub(super) signing: Option<Signing>,
     /// Whether the image under the commit's tag is shown to be the commit's, if there is one and a key is named.
     pub(super) shown: Option<Shown>,

@@ -203,7 +203,7 @@ async fn blobs(
     Ok(())
 }
 
-/// What came before an upload.
+/// The result of preparing an upload.
 pub(super) enum Preparation {
     /// None is needed.
     Present(BlobTransfer),
@@ -256,7 +256,7 @@ pub(super) async fn begin(
         match repo.mount(pass, &blob.digest, &from).await {
             Ok(Mount::Mounted) => return Ok(Preparation::Present(BlobTransfer::Mounted)),
             Ok(Mount::Upload(url)) => return Ok(Preparation::Upload(url)),
-            // A mount is a favour. What forbids it need not forbid the upload.
+            // A mount is optional: a fault that forbids it need not forbid the upload.
             Err(fault) if matches!(fault.kind, Kind::Final | Kind::Login | Kind::Missing) => {}
             Err(fault) => return Err(fault),
         }

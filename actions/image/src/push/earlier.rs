@@ -111,7 +111,7 @@ pub(super) fn layers(images: &[Earlier], compression: Compression) -> HashMap<Di
     known
 }
 
-/// Returns whether all of the image's layers are compressed as is asked. What is stored nowhere, as foreign layers are, is not asked.
+/// Returns whether all of the image's layers are compressed as asked. Layers that are not stored, such as foreign ones, are not checked.
 pub(super) fn is_compressed(image: &Earlier, compression: Compression) -> bool {
     let layers = image.blobs.iter().skip(1);
     layers

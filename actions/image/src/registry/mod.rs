@@ -1,8 +1,8 @@
 //! The registry itself (`/v2`, OCI Distribution Specification): its token, blobs, manifests and
 //! what refers to them.
 //!
-//! Each request is one attempt and says as a [`Fault`] what its failure means. Whoever needs several requests for one end
-//! makes them inside [`Client::retry`], the only place that tries again.
+//! Each request is one attempt, and its failure is a [`Fault`] that says what the failure means. A caller that needs several
+//! requests for one purpose makes them inside [`Client::retry`], the only code that tries again.
 
 mod attempt;
 mod blobs;

@@ -1,10 +1,10 @@
-//! What a request to a registry is for.
+//! The purpose of a request to a registry.
 
 use super::attempt::attempt;
 use kit::Error;
 use reqwest::{RequestBuilder, Response};
 
-/// What a request is for, as its errors name it.
+/// The purpose of a request, as its errors name it.
 #[derive(Debug)]
 pub(crate) struct Request {
     doing: String,

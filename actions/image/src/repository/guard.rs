@@ -104,7 +104,7 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
     ))
 }
 
-/// What the ledger has of an environment.
+/// An environment's chain in the ledger, as far as it was read.
 #[derive(Debug)]
 struct Seen {
     chain: Chain,
@@ -139,7 +139,7 @@ impl Seen {
     /// each once.
     ///
     /// # Errors
-    /// What runs there is too far back in the chain to be seen (exit 3).
+    /// The record of the image that runs there is too far back in the chain to be seen (exit 3).
     fn live(&self, now: OffsetDateTime) -> Result<Vec<Live>> {
         permit::whole(&self.chain, &self.records)
             .map_err(|error| error.under("the lifecycle policy is not set"))?;
@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// What the records, newest first, and the newest healthy one say.
+    /// A chain with these records, newest first, and this newest healthy one.
     fn seen(records: &[&Record], healthy: Option<&Record>) -> Seen {
         let recorded = |record: &&Record| Recorded {
             hash: String::new(),

@@ -8,7 +8,7 @@ use kit::aws::Partition;
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The repository as it is. What was not asked about is `None`.
+/// The repository as it is. A setting that was not asked about is `None`.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) arn: String,

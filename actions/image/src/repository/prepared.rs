@@ -1,4 +1,4 @@
-//! What was seen and planned, before anything is changed.
+//! The observations and the plan, before anything is changed.
 
 use super::guard::Checked;
 use super::plan::{Plan, Seen, list};

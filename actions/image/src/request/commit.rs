@@ -19,14 +19,14 @@ pub(super) fn commit(given: Option<String>, cx: &Cx) -> Result<CommitId> {
     })
 }
 
-/// What is known of the commit.
+/// The commit's time and tree, as far as they are known.
 #[derive(Default)]
 pub(super) struct Checked {
     pub(super) time: Option<i64>,
     pub(super) tree: Option<String>,
 }
 
-/// What is known of the commit, once the checkout is shown to be it, where that is asked for.
+/// Checks, where that is asked for, that the checkout is the commit, and returns the commit's time and tree.
 ///
 /// # Errors
 /// The checkout is not the commit (exit 3).

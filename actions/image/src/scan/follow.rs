@@ -224,7 +224,7 @@ mod tests {
         })
     }
 
-    /// What happens at a look so many seconds after [`NOW`].
+    /// The step that follows a look so many seconds after [`NOW`].
     fn at(watch: &mut Watch, seconds: i64, look: Look) -> String {
         match watch.step(look, NOW + Duration::seconds(seconds)) {
             Step::Start => "start".to_owned(),

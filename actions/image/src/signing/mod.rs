@@ -1,9 +1,9 @@
 //! The signed provenance of an image: made once the image is proven to be in the registry, and demanded of
 //! an image that is there already.
 //!
-//! Whoever once held the role that pushes could put any image under the tag of a commit that is yet to be
-//! built. So where the contract names a key, a tag alone says nothing: the image is the commit's if a
-//! statement says so that only a build can have signed.
+//! Anyone who once held the role that pushes could have put any image under the tag of a commit that is yet to be built. So
+//! where the contract names a key, a tag alone proves nothing: the image is the commit's only if a statement says so that only
+//! a build can have signed.
 
 mod attach;
 mod builder;
@@ -33,12 +33,11 @@ pub(crate) struct Signing {
     builder: attest::Builder,
 }
 
-/// What an image was shown to be.
+/// The judgment of an image's provenance: proven, or the reason why it is not.
 pub(crate) type Shown = Result<(), String>;
 
 impl Signing {
-    /// What signing with `key` takes; asks KMS for the key's public half, so that a missing permission is
-    /// found before anything is built.
+    /// Prepares to sign with `key`. Asks KMS for the key's public half, so that a missing permission is found before anything is built.
     ///
     /// # Errors
     /// The source's repository is not known (exit 2), or KMS cannot be asked.

@@ -113,7 +113,7 @@ impl Archive {
     /// it has no channel is passed over, and not read at all where that can be helped. It blocks.
     ///
     /// # Errors
-    /// The archive cannot be read, or is not what it says it is. What was sent until then belongs to no image.
+    /// The archive cannot be read, or is not what it says it is. The chunks sent until then do not belong to any image.
     pub(crate) fn read(
         &self,
         compression: Compression,

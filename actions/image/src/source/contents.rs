@@ -1,4 +1,4 @@
-//! What an archive holds, before and after it was read.
+//! The content of an archive, before and after it was read.
 
 use crate::blob::Measured;
 use bytes::Bytes;

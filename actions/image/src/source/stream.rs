@@ -1,4 +1,4 @@
-//! A docker archive that goes by once, such as the engine's export. What is a layer is told by its name, since
+//! A docker archive that can be read only once, such as the engine's export. A layer is recognized by its name, since
 //! `manifest.json` comes last.
 
 use super::contents::{Contents, Entry, Known, SMALL, missing};
@@ -12,7 +12,7 @@ use kit::{Error, Result};
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-/// What was seen of the archive so far, without its layers.
+/// The archive as it was read so far, without its layers.
 struct Seen<'a> {
     what: &'a str,
     diff_ids: &'a [Digest],

@@ -1,4 +1,4 @@
-//! What a person sees: the exit code, one message, and nothing exported.
+//! slipway-image as its user sees it: the exit code, one message, and nothing exported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod arguments;

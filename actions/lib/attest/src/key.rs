@@ -7,9 +7,8 @@ use kit::error::{Error, Result};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use std::fmt;
 
-/// What the SubjectPublicKeyInfo of every uncompressed point on P-256 begins with: two nested
-/// sequences, the identifiers `id-ecPublicKey` and `prime256v1`, and the head of the bit string
-/// (RFC 5480, section 2.1.1).
+/// The prefix of the SubjectPublicKeyInfo of every uncompressed point on P-256: two nested sequences, the identifiers
+/// `id-ecPublicKey` and `prime256v1`, and the head of the bit string (RFC 5480, section 2.1.1).
 const SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,

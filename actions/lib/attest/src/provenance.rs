@@ -3,7 +3,7 @@
 use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
 
-/// What a statement says about one image.
+/// The content of a statement about one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The image's digest.
@@ -56,7 +56,7 @@ pub enum Builder {
         path: String,
         /// The ref that the file came from and that the run is for, such as `refs/heads/main`.
         git_ref: String,
-        /// What started the run, such as `push`.
+        /// The event that started the run, such as `push`.
         event: String,
         /// The page of the attempt.
         run: String,
@@ -119,7 +119,7 @@ pub(crate) fn sample() -> Provenance {
 mod tests {
     use super::*;
 
-    /// Whoever verifies trusts a workflow file of a branch, or a project, and no single run.
+    /// A verifier trusts a workflow file of a branch, or a project, and not a single run.
     #[test]
     fn a_builder_is_the_same_one_in_each_of_its_runs() {
         let repository = "https://github.com/acme/storefront";

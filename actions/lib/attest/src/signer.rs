@@ -1,4 +1,4 @@
-//! Whoever can sign: a key in KMS, or in a test one in memory.
+//! A key that can sign: in KMS, or for a test in memory.
 
 use crate::key::PublicKey;
 use crate::kms;

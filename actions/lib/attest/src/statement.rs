@@ -11,7 +11,7 @@ pub(crate) const STATEMENT: &str = "application/vnd.in-toto+json";
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of the predicate.
 pub(crate) const PREDICATE: &str = "https://slsa.dev/provenance/v1";
-/// What the parameters of a build mean.
+/// The type of a build, whose page defines the build's parameters.
 const BUILD_TYPE: &str =
     "https://github.com/slipway-delivery/slipway/blob/main/docs/provenance.md#build-type-1";
 

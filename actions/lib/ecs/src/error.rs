@@ -8,7 +8,7 @@ use kit::error::Failure;
 /// A call that failed, and the IAM action it needs.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What to decide by.
+    /// The kind of failure, by which callers decide.
     pub failure: Failure,
     /// The IAM action, e.g. `ecs:DescribeServices`.
     pub permission: &'static str,

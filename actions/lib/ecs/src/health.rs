@@ -5,7 +5,7 @@ use kit::aws::TaskDefinitionArn;
 use kit::id::Digest;
 use std::collections::BTreeSet;
 
-/// What must run for a service to be called healthy.
+/// The conditions for a service to be called healthy.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// ID of the deployment.
@@ -96,7 +96,7 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
     missing
 }
 
-/// What one task lacks by itself.
+/// The conditions that one task does not meet by itself.
 fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
     let mut lacks = Vec::new();
     if task.status != "RUNNING" {
@@ -134,7 +134,7 @@ fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
     lacks
 }
 
-/// What one task lacks behind one load balancer.
+/// The reason why one task is not healthy behind one load balancer, if it is not.
 fn unhealthy(task: &Task, attachment: &Attachment, groups: &[TargetGroup]) -> Option<String> {
     let mut worst = None;
     for arn in &attachment.groups {

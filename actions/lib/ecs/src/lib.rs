@@ -1,4 +1,4 @@
-//! What an ECS service runs and whether it is healthy: one definition for every step that asks.
+//! The version that an ECS service runs and whether it is healthy, defined once for every step that asks.
 
 mod client;
 mod convert;

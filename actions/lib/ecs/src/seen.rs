@@ -1,4 +1,4 @@
-//! What was seen of a service, in the terms of the ECS and ELB APIs, without their types.
+//! The observed state of a service, in the terms of the ECS and ELB APIs but without their types.
 
 use kit::aws::{Arn, TaskDefinitionArn};
 use std::collections::BTreeSet;
@@ -120,7 +120,7 @@ pub struct Attachment {
 pub struct Event {
     /// Its ID.
     pub id: String,
-    /// What happened, as prose.
+    /// The description of the event, as prose.
     pub message: String,
 }
 

@@ -133,7 +133,7 @@ impl GitHub {
         }
     }
 
-    /// What a client of kept answers was asked and has no answer to.
+    /// The requests to a client of kept answers that have no kept answer.
     pub fn unkept(&self) -> Vec<String> {
         match &self.source {
             Source::Live(_) => Vec::new(),

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 const TEXTS_A_QUERY: usize = 40;
 /// Files whose object one query asks for.
 const OIDS_A_QUERY: usize = 100;
-/// What is being done, for an error.
+/// The operation, for errors.
 const MERGE: &str = "read the files of a merge";
 /// Directories whose entries one query asks for.
 const DIRECTORIES_A_QUERY: usize = 40;
@@ -29,7 +29,7 @@ pub struct Changes {
     pub paths: Vec<String>,
 }
 
-/// What a directory has under one name.
+/// A directory's entry of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -53,7 +53,7 @@ pub enum Content {
     Text {
         /// Its blob.
         oid: String,
-        /// What it says.
+        /// Its content.
         text: String,
     },
     /// Something that is not text, or too long for GitHub to send; by its blob.

@@ -53,7 +53,7 @@ impl Issue {
     }
 }
 
-/// What an issue says and whether it is open. What is left out stays as it is.
+/// A change to an issue's content or state. Members that are left out stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct IssueChange {
     /// Its title.

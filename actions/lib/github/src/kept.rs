@@ -129,7 +129,7 @@ impl Exchange {
     }
 }
 
-/// What a client asked and was answered so far.
+/// The requests that a client has made so far, with their answers.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript(Arc<Mutex<Vec<Exchange>>>);
 
@@ -167,7 +167,7 @@ impl Kept {
         }
     }
 
-    /// The answer. What was asked more than once is answered in that order.
+    /// The answer. Equal requests get their answers in the order in which they were kept.
     pub(crate) fn answer(&self, request: Request<'_>, what: &str) -> Result<Answer, Unknown> {
         let mut all = locked(&self.exchanges);
         let same: Vec<usize> = (0..all.len())
@@ -217,7 +217,7 @@ mod tests {
         json!({"permission": permission, "role_name": permission, "user": user}).to_string()
     }
 
-    /// What a client says of ada's permission, asked so often.
+    /// The client's answers when it is asked for ada's permission `times` times, and the requests without a kept answer.
     async fn asked(exchanges: Vec<Exchange>, times: usize) -> (Vec<String>, Vec<String>) {
         let github = GitHub::kept(Repository::parse("acme/shop").unwrap(), exchanges);
         let mut said = Vec::new();

@@ -46,7 +46,7 @@ fn account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<User>, D
 pub struct Run {
     /// Its ID.
     pub id: u64,
-    /// What started it, e.g. `workflow_dispatch`.
+    /// The event that started it, e.g. `workflow_dispatch`.
     pub event: String,
     /// The workflow's file; GitHub's documents show it with `OWNER/NAME/` before and `@REF` after.
     pub path: String,
@@ -118,7 +118,7 @@ pub struct App {
     pub id: u64,
 }
 
-/// What a user may do in the repository.
+/// A user's permission in the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Permission {
     /// `admin`, `write`, `read`, `none`; `maintain` is `write` here and `triage` is `read`.
@@ -160,7 +160,7 @@ pub struct Deployment {
     pub id: u64,
     /// The commit.
     pub sha: String,
-    /// What its maker put in: an object, or text.
+    /// The data that its creator put in: an object, or text.
     #[serde(default)]
     pub payload: serde_json::Value,
     /// Who made it.

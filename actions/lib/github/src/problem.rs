@@ -1,4 +1,4 @@
-//! What GraphQL answers instead of data.
+//! The errors that GraphQL answers instead of data.
 
 use crate::unknown::{Unknown, Why};
 use kit::error::{Failure, ServiceError};

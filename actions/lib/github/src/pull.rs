@@ -35,7 +35,7 @@ pub struct Pull {
     pub commits: Vec<PullCommit>,
     /// Its reviews, oldest first.
     pub reviews: Vec<Review>,
-    /// What else happened to it, oldest first.
+    /// Its other events, oldest first.
     pub events: Vec<Event>,
 }
 

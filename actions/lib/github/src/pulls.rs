@@ -33,7 +33,7 @@ const HEAD: &str = "number url title merged createdAt baseRefName headRefName he
     isCrossRepository baseRepository{nameWithOwner} headRepository{nameWithOwner} mergeCommit{oid}";
 const SIGNER: &str = "{email user{login databaseId}}";
 
-/// What is read of a commit.
+/// The fields that a query asks for of a commit.
 fn commit() -> String {
     format!(
         "oid message authoredDate committedViaWeb tree{{oid}} \

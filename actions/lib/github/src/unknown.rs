@@ -6,7 +6,7 @@ use std::fmt;
 /// A fact that GitHub did not provide. A gate refuses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    /// What was being done, e.g. `read the reviews of #7`.
+    /// The operation, e.g. `read the reviews of #7`.
     pub what: String,
     /// Why there is no answer.
     pub why: Why,

@@ -1,4 +1,4 @@
-//! What a step tells of itself besides its arguments.
+//! The properties of a step besides its arguments.
 
 /// The parts of an action that clap does not know.
 pub struct Action {

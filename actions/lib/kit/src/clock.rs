@@ -43,7 +43,7 @@ pub fn rfc3339(at: OffsetDateTime) -> String {
         .unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
-/// The last year whose times are read. Whoever reads one adds hours or years to it, and there are no times after 9999.
+/// The last year whose times are read. Callers add hours or years to such a time, and there are no times after 9999.
 const LAST_YEAR: i32 = 9000;
 
 /// The instant that an RFC 3339 text names, if it is one.

@@ -3,7 +3,7 @@
 use crate::contract::Resolved;
 use crate::error::{Error, Result};
 
-/// What a step takes its defaults from.
+/// The source of a step's defaults.
 #[derive(Debug, Clone)]
 pub enum Defaults<T = Resolved> {
     /// The contract, resolved for the environment that was named.

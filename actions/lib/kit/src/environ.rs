@@ -1,4 +1,4 @@
-//! What another process found in its environment when it started.
+//! The environment with which another process started.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -39,7 +39,7 @@ struct Stat {
     zombie: bool,
 }
 
-/// What to do next.
+/// The next action to end a group.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Send(Signal),

@@ -100,7 +100,7 @@ pub fn source(source: &str) -> Option<String> {
     }
 }
 
-/// What is new in a file, or another one, each in words.
+/// The providers that are new or changed in a lock file, each in words.
 pub fn changes(before: &Lock, now: &Lock) -> Vec<String> {
     let mut changes = Vec::new();
     for (provider, locked) in now {

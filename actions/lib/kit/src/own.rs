@@ -19,7 +19,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// What was made at `path`.
+    /// The file or folder that was made at `path`.
     pub fn new(path: &Path, made: &Metadata) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok();
@@ -55,7 +55,7 @@ impl Own {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What a note says; `None` where it is not such a note.
+    /// The file or folder that a note describes; `None` if the text is not such a note.
     pub fn noted(note: &str) -> Option<Self> {
         serde_json::from_str(note).ok()
     }

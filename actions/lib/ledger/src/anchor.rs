@@ -33,7 +33,7 @@ pub(crate) const EVIDENCE: &str = "evidence";
 pub struct Place {
     /// The bucket, in the ledger's account and region.
     pub bucket: String,
-    /// What the keys begin with, without a slash at its end; may be empty.
+    /// The prefix of the keys, without a slash at its end; may be empty.
     pub prefix: String,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Anchor {
     place: Place,
 }
 
-/// What the anchor has of a chain from one record on.
+/// The anchor's content for a chain, from one record on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The record's hash.
@@ -98,7 +98,7 @@ impl Anchor {
         format!("s3://{}/{key}", self.place.bucket)
     }
 
-    /// What the anchor has of record `seq`, and of what comes after it; for 0, of the whole chain.
+    /// The anchor's content for record `seq` and for the records after it; for 0, for the whole chain.
     pub(crate) async fn look(&self, chain: &Chain, seq: u64) -> Result<Seen> {
         let folder = self.folder(chain)?;
         // In a list, versions come in the order of their keys; this one is before all of `seq`'s.

@@ -20,19 +20,19 @@ const AT_ONCE: usize = 32;
 /// How many seconds the clock of a run may be ahead of S3's.
 const AHEAD: i64 = 300;
 
-/// What verifying a chain at the source found.
+/// The result of verifying a chain at the source.
 #[derive(Debug)]
 pub struct Audit {
-    /// What is wrong, and what is there.
+    /// The faults, and the records that were read.
     pub walked: Walked,
     /// The key that signatures were held against, by the hash of its public half; `None` if no key is
     /// named.
     pub key: Option<String>,
-    /// What was held against the anchor; `None` if none is named.
+    /// The comparison with the anchor; `None` if no anchor is named.
     pub anchor: Option<Anchors>,
 }
 
-/// What the anchor has of a chain.
+/// The part of a chain that was compared with the anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anchors {
     /// The first record whose hash is there.
@@ -46,8 +46,7 @@ impl Ledger {
     /// are named, signatures and anchor. `take` gets each entry.
     ///
     /// # Errors
-    /// Table, key or anchor cannot be read, or `take` fails. What is wrong with the chain is not an
-    /// error but a fault.
+    /// The table, the key or the anchor cannot be read, or `take` fails. A defect of the chain is not an error but a fault.
     pub async fn audit(
         &self,
         chain: &Chain,
@@ -211,7 +210,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    /// What is wrong with `records` records by these in the anchor, and which hashes are compared.
+    /// The faults of `records` records with these versions in the anchor, and the records whose hashes are compared.
     fn of(records: u64, kept: &[(u64, usize)], deleted: &[u64]) -> (Vec<Fault>, Vec<u64>) {
         let versions = Versions {
             kept: kept.iter().copied().collect(),

@@ -65,8 +65,8 @@ impl Ledger {
     }
 }
 
-/// What is wrong with some of a chain's newest entries as they were read, newest first: with their hashes and positions,
-/// and with `key` with their signatures.
+/// The faults of some of a chain's newest entries as they were read, newest first: of their hashes and positions, and
+/// with `key` of their signatures.
 pub fn part(chain: &Chain, entries: &[Entry], key: Option<&PublicKey>) -> Vec<Fault> {
     let mut faults = walk(chain, entries.iter().rev(), false, None).faults;
     if let Some(key) = key
@@ -77,7 +77,7 @@ pub fn part(chain: &Chain, entries: &[Entry], key: Option<&PublicKey>) -> Vec<Fa
     faults
 }
 
-/// An object that decided nothing. Whoever may write it may write evidence.
+/// An object that is not the evidence of any decision. A caller that may write it may also write evidence.
 const TRIAL: &[u8] = b"{\"format\":\"slipway-trial/1\"}\n";
 
 impl Ledger {

@@ -71,21 +71,21 @@ fn line(value: &impl Serialize) -> String {
     text
 }
 
-/// What an export says, and what is wrong with it.
+/// The result of verifying an export.
 #[derive(Debug)]
 pub struct Verified {
     /// The chain that the header names, if it names one.
     pub chain: Option<Chain>,
-    /// What the walk found.
+    /// The result of the walk over its records.
     pub walked: Walked,
 }
 
-/// Verifies an export, with `key` its signatures too. `head` is the hash of the newest record as
-/// somebody knows it from elsewhere, such as the GitHub Deployment. `take` gets each entry in the order of the lines, whatever
-/// is wrong with it: the file is read once, since it may be a pipe.
+/// Verifies an export, and with `key` its signatures too. `head` is the hash of the newest record, known from another
+/// source such as the GitHub Deployment. `take` gets each entry in the order of the lines, even a faulty one: the file is
+/// read once, since it may be a pipe.
 ///
 /// # Errors
-/// It cannot be read. What is wrong in it is not an error but a fault.
+/// The file cannot be read. A defect in it is not an error but a fault.
 pub fn verify(
     mut file: impl BufRead,
     key: Option<&PublicKey>,
@@ -163,7 +163,7 @@ fn batch(file: &mut impl BufRead, lines: &mut Vec<Vec<u8>>, count: usize) -> io:
     Ok(())
 }
 
-/// What one line is.
+/// One line, parsed.
 enum Parsed<T> {
     Record(T),
     End(u64, String),

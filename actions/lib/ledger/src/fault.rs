@@ -1,9 +1,9 @@
-//! What can be wrong with a chain.
+//! The faults that a chain can have.
 
 use serde::Serialize;
 use std::fmt;
 
-/// What is wrong with a chain, and at which position.
+/// A fault of a chain, with its position.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "fault", rename_all = "kebab-case")]
 pub enum Fault {
@@ -59,12 +59,12 @@ pub enum Fault {
         /// The entry.
         seq: u64,
     },
-    /// What the decision of the entry was made from is not where it has to be.
+    /// The evidence of the entry's decision is missing.
     Unkept {
         /// The entry.
         seq: u64,
     },
-    /// What is there as the evidence of the entry's decision is something else.
+    /// The evidence found for the entry's decision is not the one that the entry names.
     Swapped {
         /// The entry.
         seq: u64,
@@ -73,14 +73,14 @@ pub enum Fault {
     Unfounded {
         /// The entry.
         seq: u64,
-        /// What does not follow.
+        /// The part that does not follow.
         why: String,
     },
     /// The entry's decision cannot be made again from what is there.
     Undecided {
         /// The entry.
         seq: u64,
-        /// What is in the way.
+        /// The reason why it cannot be made again.
         why: String,
     },
     /// The chain does not have the entry, which a GitHub Deployment names.

@@ -33,10 +33,10 @@ pub const FRESH: u64 = 600;
 /// How far, in seconds, the clock that a permit was written by may be ahead: AWS refuses requests of a clock that is wrong by more.
 const AHEAD: u64 = 300;
 
-/// What comes before the number of the attempt in the page of a run.
+/// The text before the number of the attempt in the address of a run's page.
 const ATTEMPTS: &str = "/attempts/";
 
-/// What a record says about the gate that was in force: SHA-256 over its rules as JSON.
+/// The hash by which a record names the gate in force: SHA-256 over its rules as JSON.
 ///
 /// # Errors
 /// The rules cannot be written as JSON.
@@ -45,7 +45,7 @@ pub fn policy(gate: &Gate) -> Result<String> {
     Ok(format!("sha256:{}", sha256(&bytes)))
 }
 
-/// What is about to be done under a permit.
+/// The use that is to be made of a permit.
 #[derive(Debug, Clone, Copy)]
 pub enum Use<'a> {
     /// The deployment of this digest begins, which uses the permit up.
@@ -84,7 +84,7 @@ pub fn number(given: Option<&str>) -> Result<Option<u64>> {
 pub struct Attempt<'a> {
     /// The number of the permit's record.
     pub permit: u64,
-    /// What is done.
+    /// The use of the permit.
     pub of: Use<'a>,
     /// The account it is done in: that of the credentials that do it.
     pub account: &'a AccountId,
@@ -154,7 +154,7 @@ pub fn usable(
         if last.record.seq != used.record.seq {
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
-        // What this run began may go on, also past the time by which it had to begin.
+        // A deployment that this run began may go on, even after the time by which it had to begin.
         if let Use::Deploy(_) | Use::Judge(_) = attempt.of {
             return Ok(Usable {
                 permit: found.clone(),
@@ -345,7 +345,7 @@ pub fn underway(records: &[Recorded], now: OffsetDateTime) -> Option<Underway<'_
         started,
         until: instant(&started.record.at).map(|at| at + life),
     });
-    // What cannot be read counts until a deployment is recorded.
+    // A deployment whose time cannot be read counts as under way until a deployment is recorded.
     let mut open = underway.filter(|it| it.until.is_none_or(|until| now < until));
     open.next()
 }

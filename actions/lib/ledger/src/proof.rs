@@ -1,5 +1,4 @@
-//! What a reader needs to see before it believes a chain: the head signed by the ledger's key, and
-//! the head in the anchor. Decides; touches nothing.
+//! The proof that a reader needs before it believes a chain: the head signed by the ledger's key, and the head in the anchor. Pure.
 
 use crate::anchor::Seen;
 use crate::chain::Chain;
@@ -7,7 +6,7 @@ use crate::entry::{Entry, Signed};
 use crate::fault::Fault;
 use attest::PublicKey;
 
-/// What the head's signature says.
+/// The result of checking the head's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HeadProof {
     /// No key is named, or there is no record yet.
@@ -48,7 +47,7 @@ pub(crate) fn signatures(
     Err(walked.faults)
 }
 
-/// What to do about the head's place in the anchor.
+/// The result of comparing the head with the anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Anchored {
     /// The anchor has the head, and nothing after it.

@@ -6,7 +6,7 @@ use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a record is: how a deployment ended, or something that is not a deployment.
+/// The kind of a record: how a deployment ended, or something that is not a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -105,16 +105,16 @@ pub struct Record {
     /// Set if this deployment overrode rules that refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
-    /// What the person of a `reviewed`, `requested`, `approved`, `rejected` or `withdrawn` record says.
+    /// The reason that the person of a `reviewed`, `requested`, `approved`, `rejected` or `withdrawn` record gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What a `requested` record asks approval for.
+    /// The promotion that a `requested` record asks approval for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
     /// The request's record that an `approved`, `rejected` or `withdrawn` one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<u64>,
-    /// What a `permitted` record permits.
+    /// The permit that a `permitted` record grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permit: Option<Permit>,
     /// The permit's record that a `started` one uses up, and that the deployment ran under.
@@ -171,8 +171,8 @@ impl Record {
     }
 }
 
-/// What approval is asked for: exactly the promotion that was judged. Anything else in its place has
-/// another `binding`, and approvals of this one do not count for it.
+/// The subject of a request for approval: exactly the promotion that was judged. Any other promotion has another
+/// `binding`, and approvals of this one do not count for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// SHA-256, in hexadecimal, over what is bound: service, environment and its account, digest, commit,
@@ -240,7 +240,7 @@ pub struct Permit {
     /// The requests in this chain whose approvals counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<u64>,
-    /// What the gate decided from, kept beside the anchor: `sha256:` and the hash of its bytes.
+    /// The evidence that the gate decided from, kept in the anchor's bucket: `sha256:` and the hash of its bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// The ID of the one infrastructure plan that may be applied under it.
@@ -267,7 +267,7 @@ pub struct BreakGlass {
     pub expires: String,
 }
 
-/// What a record says about the signed part of its chain, beside what was deployed.
+/// The fields of a record about the signed part of its chain, besides those about the deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SignedPart {
     /// In a signed record, the first record that has to be signed: 1, or the one with which a person
@@ -289,7 +289,7 @@ pub(crate) fn write(record: &Record, part: Option<&SignedPart>) -> serde_json::R
         part: &'a SignedPart,
     }
     match part {
-        // What was written before there were keys keeps its form to the byte.
+        // Records from before there were keys keep their form to the byte.
         None => serde_json::to_string(record),
         Some(part) => serde_json::to_string(&Written { record, part }),
     }

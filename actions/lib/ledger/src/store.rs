@@ -231,7 +231,7 @@ impl Ledger {
         Ok(entry)
     }
 
-    /// What the next record says about the signed part of its chain.
+    /// The next record's fields about the signed part of its chain.
     async fn signed_part(&self, chain: &Chain, head: Option<&Entry>) -> Result<Option<SignedPart>> {
         let accepted = |head: &Entry| self.accept.as_ref() == Some(&head.hash);
         let Some(key) = &self.key else {

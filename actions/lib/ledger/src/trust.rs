@@ -13,7 +13,7 @@ use kit::error::{Error, Result};
 use net::{Account, Net};
 use std::sync::Arc;
 
-/// What proves a ledger's chains, beside their hashes.
+/// The proofs of a ledger's chains, besides their hashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     /// The KMS key that signs each record.

@@ -7,7 +7,7 @@ use attest::PublicKey;
 use kit::clock::instant;
 use time::OffsetDateTime;
 
-/// What an entry says by itself. Entries can be examined in any order and side by side.
+/// The result of examining one entry by itself. Entries can be examined in any order and in parallel.
 #[derive(Debug)]
 pub(crate) struct Examined {
     seq: u64,
@@ -38,7 +38,7 @@ pub(crate) fn examine(chain: &Chain, entry: &Entry, key: Option<&PublicKey>) -> 
     }
 }
 
-/// What a walk over a chain found.
+/// The result of a walk over a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walked {
     /// Everything that is wrong, in the order of the positions.

@@ -139,7 +139,8 @@ fn notes_in_a_world() {
     });
 }
 
-/// Whoever saw the same head as the one who was first is told the head as it is now, from nothing and from something.
+/// Of three appends that saw the same head one is done, and the others get the head as it is now: first in an empty
+/// chain, then in a longer one.
 async fn one_of_many_appends(ledger: &Ledger, chain: &Chain) {
     for seq in 1..=3 {
         let head = ledger.head(chain).await.unwrap();

@@ -15,7 +15,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// What the services call the ID of a request: AWS's, S3's, GitHub's.
+/// The headers in which AWS, S3 and GitHub return the ID of a request.
 const REQUEST_IDS: [&str; 4] = [
     "x-amzn-requestid",
     "x-amz-request-id",

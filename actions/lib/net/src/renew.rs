@@ -153,7 +153,7 @@ mod tests {
         (renewing, minted)
     }
 
-    /// What a service is sent, and answers.
+    /// A service that keeps the signature of each request and always gives the same answer.
     #[derive(Debug, Clone, Default)]
     struct Service(Arc<Blocking<Vec<String>>>);
 

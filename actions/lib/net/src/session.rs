@@ -5,7 +5,7 @@ use aws_sdk_sts::types::Tag;
 use kit::error::{Context, Error, Result};
 use std::fmt;
 
-/// What the value of a session tag holds at most (STS API Reference, `Tag`).
+/// The most characters that the value of a session tag may have (STS API Reference, `Tag`).
 const LONGEST: usize = 256;
 
 /// A tag of a session: what its opener vouches for, which policies read as `aws:PrincipalTag/KEY`.

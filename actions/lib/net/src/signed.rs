@@ -166,7 +166,7 @@ struct Exchange {
     refused: Option<Refused>,
 }
 
-/// What an answer that is an error says outside of its body.
+/// The parts of an error response outside of its body.
 struct Refused {
     status: u16,
     request_id: Option<String>,

@@ -3,7 +3,7 @@
 use kit::aws::{AccountId, Region, RoleArn};
 use kit::contract::Resolved;
 
-/// What credentials are for; each purpose has a role of its own.
+/// The reason credentials are requested; each purpose has a role of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Looking at an environment.
@@ -32,7 +32,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// What the contract says for `purpose`.
+    /// The target that the contract names for `purpose`.
     pub fn of(resolved: &Resolved, purpose: Purpose) -> Self {
         let (account, role, region) = match purpose {
             Purpose::Read => (&resolved.account, &resolved.roles.read, &resolved.region),
@@ -61,8 +61,8 @@ impl Target {
         }
     }
 
-    /// What the contract says for `purpose`, or without one the credentials at hand; a role or
-    /// region that was named replaces the contract's.
+    /// The target that the contract names for `purpose`, or without a contract the credentials at hand; a given role or
+    /// region replaces the contract's.
     pub fn chosen(
         resolved: Option<&Resolved>,
         purpose: Purpose,

@@ -11,8 +11,7 @@ fn chain(setting: &Setting, more: &[Record]) -> EnvironmentHistory {
     standing(&[&asked, more].concat())
 }
 
-/// What becomes of an answer to request 2: the number of the record that is there already, 0 if it is
-/// written, or the refusal.
+/// The outcome of an answer to request 2: the number of the record that is there already, 0 if it is written, or the refusal.
 fn outcome_of(
     setting: &Setting,
     standing: &EnvironmentHistory,
@@ -118,7 +117,7 @@ fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
             "the contract does not list them",
         );
     }
-    // Whoever asked may take it back, and decides nothing else.
+    // The requester may withdraw it, but neither reject nor approve it.
     refuses(
         outcome_of(&setting, &fresh, Word::Reject, &actor("dora"), |_| {}),
         "dora may not reject for production: the contract does not list them",
@@ -202,7 +201,7 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
         let deployed = chain(&setting, &[deployed('c')]);
         assert_eq!(outcome_of(&setting, &deployed, word, &ada, |_| {}), Ok(0));
     }
-    // Whoever approved before is not told that it counts.
+    // An approval that no longer counts is refused when it is given again.
     let own = answered(Verdict::Approved, 2, ada.clone());
     let approved = chain(&setting, std::slice::from_ref(&own));
     assert_eq!(approve(&approved, |_| {}), Ok(3));
@@ -223,7 +222,7 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
         approve(&later, |_| {}),
         "since it was made, the newest deployment changed",
     );
-    // What it shows is not what its binding was made of.
+    // The request shows another commit than the one in its binding.
     let mut shows = requested(&setting, 'b', "hash-1");
     shows.commit = "8".repeat(40).parse().unwrap();
     let shows = standing(&[deployed('a'), shows]);

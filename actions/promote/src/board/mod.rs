@@ -116,7 +116,7 @@ fn write(path: &Path, html: &str) -> Result<()> {
     let draft = folder.join(draft);
     let written = fs::write(&draft, html).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
-        // What was written of it is of no use to anybody.
+        // A draft that was written in part is useless.
         let _ = fs::remove_file(&draft);
     }
     written.context(format!("cannot write {}", path.display()))

@@ -1,4 +1,4 @@
-//! What would be promoted to an environment next, and what keeps it from that.
+//! The digest that would be promoted to an environment next, and the rule that refuses it.
 
 use crate::check::{Judged, Question, judge, plan};
 use crate::setting::Setting;
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 /// Rules about the person and the run that promote. The board is neither, so they are judged then.
 const THEN: [&str; 3] = ["promoter", "separation", "run"];
 
-/// What would be promoted next.
+/// The next promotion, as the gate judges it.
 #[derive(Debug)]
 pub(super) enum Next {
     /// Nothing is healthy in the previous environment.
     Nothing,
-    /// What is healthy in the previous environment runs here already.
+    /// The digest that is healthy in the previous environment runs here already.
     Same,
     /// The gate would allow it.
     Ready(Digest),

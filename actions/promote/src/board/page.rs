@@ -122,7 +122,7 @@ impl Environment {
         }
     }
 
-    /// What is under way, and what somebody has to do.
+    /// Lists the missing reviews, deployments under way and requests.
     fn waiting(&self, html: &mut String) -> fmt::Result {
         let requests = self.row.waiting.iter().map(ToString::to_string);
         let lines: Vec<String> = self
@@ -232,7 +232,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// What the permit rests on.
+    /// The permit, with the pull requests, reviews and requests that it rests on.
     fn evidence(&self) -> Option<String> {
         let record = self.permit.as_ref()?;
         let permit = record.permit.as_ref()?;

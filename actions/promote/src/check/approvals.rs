@@ -11,7 +11,7 @@ use github::{Event, Review, User};
 pub(super) struct Approvals {
     /// People whose approval counts, each once.
     pub(super) valid: Vec<User>,
-    /// What people with write access object to, and why it still counts.
+    /// The objections of people with write access, and why each still counts.
     pub(super) objections: Vec<String>,
     /// Approvals that do not count, with the reason.
     pub(super) ignored: Vec<String>,
@@ -99,8 +99,7 @@ fn reason_to_ignore(
             ));
         }
     }
-    // What an approval is for depends on the branch too. Times are whole seconds, so that an approval
-    // in the same second may have come before.
+    // An approval is for a base branch too. Times are whole seconds, so an approval in the same second may have come before.
     let retargeted = change.pull.events.iter().find_map(|event| match event {
         Event::BaseChanged { at, from, .. }
             if review.submitted_at.as_ref().is_none_or(|given| given <= at) =>

@@ -23,8 +23,7 @@ const FILES: usize = 50;
 const DIRECTORIES: usize = 1000;
 /// The most directories that are read before it is known that they are needed.
 const AT_ONCE: usize = 10;
-/// The most merges of the branch into one pull request that are compared. Whoever made another one
-/// counts as a contributor.
+/// The most merges of the branch into one pull request that are compared. The author of any further one counts as a contributor.
 const UPDATES: usize = 10;
 /// The most times that commits which no pull request explained are looked up.
 const ROUNDS: usize = 3;
@@ -136,7 +135,7 @@ pub(super) async fn accepted(
     Ok(github.commits(&all).await?)
 }
 
-/// What is known of a pull request elsewhere than in itself.
+/// Collects the facts about a pull request that are not part of it.
 pub(super) async fn detail(
     github: &GitHub,
     setting: &Setting,

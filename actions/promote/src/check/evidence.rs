@@ -1,4 +1,4 @@
-//! What a decision to allow rests on, as a permit keeps it. Pure.
+//! The facts that a decision to allow rests on, as a permit keeps them. Pure.
 
 use super::Subject;
 use super::approvals::approvals;
@@ -18,7 +18,7 @@ fn range(facts: &Facts) -> Option<String> {
     Some(range_hash(commits.iter().map(|commit| commit.sha.as_str())))
 }
 
-/// What a decision rests on.
+/// The facts that a decision rests on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
     /// The commit from which the promotion was examined.

@@ -29,7 +29,7 @@ impl Unknown {
 }
 
 impl Unknown {
-    /// What GitHub did not provide, with the next step for more than it lists, which the same call never answers.
+    /// A fact that GitHub did not provide. `next` is the next step if there is more than GitHub lists: the same call never lists it.
     pub(crate) fn or_too_many(unknown: github::Unknown, next: impl Into<String>) -> Self {
         let too_many = matches!(unknown.why, github::Why::TooMany(_));
         let unknown = Self::from(unknown);

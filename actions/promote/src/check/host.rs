@@ -1,4 +1,4 @@
-//! What the host says of the run that decides. Kept with a decision, since nobody can ask the host again.
+//! The host's description of the run that decides. It is kept with a decision, since the host cannot be asked again.
 
 use super::fact::{Fact, Promoter, Unknown};
 use crate::person::actor;
@@ -29,7 +29,7 @@ pub(crate) struct ContractFile {
     pub(crate) text: String,
 }
 
-/// What differs from host to host.
+/// The part that differs from host to host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(crate) enum OfHost {
@@ -60,7 +60,7 @@ impl Host {
         Some(login.map(|login| vec![Actor { login, id: None }]))
     }
 
-    /// The people who promote. Whoever breaks the glass need not be known to GitHub, where it is not GitHub that runs this.
+    /// The people who promote. A person who uses break-glass need not be known to GitHub, unless the run is on GitHub.
     pub(super) fn promoters(
         &self,
         promoter: &Fact<Promoter>,

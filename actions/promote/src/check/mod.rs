@@ -1,4 +1,4 @@
-//! What `check` and `grant` judge: observe, decide, report.
+//! The judgment behind `check` and `grant`: observe, decide, report.
 
 mod answer;
 mod approvals;
@@ -79,7 +79,7 @@ pub(crate) struct Allowed {
     pub(crate) standing: Option<EnvironmentHistory>,
     /// The infrastructure plan that is promoted along.
     pub(crate) plan: Option<String>,
-    /// What the decision rests on.
+    /// The facts that the decision rests on.
     pub(crate) evidence: Evidence,
     /// All that it was made from; nothing where there is no gate, or if nobody keeps it.
     pub(crate) kept: Option<Kept>,
@@ -166,7 +166,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     })
 }
 
-/// What is asked of the gate.
+/// The promotion that the gate is asked about.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
     /// The digest; without one, the newest healthy one of `from`, else of the previous environment.
@@ -191,22 +191,22 @@ pub(crate) struct Judged {
     pub(crate) facts: Facts,
     pub(crate) conditions: Option<Conditions>,
     pub(crate) decision: answer::Decision,
-    /// What was read, for whoever keeps it.
+    /// The inputs, for a caller that keeps them.
     observed: Observed,
 }
 
-/// What was read for a promotion, before any of it was judged.
+/// The inputs read for a promotion, before any of them was judged.
 #[derive(Debug)]
 struct Observed {
     read: Read,
-    /// What the host says of the run; nothing where there is no gate.
+    /// The host's description of the run; nothing where there is no gate.
     host: Option<Host>,
-    /// What GitHub was asked, if it was.
+    /// The requests to GitHub, if there were any.
     asked: Option<Asked>,
     proof: Option<Fact<provenance::Found>>,
 }
 
-/// What GitHub was asked, and answered.
+/// The requests to GitHub and its answers.
 #[derive(Debug)]
 struct Asked {
     repository: Repository,

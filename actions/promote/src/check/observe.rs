@@ -17,7 +17,7 @@ use kit::Cx;
 use kit::host::Kind;
 use net::Net;
 
-/// What the host says of this run.
+/// The host's description of this run.
 pub(super) async fn host(cx: &Cx, net: &Net, setting: &Setting) -> Host {
     let run = match cx.host.kind() {
         Kind::GitHub => OfHost::GitHub {
@@ -100,7 +100,7 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
     Ok(github.compare(commit, tip).await?.status)
 }
 
-/// What a promotion brings.
+/// The facts about the commits that a promotion brings.
 struct History {
     range: Fact<Range>,
     changes: Fact<Vec<Change>>,

@@ -1,10 +1,10 @@
-//! What the contract asks of an image's provenance.
+//! The contract's requirements on an image's provenance.
 
 use kit::aws::{AccountId, KmsKey};
 use kit::contract::Build;
 use serde::{Deserialize, Serialize};
 
-/// What the contract asks of provenance.
+/// The contract's requirements on provenance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Proofs {
@@ -20,7 +20,7 @@ pub(crate) struct Proofs {
 }
 
 impl Proofs {
-    /// What the contract says.
+    /// The requirements, if the contract names a key.
     pub(crate) fn of(build: &Build) -> Option<Self> {
         Some(Self {
             key: build.keys.provenance.clone()?,

@@ -17,7 +17,7 @@ use net::Net;
 /// The rule's name in the report.
 pub(super) const NAME: &str = "provenance";
 
-/// What was found.
+/// The provenance that was found, and the key that it is checked with.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) key: PublicKey,

@@ -9,7 +9,7 @@ use github::{Content, GitHub};
 use kit::lockfile::{self, FILE, Lock};
 use std::path::Path;
 
-/// What is new in the lock file of `commit`, compared with that of the commit where the range begins.
+/// The providers that are new in the lock file of `commit`, compared with that of the commit where the range begins.
 pub(super) async fn observe(
     github: &GitHub,
     host: &Host,

@@ -5,7 +5,7 @@ use crate::values::short;
 use github::{Activity, Pull, User};
 use std::collections::BTreeSet;
 
-/// What is known of the pushes to a pull request's branch.
+/// The pushes to a pull request's branch, as far as GitHub shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pushes {
     /// Newest first.
@@ -49,7 +49,7 @@ pub(super) fn pushers(
     let mut rest = activity.get(last..).unwrap_or_default().iter().peekable();
     while let Some(push) = rest.next() {
         if push.activity_type == "branch_deletion" {
-            // Whoever deletes a branch writes nothing.
+            // An account that deletes the branch does not contribute to it.
             match before(push) {
                 true => break,
                 false => continue,

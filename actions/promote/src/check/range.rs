@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where the examined commits begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Base {
-    /// What the environment runs, according to this record of its chain.
+    /// The commit that the environment runs, according to this record of its chain.
     Record { commit: String, seq: u64 },
-    /// What the contract's `since` names, because nothing was healthy in the environment yet.
+    /// The commit that the contract's `since` names, because nothing was healthy in the environment yet.
     Since(String),
     /// The branch's first commit, which has nothing before it that could be examined.
     First(String),

@@ -149,7 +149,7 @@ fn built(subject: &Subject) -> (String, String) {
     }
 }
 
-/// What a promotion brings, for people and machines.
+/// The changes and commits of a promotion, for people and machines.
 #[derive(Debug, Default)]
 pub(super) struct Brought {
     pub(super) text: String,
@@ -158,7 +158,6 @@ pub(super) struct Brought {
     pub(super) commits: Vec<Value>,
 }
 
-/// What a promotion brings.
 pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
     let changes = changes(facts, setting);
     let commits = commits(facts);

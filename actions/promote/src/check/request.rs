@@ -176,7 +176,7 @@ fn unknown() -> Error {
     Error::refused("what is promoted is not known, so nothing was requested")
 }
 
-/// What approval is asked for, and the request for it.
+/// The parts that approval is asked for, and the request for it.
 fn bound(
     setting: &Setting,
     approve: &Approve,
@@ -322,7 +322,7 @@ struct Workflow {
     branch: Option<String>,
 }
 
-/// What a request shows.
+/// A request, and the facts that are shown with it.
 struct Shown<'a> {
     setting: &'a Setting,
     approve: &'a Approve,
@@ -377,7 +377,7 @@ impl Shown<'_> {
         told.report(teller.cx, report, number)
     }
 
-    /// What is asked and how to answer, in Markdown.
+    /// The request and how to answer it, in Markdown.
     fn details(&self) -> String {
         format!(
             "{}\n{}\n{}\n{}",
@@ -515,7 +515,7 @@ mod tests {
         assert!(few.hints.iter().any(|hint| hint == other), "{few:?}");
     }
 
-    /// Whoever pastes it has only to write the reason, without which a rejection is refused.
+    /// A person who pastes it only has to write the reason, without which a rejection is refused.
     #[test]
     fn the_command_that_rejects_asks_for_a_reason() {
         let setting = asking();

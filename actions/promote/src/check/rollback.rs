@@ -25,20 +25,20 @@ use kit::id::Digest;
 use ledger::{Actor, Chain, Entry, LOOK_BACK, Record, Verdict};
 use net::Net;
 
-/// What a rollback is judged by, as it was read.
+/// The inputs that a rollback is judged by, as they were read.
 #[derive(Debug)]
 pub(super) struct RollbackInputs {
-    /// What comes back.
+    /// The digest to roll back to.
     pub(super) digest: Digest,
     /// The environment's newest records, newest first.
     pub(super) own: Vec<Entry>,
     /// The record that the digest was healthy, if it is not among them.
     pub(super) healthy: Option<Entry>,
-    /// What the host says of the run.
+    /// The host's description of the run.
     pub(super) host: Host,
     /// How the gate stands to the branch's, if GitHub tells.
     pub(super) branch: Fact<Policy>,
-    /// What the ledger tells about it, if GitHub does not.
+    /// The ledger's records of gates that were passed, if GitHub does not tell.
     pub(super) passed: Passed,
     /// The people who roll back.
     pub(super) promoter: Fact<Vec<Actor>>,
@@ -113,7 +113,7 @@ impl RollbackInputs {
     /// Applies the rules.
     ///
     /// # Errors
-    /// What was read is not a record of the chain.
+    /// An entry that was read is not a record of the chain.
     pub(super) fn judge(
         &self,
         setting: &Setting,
@@ -321,7 +321,7 @@ mod tests {
     fn a_rollback_to_a_healthy_digest_needs_no_known_person() {
         let records = [deployed('a'), deployed('b')];
         assert_eq!(answers(0, &records, 'a', nobody()), []);
-        // What runs may be deployed once more, for a service that was broken by hand.
+        // The running version may be deployed once more, for a service that was broken by hand.
         assert_eq!(answers(0, &records, 'b', nobody()), []);
         assert_eq!(
             answers(0, &[deployed('a'), failed('b')], 'b', dora()),

@@ -1,9 +1,9 @@
 //! Both sides of a merge, directory by directory, and whether the merge is what they give. Pure.
 //!
-//! What a directory has under a name is an object with a mode. The side that changed it decides; if both
-//! changed it, they are compared within: a directory by its entries, a file by its lines. So only those
-//! directories need be read in which both sides, or the merge alone, changed something. A change is a
-//! change also where only the mode is different: an executable, a symbolic link, a submodule.
+//! A directory has an object with a mode under each name. The side that changed it decides; if both changed it, they are
+//! compared within: a directory by its entries, a file by its lines. So only those directories need to be read in which both
+//! sides, or the merge alone, changed something. A change of the mode alone counts too: an executable, a symbolic link, a
+//! submodule.
 
 use super::three_way::{Merge, three_way};
 use github::{Content, Entry};
@@ -21,7 +21,7 @@ pub(crate) const COMMITS: usize = 4;
 /// A directory of one of the commits: which one, and the path.
 pub(crate) type Place = (usize, String);
 
-/// What is known of the commits of a merge.
+/// The directories and files of a merge's commits, as far as they were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sides {
     /// The directories that were read.
@@ -44,7 +44,7 @@ pub(crate) struct Judged {
 /// An entry of the four commits.
 type Entries<'a> = [Option<&'a Entry>; COMMITS];
 
-/// What one entry of a merge is.
+/// The judgment of one entry of a merge.
 enum Found {
     Merged,
     Handmade,
@@ -120,7 +120,7 @@ fn is_directory(entry: Option<&Entry>) -> bool {
     entry.is_some_and(|entry| entry.mode == DIRECTORY)
 }
 
-/// What merging gives where one side alone, or both in the same way, changed something.
+/// The result of a merge where one side alone, or both in the same way, changed something.
 fn settled<T: PartialEq>(base: T, ours: T, theirs: T) -> Option<T> {
     if ours == theirs || base == theirs {
         return Some(ours);

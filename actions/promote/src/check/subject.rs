@@ -1,5 +1,5 @@
-//! What a promotion is of: the digest, and what the ledger's records say of it and of the environment. They are read as
-//! they are stored; everything else about them follows from them alone.
+//! The subject of a promotion: the digest, and the ledger's records of it and of the environment. The records are read as they
+//! are stored; everything else follows from them alone.
 
 use super::range::Base;
 use super::trail::Trail;
@@ -20,7 +20,7 @@ pub(crate) struct Subject {
     pub(crate) commit: Option<CommitId>,
     /// The newest deployment of the digest in the previous environment.
     pub(crate) evidence: Option<Record>,
-    /// What else happened to it there.
+    /// The digest's further history there.
     pub(crate) trail: Trail,
     /// The commit that the image was built for, if that is another commit with the same content. It
     /// is reported but no rule depends on it, because a build can write it.
@@ -51,7 +51,7 @@ fn no_digest(setting: &Setting) -> Error {
     ))
 }
 
-/// What was read for a promotion, newest record first.
+/// The inputs read for a promotion, newest record first.
 #[derive(Debug, Clone)]
 pub(crate) struct Read {
     pub(crate) digest: Digest,
@@ -163,10 +163,10 @@ impl Read {
         }
     }
 
-    /// What follows from the records.
+    /// Derives the subject from the records.
     ///
     /// # Errors
-    /// One of them is not a record, or what the environment runs is out of sight (exit 3).
+    /// One of them is not a record, or the record of what the environment runs is too far back (exit 3).
     pub(crate) fn subject(
         &self,
         setting: &Setting,
@@ -231,8 +231,8 @@ async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Resul
     Ok(last.digest)
 }
 
-/// What the environment runs: the newest healthy record of its chain. Before the first one, the
-/// contract may name a commit to begin from.
+/// The commit that the environment runs, by the newest healthy record of its chain. Before the first one, the contract may name
+/// a commit to begin from.
 fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
     if let Some(record) = standing.current() {
         return Ok(Base::Record {

@@ -1,9 +1,9 @@
-//! What became of a digest in the environment that a promotion comes from. Pure.
+//! The history of a digest in the environment that a promotion comes from. Pure.
 
 use kit::id::Digest;
 use ledger::{Record, Recorded, Verdict};
 
-/// What happened to one digest in one environment, beside its newest deployment.
+/// The history of one digest in one environment, besides its newest deployment.
 #[derive(Debug, Default)]
 pub(crate) struct Trail {
     /// The rollback from the digest, if one is newer than its newest deployment.

@@ -1,4 +1,4 @@
-//! What each rule of a gate asks, from the contract alone. Pure.
+//! The rules of a gate explained, from the contract alone. Pure.
 
 use crate::setting::Setting;
 use kit::clock::human;
@@ -14,11 +14,11 @@ pub(super) struct Explained {
     pub(super) rule: &'static str,
     /// Whether the contract asks it.
     pub(super) asked: bool,
-    /// What it asks, or why nothing is asked.
+    /// Its question, or why it is not asked.
     pub(super) asks: String,
-    /// What it is read from, and the permission that takes.
+    /// The source of its facts, and the permission to read it.
     pub(super) reads: String,
-    /// What lifts a refusal.
+    /// The step that lifts a refusal.
     pub(super) lifts: String,
 }
 
@@ -347,7 +347,7 @@ fn approved(setting: &Setting) -> Explained {
     )
 }
 
-/// What there is besides a promotion by the rules.
+/// Explains rollback, break-glass and, if the gate asks for one, the plan.
 pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
     let gate = &setting.gate;
     let reviews = match gate.rollback_approvals {

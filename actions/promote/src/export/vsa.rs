@@ -197,7 +197,7 @@ mod tests {
             ..record.clone()
         };
         assert_eq!(result(&failed), "FAILED");
-        // Whoever overrode rules did not pass by them.
+        // A promotion that overrode rules did not pass by them.
         for verdict in [Verdict::Permitted, Verdict::Healthy] {
             let mut broken = Record {
                 verdict,

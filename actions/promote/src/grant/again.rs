@@ -123,7 +123,7 @@ mod tests {
         permit
     }
 
-    /// What becomes of permit 2 half an hour after it was granted: the permit that goes on, 0 if it is judged once more.
+    /// The outcome for permit 2 half an hour after it was granted: the permit that goes on, or 0 if it is judged once more.
     fn found(records: &[Record], run: Option<&str>) -> Result<u64, Reason> {
         at("2026-11-21T18:30:00Z", records, run)
     }

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 /// judgement and names the evidence of it.
 ///
 /// # Errors
-/// What was judged does not stand any more, or a deployment is under way (exit 3).
+/// A deployment or the end of a request was recorded since the promotion was judged, or a deployment is under way (exit 3).
 pub(super) fn existing_permit<'r>(
     records: &'r [Recorded],
     judged: u64,
@@ -150,7 +150,7 @@ mod tests {
         let judged = [deployed('a'), reviewed('a', "ada")];
         let then = |more: &[Record]| found(&[&judged[..], more].concat(), &draft);
         assert_eq!(then(&[]), Ok(0));
-        // What deploys nothing does not matter, nor do permits that nobody uses.
+        // Records that deploy nothing do not matter, nor do permits that are not used.
         let others = [
             reviewed('a', "eve"),
             of_run(AGAIN, permitted('c', "hash-1")),

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     Ok(report(allowed, &granted))
 }
 
-/// What to say of a permit that nobody signs. A gate is only as strong as the proof that a permit is its own.
+/// The warning about a permit that is not signed. A gate is only as strong as the proof that a permit comes from it.
 fn unsigned(setting: &Setting) -> Option<String> {
     let environment = &setting.environment;
     setting.trust.key.is_none().then(|| {
@@ -58,7 +58,7 @@ fn unsigned(setting: &Setting) -> Option<String> {
     })
 }
 
-/// What the decision was made from, where it can be kept.
+/// The inputs of the decision, where they can be kept.
 fn kept(allowed: &Allowed) -> Result<Option<Vec<u8>>> {
     let place = &allowed.setting.trust.anchor;
     let kept = allowed.kept.as_ref().filter(|_| place.is_some());

@@ -1,4 +1,4 @@
-//! What a record says beside digest and verdict, and what must not have changed since the check.
+//! The fields of a record besides digest and verdict, and the facts that must not have changed since the check.
 
 use crate::setting::Setting;
 use crate::standing::{EnvironmentHistory, at, unrecorded};
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(left(failed('c'), Some('b')), Some(digest('b')));
         assert_eq!(left(failed('c'), Some('a')), Some(digest('c')));
         assert_eq!(left(deployed('a'), Some('a')), None);
-        // What began and was never recorded may run.
+        // A deployment that began and was never recorded may run.
         let record = Record {
             previous: Some(digest('b')),
             ..deployed('b')

@@ -1,4 +1,4 @@
-//! What `record` says.
+//! The reports of `record`.
 
 use super::Written;
 use crate::setting::Setting;

@@ -4,7 +4,7 @@
 use kit::error::{Error, Result};
 use ledger::{Chain, LOOK_BACK, Ledger, Permit, Record, Recorded, Rollback, Verdict, permit};
 
-/// What a permit says about the record that closes it.
+/// A permit, as far as it determines the record that closes it.
 pub(super) struct Under {
     record: Record,
     /// The hash of the deployment that it was judged against.
@@ -150,7 +150,7 @@ fn still_to_record(records: &[Recorded], number: u64, draft: &Record) -> Result<
             )));
     }
     match (draft.verdict, started) {
-        // Whoever sees it run healthy may say so.
+        // Any run that sees the deployment healthy may record that.
         (Verdict::Healthy, Some(_)) => Ok(true),
         (Verdict::Healthy, None) => {
             Err(refused().cause("no deployment began under it").hint(format!(
@@ -163,8 +163,8 @@ fn still_to_record(records: &[Recorded], number: u64, draft: &Record) -> Result<
             .cause(format!("{} began it", permit::began(started)))
             .hint("if that run never records it, record the failure without --permit")),
         (_, Some(_)) => Ok(true),
-        // What failed before it began, such as by a call that AWS refused, deployed nothing. The permit
-        // stays open, and what was approved stays approved.
+        // A failure before the deployment began, such as a call that AWS refused, deployed nothing. The permit stays open, and
+        // the approvals stay valid.
         (_, None) => Ok(false),
     }
 }
@@ -305,13 +305,13 @@ mod tests {
         let gone_on = with(later);
         assert_eq!(why_not(&gone_on, &again), None);
         assert!(failures(&gone_on).is_some_and(|it| it.contains("began it")));
-        // What a rollback superseded is over, however it ended.
+        // A deployment that a rollback superseded is over, however it ended.
         let superseded = with(started('a', 1));
         for draft in [&healthy, &failure] {
             let why = why_not(&superseded, draft);
             assert!(why.is_some_and(|it| it.contains("has since begun another deployment")));
         }
-        // What another permit's run began before is superseded by this one, and not the other way around.
+        // This deployment supersedes one that began before under another permit, and not the other way around.
         let before = [
             started('a', 9),
             permitted('b', "hash-1"),
@@ -321,7 +321,7 @@ mod tests {
             assert_eq!(why_not(&before, draft), None);
         }
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
-        // What failed before it began is not on record, and does not end the permit.
+        // A failure before the deployment began is not recorded, and does not end the permit.
         let late = [&granted[..], &[deployed('c')]].concat();
         for records in [&granted[..], &busy, &late] {
             assert_eq!(closes(&chain(records), 2, &failure).unwrap(), None);

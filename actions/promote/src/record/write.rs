@@ -7,7 +7,7 @@ use kit::error::Result;
 use kit::id::Digest;
 use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict, permit};
 
-/// What is in the ledger after this run.
+/// The record in the ledger after this run.
 pub(crate) struct Written {
     pub(crate) record: Record,
     /// Its hash; `None` if nothing was written.
@@ -17,7 +17,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// What this run wrote before.
+    /// The record that this run wrote before.
     pub(crate) fn before(own: &Recorded) -> Self {
         Self {
             record: own.record.clone(),

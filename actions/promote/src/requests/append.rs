@@ -5,7 +5,7 @@ use crate::standing::EnvironmentHistory;
 use kit::error::{Error, Result};
 use ledger::{Append, Chain, Ledger, Record, Recorded};
 
-/// What is to be done, by the records that are there.
+/// The action that the chain's records call for.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// Nothing: this run, or another one, has written it.
@@ -13,7 +13,7 @@ pub(crate) enum Next {
     Write(Box<Record>),
 }
 
-/// What is in the chain after this run.
+/// The record in the chain after this run.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) recorded: Recorded,

@@ -1,4 +1,4 @@
-//! What an approval is bound to. Pure.
+//! The facts that an approval is bound to. Pure.
 
 use crate::setting::Setting;
 use kit::error::{Context, Result};
@@ -84,7 +84,7 @@ impl Parts {
         Ok(sha256(&json))
     }
 
-    /// What is different in `other`, for people.
+    /// Names the parts that differ in `other`, for people.
     pub(crate) fn changed(&self, other: &Self) -> Vec<&'static str> {
         let Self {
             service,

@@ -93,7 +93,7 @@ impl Asked {
         ))
     }
 
-    /// What is asked, in a few lines for people.
+    /// Describes the request in a few lines.
     pub(crate) fn lines(&self) -> String {
         let record = self.record();
         let request = &self.request;

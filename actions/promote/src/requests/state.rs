@@ -18,7 +18,7 @@ pub(crate) enum State {
     Over(String),
 }
 
-/// What a request must still be about to be open.
+/// The facts that must not change for a request to stay open.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     head: String,
@@ -28,7 +28,7 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    /// What it is now.
+    /// The facts as they are now.
     ///
     /// # Errors
     /// The contract's rules cannot be hashed.
@@ -41,8 +41,8 @@ impl RequestContext {
         })
     }
 
-    /// What is different now from what was asked. Whether the commits are still the same is seen only by
-    /// `check`, which asks GitHub.
+    /// Names the facts that changed since the request was made. Only `check`, which asks GitHub, sees whether the commits are
+    /// still the same.
     pub(crate) fn changed(&self, asked: &Asked) -> Option<String> {
         let Some(then) = Parts::of(asked.record(), &asked.request) else {
             return Some("its own binding".to_owned());
@@ -133,7 +133,7 @@ mod tests {
         other.read.account = Some("1".repeat(12).parse().unwrap());
         let account = "it is void: since it was made, the environment's account changed";
         assert_eq!(state(&other, &[], early), over(account));
-        // Whoever approved has nothing left to do.
+        // A request with all its approvals stays approved: its approvers have nothing left to do.
         let deployed = [&both[..], &[deployed('b')]].concat();
         assert_eq!(state(&setting, &deployed, late), State::Approved);
         let rejected = [&both[..], &[answered(Verdict::Rejected, 2, actor("ada"))]].concat();

@@ -28,7 +28,7 @@ pub(crate) fn needed(approve: &Approve, unlisted: &[String]) -> usize {
 }
 
 impl Barred {
-    /// Whoever asked, and whoever wrote what is promoted, as the request has them.
+    /// Bars the requester and the authors of what is promoted, as the request lists them.
     pub(crate) fn by(asked: &Asked, persons: &Persons<'_>) -> Self {
         let mut barred = Self::default();
         barred.add(persons, [&asked.record().actor], "asked for it");
@@ -145,7 +145,7 @@ impl Tally {
     }
 }
 
-/// What a request waits for, for people. Too few may be left to give what is missing.
+/// Describes the approvals that a request waits for. Too few people may be left to give them.
 pub(crate) fn wanted(missing: usize, may: &[String], until: &str) -> String {
     let approvals = count(missing, "more approval");
     match may {

@@ -288,7 +288,7 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
         then(&[approved("ada"), approved("linus")]),
         ["request 2 of dora for sha256:bbbbbbbbbbbb is approved until 2026-11-22T12:00:00Z"]
     );
-    // Whoever wrote part of it may not approve it, which nobody waits for.
+    // An approver who wrote part of it may not approve it, so nobody waits for that person.
     let few = |authors: &[&str], more: &[Record]| {
         let mut asked = asked.clone();
         let request = asked[1].request.as_mut().unwrap();

@@ -15,7 +15,7 @@ const DETAILS: &str = "<!-- slipway request details -->";
 const COMPLETED: &str = "completed";
 const NOT_PLANNED: &str = "not_planned";
 
-/// What the issue of one request is to be.
+/// The issue of one request as it should be.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// The request's number in its chain.
@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     title: String,
     /// How it stands, in Markdown.
     status: String,
-    /// What was asked, in Markdown, for an issue that does not have it yet.
+    /// The description of the request in Markdown, for an issue that does not have it yet.
     details: String,
     /// Why it is closed, if it is.
     closed: Option<&'static str>,
@@ -37,7 +37,7 @@ pub(super) enum Act {
     Change(u64, IssueChange),
 }
 
-/// What the issues of one environment's requests begin with.
+/// The text that the issues of one environment's requests begin with.
 pub(super) fn marker(setting: &Setting) -> String {
     format!(
         "<!-- slipway request {}/{} ",
@@ -87,7 +87,7 @@ impl Wanted {
         }
     }
 
-    /// What must change in an issue to be this one.
+    /// The change that makes `issue` this one, if any.
     fn change(&self, issue: &Issue) -> Option<IssueChange> {
         let kept = issue.body.split_once(DETAILS).map(|(_, details)| details);
         let body = self.body(kept.unwrap_or(&self.details).trim());
@@ -131,8 +131,8 @@ fn status(approve: &Approve, asked: &Asked, state: &State, tally: &Tally) -> Str
     }
 }
 
-/// What is to be done so that each request has one issue that says how it stands. Only the request of
-/// this run gets a new one, if somebody can answer it.
+/// The changes that give each request one issue that says how it stands. Only the request of this run gets a new one, if
+/// somebody can answer it.
 pub(super) fn acts(issues: &[Issue], wanted: &[Wanted], own: u64) -> Vec<Act> {
     let mut acts = Vec::new();
     for one in wanted {

@@ -39,7 +39,7 @@ pub(crate) struct Teller<'a> {
     pub(crate) chain: &'a Chain,
 }
 
-/// What is told.
+/// A message about a request.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     /// The number of the request.
@@ -48,7 +48,7 @@ pub(crate) struct Message<'a> {
     pub(crate) subject: String,
     /// The message.
     pub(crate) text: &'a str,
-    /// What is asked, in Markdown, for an issue.
+    /// The description of the request in Markdown, for an issue.
     pub(crate) details: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Notification {
 }
 
 impl Teller<'_> {
-    /// Tells them. What is already told in an issue is not told again.
+    /// Notifies the approvers. An issue that already says so is left unchanged.
     pub(crate) async fn tell(&self, message: &Message<'_>) -> Notification {
         let told = match &self.approve.tell {
             None => return Notification::Nothing,

@@ -1,4 +1,4 @@
-//! What `verify` says: what was checked, what was not and why, and each fault.
+//! The report of `verify`: the checks that were made, those that were not and why, and each fault.
 
 use super::mirrors::Mirrors;
 use crate::decisions::Decided;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 /// How many faults are shown; `--json` has all.
 const SHOWN: usize = 20;
 
-/// What was verified, and against what.
+/// The result of verifying a chain or a file, and what it was checked against.
 pub(super) struct Verified {
     /// The chain, or the file.
     pub(super) what: String,
     pub(super) walked: Walked,
     /// The key that signatures were held against, or why they were not.
     pub(super) key: Result<String, &'static str>,
-    /// What the anchor has, or why nobody looked.
+    /// The hashes that the anchor has, or why it was not read.
     pub(super) anchor: Result<Anchors, &'static str>,
-    /// What came of the permits' decisions, or why nobody made them again.
+    /// The result of making the permits' decisions again, or why that was not done.
     pub(super) decisions: Result<Decided, &'static str>,
     /// The previous environment, whose records in the evidence were compared with its chain, or why they were not.
     pub(super) before: Result<String, &'static str>,
@@ -31,7 +31,7 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// What was checked and what was not, a line each.
+    /// The checks that were made and those that were not, a line each.
     fn checks(&self) -> Vec<(&'static str, String)> {
         let hashes = format!("checked, {}", records(self.walked.records));
         let signatures = match (&self.key, self.walked.signed_from) {

@@ -20,7 +20,7 @@ pub(crate) fn commit(digit: char) -> String {
     digit.to_string().repeat(40)
 }
 
-/// What is set in `base`, changed or added to.
+/// Sets the members of `more` in `base`, adding those that are not there.
 pub(crate) fn with(mut base: Value, more: &Value) -> Value {
     for (name, value) in more.as_object().unwrap() {
         base[name] = value.clone();

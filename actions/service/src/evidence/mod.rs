@@ -22,7 +22,7 @@ pub(crate) struct Evidence {
     tasks: BTreeMap<String, Task>,
     /// Our stopped tasks by their ID.
     stopped: BTreeMap<String, Task>,
-    /// What each of our targets last complained of, by group and place.
+    /// The load balancer's last reason and description for each of our unhealthy targets, by target group and `ID:PORT`.
     targets: BTreeMap<(Arn, String), (String, String)>,
     breaker: Option<Breaker>,
 }

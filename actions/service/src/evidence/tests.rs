@@ -1,4 +1,4 @@
-//! What is told of a deployment that failed.
+//! The evidence that is reported of a failed deployment.
 
 use super::*;
 use crate::samples;

@@ -114,7 +114,7 @@ fn changed(change: impl FnOnce(&mut Seen)) -> Seen {
     seen
 }
 
-/// What is waited for after one look.
+/// The conditions that are missing after one look.
 fn waits(change: impl FnOnce(&mut Seen)) -> String {
     match follow().next(MINUTE, &changed(change)) {
         Next::Wait(missing) => missing.join("; "),

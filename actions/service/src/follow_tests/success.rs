@@ -1,4 +1,4 @@
-//! What must be seen before a deployment has succeeded.
+//! The conditions under which a deployment has succeeded.
 
 use super::*;
 
@@ -162,7 +162,7 @@ fn zero_desired_is_success_only_where_it_is_allowed() {
     let mut allowed = follow();
     allowed.expected.allow_zero_tasks = true;
     assert_eq!(allowed.next(MINUTE, &zero), Next::Done(Verdict::Succeeded));
-    // What ran before still runs, and what runs is still judged.
+    // Tasks of the earlier revision must still stop, and tasks that run are still judged.
     let mut busy = zero.clone();
     busy.service
         .deployments

@@ -40,7 +40,7 @@ pub(crate) struct Block {
     pub(crate) settings: BTreeMap<String, Setting>,
 }
 
-/// What the code of a folder says of its backend.
+/// The backend that the code of a folder declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Declared {
     /// There is no code.

@@ -1,8 +1,8 @@
 //! The tokens of HCL, as far as blocks of literals and calls of modules need them. Pure.
 //!
-//! Whoever writes the code may want it to be read otherwise than the tool reads it. So what holds anything
-//! else (texts, heredocs, templates, comments) is scanned as the tool scans it, and what cannot be read for
-//! certain is noted.
+//! The author of the code may want it to be read otherwise than the tool reads it. So everything that can hold
+//! arbitrary text (strings, heredocs, templates, comments) is scanned as the tool scans it, and the first line that
+//! cannot be read for certain is noted.
 //! Source: hashicorp/hcl `hclsyntax/spec.md` and `scan_tokens.rl`.
 
 use super::Value;
@@ -34,7 +34,7 @@ pub(crate) struct Tokens<'a> {
 /// More than anybody puts templates into each other.
 const DEEPEST: usize = 50;
 
-/// What a `$` or `%` begins.
+/// The construct that a `$` or `%` begins.
 enum Begins {
     Template,
     /// `$${`, which stands for `${`.
@@ -70,7 +70,7 @@ impl<'a> Tokens<'a> {
         self.unclear
     }
 
-    /// What is read here may mean something else to the tool.
+    /// Notes that the tool may read this line differently.
     pub(crate) fn doubt(&mut self, line: usize) {
         self.unclear.get_or_insert(line);
     }
@@ -202,7 +202,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// What the `$` or `%` begins that was just read; of an escape the rest is taken.
+    /// The construct that the `$` or `%` just read begins; consumes the rest of an escape.
     fn begins(&mut self, sign: char) -> Begins {
         let mut ahead = self.rest.clone();
         match (ahead.next(), ahead.next()) {
@@ -252,7 +252,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// What stands after a backslash; `None` where it stands for nothing.
+    /// The character that an escape stands for, after its backslash; `None` if the escape is invalid.
     fn escaped(&mut self) -> Option<char> {
         let line = self.line;
         let found = match self.character() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How often something that another run is changing just now is tried again, a second apart.
 pub(super) const TRIES: u32 = 30;
 
-/// What an answer that is none says of a part: that it may not be looked at, or a failure.
+/// The finding for a call that failed: the missing permission if it was denied, otherwise an error.
 pub(super) fn unread<E>(error: SdkError<E>, permission: &str, what: &str) -> Result<Found>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

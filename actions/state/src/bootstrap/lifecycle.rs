@@ -20,7 +20,7 @@ const PLANS_RULE: &str = "slipway-plans";
 /// Where a rule holds: under this prefix, for every object. `None`: not for every object.
 fn prefix(rule: &LifecycleRule) -> Option<&str> {
     let filter = rule.filter.as_ref();
-    // What filters by tag or size does not hold for every object.
+    // A filter by tag or size does not match every object.
     if filter.is_some_and(|it| {
         it.tag.is_some()
             || it.and.is_some()

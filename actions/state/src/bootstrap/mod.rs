@@ -34,7 +34,7 @@ macro_rules! of_bucket {
 }
 use of_bucket;
 
-/// What is to be known of a lock table (developer.hashicorp.com, "Backend Type: s3", State Locking).
+/// The notice about a lock table (developer.hashicorp.com, "Backend Type: s3", State Locking).
 const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) deprecated; slipway-state move-lock moves the lock to the file beside the state (use_lockfile)";
 
 #[derive(Debug, clap::Args)]
@@ -95,7 +95,7 @@ impl<'a> Site<'a> {
     }
 }
 
-/// What is to be done, or why nothing is.
+/// The parts to make, or why nothing is changed.
 fn todo(found: &[Finding]) -> Result<Vec<Part>> {
     let blocked: Vec<String> = found
         .iter()
@@ -139,7 +139,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
             site.make(*part).await?;
         }
         let mut left = todo(&site.look().await?)?;
-        // What was changed a moment ago may be told as it was before.
+        // AWS may still report the old value of a setting that was just changed.
         for _ in 0..TRIES {
             if left.is_empty() {
                 break;

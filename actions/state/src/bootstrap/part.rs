@@ -17,7 +17,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// What should hold.
+    /// The condition that should hold.
     pub(super) fn words(self) -> &'static str {
         match self {
             Part::Bucket => "the bucket exists in this account",
@@ -34,7 +34,7 @@ impl Part {
         }
     }
 
-    /// What is done about it.
+    /// The action that makes it hold.
     pub(super) fn act(self) -> &'static str {
         match self {
             Part::Bucket => "create the bucket",

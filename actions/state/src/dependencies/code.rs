@@ -1,5 +1,4 @@
-//! What the code of one module brings from elsewhere: the modules that it calls and the providers that it
-//! uses. Pure.
+//! The dependencies of one module's code: the modules that it calls and the providers that it uses. Pure.
 //! Source: terraform `internal/configs/{module_call,provider_requirements,resource}.go`.
 
 use crate::block::Value;
@@ -211,7 +210,7 @@ impl Code {
                         "the source of the provider `{name}` is an expression ({at})"
                     ));
                 }
-                // What `terraform_data` and `terraform_remote_state` need is built in.
+                // The provider of `terraform_data` and `terraform_remote_state` is built in.
                 _ if name == "terraform" => continue,
                 Some(Value::Null) | None => name,
             };

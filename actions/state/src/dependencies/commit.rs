@@ -84,7 +84,7 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "git shows something that is not text".to_owned())
 }
 
-/// What git prints, without anything that the environment tells it.
+/// The output of git, which gets no `GIT_` variable from the environment.
 fn git(folder: &Path, arguments: &[&str], env: &Env) -> Result<Vec<u8>, String> {
     let mut command = Command::new("git");
     command

@@ -1,5 +1,5 @@
-//! What the tool installed for the calls of modules, by its own list, and whether that is what the calls
-//! name. Pure but for reading the list.
+//! The modules that the tool installed, by its own list, and whether they are the ones that the calls name. Pure but for
+//! reading the list.
 //! Source: terraform `internal/modsdir/manifest.go` and `internal/initwd/module_install.go`, hashicorp/go-getter
 //! `detect*.go`.
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What was installed for a call.
+/// The module that was installed for a call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Installed {
@@ -163,7 +163,7 @@ fn address(source: &str) -> String {
     format!("{host}/{path}//{}", below.trim_end_matches('/'))
 }
 
-/// What a source's query says, in an order of its own. `archive` is what the tool says of the form.
+/// The sorted parameters of a source's query, without `archive`, which the tool adds for the archive's format.
 fn query(source: &str) -> Vec<String> {
     let query = source.split_once('?').map_or("", |(_, query)| query);
     let pairs = query.split('&').filter(|pair| !pair.is_empty());

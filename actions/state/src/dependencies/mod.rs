@@ -1,6 +1,5 @@
-//! What infrastructure code brings from elsewhere: providers and modules. In an environment with a gate
-//! all of it must be pinned, so that what is applied is what was approved: the providers by the lock
-//! file, the modules by their sources.
+//! The dependencies of infrastructure code: providers and modules. In an environment with a gate all of them must be
+//! pinned, so that what is applied is what was approved: the providers by the lock file, the modules by their sources.
 
 mod code;
 mod commit;

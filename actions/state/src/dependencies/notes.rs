@@ -1,4 +1,4 @@
-//! What the user is told of the dependencies of the infrastructure code, before any of it is installed.
+//! The notes on the dependencies of the infrastructure code that the user gets before any of them is installed.
 
 use super::rule::Rule;
 use super::since::since;
@@ -12,12 +12,12 @@ use kit::lockfile::Lock;
 use serde::Serialize;
 use std::path::Path;
 
-/// What is worth a look.
+/// The findings about the dependencies that the user should look at.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Notes {
-    /// What is new, or another one, since the commit that was named.
+    /// The new and changed dependencies since the commit that was named.
     pub(crate) new: Vec<String>,
-    /// What is not pinned, and may be so.
+    /// The dependencies that are not pinned and need not be.
     pub(crate) unpinned: Vec<String>,
     /// Why it is unknown what is new.
     #[serde(skip_serializing_if = "Option::is_none")]

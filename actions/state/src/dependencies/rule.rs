@@ -1,4 +1,4 @@
-//! What the gate of an environment asks of the infrastructure code. Pure.
+//! The gate's requirements of an environment's infrastructure code. Pure.
 
 use super::source::{Source, is_exact, shown};
 use super::tree::{Dependencies, Module};
@@ -120,8 +120,8 @@ impl Rule {
         !found.providers.keys().any(free)
     }
 
-    /// What a lock file has that it did not have before anything was installed, each in words. Where the tool
-    /// may write down what the contract excepts, it may not write anything else.
+    /// The providers that `init` added to the lock file or changed there although the contract does not except them, each
+    /// in words. A tool that may write the lock file for an excepted provider may not write anything else.
     pub(crate) fn moved(&self, before: &Lock, now: &Lock) -> Vec<String> {
         let others = now.iter().filter(|(provider, _)| !self.excepts(provider));
         let moved = others.filter_map(|(provider, locked)| {
@@ -138,7 +138,7 @@ impl Rule {
         moved.collect()
     }
 
-    /// What is there and not pinned, because the contract excepts it.
+    /// The dependencies that are not pinned because the contract excepts them.
     pub(crate) fn exceptions(&self, found: &Dependencies) -> Vec<String> {
         let strict = Self {
             excepted: BTreeSet::new(),
@@ -160,7 +160,7 @@ impl Rule {
         )
     }
 
-    /// What to do about it.
+    /// Hints on how to pin the dependencies, or to except them.
     pub(crate) fn hints(&self) -> [String; 2] {
         [
             format!(

@@ -1,4 +1,4 @@
-//! What is new among the dependencies since another commit.
+//! The new and changed dependencies since another commit.
 
 use super::commit::Commit;
 use super::source::shown;
@@ -9,7 +9,7 @@ use kit::id::CommitId;
 use kit::lockfile;
 use std::path::Path;
 
-/// What is new, or another one, in the code in `folder` since the commit `base`, each in words.
+/// The new and changed dependencies of the code in `folder` since the commit `base`, each in words.
 ///
 /// # Errors
 /// The code of that commit cannot be read, in words.
@@ -28,7 +28,7 @@ pub(super) fn since(
     Ok(new(&before, now))
 }
 
-/// What is new, or another one. Pure.
+/// The new and changed dependencies. Pure.
 pub(super) fn new(before: &Dependencies, now: &Dependencies) -> Vec<String> {
     let locked = |it: &Dependencies| it.lock.clone().unwrap_or_default();
     let (old, current) = (locked(before), locked(now));

@@ -15,7 +15,7 @@ pub(super) enum Source<'a> {
     Movable(Lack),
 }
 
-/// What a source lacks.
+/// The part that a source lacks to be pinned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lack {
     /// `ref` of git, or `rev` of Mercurial, with all digits of a commit.
@@ -95,7 +95,7 @@ fn is_registry(text: &str) -> bool {
     }
 }
 
-/// What a source of this kind needs in order to be fixed.
+/// The part that a source of this kind needs to be pinned.
 fn lack(text: &str) -> Lack {
     let (forced, rest) = match text.split_once("::") {
         Some((forced, rest)) => (Some(forced), rest),

@@ -97,7 +97,7 @@ fn a_module_from_elsewhere_brings_others_which_are_judged_too() {
             .faults(&declared(folder.path(), false).unwrap())
             .is_empty()
     );
-    // What Terraform installed for a call that this step did not see.
+    // A module that Terraform installed for a call that this step did not see is judged too.
     write(folder.path(), &[(inner, "\n")]);
     let further = r#",{"Key":"test.x.run","Source":"registry.terraform.io/acme/hidden/aws","Version":"1.0.0","Dir":"x"}"#;
     write(
@@ -126,7 +126,7 @@ fn each_provider_has_to_be_locked_with_a_hash() {
     let free = Rule::excepting(&["registry.terraform.io/hashicorp/random"]);
     assert_eq!(free.faults(&found), Vec::<String>::new());
     assert_eq!(free.exceptions(&found).len(), 1, "and it is told");
-    // What only the state needs is installed too.
+    // A provider that only the state needs is installed too.
     write(folder.path(), &[("main.tf", "\n")]);
     assert_eq!(
         faults(folder.path()),

@@ -27,7 +27,7 @@ pub(crate) struct Module {
     pub(super) at: String,
 }
 
-/// What a folder's code brings from elsewhere.
+/// The dependencies of a folder's code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dependencies {
     pub(super) modules: Vec<Module>,
@@ -173,7 +173,7 @@ impl Walk<'_> {
         Ok(code)
     }
 
-    /// What Terraform installed for a call that was not seen, such as one of its tests.
+    /// Adds the modules that Terraform installed for calls that were not seen, such as those in tests.
     fn unvisited(&mut self) {
         for (key, installed) in &self.installed {
             let local = matches!(Source::of(&installed.source), Source::Local(_));

@@ -38,7 +38,7 @@ impl Code {
         Folder::before(self.0.path(), ".terraform", &backend()).map(drop)
     }
 
-    /// What is found after `files` were written.
+    /// The result of the check after `files` were written.
     fn after(&self, files: &[(&str, &str)]) -> Result<()> {
         let backend = backend();
         let folder = Folder::before(self.0.path(), ".terraform", &backend).unwrap();

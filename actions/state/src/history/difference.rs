@@ -1,4 +1,4 @@
-//! What two states know that the other does not: addresses and names, never a value. Pure.
+//! The differences between two states: addresses and names, never a value. Pure.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 fn known(state: &Value) -> BTreeMap<String, &Value> {
     let mut known = BTreeMap::new();
     for resource in state["resources"].as_array().into_iter().flatten() {
-        // What is only read comes back by itself.
+        // Data sources are read again, so they are not compared.
         if resource["mode"] != "managed" {
             continue;
         }

@@ -1,5 +1,4 @@
-//! The digest that Terraform keeps of a state beside its lock: whether it is the state's, and how to
-//! make it so. What decides is pure.
+//! The digest that Terraform keeps of a state beside its lock: whether it is the state's, and how to repair it. The decision is pure.
 
 use super::seen::{Known, Looked, Verdict};
 use super::{Change, args, change_digest, item, report, stands};
@@ -113,7 +112,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
     .await
 }
 
-/// What is to be done about a digest.
+/// The change that a digest needs.
 enum Decision<'a> {
     /// All is well, or nothing can be done here.
     Nothing,

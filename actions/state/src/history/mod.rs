@@ -1,5 +1,4 @@
-//! What stood in the bucket: versions of the state, the digest Terraform compares it with, and the
-//! way back to an earlier version.
+//! The history of a state in its bucket: its versions, the digest Terraform compares it with, and the rollback to an earlier version.
 
 pub(crate) mod args;
 mod difference;

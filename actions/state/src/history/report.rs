@@ -1,4 +1,4 @@
-//! What the verbs about what stood in the bucket say.
+//! The reports of the verbs about the history of a state.
 
 use super::seen::{Back, Known, Looked, Verdict};
 use crate::object::{Objects, StateFile, StateVersion};

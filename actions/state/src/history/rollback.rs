@@ -70,8 +70,8 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
     .await
 }
 
-/// What is to be done; `None` where the state is that version's already. The version's ID is a
-/// person's word, so whatever stands there now is replaced: the bucket keeps it.
+/// The rollback to make; `None` if the state equals that version already. A person named the version, so the current
+/// object is replaced whatever it is: the bucket keeps it.
 async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
     let target = match objects.find(Some(version)).await? {
         Found::State(state, _) => state,

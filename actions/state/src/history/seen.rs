@@ -1,4 +1,4 @@
-//! What was seen of a state: its versions, how its digest stands to it, and what a way back replaces.
+//! The observed history of a state: its versions, how its digest compares with it, and what a rollback replaces.
 
 use crate::object::{Found, StateFile, StateVersion, Stored};
 use aws_sdk_s3::primitives::DateTime;
@@ -37,7 +37,7 @@ pub(super) enum Verdict {
     NotAState(String, Option<(String, StateVersion)>),
 }
 
-/// What was looked at.
+/// The state and its digest as they were read, and how they compare.
 #[derive(Debug)]
 pub(super) struct Looked {
     pub(super) found: Found,
@@ -45,19 +45,19 @@ pub(super) struct Looked {
     pub(super) verdict: Verdict,
 }
 
-/// What is to be written.
+/// A rollback that is to be written.
 pub(super) struct Back {
-    /// What stands there now, and is replaced.
+    /// The object that is there now, and is replaced.
     pub(super) current: Found,
-    /// What comes in its place.
+    /// The state that replaces it.
     pub(super) next: StateFile,
-    /// What the two do not have in common.
+    /// The differences between the two.
     pub(super) lines: Vec<String>,
     pub(super) version: String,
 }
 
 impl Back {
-    /// What is replaced, and the version under which the bucket keeps it.
+    /// The replaced object, with the version under which the bucket keeps it.
     pub(super) fn replaced(&self) -> Option<String> {
         let version = |stored: &Stored| stored.version.clone().unwrap_or_default();
         match &self.current {

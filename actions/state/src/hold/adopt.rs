@@ -1,4 +1,4 @@
-//! What becomes of a lock that a later step or job asks for by its ID. Pure.
+//! Whether a later step or job can adopt a lock by its ID. Pure.
 
 use crate::lease::Phase;
 use crate::lock::Held;

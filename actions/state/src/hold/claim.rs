@@ -1,5 +1,5 @@
-//! What one who wants the lock does next: whether it is its turn to look, whether it may take a dead
-//! holder's place, and how it waits. Pure.
+//! The next action of a waiter: whether it is its turn to look, whether it may take over from a dead
+//! holder, and how long it waits. Pure.
 
 use super::wait::pause;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(super) struct Claim {
     pub(super) asked: bool,
 }
 
-/// What may be tried now.
+/// The attempt that a waiter may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Try {
     /// To take the lock, unless others stand in the queue.
@@ -28,7 +28,7 @@ pub(super) enum Try {
     Nothing,
 }
 
-/// What comes after a look that did not end with the lock.
+/// The next action after a look that did not get the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
     /// To stand in the queue.
@@ -40,7 +40,7 @@ pub(super) enum After {
 }
 
 impl Claim {
-    /// What may be tried by one with `place` others in front.
+    /// The attempt that a waiter with `place` others in front may make.
     pub(super) fn tries(&self, place: u64) -> Try {
         match (self.asked, place) {
             (false, _) => Try::First,
@@ -55,7 +55,7 @@ impl Claim {
         self.asked || !self.queued || self.timeout.is_zero()
     }
 
-    /// What comes after a look, `waited` after the first one.
+    /// The next action after a look, `waited` after the first one.
     pub(super) fn after(&mut self, waited: Duration, place: u64) -> After {
         let before = self.queued.then_some(place);
         let Some(pause) = pause(waited, self.timeout, self.lease, before) else {

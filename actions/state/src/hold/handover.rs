@@ -65,10 +65,10 @@ fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
     ))
 }
 
-/// What stands at the lock's place once this run has adopted it.
+/// The record of the lock once this run has adopted it.
 ///
 /// # Errors
-/// Not ours, or its holder is at work.
+/// The lock is not ours, or its holder is at work.
 pub(super) async fn adopt(
     opened: &Opened,
     held: &Held,

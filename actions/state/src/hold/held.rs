@@ -89,7 +89,7 @@ impl Holding<'_> {
         &self.opened.lock
     }
 
-    /// What stands in it.
+    /// Terraform's `Info` in the lock.
     pub(crate) fn info(&self) -> &LockInfo {
         &self.record.info
     }

@@ -26,7 +26,7 @@ const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 /// Where a command without a `PATH` finds its tools.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// What becomes of a hold.
+/// The stage of a hold, which decides what happens to the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// No command is at work: the lock goes back.
@@ -62,7 +62,7 @@ pub(crate) struct Holding<'a> {
     pub(super) cx: &'a Cx,
 }
 
-/// What watches over a command that is about to start.
+/// The guard and the call server of a command that is about to start.
 pub(super) struct Watchers {
     pub(super) guard: Guard,
     /// Where the calls of Terraform that it makes ask what becomes of them.
@@ -70,7 +70,7 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// What was started with all that watches over it, or why it was not.
+    /// Returns the started command with its watchers, or dismisses the guard if it did not start.
     pub(super) fn unless_failed<T>(self, started: Result<T>, host: &Host) -> Result<(T, Self)> {
         match started {
             Ok(started) => Ok((started, self)),
@@ -86,7 +86,7 @@ impl Watchers {
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) interrupted: bool,
-    /// What stood at the lock's place, where that was no longer ours.
+    /// The lock that was found in place of ours, if ours was lost.
     pub(super) lost: Option<Option<Held>>,
     /// Nobody could be reached for so long that the lease may be somebody else's.
     pub(super) unreached: bool,
@@ -144,7 +144,7 @@ impl Holding<'_> {
         Ok((program, Watchers { guard, calls }))
     }
 
-    /// What the calls of `program` are held against.
+    /// The held state, against which the calls of `program` are judged.
     fn ours(&self, program: &Program) -> Ours {
         let folder = program.folder().unwrap_or(Path::new("."));
         // Those that the credentials of the command replace are not handed on.

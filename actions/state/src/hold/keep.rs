@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// What to do now.
+/// The next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Give a sign of life.

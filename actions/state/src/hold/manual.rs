@@ -58,7 +58,7 @@ async fn look<'a>(
     })
 }
 
-/// What is wrong where a lock should stand at two places and stands at one.
+/// The mismatch between the table and the object of a lock that should be in both.
 fn half(lock: &Lock, item: Option<&Held>, object: Option<&Held>) -> Option<String> {
     if !matches!(lock.location, Location::Both { .. }) {
         return None;

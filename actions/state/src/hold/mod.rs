@@ -40,7 +40,7 @@ mod tests {
     use crate::lease::Lease;
     use crate::lock::{Held, ObservedItem, Witness};
 
-    /// What stands in the lock table: lock `id`, with a lease of ours or without one.
+    /// The lock `id` as it is in the lock table, with or without a lease of ours.
     pub(super) fn held(id: &str, lease: Option<Lease>) -> Held {
         let mut info = LockInfo::new(
             "states/shop/dev/terraform.tfstate".into(),

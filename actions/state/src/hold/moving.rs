@@ -1,8 +1,8 @@
 //! Moving from one way of locking to the other. First everybody locks in both ways, then in the new
 //! one alone: at no time do two ways exclude each other's users from knowing of one another.
 //!
-//! What is held beside Terraform's own lock stands at one place in each way, so nobody can hold it
-//! in both: it has to be free when the way changes, and the sign stands there as well.
+//! A lock beside Terraform's own is stored in one place in each way, so nobody can hold it in both:
+//! it has to be free when the way changes, and the sign of the move is left there as well.
 
 use super::contention::unsettled;
 use super::opened::{Opened, open};
@@ -91,14 +91,14 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
     let lock = &places.opened.lock;
     let record = places.record(lock, cx);
     if let Some(sign) = sign_at(&places.table).await? {
-        // Whoever died between the steps below left it.
+        // A `move-lock` that died between the steps below left the digest.
         forget_digest(lock, &both).await?;
         if to == Locking::File {
             places.close_beside(cx).await?;
             return Ok(report::moved(lock, to, true));
         }
         places.open_beside(cx).await?;
-        // Whoever locks with the object alone is kept out while the table opens again.
+        // Clients that lock with the object alone are kept out while the table opens again.
         taken(&places.object, places.object.take(&record).await?)?;
         let removed = places.table.remove(&sign).await;
         places.object.release(&record).await?;
@@ -132,7 +132,7 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
     }
 }
 
-/// What stops whoever comes to the old place, and tells them.
+/// The record that stops clients of the lock table, and tells them that locking has moved.
 fn sign(record: &Record) -> Record {
     let mut sign = record.clone();
     sign.info.operation = "moved to .tflock".to_owned();

@@ -10,8 +10,8 @@ use kit::step::Cx;
 use net::{Account, Net};
 use std::time::Duration;
 
-/// How long one call about the lock may stay without an answer before it is made again. What it
-/// carries is small, and a network that swallows one call may answer the next.
+/// The time after which a call about the lock is repeated if it has no answer. Its payload is small, and a network
+/// that drops one call may answer the next.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// A lock with the credentials to change it.
@@ -100,7 +100,7 @@ fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s
             item: item(),
             object: object(),
         },
-        // What is beside Terraform's own lock needs one place only.
+        // A lock beside Terraform's own is stored in one place only.
         (Locking::Dynamodb, _) | (Locking::Both, Hold::Beside) => Location::Table(item()),
     };
     Lock {

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 pub(crate) struct QueuePlace {
     queue: Option<Queue>,
     ticket: Option<Ticket>,
-    /// What a ticket of ours says.
+    /// The lease in our ticket.
     lease: Lease,
     refreshed: Duration,
     /// When the nearest in front was looked at last.

@@ -1,9 +1,9 @@
-//! What the post step does about the lock that its step took. Pure.
+//! The post step's decision about the lock that its step took. Pure.
 
 use crate::lease::{Lease, Phase};
 use crate::lock::Held;
 
-/// What a look at the lock tells, before anything is done.
+/// The condition in which the post step finds the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// It was released.
@@ -16,11 +16,11 @@ pub(super) enum Left {
     Adopted,
     /// Its state has to be repaired, and is in a safe place.
     Broken,
-    /// It is the step's. What the step left running is ended, and then it is settled.
+    /// It is the step's. Processes that the step left running are ended, and then the lock is settled.
     Ours,
 }
 
-/// What was left of the lock `id`; `ours` is a lease as this job would write it. `unwritten`: the
+/// The condition of the lock `id`; `ours` is a lease as this job would write it. `unwritten`: the
 /// step's command left a state that it could not write.
 pub(super) fn left(held: Option<&Held>, id: &str, ours: &Lease, unwritten: bool) -> Left {
     let Some(held) = held else {

@@ -1,5 +1,5 @@
 //! Whether a holder's run is over, asked where it runs: GitHub for a workflow's attempt, CodeBuild
-//! for a build. What cannot be seen is never taken for over.
+//! for a build. A run that cannot be seen never counts as over.
 
 use crate::lease::Lease;
 use github::GitHub;
@@ -8,7 +8,7 @@ use kit::error::Result;
 use kit::step::Cx;
 use net::{Net, Target};
 
-/// What the holder's host says of its run.
+/// The status of the holder's run, from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Run {
     /// It has ended: how, and whether well.
@@ -105,8 +105,8 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// What CodeBuild's answer about one build means (CodeBuild API Reference, Build). One that it does
-/// not know was deleted, or never was; it cannot be seen which.
+/// The status of a build from CodeBuild's answer (CodeBuild API Reference, Build). A build that it does not know
+/// was deleted or never existed; the answer does not say which.
 fn build(arn: &str, id: &str, build: &serde_json::Value) -> Run {
     if build["arn"].as_str() != Some(arn) {
         return Run::Blind(format!("CodeBuild does not know {id}"));

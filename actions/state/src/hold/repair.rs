@@ -3,7 +3,7 @@
 use crate::lock::Lock;
 use crate::rescue;
 
-/// What gets a state back to its place that was rescued to `place`, or nowhere.
+/// The commands that restore a state that was rescued to `place`, or nowhere.
 pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
     let fetch = match place {
         Some(places) if places.contains(", ") => {

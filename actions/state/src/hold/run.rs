@@ -23,13 +23,13 @@ use kit::step::Cx;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// What may be wrong with a command of which no call was seen.
+/// The hint about a command that failed without a call to this step.
 const AROUND: &str = "no call of terraform or tofu came to this step; one by its full path, or with a folder of its own before the step's on PATH, waits for the lock of its own run: call it by its name, and append to PATH instead";
 
 /// How often the lease is renewed before a command starts, where the answers are late.
 const RENEWALS: u32 = 4;
 
-/// What is to be run, and how.
+/// A command to run under the lock, with its options.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) command: &'a [String],
@@ -193,8 +193,8 @@ fn refuse_short_credentials(opened: &Opened, budget: Option<Duration>, cx: &Cx) 
 impl Holding<'_> {
     /// Runs a command with its streams untouched, the lease kept alive meanwhile.
     async fn command(&mut self, program: Program) -> Result<Ended> {
-        // What took its time to come shall not cost the command its own; nor shall a renewal whose
-        // answer was late, since its lease counts from before it was sent.
+        // The command gets most of a lease, however long it took to get here. A renewal whose answer was late is
+        // repeated, since its lease counts from before it was sent.
         for _ in 0..RENEWALS {
             if uptime().saturating_sub(self.since) < self.record.lease.length() / 4 {
                 break;

@@ -19,11 +19,11 @@ use std::time::Duration;
 const REST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What runs under the lock.
+/// The processes that run under the lock.
 enum Supervised<'r> {
     /// The command.
     Command(&'r mut Running),
-    /// What it left running in its process group, which is being ended.
+    /// The processes that it left running in its group, which are being ended.
     Leftovers(
         Group,
         Pin<Box<dyn Future<Output = Result<bool>> + Send + 'r>>,
@@ -57,7 +57,7 @@ impl Supervised<'_> {
     }
 }
 
-/// What a hold knows while something runs under it.
+/// The state of a hold while something runs under it.
 struct Supervision {
     keeper: Keeper,
     guard: Guard,
@@ -177,7 +177,7 @@ impl Holding<'_> {
     /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
     /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
     async fn wait_for_descendants(&mut self, group: Group, watch: &mut Supervision) -> Result<()> {
-        // What reads the command's output ends a moment after it.
+        // A process that reads the command's output ends a moment after it.
         let soon = uptime() + REST;
         while group.runs()? && uptime() < soon {
             tokio::time::sleep(LOOK).await;

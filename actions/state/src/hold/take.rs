@@ -227,9 +227,8 @@ impl Claimant<'_> {
         }
     }
 
-    /// The time is over and the lock is free, for others who were first. Whoever of them lives takes
-    /// it at once; if nobody does, they are dead, and their tickets would keep everybody away who
-    /// does not wait for as long as a ticket lives.
+    /// Takes a free lock after the timeout, unless a waiter in front does. A live one takes it at once; if none does,
+    /// they are dead, and their tickets would keep out everyone who does not wait for as long as a ticket lives.
     async fn take_after_timeout(
         &self,
         ours: &mut QueuePlace,
@@ -269,7 +268,7 @@ impl Claimant<'_> {
         let mut next = watch.seen(uptime(), wall, id, lease);
         if next == Next::Ask {
             let run = match lease {
-                // Whoever waits for too long here counts as gone itself.
+                // A waiter that spends too long here counts as gone itself.
                 Some(lease) => tokio::time::timeout(ANSWER, self.asker.ask(lease))
                     .await
                     .unwrap_or_else(|_| Run::Blind("its host does not answer".to_owned())),

@@ -1,4 +1,4 @@
-//! What becomes of a lock that `unlock` names. Pure.
+//! The decision about a lock that `unlock` names. Pure.
 
 use crate::lease::{Lease, Phase};
 use crate::lock::Held;
@@ -20,7 +20,7 @@ pub(super) enum Unlocking {
     Foreign,
 }
 
-/// What `unlock` does about `held`; `ours` is a lease as this job would write it.
+/// The decision about `held`; `ours` is a lease as this job would write it.
 pub(super) fn unlocking(held: &Held, ours: &Lease) -> Unlocking {
     let Some(lease) = &held.lease else {
         return Unlocking::Foreign;

@@ -46,7 +46,7 @@ impl std::fmt::Display for Proof {
     }
 }
 
-/// What to do about a holder.
+/// The next action of a waiter that watches a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Ask its host whether its run is over.
@@ -60,12 +60,12 @@ pub(crate) enum Next {
 /// One holder as it is watched: of the lock, or of the place in front of ours.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// What was seen last, and since when.
+    /// The last look, and since when nothing has changed.
     seen: Option<(Sight, Duration)>,
     asked: Option<(Duration, Run)>,
 }
 
-/// What tells one look at a lock from the next.
+/// The values by which one look at a lock differs from the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sight {
     id: String,
@@ -91,7 +91,7 @@ impl Sight {
 }
 
 impl Watch {
-    /// What to do about a holder that was just seen. `now` never jumps; `wall` may.
+    /// The next action after a look at a holder. `now` never jumps; `wall` may.
     pub(crate) fn seen(
         &mut self,
         now: Duration,
@@ -106,7 +106,7 @@ impl Watch {
                 let same_holder = before
                     .as_ref()
                     .is_some_and(|(before, _)| before.same_holder(&sight));
-                // Whoever moves is not over, whatever was said of its run.
+                // A holder that changes its lock is alive, whatever was said of its run.
                 if !same_holder || matches!(self.asked, Some((_, Run::Over { .. }))) {
                     self.asked = None;
                 }
@@ -138,10 +138,10 @@ impl Watch {
         }
         match &self.asked {
             // A run that is over may have left its command behind, on a runner that lost its host or
-            // whose step was killed. What ends that command in any case is the end of the lease, as
-            // its holder and its guard count it, so nothing shorter is proof.
+            // whose step was killed. Only the end of the lease, as its holder and its guard count it,
+            // is sure to end that command, so nothing shorter is proof.
             Some((_, Run::Over { .. })) if renews => Next::Wait,
-            // Whoever parks a hold and ends well leaves it to another run.
+            // A run that parks its lock and succeeds leaves it to another run.
             Some((_, Run::Over { well: true, .. })) if lease.phase == Phase::Parked => Next::Wait,
             Some((_, Run::Over { how, .. })) => Next::Break(Proof::RunOver(how.clone())),
             Some((at, _)) if now.saturating_sub(*at) < ASK => Next::Wait,
@@ -159,7 +159,7 @@ impl Watch {
         self.asked = Some((now, run));
     }
 
-    /// What is known of whether the holder lives, for people.
+    /// Whether the holder is alive, as far as is known, for people.
     pub(crate) fn known(&self, lease: Option<&Lease>) -> String {
         let Some(lease) = lease else {
             return "Terraform acquired this lock itself, and nothing shows whether its run is still active"
@@ -188,15 +188,13 @@ impl Watch {
     }
 }
 
-/// The pause until the next look, never past its timeout. `before` is how many are in
-/// front, `None` where those who wait have no queue. Whoever is next looks often, the others the more
-/// seldom the more are in front of them: each knows of its turn in time, and a crowd asks hardly
-/// more often than a few. `None`: it is over.
+/// The pause until the next look, never past the timeout; `None` once that is over. `before` is the number of
+/// waiters in front, `None` without a queue. The first waiter looks often, the rest less often the more are in
+/// front of them: each sees its turn in time, and a crowd asks hardly more often than a few.
 ///
-/// Without a queue nobody knows of the others. So each looks the more seldom the longer it has waited,
-/// an eighth of that time: a crowd has waited long, and asks hardly more often than a few who just
-/// came. A new holder does not make the pause short again, because where many wait there is a new
-/// holder every second.
+/// Without a queue no waiter knows of the others. So each pauses for an eighth of the time that it has waited:
+/// a crowd has waited long, and asks hardly more often than a few who just came. A new holder does not shorten
+/// the pause again, because with many waiters there is a new holder every second.
 pub(crate) fn pause(
     waited: Duration,
     timeout: Duration,
@@ -208,7 +206,7 @@ pub(crate) fn pause(
     let pause = match before {
         None => (waited / 8).clamp(step / 2, SELDOM),
         Some(0) => step / 2,
-        // Whoever looks too seldom counts as gone.
+        // A waiter that looks too seldom counts as gone.
         Some(before) => step
             .saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
             .min(lease.min(ALIVE) / 2)

@@ -29,7 +29,7 @@ pub(crate) struct Store {
     pub(super) unnamed: bool,
 }
 
-/// What is given, else what contract or environment name.
+/// The given value, else the one from the contract or an environment variable.
 fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) -> Result<T> {
     given.or(other).ok_or_else(|| {
         Error::usage(format!("--{argument} is missing")).hint(format!(
@@ -164,7 +164,7 @@ fn state_role(
     Ok(storage.state_role.as_ref().or(contract).cloned())
 }
 
-/// What each write of the state asks for.
+/// The encryption that each write of the state asks for.
 ///
 /// # Errors
 /// A key that the contract does not name, beside one that it names (exit 2).

@@ -106,7 +106,7 @@ impl Lock {
         }
     }
 
-    /// What stands at both places.
+    /// The lock's item and object, as they are now.
     ///
     /// # Errors
     /// DynamoDB's or S3's.

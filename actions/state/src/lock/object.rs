@@ -23,7 +23,7 @@ pub(crate) struct Object {
     bucket: String,
     /// The state's key and `.tflock`.
     key: String,
-    /// What this process wrote last, so that a renewal or a release soon after does not read first.
+    /// The last write of this process, so that a renewal or a release soon after does not read first.
     written: Arc<Mutex<Option<Written>>>,
 }
 
@@ -211,8 +211,8 @@ impl Object {
 
     /// Removes the object if it holds the lock `id`. `tried`: a removal may have been carried out.
     pub(super) async fn remove_id(&self, id: &str, mut tried: bool) -> Result<Release> {
-        // What was there and is gone after our own removal went with it: the SDK tries again where
-        // an answer was lost, and the second attempt finds nothing.
+        // A lock that is gone after our own removal was removed by it: the SDK retries if a response is lost, and the
+        // second attempt finds nothing.
         for _ in 0..4 {
             match self.read().await? {
                 None if tried => return Ok(Release::Released),

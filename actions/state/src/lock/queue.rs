@@ -186,14 +186,14 @@ impl Queue {
             if ticket.head < ticket.number {
                 self.begins(&mut ticket).await?;
             }
-            // Whoever stands further ahead settles it when it leaves. Where many leave at once nobody
-            // may, and the next who comes does.
+            // A waiter further ahead settles the queue when it leaves. If many leave at once, possibly none of them does;
+            // then the next arrival does.
             if ticket.head < ticket.number {
                 return Ok(());
             }
             self.settle(ticket.number + 1).await
         };
-        // Whoever leaves because it is its turn has work to do.
+        // A waiter whose turn has come has work to do, so both calls run at once.
         let gone = self.delete(&ticket.id, &ticket.lease.rvn);
         let (gone, settled) = tokio::join!(gone, settled);
         gone.and(settled)

@@ -1,17 +1,17 @@
-//! What stands at a lock's place, what is written there, and how a change of it ends.
+//! The lock as it was read, the record that is written to it, and the outcome of a change.
 
 use crate::backend::quoted;
 use crate::info::LockInfo;
 use crate::lease::Lease;
 
-/// What is written: Terraform's part and ours.
+/// The content that is written: Terraform's part and ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) info: LockInfo,
     pub(crate) lease: Lease,
 }
 
-/// What stands at a lock's place.
+/// The lock as it was read from the item or the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     /// Terraform's part; `None` where it cannot be read, by Terraform neither.
@@ -21,7 +21,7 @@ pub(crate) struct Held {
     pub(crate) witness: Witness,
 }
 
-/// What a later write is conditional on.
+/// The observation on which a later write is conditional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Witness {
     Item(ObservedItem),
@@ -76,7 +76,7 @@ pub(crate) enum Release {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
     Done,
-    /// What stands there is no longer what was seen.
+    /// The lock is no longer as it was seen; with the lock as it is now, if there is one.
     Moved(Option<Held>),
 }
 

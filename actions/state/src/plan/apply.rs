@@ -76,7 +76,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                 return Err(held.rescued(error).await);
             }
             let standing = verified(&objects, held.lock(), &envelope).await?;
-            // A plan is applied once: its state has moved on. What is left of it holds secrets.
+            // A plan is applied once, since its state has moved on. The kept object holds secrets.
             if let Err(error) = objects.remove(&key).await {
                 cx.host.warn(format!(
                     "the applied plan is still in the bucket: {}",

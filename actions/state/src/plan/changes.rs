@@ -1,4 +1,4 @@
-//! What a plan would do, read from `terraform show -json` (format 1.x: developer.hashicorp.com,
+//! The changes that a plan would make, read from `terraform show -json` (format 1.x: developer.hashicorp.com,
 //! "JSON Output Format"; OpenTofu writes the same). Pure.
 
 use super::attributes::{self, actions};
@@ -6,7 +6,7 @@ use super::hidden::Hidden;
 use kit::report::count;
 use serde_json::Value;
 
-/// What happens to a resource, the most dangerous first.
+/// The kinds of change to a resource, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Something that this version knows nothing of.
@@ -287,7 +287,7 @@ fn resource(entry: &Value, hidden: &Hidden) -> Option<Resource> {
         ["no-op"] if imported.is_some() => Kind::Import,
         ["no-op"] if moved.is_some() => Kind::Move,
         ["no-op" | "read"] => return None,
-        // Whoever approves has to know that there is something.
+        // Unknown actions are listed too, because the approver has to see that there is a change.
         _ => Kind::Other,
     };
     Some(Resource {

@@ -1,5 +1,5 @@
-//! What a kept plan is bound to. Its ID is the SHA-256 of these words, which hold the SHA-256 of
-//! the plan's bytes: whoever approved an ID approved this plan, for this state, and no other. Pure.
+//! The envelope of a kept plan. The plan ID is the SHA-256 of the envelope, which holds the SHA-256 of the plan's
+//! bytes: approving an ID approves this plan, for this state, and no other. Pure.
 
 use super::options::Chosen;
 use crate::hash::sha256;
@@ -12,12 +12,12 @@ use time::OffsetDateTime;
 /// The form of the envelope. Another one is refused rather than half understood.
 const VERSION: u32 = 3;
 
-/// What a plan is made from, and what must be the same when it is applied.
+/// The inputs of a plan, which must be the same when it is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Basis {
     /// `bucket/key` of the state.
     pub(crate) state: String,
-    /// What stood there, if anything did.
+    /// The version of the state, if there was one.
     pub(crate) standing: Option<StateVersion>,
     /// SHA-256 of the state, since a number can come round again: a version that was brought back, or
     /// `state push -force`.
@@ -41,11 +41,10 @@ pub(crate) struct Envelope {
     version: u32,
     /// SHA-256 of the plan's bytes.
     pub(crate) plan: String,
-    /// What the variables' hashes begin with, so that no two plans' hashes can be compared.
+    /// The salt of the variables' hashes, so that the hashes of two plans cannot be compared.
     pub(crate) salt: String,
-    /// What it was made from.
     pub(crate) basis: Basis,
-    /// What it does, in numbers, for people.
+    /// The numbers of changes, for people.
     pub(crate) counts: String,
     /// Who made it.
     pub(crate) who: String,
@@ -92,7 +91,7 @@ impl Envelope {
     /// Takes an object apart, if it is the one that `id` stands for.
     ///
     /// # Errors
-    /// What about it is not, in words.
+    /// The reason why it is not.
     pub(crate) fn open<'a>(id: &str, object: &'a [u8]) -> Result<(Self, &'a [u8]), String> {
         let end = object
             .iter()

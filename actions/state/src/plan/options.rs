@@ -93,7 +93,7 @@ impl Options {
         words
     }
 
-    /// What a plan's envelope says of them.
+    /// The options as the plan's envelope records them.
     ///
     /// # Errors
     /// A file of values cannot be read.

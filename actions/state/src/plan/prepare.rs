@@ -1,5 +1,4 @@
-//! What plans are made with and of: the folder made ready, the tool's plan, and everything that it rests
-//! on.
+//! The inputs of a plan: the initialized folder, the tool's plan, and everything that it rests on.
 
 use super::args;
 use super::changes::Changes;
@@ -25,7 +24,7 @@ pub(super) fn object_of(key: &str, id: &str) -> String {
     format!("{PLANS}{key}/{id}")
 }
 
-/// What takes long and needs no lock: credentials and `init`.
+/// Does the slow work that needs no lock: credentials and `init`.
 pub(super) async fn prepare(tool: &Tool<'_>, located: &LocatedState, cx: &Cx) -> Result<()> {
     let role = located.backend.role.as_ref();
     let net = Net::new(cx)?;

@@ -1,4 +1,4 @@
-//! What `plan`, `apply` and `drift` say.
+//! The reports of `plan`, `apply` and `drift`.
 
 use super::changes::{Changes, Kind};
 use super::envelope::Envelope;
@@ -30,7 +30,7 @@ pub(crate) struct Planned {
     pub(crate) kept: Option<Kept>,
 }
 
-/// What is needed to apply it.
+/// The plan ID that `apply` takes, and when it expires.
 pub(crate) struct Kept {
     pub(crate) id: String,
     pub(crate) expires: String,

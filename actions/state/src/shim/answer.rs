@@ -29,17 +29,17 @@ pub(super) const UNLOCKED: &str = "-lock=false";
 /// Longer than any question.
 const LONGEST: u64 = 16 << 20;
 
-/// What a call asks.
+/// A call's question of how it may run.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Question {
     pub(super) call: Call,
     pub(super) seen: Seen,
 }
 
-/// What it is told.
+/// The instruction that the call gets.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// Run as it is. What the user is told of that.
+    /// Run as it is; the note is for the user.
     Unchanged(Option<String>),
     /// Run with `-lock=false`, if it would ask the same again. `call`: the process of the call that it
     /// is, or that made it.

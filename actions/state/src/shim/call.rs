@@ -177,7 +177,7 @@ impl Call {
         Ok(words)
     }
 
-    /// What the words say of locking, those in front of the subcommand included.
+    /// The locking flags among the words, including those before the subcommand.
     pub(super) fn lock_flags(&self, words: &[String]) -> LockFlags {
         words::lock_flags(words.iter().chain(&self.arguments).map(String::as_str))
     }

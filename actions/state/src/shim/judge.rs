@@ -1,4 +1,4 @@
-//! What becomes of a call. Pure.
+//! The decision about a call. Pure.
 //!
 //! Only a call on the very state whose lock is held, which would take that very lock, is told not
 //! to lock. Every other call runs unchanged and locks for itself, and words that would switch its

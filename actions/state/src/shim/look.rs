@@ -1,5 +1,5 @@
-//! What stands around a call in the file system: which backend its folder was initialised with,
-//! which workspace is selected, which state a saved plan is for, and the backend block.
+//! The surroundings of a call in the file system: the backend its folder was initialized with,
+//! the selected workspace, the state that a saved plan is for, and the backend block.
 
 use super::call::{self, Call, Kind};
 use super::saved::{self, Saved};
@@ -29,7 +29,7 @@ pub(crate) enum Plan {
     Unclear(String),
 }
 
-/// What was seen around a call.
+/// The surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seen {
     /// The folder that the call works in.
@@ -44,7 +44,7 @@ pub(crate) struct Seen {
     pub(crate) declared: Option<Result<Declared, String>>,
     /// The settings of the files that `-backend-config` names, for `init`.
     pub(crate) given: Result<BTreeMap<String, Setting>, String>,
-    /// What the code brings from elsewhere, for `init` and for what uses it.
+    /// The providers and modules that the code uses, for `init` and for calls that use them.
     pub(crate) dependencies: Option<Result<Dependencies, String>>,
 }
 
@@ -90,7 +90,7 @@ impl Seen {
     }
 }
 
-/// What Terraform wrote down at the last `init` (terraform `internal/command/meta_backend.go`).
+/// The backend that Terraform recorded at the last `init` (terraform `internal/command/meta_backend.go`).
 fn initialised(file: &Path) -> Result<Option<Configured>, String> {
     let unreadable = |why: String| Err(format!("{} cannot be read: {why}", file.display()));
     let text = match std::fs::read(file) {

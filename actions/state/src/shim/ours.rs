@@ -26,7 +26,7 @@ pub(crate) struct Ours {
     pub(crate) path_style: bool,
     /// `BUCKET/KEY` of the states that were rescued under this lock and are to be repaired.
     pub(crate) to_repair: Vec<String>,
-    /// What the environment's gate asks of the code, where it has one.
+    /// The rule of the environment's gate for the code, if there is a gate.
     pub(crate) rule: Option<Rule>,
     /// The environment, if only a permitted plan changes anything there, and this is not the step that applies it.
     pub(crate) plans: Option<String>,

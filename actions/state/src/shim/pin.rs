@@ -1,5 +1,5 @@
-//! What a call was judged by, fixed for that very call: another process may select a workspace
-//! before Terraform looks, and a wrapper of the user's may change the folder.
+//! The settings that a call was judged by, fixed for that very call: another process may select a workspace
+//! before Terraform looks, and a user's wrapper may change the folder.
 
 use super::look::Seen;
 use crate::process::CALL;

@@ -1,5 +1,4 @@
-//! What a gate with `plan: true` asks of a call: that it changes neither a state nor infrastructure, which only a plan that a
-//! permit names may do. Pure.
+//! The check of a call for a gate with `plan: true`: only a permitted plan changes a state or infrastructure. Pure.
 //! Sources: terraform and OpenTofu, `commands.go` (their subcommands) and `internal/command/init.go`.
 
 use super::call::{Call, Kind};
@@ -28,8 +27,8 @@ pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
     let subcommand = call.subcommand();
     let fine = match (call.kind(), subcommand.as_str()) {
         (Kind::Init, _) | (_, "workspace new") => {
-            // What moves a state writes it: by a flag, or by an answer to the question that `init` asks where it finds a
-            // state that is kept elsewhere. `workspace new -state` takes one from a file.
+            // A call that moves a state writes it: by a flag, or by an answer to the question that `init` asks when it
+            // finds a state in another backend. `workspace new -state` takes one from a file.
             call.words().is_ok_and(|all| {
                 let mut flags = all.iter().filter_map(|word| words::flag(word));
                 !flags.any(|(name, value)| match name {

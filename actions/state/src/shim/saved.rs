@@ -17,7 +17,7 @@ pub(crate) struct Saved {
 
 /// The member that describes the plan.
 const MEMBER: &[u8] = b"tfplan";
-/// More than any plan has. What claims to be larger is not read.
+/// The size limit in bytes, above that of any plan. A larger member is not read.
 const LARGEST: u64 = 256 << 20;
 
 /// The backend of the saved plan in `archive`. `None`: it is not a plan that can be read.

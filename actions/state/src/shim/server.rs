@@ -79,7 +79,7 @@ impl CallServer {
         })
     }
 
-    /// What the command finds first on its PATH.
+    /// The first folder on the command's PATH.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -1,4 +1,4 @@
-//! What the calls of one command share, and what was asked and answered so far.
+//! The data that the calls of one command share, with the questions and answers so far.
 
 use super::call::Call;
 use super::ours::Ours;
@@ -21,7 +21,7 @@ pub(super) const FOLDERS: &str = "folders";
 pub(crate) struct Worked {
     /// The state of the last call; `None` where that could not be seen.
     pub(crate) state: Option<StateObject>,
-    /// What had been left there before the first call.
+    /// The `errored.tfstate` that was there before the first call.
     pub(crate) before: Option<Left>,
     /// Whether some call could create something that only the state knows of.
     pub(crate) creates: bool,
@@ -38,24 +38,24 @@ pub(super) struct Unlocked {
 }
 
 impl Unlocked {
-    /// What is at work of this call: itself, or what a wrapper started.
+    /// The process at work for this call: its own, or one that a wrapper started.
     pub(super) fn at_work(&self) -> Option<Process> {
         let mut known = [self.process].into_iter().chain(self.again.iter().copied());
         known.find(Process::runs).or_else(|| self.process.at_work())
     }
 }
 
-/// What the calls of one command share.
+/// The data that the calls of one command share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) ours: Ours,
     pub(super) state: Mutex<State>,
-    /// What ends a call that runs without a lock of its own, where this process cannot any more.
+    /// Ends a call that runs without a lock of its own, if this process no longer can.
     pub(super) guard: Guard,
     pub(super) host: Host,
 }
 
-/// What was asked and answered so far.
+/// The questions and answers so far.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Why no call begins any more.

@@ -1,5 +1,4 @@
-//! What the gate of an environment asks of a call: that nothing is installed or used which is not pinned.
-//! Pure.
+//! The check of a call for an environment's gate: nothing unpinned is installed or used. Pure.
 //! Source: terraform `internal/command/init.go`, OpenTofu the same.
 
 use super::call::{Call, Kind};
@@ -72,7 +71,7 @@ pub(super) fn moved(rule: &Rule, before: &Lock, seen: &Seen) -> Option<Verdict> 
     })
 }
 
-/// What words of `init` would take another version or other code than the commit's, and what to do.
+/// The refusal and the hint for words of `init` that would take another version or other code than the commit's.
 fn moves(call: &Call) -> Option<(String, &'static str)> {
     let words = call.words().ok()?;
     let mut flags = words.iter().filter_map(|word| words::flag(word));
@@ -150,7 +149,7 @@ mod tests {
         assert_eq!(judged("init", &[("main.tf", "")], &[]), READONLY);
         let plan = judged("plan", &files, &[]);
         assert!(plan.starts_with("unchanged: "), "{plan}");
-        // What the contract excepts has to be written down by the tool.
+        // The tool has to write excepted providers to the lock file.
         let bare = [("main.tf", NULL)];
         assert_eq!(judged("init", &bare, &["hashicorp/null"]), "unchanged: ");
         assert_eq!(judged("init", &files, &["hashicorp/null"]), READONLY);

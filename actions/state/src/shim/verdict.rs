@@ -1,12 +1,12 @@
-//! What becomes of a call.
+//! The decision about a call.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What becomes of a call.
+/// The decision about a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Verdict {
-    /// It runs as it is, and locks for itself. What the user is told of that.
+    /// It runs as it is, and locks for itself; the note is for the user.
     Unchanged(Option<String>),
     /// It is told not to lock, since its lock is held; or it locks for itself, if another call is
     /// told so and does not end in time.

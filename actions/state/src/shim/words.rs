@@ -62,7 +62,7 @@ pub(super) fn flag(word: &str) -> Option<(&str, Option<&str>)> {
     })
 }
 
-/// What the words say of locking.
+/// The locking flags among the words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LockFlags {
     /// Some word switches locking off.
@@ -71,8 +71,7 @@ pub(super) struct LockFlags {
     pub(super) on: bool,
 }
 
-/// What `-lock` says among the words, wherever it stands: which word Terraform reads last depends
-/// on where its flags end.
+/// Collects `-lock` from anywhere among the words: which one Terraform reads last depends on where its flags end.
 pub(super) fn lock_flags<'a>(words: impl Iterator<Item = &'a str>) -> LockFlags {
     let mut lock_flags = LockFlags::default();
     for (name, value) in words.filter_map(flag) {

@@ -1,4 +1,4 @@
-//! What Terraform and OpenTofu print, read.
+//! Parsers for the output of Terraform and OpenTofu.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(super) fn printed(output: &[u8]) -> serde_json::Result<Value> {
         .map_or(whole, Ok)
 }
 
-/// What the tool said in JSON lines (developer.hashicorp.com, "Machine-Readable UI").
+/// The diagnostics in the tool's JSON lines (developer.hashicorp.com, "Machine-Readable UI").
 #[derive(Debug, Default)]
 pub(super) struct Diagnostics {
     pub(super) warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! What ECS demands of a task definition, above all of one that is to run on Fargate.
+//! ECS's requirements for a task definition, above all for one that is to run on Fargate.
 
 use serde_json::Value;
 

@@ -53,7 +53,7 @@ async fn a_definition_with_odd_members_comes_back_as_it_was_sent() {
             "{name}"
         );
     }
-    // What ECS fills in where nothing was sent.
+    // ECS fills in these defaults where nothing was sent.
     let container = &mut sent["containerDefinitions"][0];
     for name in ["mountPoints", "volumesFrom", "systemControls"] {
         container[name] = json!([]);

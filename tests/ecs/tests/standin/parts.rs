@@ -1,4 +1,4 @@
-//! What runs beside the stand-in: Docker, a registry that asks for a password, an image in it; and AWS's service models.
+//! The surroundings of the stand-in: Docker, a registry that asks for a password, an image in it, and AWS's service models.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -110,7 +110,7 @@ pub(crate) fn address() -> (u8, Ipv4Addr) {
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let ip = Ipv4Addr::new(127, *network, number, 1);
-        // What a killed test left behind may still listen there.
+        // A process that a killed test left behind may still listen there.
         if [5000, 4100].map(|port| TcpListener::bind((ip, port)).is_ok()) == [true; 2] {
             return (number, ip);
         }

@@ -19,7 +19,7 @@ pub(crate) struct Policies {
     pub(crate) identity: Vec<String>,
     /// The permissions boundary of the role or user.
     pub(crate) boundary: Option<String>,
-    /// What the session was opened with; none where it was opened without.
+    /// The session policies; empty where the session was opened without.
     pub(crate) session: Vec<String>,
 }
 
@@ -159,7 +159,7 @@ pub(crate) fn evaluate(
     let same = request.requester.account.as_deref() == Some(request.owner);
     match (grant, own) {
         (None, Own::Required(_)) => Err(Refusal::Implicit(Source::Resource)),
-        // What names the very session is not limited by what the session or its role may do.
+        // A grant to the session itself is not limited by the policies of the session or its role.
         (Some(Grant::Session), _) if same => Ok(()),
         (Some(Grant::Principal), _) if same => within(),
         (None, _) if !same => {

@@ -11,8 +11,8 @@ use crate::identity::Principal;
 use crate::text::{percent_decode, xml_all, xml_one};
 use crate::{Gateway, lock};
 
-/// What the parent account's administrator of each account may do. The role is AWS Organizations' own, so IAM here does
-/// not list it.
+/// The policy of the role by which the parent account administers each account. The role is AWS Organizations' own, so
+/// IAM here does not list it.
 const ADMINISTRATOR: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
@@ -47,7 +47,7 @@ pub(crate) async fn policies(
         None => {
             let read = read(gateway, &principal.account, who).await?;
             let mut stored = lock(&gateway.stored.0);
-            // What changed meanwhile may not be in what was read.
+            // The result may lack a change that was made during the read.
             if stored.0 == changes {
                 stored.1.insert(who.clone(), read.clone());
             }

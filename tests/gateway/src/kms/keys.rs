@@ -24,7 +24,7 @@ impl At {
     }
 }
 
-/// What a key is for.
+/// The spec and usage of a key.
 #[derive(Clone)]
 pub(crate) enum Material {
     /// `ECC_NIST_P256`, `SIGN_VERIFY`.

@@ -35,7 +35,7 @@ pub(super) fn create(desk: &Desk<'_>) -> Result<Value, AwsError> {
     let at = desk.at.clone();
     let policy = match input["Policy"].as_str() {
         Some(policy) => policy.to_owned(),
-        // What CreateKey gives a key without a policy (Developer Guide, "Default key policy").
+        // CreateKey's policy for a key without one (Developer Guide, "Default key policy").
         None => json!({"Version": "2012-10-17", "Id": "key-default-1", "Statement": [{
             "Sid": "Enable IAM User Permissions",
             "Effect": "Allow",

@@ -1,5 +1,5 @@
-//! KMS: keys on P-256 that sign, their policies and aliases. What is asked and answered is as AWS's own model has it, and
-//! each call is decided by the key's policy, which may leave the decision to the identity policies of an account.
+//! KMS: keys on P-256 that sign, their policies and aliases. Requests and answers fit AWS's own model. The key's policy
+//! decides each call, and may leave the decision to the identity policies of an account.
 //! Source: AWS KMS API Reference; AWS KMS Developer Guide, "Key policies" and "Condition keys".
 
 mod ecdsa;

@@ -1,4 +1,4 @@
-//! What documents decide: whom they name, and each way of naming actions and resources.
+//! Decisions of documents: the principals they name, and each way of naming actions and resources.
 
 use super::*;
 

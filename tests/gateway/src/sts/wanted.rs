@@ -1,4 +1,4 @@
-//! What a call that opens a session asks for: the role, how long, with which tags and within which policies.
+//! The request of a call that opens a session: the role, how long, with which tags and within which policies.
 //! Source: STS API Reference, "AssumeRole"; IAM User Guide, "Pass session tags in AWS STS".
 
 use time::{Duration, OffsetDateTime};
@@ -31,7 +31,7 @@ pub(super) struct Wanted {
     transitive: Vec<String>,
     /// The caller's own transitive tags.
     pub(super) inherited: Vec<(String, String)>,
-    /// What the session may do at most.
+    /// The session policies, which limit the session.
     pub(super) policies: Vec<String>,
 }
 

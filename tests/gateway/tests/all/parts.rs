@@ -194,7 +194,7 @@ fn network() -> String {
             continue;
         };
         let net = format!("127.{number}.1");
-        // What a killed test left behind may still listen there.
+        // A process that a killed test left behind may still listen there.
         let free = |port| std::net::TcpListener::bind(format!("{net}.1:{port}")).is_ok();
         if (4000..=4004).all(free) {
             *CLAIM.lock().unwrap() = Some(claim);

@@ -1,4 +1,4 @@
-//! What tests share: worlds, a signer, an identity provider, clients of AWS's own SDK.
+//! Helpers that tests share: worlds, a signer, an identity provider, clients of AWS's own SDK.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! The part of GitHub's expressions that environments and inputs need: contexts, literals, `==`, `!=`, `!`, `&&`, `||`.
 //!
-//! What is outside it is an error, never an empty string, so that no job is given a wrong environment.
+//! Anything outside that part is an error, never an empty string, so that no job is given a wrong environment.
 
 use serde_json::{Map, Value, json};
 
-/// What expressions may refer to.
+/// The contexts that expressions may refer to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Context {
     pub(crate) inputs: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! What a job's token may do: `permissions:` of the job, else of its workflow, else the restricted default.
+//! The permissions of a job's token: `permissions:` of the job, else of its workflow, else the restricted default.
 
 use std::collections::BTreeMap;
 

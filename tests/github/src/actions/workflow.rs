@@ -24,7 +24,7 @@ pub(crate) struct Called {
     pub(crate) sha: String,
 }
 
-/// What a run consists of.
+/// A run's name and its jobs.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) name: String,
@@ -89,7 +89,7 @@ fn read(path: &str, text: &str) -> Result<Value, String> {
     Ok(workflow)
 }
 
-/// What stands under `on:` for an event, in any of its three forms.
+/// The value under `on:` for an event, in any of its three forms.
 fn trigger(workflow: &Value, event: &str) -> Option<Value> {
     match &workflow["on"] {
         Value::String(one) => (one == event).then_some(Value::Null),

@@ -402,7 +402,7 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
     Ok(Answer::ok(json!({"sha": sha})))
 }
 
-/// What a merge joins, and the tree that it gives.
+/// The commits that a merge joins, and the tree that it results in.
 struct Sides<'a> {
     base: &'a str,
     head: &'a str,

@@ -17,7 +17,7 @@ use crate::state::{
 /// From this day on GitHub puts ids into the OIDC subjects of new repositories.
 const IMMUTABLE_SUBJECTS: &str = "2026-07-15T23:59:59Z";
 
-/// What git writes where a branch was not there.
+/// The object ID that git writes for a branch that does not exist.
 const ZERO: &str = "0000000000000000000000000000000000000000";
 
 #[derive(Deserialize)]
@@ -197,7 +197,7 @@ struct Push {
     message: Option<String>,
     /// Whose commit it is, if not the pusher's.
     author: Option<String>,
-    /// What to branch from, or with `force` to rewrite onto.
+    /// The revision to branch from, or with `force` to rewrite onto.
     from: Option<String>,
     #[serde(default)]
     force: bool,

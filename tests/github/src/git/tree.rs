@@ -1,4 +1,4 @@
-//! What trees and blobs hold, and how two trees differ.
+//! The contents of trees and blobs, and the differences between two trees.
 
 use std::collections::BTreeMap;
 

@@ -53,7 +53,7 @@ impl GraphError {
 pub(crate) struct Answered {
     pub(crate) answer: Answer,
     pub(crate) unknown: Vec<String>,
-    /// What was run; nothing where the query was refused.
+    /// The selections that were run; `None` if the query was refused.
     pub(crate) asked: Option<Vec<Selection>>,
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Node<'a> {
     Event(&'a Repo, &'a Pull, &'a PullEvent),
     Person(Signature),
     Account(&'a User),
-    /// Whoever asks, which for GitHub is a user even where it is a bot.
+    /// The caller, which for GitHub is a user even where it is a bot.
     Viewer(&'a User),
     Connection(Box<Connection<'a>>),
     Edge(usize, Box<Node<'a>>),

@@ -157,7 +157,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// What happened to a pull request, of the kinds that are asked for.
+/// The events of a pull request, of the kinds that are asked for.
 fn timeline<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
     let kinds = field.arguments.get("itemTypes");
     let wanted = |event: &&PullEvent| {

@@ -170,7 +170,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// What the REST table asks for the same facts.
+    /// Requires the permission that the REST table requires for the same facts.
     pub(super) fn need(&self, scope: &'static str, repo: &Repo) -> Result<(), GraphError> {
         match allowed(self.state, self.who, Some(repo), &[(scope, Access::Read)]).refusal {
             None => Ok(()),
@@ -321,7 +321,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// What is left of the token's limit.
+/// The state of the token's rate limit.
 fn rate_limit(field: &Field) -> Value {
     match field.name.as_str() {
         "limit" => json!(5000),

@@ -31,7 +31,7 @@ impl Who {
     }
 }
 
-/// What was decided, and how the record shall say it.
+/// A refusal, if any, and the note on the decision for the record.
 pub(crate) struct Decision {
     pub(crate) refusal: Option<Box<Answer>>,
     pub(crate) note: String,
@@ -94,7 +94,7 @@ pub(crate) fn allowed(
 
 fn user(repo: Option<&Repo>, login: &str, needs: &[(&str, Access)], write: bool) -> Decision {
     let role = repo.map_or("read", |repo| repo.role(login));
-    // Whoever can read a repository can comment in it; everything else that changes something takes a writer.
+    // A user who can read a repository can comment in it; every other change takes a writer.
     let comments = needs.iter().any(|(scope, _)| *scope == "issues");
     if write && !comments && !matches!(role, "write" | "maintain" | "admin") {
         return Decision::refuse(not_found(), format!("{login} has role {role}"));

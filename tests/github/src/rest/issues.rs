@@ -167,7 +167,7 @@ fn pull(view: &View<'_>, repo: &Repo, pull: &Pull) -> Value {
     fields
 }
 
-/// What all of them have.
+/// The fields that issues and pull requests share.
 fn shared(view: &View<'_>, repo: &Repo, number: u64, fields: &mut Value) {
     let base = view.repo_url(repo);
     let url = format!("{base}/issues/{number}");

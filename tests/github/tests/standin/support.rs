@@ -435,7 +435,7 @@ impl World {
         )
     }
 
-    /// What the stand-in noted about calls to this repository.
+    /// The stand-in's record of calls to this repository.
     pub(crate) fn calls(&self) -> Vec<Value> {
         let path = format!("/_sandbox/calls?repository={}", self.repository);
         self.server

@@ -27,7 +27,7 @@ pub(super) enum Store {
     Containerd,
 }
 
-/// What of a run counts.
+/// The part of a run that a row compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
     /// A first push with the build, all of it cached, before it.

@@ -1,5 +1,5 @@
-//! What nobody gets below on this machine, each measured alone by the simplest program that does it: the registry taking the
-//! ready blobs, the engine's export thrown away, and deflate.
+//! Lower bounds on this machine, each measured alone by the simplest program: the registry taking the ready blobs, the engine's export
+//! thrown away, and deflate.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -45,7 +45,7 @@ impl Fresh {
             account.file.display(),
         );
         fs::write(&file, text).context(format!("writing {}", file.display()))?;
-        // What docker and skopeo read; ours gets its login from ECR.
+        // The login for docker and skopeo; our step gets its own from ECR.
         let login = STANDARD.encode(format!("AWS:{}", account.password));
         let auths = json!({"auths": {at.to_string(): {"auth": login}}});
         let logins = folder.join("logins");

@@ -11,16 +11,16 @@ use crate::world::runner::Variables;
 
 const MIB: u64 = 1 << 20;
 
-/// What its layers are made of.
+/// How well an image's layers compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What cannot be compressed.
+    /// Incompressible.
     Random,
-    /// What can be compressed to much less.
+    /// Compressible to a fraction of their size.
     Files,
 }
 
-/// What is in an image.
+/// The layers of an image.
 #[derive(Debug, Clone, Copy)]
 enum Content {
     /// Layers of random bytes: how many, of how many MiB.
@@ -46,7 +46,7 @@ pub(super) struct BenchImage {
     pub(super) context: PathBuf,
     /// The commit that the context is a checkout of.
     pub(super) commit: String,
-    /// What each engine calls it.
+    /// The image's name in each engine.
     pub(super) reference: String,
     /// The OCI layout, with one image, tagged `latest`.
     pub(super) layout: PathBuf,

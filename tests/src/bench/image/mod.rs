@@ -5,11 +5,11 @@
 //! The main rows are what most people have: an ordinary user, who cannot see the engine's folders, with an engine of either
 //! store. The classic store's files read by root are a row of their own.
 //!
-//! What is fair. Ours is the whole step: its process, its calls of AWS with the login, the build, the push, and the proof at
-//! the registry and at ECR. The peers are given a login. Every build is cached. A row holds building and pushing against the
-//! same, and pushing against pushing; there, of ours, only the seconds that the step itself says finding its builder and
-//! building took are left out. All of them speak to the registry itself: behind the gateway's front the front's own work would
-//! be measured. The column `floor` says what nobody gets below here.
+//! For a fair comparison, ours is the whole step: its process, its calls to AWS with the login, the build, the push, and the check of the
+//! result at the registry and in ECR. The peers are given a login. Every build is cached. A row compares building and pushing with the
+//! same, and pushing with pushing; in the latter, ours leaves out only the seconds that the step itself reports for finding its builder and
+//! building. All of them talk to the registry directly: behind the gateway's front, the front's own work would be measured. The column
+//! `floor` is the lower bound on this machine.
 
 mod contender;
 mod floor;
@@ -49,7 +49,7 @@ const MEMORY_MIB: f64 = 64.0;
 /// The image whose push is held against the registry itself, and the most it may take of that.
 const READY: (&str, f64) = ("a", 1.15);
 
-/// What one of them came to, over the rounds.
+/// The figures of one contender, over the rounds.
 #[derive(Default)]
 struct Figures {
     /// Milliseconds.

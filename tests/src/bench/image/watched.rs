@@ -14,7 +14,7 @@ use crate::fault::{Context, Fault, Result};
 /// How often the kernel is asked. Its figure is the highest until then, so only what grows in the last moment is missed.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What a run came to.
+/// The figures of one run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watched {
     /// Milliseconds.

@@ -12,7 +12,7 @@ use crate::bench::row::Row;
 use crate::bench::stage::Stage;
 use crate::fault::{Context, Result};
 
-/// What one call more or less costs where AWS is not next door, in milliseconds.
+/// The latency added to each call, in milliseconds, as to a region that is not nearby.
 const LATENCY: u64 = 30;
 const ROUNDS: usize = 7;
 /// As long as one call, and what the machine does else meanwhile.
@@ -42,7 +42,7 @@ pub(super) async fn rows(stage: &Stage<'_>, terraform: &Terraform, key: &str) ->
     Ok(rows)
 }
 
-/// What the rounds of each contender took: ours, the AWS CLI's, Terraform's.
+/// The waiting times of each contender's rounds: ours, the AWS CLI's, Terraform's.
 async fn measure(stage: &Stage<'_>, terraform: &Terraform, key: &str) -> Result<[Vec<Halves>; 3]> {
     let entered = terraform.folder.join("entered");
     let say = format!("date +%s%N > '{}'", entered.display());

@@ -6,7 +6,7 @@ use super::Status::{Failed, Succeeded, TimedOut};
 use super::*;
 use crate::codebuild::Variable;
 
-/// What a build left.
+/// The results of a build.
 struct Left {
     phases: Vec<(Phase, Status)>,
     exported: Variables,
@@ -14,7 +14,7 @@ struct Left {
 }
 
 impl Left {
-    /// What the commands themselves showed.
+    /// The output of the commands themselves.
     fn output(&self) -> Vec<&str> {
         self.log
             .lines()
@@ -329,7 +329,7 @@ fn a_rollback_is_true_or_false_and_nothing_else() {
         ("false", "slipway-promote grant"),
         ("", "slipway-promote grant"),
     ] {
-        // What a project says under another name does not become an argument.
+        // A project's variable with another name does not become an argument.
         let left = shipped("gate.yml", &[("ROLLBACK", given), ("WAY", "--dry-run")], "");
         assert_eq!(calls(&left).last(), Some(&wanted), "{given:?}");
     }

@@ -1,4 +1,4 @@
-//! What happened while many wanted one lock, and what is wrong with it. Pure.
+//! Parses and checks the history of a contended lock, without side effects.
 
 /// One line of the history, which its author appends in one write.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,8 +30,8 @@ pub(super) fn parse(text: &str) -> Vec<(Event, f64)> {
         .collect()
 }
 
-/// What is wrong with a history. `disturbed` were killed or put to sleep, and need not have left. `serials` are those of
-/// all versions of the state there ever were, the first of which, 0, nobody here wrote.
+/// Returns the faults in a history. The contenders in `disturbed` were killed or suspended, and need not have left. `serials` are those of
+/// all versions that the state ever had; the first, 0, was written by none of them.
 pub(super) fn check(history: &[Event], disturbed: &[usize], serials: &[u64]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut inside: Option<usize> = None;

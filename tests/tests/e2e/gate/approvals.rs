@@ -133,14 +133,14 @@ fn two_of_four_approve_exactly_one_promotion() {
     gate.declare(APPROVE);
     gate.check("linus").is(0, &[ALLOWED]);
 
-    // Whoever approved may look at what others could promote.
+    // An approver may see on the board what other people could promote.
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("board.html");
     let board = gate.run("dora", &["board", "--page", page.to_str().unwrap()]);
     board.is(0, &[]);
     let possible = &board.json["environments"][1]["next"];
     assert_eq!(possible["answer"], "ready", "{}", board.text);
-    // Whoever approved does not promote by that.
+    // An approver cannot promote on their own approval.
     let own = gate.check("dora");
     own.is(3, &["not counted: dora promotes it"]);
     assert_eq!(own.refusing(), ["approved"]);
@@ -338,7 +338,7 @@ impl OnGitHub {
             .env("GITHUB_SERVER_URL", "https://github.com")
             .env("GITHUB_RUN_ID", run.to_string())
             .env("GITHUB_RUN_ATTEMPT", "1")
-            // What anybody could set is not asked.
+            // The step ignores variables that anybody could set.
             .env("GITHUB_ACTOR", "grace")
             .env("GITHUB_ACTOR_ID", "1")
             .env("GITHUB_EVENT_NAME", "workflow_dispatch");
@@ -398,7 +398,7 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
     scene
         .within(again, &approve)
         .is(3, &["grace started this run and mallory ran it again"]);
-    // Whoever holds the permit role at a terminal can name a run of anybody's that is over.
+    // A person with the permit role at a terminal can name any run that is over, whoever started it.
     let over = scene.start("grace", &json!({}));
     let finish = json!({"conclusion": "success", "jobs": {}});
     let path = format!("runs/{over}/finish");
@@ -417,7 +417,7 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
     assert_eq!(found, [] as [Value; 0]);
 }
 
-/// Whoever can write the table and not sign puts an approval at the end of the chain.
+/// A person who can write the table but not sign puts an approval at the end of the chain.
 #[test]
 fn a_planted_approval_is_refused_by_the_chains_proof() {
     let gate = Gate::new("gate-planted");

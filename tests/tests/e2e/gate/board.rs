@@ -110,7 +110,7 @@ fn the_readmes_picture_of_the_board() {
     chromium(folder.path(), &page, (1280, 720), &more);
 }
 
-/// What a browser makes of the page: whether it fits the width, and the colour behind it.
+/// The page as a browser renders it: whether it fits the width, and its background color.
 fn seen(folder: &Path, html: &str, width: u32, scheme: &str) -> String {
     // The page itself runs no script, and forbids any.
     let (before, policy) = html.split_once("<meta http-equiv").unwrap();

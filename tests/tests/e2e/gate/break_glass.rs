@@ -97,7 +97,7 @@ fn a_break_glass_is_recorded_and_refuses_until_another_person_reviews_it() {
     assert_eq!(whole.json["break_glass"], json!(null));
 }
 
-/// Whoever used break-glass does not settle it by another account of theirs.
+/// A person who used break-glass does not settle the debt with a second account.
 #[test]
 fn a_second_account_of_the_person_who_used_break_glass_is_not_another_person() {
     let gate = Gate::new("gate-second");

@@ -168,7 +168,7 @@ fn a_request_from_outside_github_is_answered_only_where_the_code_is() {
     let elsewhere = Elsewhere::new(&scene, &approvals);
     let run = elsewhere.start("dora", &json!({}));
     ended(&mut elsewhere.identified(&scene, &run, &APPROVE)).is(0, &["2 of 1 approvals"]);
-    // Whoever promotes cannot approve. They are known outside of GitHub too.
+    // A person who asked for the promotion cannot approve it, also from a session outside GitHub.
     scene
         .gate
         .run("linus", &APPROVE)

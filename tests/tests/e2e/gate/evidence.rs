@@ -30,7 +30,7 @@ impl Gate {
         (text, self.folder.path().join(name))
     }
 
-    /// What verify says of an export.
+    /// The outcome of `verify` for an export.
     pub(super) fn verified(&self, export: &str, evidence: &Path) -> Ended {
         let file = self.folder.path().join("given.jsonl");
         std::fs::write(&file, export).unwrap();
@@ -41,7 +41,7 @@ impl Gate {
         )
     }
 
-    /// What the second verifier says of it.
+    /// The output of the second verifier for it.
     pub(super) fn second(&self, export: &str, evidence: &Path) -> Value {
         let file = self.folder.path().join("second.jsonl");
         std::fs::write(&file, export).unwrap();

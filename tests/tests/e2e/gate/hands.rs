@@ -65,7 +65,7 @@ impl Scene {
     }
 }
 
-/// Whoever made an app write it might be one of those who approve.
+/// The person who made an app write a change might be one of the approvers.
 #[test]
 fn a_promotion_an_app_contributed_to_needs_one_more_approval() {
     let mut scene = Scene::new("gate-app");

@@ -1,5 +1,5 @@
-//! The gate's rules about time and about what was rolled back, by the real binary at a terminal: people are sessions of AWS
-//! that the contract maps to logins. What was deployed before is planted in the ledger, as `record` writes it.
+//! The gate's rules about time and about rolled-back digests, with the real binary at a terminal: people are AWS sessions that the contract
+//! maps to logins. Earlier deployments are planted in the ledger, as `record` writes them.
 
 mod approvals;
 mod board;
@@ -33,7 +33,7 @@ use crate::support::{PATIENCE, Started, instance, log, session, wait, world};
 
 /// The role in whose sessions people promote.
 const ROLE: &str = "slipway-codebuild-production";
-/// What a decision says that allows.
+/// The output of a decision that allows the promotion.
 const ALLOWED: &str = "\"allowed\": true";
 
 /// A world with three reviewed changes, the contract of a test in a folder, and what it knows of the ledger.
@@ -189,7 +189,7 @@ impl Gate {
         })
     }
 
-    /// What a change calendar of production says from now on.
+    /// Sets a change calendar of production from now on.
     pub(super) fn calendar(&self, name: &str, state: &str, next: Option<&str>) {
         let account = &self.world.environment("production").unwrap().account.id;
         let told = json!({"account": account, "region": World::REGION, "name": name, "state": state, "next": next});

@@ -11,7 +11,7 @@ use crate::support::{PATIENCE, instance, now, wait};
 
 const APPROVE: &str = ", approve: {people: [grace, dora]}";
 
-/// What GitHub answers instead, or does to its answer. All of it stays, until it is taken back.
+/// The faults that GitHub can have, each with its name. Each one lasts until it is cleared.
 fn kinds() -> [(&'static str, Value); 8] {
     let says = |message: &str| json!({"message": message});
     let secondary = says("You have exceeded a secondary rate limit. Please wait a few minutes.");
@@ -90,7 +90,7 @@ impl Outage {
             self.strikes_all(100_000, &kind);
             let refused = self.gate.run(person, arguments);
             self.ends();
-            // What GitHub did is not taken for a missing permission, nor for an error of the step.
+            // A fault of GitHub is not taken for a missing permission, nor for an error of the step.
             assert!(
                 matches!(refused.exit, Some(1 | 3)),
                 "{what}: {arguments:?}: {}",
@@ -100,7 +100,7 @@ impl Outage {
         }
     }
 
-    /// What passes by itself is waited for.
+    /// Runs the verb during faults that pass by themselves, for which it waits.
     fn goes_through(&self, person: &str, arguments: &[&str]) -> Ended {
         self.strikes(Some(""), Some("query"), 1, &json!({"status": 502}));
         self.strikes(Some(""), Some("query"), 1, &json!({"delay_ms": 1500}));
@@ -150,7 +150,7 @@ fn each_verb_refuses_or_ends_right_whatever_github_answers() {
     gate.begin(permit, "linus", None, &now());
     gate.deploy(&fix);
 
-    // The record is the ledger's. What cannot be shown on GitHub is said.
+    // The ledger has the record all the same; the step reports that it could not show it on GitHub.
     let number = permit.to_string();
     let record = [
         "record",

@@ -1,5 +1,5 @@
-//! Permits: granted, used, recorded and void, by the real binary. What `slipway-service deploy` writes when it begins is put
-//! into the ledger as it writes it, so that each moment in between can be looked at.
+//! Permits: granted, used, recorded and void, with the real binary. The record that `slipway-service deploy` writes when it begins is put
+//! into the ledger in the same form, so that each moment in between can be examined.
 
 use std::process::Command;
 
@@ -283,7 +283,7 @@ fn a_newer_deployment_voids_a_permit_and_time_ends_what_began() {
     again.is(0, &[ALLOWED]);
     assert_eq!(again.permit(), 5);
 
-    // What began long ago without an end does not count any more.
+    // A deployment that began long ago and has no end no longer counts.
     gate.begin(5, "linus", None, "2026-11-21T18:00:00Z");
     let after = gate.run("ada", &["grant", "--digest", &fix]);
     after.is(0, &[ALLOWED]);
@@ -317,7 +317,7 @@ fn a_run_that_was_killed_ends_right_when_it_runs_again() {
     let record = recording(&fix, commit, &["--permit", "2"]);
     gate.killed(gate.built("linus", "1", &record));
     assert_eq!(gate.chain().len(), 3);
-    // Whoever sees it run may record that, also in a new run.
+    // Another person who sees the digest run may record it, also from a new run.
     let written = ended(&mut gate.built("ada", "2", &record));
     written.is(0, &[]);
     assert_eq!(written.json["record"]["under"], 2, "{}", written.json);
@@ -359,13 +359,13 @@ fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     again.is(0, &[ALLOWED]);
     assert_eq!(again.permit(), 5);
 
-    // What began may run, so the way back is the version that the newest record has.
+    // The deployment that began may be running, so the rollback goes to the digest of the newest record.
     let back = gate.without_github("ada", &["grant", "--rollback"]);
     back.is(0, &[ALLOWED, &good]);
     assert_eq!(back.permit(), 6);
     gate.begin(6, "ada", None, &now());
     gate.deploy(&good);
-    // What it superseded is over, whatever became of it.
+    // The deployment that it superseded is over, whatever its outcome.
     let failed = ["--permit", "3", "--verdict", "failed"];
     let late = recording(&fix, &gate.commits[1], &failed);
     for attempt in [first, second] {
@@ -383,7 +383,7 @@ fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     gate.run("grace", &["verify"]).is(0, &[]);
 }
 
-/// A permit lasts an hour. What happens within it is seen when the same build is judged again, right before it deploys.
+/// A permit lasts an hour. A change within it is noticed when the same build is judged again, right before it deploys.
 #[test]
 fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     let gate = Gate::new("permit-again");
@@ -451,7 +451,7 @@ fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     refused("approvals");
     assert_eq!(gate.chain().len(), 5, "nothing more was permitted");
 
-    // What this build began goes on, and another one's does not.
+    // A deployment that this build began goes on; one that another build began does not.
     let began = gate.begin(2, "linus", Some(&page("1")), &now());
     let went_on = judged();
     went_on.is(0, &["this run began its deployment under it"]);

@@ -23,7 +23,7 @@ fn a_session_of_another_role_or_account_with_a_persons_name_is_not_that_person()
     let linus = "linus@acme.example";
     initiated(&format!("{ROLE}/{linus}"), own).is(0, &[ALLOWED]);
     for (initiator, account, said) in [
-        // Whoever may assume any role at all names the session as they like.
+        // A person who may assume any role at all can choose the session's name freely.
         (
             format!("Builders/{linus}"),
             own,

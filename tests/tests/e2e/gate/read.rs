@@ -29,7 +29,7 @@ fn two_environments_are_compared_and_what_one_runs_is_checked() {
     gate.everywhere("grace", &["diff", "staging", "staging"])
         .is(2, &["staging is compared with itself"]);
 
-    // What staging runs is what it would be promoted, without anybody's writing the digest.
+    // `--from staging` checks the digest that staging runs; nobody has to type it.
     let check = gate.run("linus", &["check", "--from", "staging"]);
     check.is(0, &[ALLOWED]);
     assert_eq!(check.json["digest"], json!(digest('2')), "{}", check.text);
@@ -44,7 +44,7 @@ fn two_environments_are_compared_and_what_one_runs_is_checked() {
     super::ended(&mut blind).is(3, &["the commits between the environments are not known"]);
 }
 
-/// Whoever keeps the newest hash elsewhere sees that the chain was cut off, or is the one that they know.
+/// A person who keeps a copy of the newest hash can tell whether the chain was cut off or is the one they know.
 #[test]
 fn a_chain_is_held_against_the_hash_that_somebody_knows() {
     let gate = Gate::new("gate-head");

@@ -200,7 +200,7 @@ fn a_rollback_where_there_is_no_gate_writes_nothing() {
     assert_eq!(gate.chain().len(), 2);
 }
 
-/// Whoever may start a promotion can cancel hundreds of them, each of which is recorded.
+/// A person who may start a promotion can cancel hundreds of them, each of which is recorded.
 #[test]
 fn a_thousand_failures_do_not_hide_what_runs() {
     let gate = Gate::new("gate-failures");

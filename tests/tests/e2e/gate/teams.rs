@@ -59,7 +59,7 @@ fn the_members_of_a_team_approve_as_they_are_now() {
     let waiting = &status.json["environments"][0]["requests"][0];
     assert_eq!(waiting["missing"], 0, "{}", status.text);
 
-    // Whoever left does not count any more.
+    // A person who left the team no longer counts.
     team(&scene, &["dora"], &["grace"]);
     let check = scene.gate.check("linus");
     check.is(

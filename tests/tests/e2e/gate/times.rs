@@ -20,7 +20,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
         gate.run("linus", &["check", "--digest", digest])
     };
 
-    // What runs already passes everything.
+    // The digest that already runs passes every rule.
     gate.calendar("sales", "OPEN", Some("2999-01-01T00:00:00Z"));
     let all = ", soak: 1h, calendars: [sales], freeze: [{time-zone: America/Toronto, first: 2999-01-01, last: 2999-01-02}]";
     let passes = check(all, &second);

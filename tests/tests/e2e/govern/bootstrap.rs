@@ -7,7 +7,7 @@ use crate::gateway;
 use crate::job::Job;
 use crate::support::{Started, log, wait};
 
-/// What is to be made: names of the test's own in dev's account.
+/// The bucket and the table to create in dev's account, under the test's own names.
 struct Site {
     state: Governed,
     bucket: String,
@@ -27,7 +27,7 @@ impl Site {
 
     fn job(&self) -> Job {
         let mut variables = self.state.world.variables(crate::support::instance());
-        // What is set up before the first delivery is set up by an administrator.
+        // An administrator sets up the state before the first delivery.
         variables.extend(self.state.aws.variables());
         Job::new(variables)
     }
@@ -47,7 +47,7 @@ impl Site {
         serde_json::from_slice(&ended.stdout).unwrap()
     }
 
-    /// What the doctor finds that is not as it should be.
+    /// The doctor's findings that are not ok.
     fn findings(&self) -> Vec<String> {
         let job = self.job();
         let ended = job.run(&mut self.command(&job, "doctor", &[]));
@@ -110,7 +110,7 @@ fn two_at_once_make_one_whole_and_a_third_finds_nothing_to_do() {
     assert_eq!(again["changes"], json!([]));
 }
 
-/// What was made is used by Terraform, also from a job that works in another region.
+/// Terraform uses the new bucket, also from a job that works in another region.
 #[test]
 fn terraform_keeps_its_state_in_what_was_made_and_works_in_its_own_region() {
     let site = Site::new("used");

@@ -81,7 +81,7 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
         let printed = String::from_utf8_lossy(&ended.stdout).into_owned();
         panic!("{}{printed}", log(&ended));
     }
-    // Whoever comes now does not get in between the stacks.
+    // A run that starts now does not get the lock between the stacks.
     let other = deploy(&state, &second, "0s").end(DEADLINE);
     assert_eq!(other.status.code(), Some(4), "{}", log(&other));
     std::fs::write(first.file("infra/go"), "").unwrap();

@@ -69,7 +69,7 @@ impl Elsewhere {
         state["serial"].as_u64().unwrap()
     }
 
-    /// What stands in the build account's table beside the state.
+    /// The state's item with this suffix in the build account's table.
     fn item(&self, suffix: &str) -> Option<Value> {
         let id = format!("{}/{}{suffix}", self.states.bucket, self.state.key);
         wait(
@@ -100,7 +100,7 @@ impl Elsewhere {
             item(&self.state.aws, self.state.table(), "LockID", &id),
         );
         assert_eq!(own, None, "{arguments:?} used dev's table");
-        // What a command prints stands before the result.
+        // A command's own output precedes the result, which then does not parse.
         serde_json::from_str(&said).unwrap_or_default()
     }
 }
@@ -145,7 +145,7 @@ fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
     assert_eq!(elsewhere.serial(), 3);
     elsewhere.does(&job, &["verify-digest"]);
 
-    // Whoever only looks does so with a role that only looks, and in a checkout of its own.
+    // A read-only plan uses a role that can only read, in a checkout of its own.
     let looking = elsewhere.job_with_roles();
     let looked = looking.run(&mut looking.command(
         "slipway-state",

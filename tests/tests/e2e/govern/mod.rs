@@ -1,5 +1,5 @@
-//! What is done with a state beside holding its lock: plans that are kept and applied, drift, the bucket and the table,
-//! digests and versions. With real Terraform.
+//! Work on a state beside holding its lock: plans that are kept and applied, drift, the bucket and the table, digests and versions. With
+//! real Terraform.
 
 mod bootstrap;
 mod cdktn;

@@ -314,7 +314,7 @@ fn a_command_changes_nothing_where_only_permitted_plans_are_applied() {
         3,
         &refused,
     );
-    // What the script makes of it does not matter.
+    // The step refuses even if the script ignores the error.
     let or_else = format!("{init}; terraform apply -no-color -auto-approve || true; touch went-on");
     runs(&or_else, 3, &["went on without it"]);
     assert!(job.file("infra/went-on").exists());

@@ -145,7 +145,7 @@ fn terraform_leaves_the_lock_file_as_the_commit_has_it() {
     );
 }
 
-/// What one step leaves in the lock file, the next one would take for the commit's.
+/// An entry that one step leaves in the lock file would pass for the commit's in the next step.
 #[test]
 fn a_lock_file_that_gains_a_provider_is_neither_used_nor_left_in_silence() {
     let state = Governed::new("gained");
@@ -163,7 +163,7 @@ fn a_lock_file_that_gains_a_provider_is_neither_used_nor_left_in_silence() {
     let (exit, printed) = runs(&state, &job, &[], gains);
     assert_eq!(exit, Some(3), "{printed}");
     assert!(printed.contains(said), "{printed}");
-    // What the contract excepts may be written down.
+    // A provider that the contract excepts may be added to the lock file.
     let job = gated(&state, "unpinned: [evil/it]");
     std::fs::write(job.file("gained"), entry).unwrap();
     let (exit, printed) = runs(&state, &job, &[], gains);

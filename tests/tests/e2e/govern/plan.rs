@@ -79,7 +79,7 @@ fn the_saved_plan_is_applied_and_no_secret_is_shown() {
     assert_eq!(plans_left(&before), Vec::<PathBuf>::new());
 }
 
-/// Whoever approves a plan sees what it opens, what fails, and what it leaves out, and no secret.
+/// The approver of a plan sees what it opens, what fails, and what it leaves out, and no secret.
 #[test]
 fn an_approver_sees_new_attributes_failed_checks_and_what_is_left_out() {
     let state = Governed::new("approver");

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
-/// What `wrapper/terraform.js` does of setup-terraform 3, and the older versions' line before the output.
+/// The part of setup-terraform 3's `wrapper/terraform.js` that matters here, and the line that older versions print before the output.
 const WRAPPER: &str = r#"#!/bin/sh
 echo "[command]/opt/terraform-bin $*"
 "$REAL" "$@"

@@ -9,7 +9,7 @@ fn clocked(job: &Job, by: i64, command: &Command) -> Command {
 }
 
 fn jump(job: &Job, by: i64) {
-    // Whoever reads it in between reads all of it.
+    // A rename is atomic, so a reader never sees half the file.
     std::fs::write(job.file("new"), by.to_string()).unwrap();
     std::fs::rename(job.file("new"), job.file("clock")).unwrap();
 }

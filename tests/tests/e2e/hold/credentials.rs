@@ -9,8 +9,8 @@ use sandbox::world::aws::Keys;
 use super::*;
 use crate::support::session;
 
-/// What hands out a container's credentials (AWS SDKs and Tools Reference Guide, "Container credential provider"): those
-/// that it was given last, with an end that lies `lasts` after it was first asked for them.
+/// An endpoint for a container's credentials (AWS SDKs and Tools Reference Guide, "Container credential provider"): it serves those that it
+/// was given last, which expire `lasts` after the first request.
 struct Container {
     url: String,
     given: Arc<Mutex<Keys>>,

@@ -74,7 +74,7 @@ fn a_command_does_not_outlive_its_run_that_was_killed_alone() {
     until("the command was interrupted", DEADLINE, || {
         (job.read("how").trim() == "stopped").then_some(())
     });
-    // What its own job left behind, the job may release.
+    // A job may release a lock that it left behind itself.
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     ends(
         &state,

@@ -102,7 +102,7 @@ fn a_dead_ticket_does_not_hold_the_line_up() {
     );
 }
 
-/// What two leave behind who leave the line in the same moment: where it begins and ends, and nobody in it.
+/// The queue as two waiters leave it at the same moment: a beginning and an end, and nobody in it.
 #[test]
 fn a_line_that_all_have_left_keeps_nobody_away() {
     let state = State::new("left-line");
@@ -205,7 +205,7 @@ fn one_who_is_cancelled_while_its_ticket_is_written_leaves_nothing() {
     }
 }
 
-/// Whoever leaves says where the line begins. Nobody has to look for all the others who were in front.
+/// A waiter that leaves records where the queue begins, so that later ones need not look up every waiter before them.
 #[test]
 fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins() {
     let state = State::new("far-back");

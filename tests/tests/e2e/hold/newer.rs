@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a person runs, with the newer of the two versions.
+/// A person's command, with the newer of the two Terraform versions.
 fn newer(usual: &Command) -> Command {
     let mut command = Command::new(instance().bin().join("terraform-newer"));
     command

@@ -216,7 +216,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         0,
         &["can be locked with the lock file"],
     );
-    // Whoever was not told is stopped, and told.
+    // A user who was not told about the move is stopped, and the error tells them.
     let stopped = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
     assert_eq!(stopped.status.code(), Some(1));
     assert!(

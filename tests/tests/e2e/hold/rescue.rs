@@ -205,7 +205,7 @@ fn repair_by_push(state: &State, job: &Job, id: &str) {
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
     assert!(state.lock().unwrap().get("Rescued").is_none());
-    // Whoever repaired it may forget to release it, and where that was a terminal no run's end is proof.
+    // A person may forget to release the lock after the repair, and a terminal has no run whose end is proof, so the lock has an end.
     let end = &state.lock().unwrap()["Until"]["N"];
     assert!(end.is_string(), "{end}");
     let output = ["run", "--lock-id", id, "--", "terraform", "output"];

@@ -80,7 +80,7 @@ fn a_workspace_or_folder_changed_after_the_check_reaches_no_other_state() {
     }
 }
 
-/// What a provisioner starts works where it would without the step: nothing that was fixed for the call above it reaches it.
+/// A call that a provisioner starts works on the state it would without the step: nothing fixed for the outer call reaches it.
 #[test]
 fn a_call_below_a_call_is_judged_for_itself() {
     let (scene, before) = prepared("nested");

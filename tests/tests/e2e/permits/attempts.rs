@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Setting;
 use crate::support::{PATIENCE, Started, ends, log, until};
 
-/// What the next attempt has done when the earlier one wakes up.
+/// The progress of the next attempt when the earlier one wakes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Deployed,
@@ -28,7 +28,7 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
     ] {
         let setting = Setting::new("staging", mark);
         setting.plant(&json!({"verdict": "healthy"}));
-        // What it permits was never in dev, and need not have been.
+        // The permitted digest was never in dev; a rollback does not require that.
         let number = setting.permit(&json!({"rollback": {}}));
         let permit = number.to_string();
         let in_attempt = |attempt: &str, mut command: std::process::Command| {

@@ -1,4 +1,4 @@
-//! What the roles may do by themselves, whatever a workflow does.
+//! The permissions of the roles themselves, whatever a workflow does.
 
 use sandbox::world::World;
 use sandbox::world::aws::{Aws, Keys};
@@ -35,7 +35,7 @@ fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, Strin
     })
 }
 
-/// What registers the running task definition again, with another image.
+/// The input that registers the running task definition again, with another image.
 fn attack(setting: &Setting, running: &str) -> Value {
     let found = setting.ecs(
         "DescribeTaskDefinition",

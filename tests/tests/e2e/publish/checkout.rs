@@ -256,7 +256,7 @@ impl Checkout {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// What the step handed on, by name.
+    /// The step's outputs, by name.
     pub(super) fn outputs(&self) -> BTreeMap<String, String> {
         let text = self.setting.job.read("output");
         step_job::entries(&text).into_iter().collect()
@@ -297,7 +297,7 @@ impl Checkout {
         Stale(Some(remove))
     }
 
-    /// What a run leaves where it worked: files, images of the engine, processes.
+    /// The files and the engine's images that a run left behind.
     pub(super) fn left_behind(&self) -> Vec<String> {
         let mut found: Vec<String> = std::fs::read_dir(self.temp())
             .unwrap()

@@ -1,4 +1,4 @@
-//! What a slow upload says while it lasts.
+//! The progress messages of a slow upload.
 
 use serde_json::json;
 

@@ -110,7 +110,7 @@ fn a_build_is_signed_once_and_found_again() {
     }
 }
 
-/// Whoever once held the role that pushes plants an image under the tag of a commit that is yet to be built.
+/// A person who once held the role that pushes plants an image under the tag of a commit that is yet to be built.
 #[test]
 fn a_planted_image_is_refused_whatever_is_put_beside_it() {
     let mut checkout = Checkout::signing("planted");
@@ -197,7 +197,7 @@ fn a_planted_content_is_built_anew() {
     assert_eq!(checkout.tagged(&content), Some(planted));
 }
 
-/// What another key signed is not believed, though the same role signed with it.
+/// A signature by another key is not accepted, even if the same role made it.
 #[test]
 fn another_key_proves_nothing() {
     let mut checkout = Checkout::signing("another-key");

@@ -97,7 +97,7 @@ fn a_replica_that_cannot_be_reached_keeps_no_other_from_its_image() {
     let digest = checkout.tagged(&commit).expect("the repository has it");
     assert_eq!(checkout.head(&region, &commit, None), Some(digest.clone()));
 
-    // What comes after the role fails in the same way.
+    // The calls made with that role fail in the same way.
     checkout.receiver(&staging);
     for operation in [
         "DescribeRepositories",

@@ -1,4 +1,4 @@
-//! What can be seen of a running step from outside: its processes' arguments and environments, its files, its memory.
+//! The parts of a running step that are visible from outside: its processes' arguments and environments, its files, its memory.
 
 use std::path::Path;
 use std::process::Output;
@@ -9,7 +9,7 @@ use regex_lite::Regex;
 use super::DEADLINE;
 use crate::support::Started;
 
-/// What was looked at while a step ran.
+/// Secrets found in a running step, and how many processes and files were searched.
 pub(crate) struct Snapshot {
     pub(crate) processes: usize,
     pub(crate) files: usize,

@@ -8,7 +8,7 @@ use super::checkout::Checkout;
 use super::{DEADLINE, LIMIT, noise, seen};
 use crate::support::{heavy, log};
 
-/// What a reading of the store says of itself.
+/// The message of a step that reads the engine's store.
 const STORE: &str = "the layers are read from the engine's store in";
 
 #[test]

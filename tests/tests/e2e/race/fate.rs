@@ -1,15 +1,15 @@
-//! What befalls each run of a race. Drawn from its number, so that it is the same at every run of the test.
+//! The fate of each run of a race, drawn from its number so that it is the same whenever the test runs.
 
 use std::time::Duration;
 
-/// What a round is about, beside the runs that are killed anywhere.
+/// The event that a round is about, beside runs that are killed at arbitrary moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Theme {
-    /// Whoever begins a deployment is killed, and the run is run again.
+    /// The run that begins a deployment is killed and run again.
     BeginsAgain,
-    /// Whoever records a healthy deployment is killed, and the run is run again.
+    /// The run that records a healthy deployment is killed and run again.
     RecordsAgain,
-    /// Whoever begins a deployment is killed for good, and a person puts its end on record.
+    /// The run that begins a deployment is killed for good, and a person records its end.
     Dies,
     /// While one is deployed, somebody rolls back.
     RollsBack,
@@ -62,8 +62,8 @@ impl Fate {
         returns: Returns::Never,
     };
 
-    /// What befalls a run in a round. Where the round is about a kill, nothing else is killed that deploys, since whoever is
-    /// killed is left alone when it is run again, and no other run would take its place.
+    /// Draws the fate of a run in a round. In a round about a kill, no other deploying run is killed, since a killed run is left alone when
+    /// it is run again, and no other run would take over.
     pub(super) fn of(theme: Theme, round: usize, index: usize) -> Self {
         let drawn = draw((round * 1000 + index) as u64);
         let within = |millis: u64| Duration::from_millis((drawn >> 16) % millis);

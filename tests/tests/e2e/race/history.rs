@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use sandbox::instance::sha256;
 use serde_json::Value;
 
-/// What a deployment says whose update of the service came after another one had begun.
+/// The message of a deployment whose update of the service came after another one had begun.
 pub(super) const OVERTAKEN: &str = "had superseded this one before the update";
-/// What a deployment says that saw another one take the service over.
+/// The message of a deployment that saw another one take the service over.
 pub(super) const SUPERSEDED: &str = "another deployment superseded this one";
 
 /// Where a call stands among the beginnings and ends of all calls.
@@ -166,7 +166,7 @@ impl History {
     }
 }
 
-/// What is wrong with a history; nothing if it is right.
+/// Returns the faults in a history, none if it is right.
 pub(super) fn check(history: &History) -> Vec<String> {
     let records = history.records();
     let mut wrong = Vec::new();
@@ -375,7 +375,7 @@ fn updated(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     }
 }
 
-/// What runs at the end is what the chain says.
+/// The service ends up with the digest that the chain names.
 fn ended(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     let newest = records.iter().rfind(|it| it.is_deployment());
     match newest {
@@ -443,7 +443,7 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             ("deploy", Some(1 | 3 | 4)) => !there("started"),
             // An earlier attempt may have recorded it.
             ("record healthy", Some(0)) => by_run("healthy"),
-            // What it saw run was another image.
+            // The step saw another image run.
             ("record healthy", Some(1)) => !there("healthy"),
             ("record failed", Some(0))
             | ("grant" | "record healthy" | "record failed", Some(3 | 4)) => true,

@@ -86,7 +86,7 @@ impl Scene {
             ..Fate::UNDISTURBED
         };
         let new = |index| Promoter::new(self, (0, index), Theme::Ends, fate);
-        // What was deployed before is registered already.
+        // A digest that was deployed before is registered already, so a kill at that call needs a new one.
         let digest = match (point.operation, point.returns) {
             ("RegisterTaskDefinition", Returns::Never) => 4,
             ("RegisterTaskDefinition", _) => 3,

@@ -18,7 +18,7 @@ use crate::support::{PATIENCE, instance, read, until, wait};
 const WORKFLOW: &str = ".github/workflows/promote.yml";
 const PERMISSIONS: &str =
     "{actions: read, checks: read, contents: read, deployments: write, pull-requests: read}";
-/// What a deployment says once it is on record that it begins.
+/// The message of a deployment once its beginning is on record.
 const BEGUN: &str = "is used up by record";
 
 /// A run of the workflow at one of its attempts.

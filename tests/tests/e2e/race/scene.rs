@@ -26,7 +26,7 @@ pub(super) struct Scene {
     pub(super) hub: Hub,
     /// The administrator of production's account.
     aws: Aws,
-    /// What can be promoted in each round, and its commit: each is newer than that of the round before.
+    /// The digests that can be promoted in each round, and their commit, which is newer than that of the round before.
     changes: Vec<(Vec<String>, String)>,
     /// How many records were there before the race.
     given: u64,
@@ -155,7 +155,7 @@ impl Scene {
 
     /// Puts an end to what a run began that nobody runs again, as the refusals say.
     pub(super) fn closes_what_died(&self, round: usize, theme: Theme) {
-        // What a killed run asked for may still be done.
+        // A call of a killed run may still be in progress.
         until("no call is being done", PATIENCE, || {
             (wait(PATIENCE, open(&self.gate.world)) == 0).then_some(())
         });
@@ -322,7 +322,7 @@ impl Scene {
             .filter(|call| call.operation == "TransactWriteItems" && call.is_about(CHAIN))
             .map(span)
             .collect();
-        // Whoever appends has read the record before, so appends begin in the order of the chain.
+        // A step reads the previous record before it appends, so appends begin in the order of the chain.
         appends.sort_by_key(|span| span.began);
         // The first of them accepted what was there.
         let appends = appends.split_off(1);
@@ -357,7 +357,7 @@ impl Scene {
         }
     }
 
-    /// What the runs of a promotion's workflow hold.
+    /// The URL of the GitHub stand-in, for the runs of a promotion's workflow.
     pub(super) fn hub_url() -> String {
         instance().url(port::GITHUB)
     }

@@ -284,7 +284,7 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
         ("the newest deployment is not healthy", |it| {
             it.record(11)["verdict"] = json!("failed")
         }),
-        // A rollback need not wait. What follows on it waits, and what it overtook does not end well.
+        // A rollback need not wait. A deployment after it waits, and one that it overtook does not succeed.
         ("record 6 closes 2, which had not begun", |it| {
             it.records[2]["rollback"] = json!({});
             let mut other = it.records[3].clone();

@@ -75,7 +75,7 @@ fn an_approval_that_no_other_person_stands_behind_does_not_count() {
     let words = "has 0 of 1 approvals (github-actions[bot] is not a person)";
     scene.refused_until_another_approves(number, &by_releaser, words);
 
-    // Whoever merges may have dismissed the approval before.
+    // The person who merges may have dismissed the approval first.
     let number = scene.propose(AUTHOR, "dismissed");
     let review = scene.review(number, REVIEWER, "APPROVED");
     let dismiss = format!("pulls/{number}/reviews/{review}/dismiss");
@@ -222,7 +222,7 @@ fn a_commit_of_another_pull_request_is_one_without_any() {
     accepted.push(format!("'{}'", scene.git(&["rev-parse", "fix"])));
     let gate = format!(", accepted-commits: [{}]", accepted.join(", "));
     scene.contract(&gate, "");
-    // Once it was reviewed, it may come along. What is promoted is a change to main.
+    // Commits that the contract accepts may come along with a change to main.
     scene.check(&scene.change("honest", "squash")).passes();
     scene.no_violations();
 }
@@ -299,7 +299,7 @@ fn a_check_of_the_right_name_by_another_app_does_not_count() {
     scene.no_violations();
 }
 
-/// Whoever may write deployments on GitHub says that staging is healthy; or moves a tag to what nobody tried.
+/// A person who may write deployments on GitHub says that staging is healthy, or moves a tag to a digest that nobody tested.
 #[test]
 fn neither_a_deployment_on_github_nor_a_tag_stands_for_a_record() {
     let gate = Gate::new("attack-evidence");
@@ -348,7 +348,7 @@ fn neither_a_deployment_on_github_nor_a_tag_stands_for_a_record() {
     }
 }
 
-/// What runs in production is no ancestor of what is to come, so nothing says what would be lost.
+/// Production runs a commit that is not an ancestor of the promoted one, so nothing says what would be lost.
 #[test]
 fn a_promotion_from_another_line_of_commits_is_refused() {
     let gate = Gate::new("attack-line");

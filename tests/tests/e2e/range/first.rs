@@ -1,4 +1,4 @@
-//! What is examined before anything was healthy in an environment.
+//! The range of a first promotion, before anything was healthy in the environment.
 
 use sandbox::runner::story::AUTHOR;
 use serde_json::json;

@@ -125,7 +125,7 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
 }
 
 impl Scene {
-    /// What is said of the folder's contract where the branch has another one.
+    /// The message about the folder's contract where the branch has another one.
     fn is_not_the_branchs(&self, tip: &str) -> String {
         let file = self.setting.job.file("delivery.yaml");
         let own = self.git(&["hash-object", &file.to_string_lossy()]);

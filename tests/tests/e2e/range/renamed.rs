@@ -33,7 +33,7 @@ fn changes_that_a_queue_merged_pass() {
             scene.check(merged["sha"].as_str().unwrap()).passes();
         }
     }
-    // What is queued needs an approval as well.
+    // A queued pull request needs an approval as well.
     let number = scene.propose(AUTHOR, "hasty");
     let body = json!({"user": queue, "queue": true});
     let merged = scene.act(&format!("pulls/{number}/merge"), &body);

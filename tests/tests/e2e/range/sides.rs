@@ -1,4 +1,4 @@
-//! What a merge by hand may take from its two sides, and whose pushes count.
+//! The content that a merge by hand may take from its two sides, and the people whose pushes count.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -27,7 +27,7 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
-/// What a host answers.
+/// The HTTP response of a host.
 #[derive(Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -50,7 +50,7 @@ impl From<(u16, &str, String)> for Answer {
     }
 }
 
-/// What became of one connection or request.
+/// The outcome of one connection or request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A request to this host was answered, and the answer written.
@@ -99,7 +99,7 @@ impl Hosts {
         }
     }
 
-    /// What happened since the last call.
+    /// The events since the last call.
     pub(crate) fn events(&self) -> Vec<Event> {
         std::mem::take(&mut self.events.lock().unwrap())
     }

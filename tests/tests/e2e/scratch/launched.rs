@@ -19,7 +19,7 @@ const GITHUB: &str = "github.com";
 const ASSETS: &str = "release-assets.githubusercontent.com";
 const HOSTS: &[&str] = &[GITHUB, ASSETS];
 
-/// What the host of the assets makes of one request.
+/// The response of the assets' host to one request.
 #[derive(Clone, Copy)]
 enum Makes {
     Bytes,

@@ -1,4 +1,4 @@
-//! What a deploy needs and AWS does not have: the cluster, the service, an active revision of its task definition.
+//! Deploys that need something AWS does not have: the cluster, the service, an active revision of its task definition.
 
 use serde_json::json;
 

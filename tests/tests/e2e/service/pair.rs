@@ -87,8 +87,8 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// What infrastructure registered since the last deployment comes with the next one, in every container of the image, and
-/// is shown without values; an equal deploy after it changes nothing.
+/// Changes that infrastructure registered since the last deployment come with the next one, in every container of the repository, and are
+/// shown without values; an equal deploy after it changes nothing.
 #[test]
 fn the_newest_revision_is_deployed_to_all_containers_of_the_repository() {
     let setting = Setting::new("staging");
@@ -195,7 +195,7 @@ fn throttled_calls_are_repeated_and_denied_ones_name_their_permission() {
     );
 }
 
-/// What arithmetic says can never begin is refused, and zero tasks are deployed to only where that is asked for.
+/// A rollout that can never begin, by its percentages, is refused, and a deploy to zero tasks needs `--allow-zero-tasks`.
 #[test]
 fn a_rollout_that_cannot_begin_and_a_service_without_tasks_are_refused_before_anything_changes() {
     let setting = Setting::new("production");

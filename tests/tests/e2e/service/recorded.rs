@@ -1,4 +1,4 @@
-//! What is recorded of a service's deployments, and promoted from it.
+//! Records of a service's deployments, and promotions from them.
 
 use sandbox::instance::port;
 use sandbox::runner::story::unproven;

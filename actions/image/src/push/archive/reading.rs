@@ -209,7 +209,7 @@ impl Work<'_> {
             .collect()
     }
 
-    /// Says where a layer arrived. What became of those that did not is said by the next reading, or at the end.
+    /// Reports where a layer arrived. Targets that it did not reach are reported by the next reading, or at the end.
     fn tell(&self, layer: &Streamed) {
         let Some(blob) = &layer.blob else { return };
         for (index, result) in &layer.results {

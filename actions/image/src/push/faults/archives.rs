@@ -73,7 +73,7 @@ async fn all_targets_get_one_digest_from_one_reading() {
     let outcomes = push(&source, &[earlier, second.target(&["v2"])]).await;
     let all = super::super::all(outcomes).unwrap();
     assert_eq!(all[0].manifest, all[1].manifest);
-    // What the first knew, the second gets from it.
+    // The layer that the first target already has is copied from there to the second.
     assert!(all[1].counts.pushed > 3500 * 1024, "{:?}", all[1].counts);
     assert_eq!(first.proxy.count("PATCH", ""), 2);
     assert_eq!(second.proxy.count("PATCH", ""), 1);

@@ -149,7 +149,7 @@ async fn layers_go_on_as_they_are_and_are_not_read_twice() {
     assert_eq!(listed(&done.manifest.bytes), wanted);
     assert_eq!(engine.exports(), 1);
 
-    // What earlier images do not tell of is asked for by its name, in the same words.
+    // A layer that no earlier image lists is looked up by its digest, and keeps its media type.
     world.proxy.forget();
     let changed = noise(4, 1500 * KIB);
     let layers = [

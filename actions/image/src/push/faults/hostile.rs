@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What is done to a request.
+/// A fault that the test injects into a request.
 #[derive(Clone)]
 pub(super) enum Act {
     /// Answer so, and do not ask the registry.
@@ -135,7 +135,7 @@ impl Hostile {
 struct Head {
     first: String,
     headers: Vec<(String, String)>,
-    /// What came of the body with it.
+    /// The start of the body, read with the head.
     rest: Vec<u8>,
 }
 

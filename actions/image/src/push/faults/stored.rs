@@ -73,7 +73,7 @@ async fn an_inconsistent_engine_store_falls_back_to_the_export_with_the_same_ima
         let tagged = world.tagged("acme/app", "v1").await;
         assert_eq!(tagged, Some(done.manifest.digest.to_string()));
         assert_eq!(done.counts.pushed, good[0].counts.pushed);
-        // What arrived is not sent again, and what was not the image's never became a blob.
+        // Layers that arrived are not sent again, and bytes that were not the image's never became a blob.
         let streams = world.proxy.count("PATCH", "");
         assert!((2..=3).contains(&streams), "{streams}");
         assert_eq!(world.proxy.count("PUT", "/blobs/"), 4);

@@ -11,9 +11,9 @@
 //! in `engine.rs`, `Inspected::upper` and the graph driver that it comes from; `push/faults/stored.rs`; and what the README,
 //! ARCHITECTURE.md and docs/limits.md say of the engine's own store.
 //!
-//! Nobody vouches for that, and nothing is believed: configuration and layers must have the digests that the engine names for
-//! the image, or the export is read instead. So it is too where the engine itself would look elsewhere for a file than in its
-//! layer's folder, as on kernels with `metacopy` or `redirect_dir`.
+//! Nothing guarantees that these files are right, so they are not trusted: configuration and layers must have the digests that
+//! the engine names for the image, or the export is read instead. The export is also read where the engine itself would look
+//! for a file outside its layer's folder, as on kernels with `metacopy` or `redirect_dir`.
 //!
 //! Source: moby, `layer/filestore.go` (`layerdb`: `cache-id`, `diff`, `size`, `tar-split.json.gz`, by chain ID, the same
 //! since Docker 1.10), `image/fs.go` (`imagedb/content`), `daemon/graphdriver/overlay2` (`CACHE-ID/diff`, since 1.12).

@@ -36,7 +36,7 @@ fn member(
     tar.append_data(&mut header, name, bytes).unwrap();
 }
 
-/// What a layer's tar can hold that makes it hard to put together again.
+/// A layer's tar with members that are hard to put together again.
 fn odd() -> Vec<u8> {
     use tar::EntryType as Is;
     let mut tar = tar::Builder::new(Vec::new());
@@ -177,7 +177,7 @@ async fn an_engine_elsewhere_is_asked_for_its_export() {
     ] {
         assert!(Store::find(Path::new(elsewhere), &known).is_err());
     }
-    // Whoever says which layers an image has says nothing that its configuration does not.
+    // The layers that the engine names must be those of the image's configuration.
     for diff_ids in [vec![], vec![digest(b"another")]] {
         let known = Known {
             diff_ids,

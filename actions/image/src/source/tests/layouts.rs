@@ -169,7 +169,7 @@ fn a_linked_blob_is_read_and_has_to_be_what_its_digest_says() {
     assert!(error.message.ends_with("is not a file"), "{error}");
 }
 
-/// What `index.json` lists: platform, and the digit that its digest consists of.
+/// An `index.json` that lists these images: platform, and the digit that the digest consists of.
 fn flat(entries: &[(&str, char)]) -> String {
     let manifests: Vec<serde_json::Value> = entries
         .iter()

@@ -84,7 +84,7 @@ fn blob(bytes: &[u8]) -> String {
     format!("blobs/sha256/{}", digest(bytes).hex())
 }
 
-/// What engines before version 25 write, as the names of moby v20.10 have it.
+/// An archive as engines before version 25 write it, with the names of moby v20.10.
 fn legacy(layers: &[&[u8]]) -> Vec<(String, Member)> {
     let diff_ids: Vec<_> = layers.iter().map(|layer| digest(layer)).collect();
     let mut members = Vec::new();
@@ -129,7 +129,7 @@ fn legacy(layers: &[&[u8]]) -> Vec<(String, Member)> {
     members
 }
 
-/// What later engines write: `blobs` as they are in the store, under their digests.
+/// An archive as later engines write it: `blobs` as they are in the store, under their digests.
 fn modern(layers: &[&[u8]], blobs: &[Vec<u8>]) -> Vec<(String, Member)> {
     let config = config(layers);
     let manifest =

@@ -118,7 +118,7 @@ fn statements_of_another_type_or_content_are_refused() {
     let subject = two["subject"][0].clone();
     two["subject"].as_array_mut().unwrap().push(subject);
     assert!(Provenance::parse(two.to_string().as_bytes()).is_err());
-    // What a newer version adds is not understood, but it is not in the way.
+    // Members that a newer version adds are ignored, and an unknown origin is `Other`.
     let mut newer: Value = serde_json::from_str(&sample().to_json()).unwrap();
     newer["predicate"]["buildDefinition"]["internalParameters"]["origin"] = "guess".into();
     newer["predicate"]["more"] = 1.into();

@@ -15,7 +15,7 @@ fn is_name(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What follows `KIND/` in an ARN of ECS.
+/// The part after `KIND/` in an ARN of ECS.
 fn resource<'a>(arn: &'a Arn, kind: &str) -> Option<&'a str> {
     let rest = arn.resource.strip_prefix(kind)?.strip_prefix('/')?;
     (arn.service == "ecs" && arn.account.is_some()).then_some(rest)
@@ -90,7 +90,7 @@ impl TaskDefinitionArn {
         self.revision
     }
 
-    /// What people call it, `FAMILY:REVISION`.
+    /// The short name, `FAMILY:REVISION`.
     pub fn name(&self) -> &str {
         self.text.rsplit('/').next().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Whoever acts in AWS: a session of a role, or a user, by account and name.
+//! A principal of AWS: a session of a role, or a user, by account and name.
 
 use super::{AccountId, Arn, Partition};
 use crate::id::{Invalid, parsed_text};

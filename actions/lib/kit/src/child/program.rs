@@ -178,7 +178,7 @@ impl Program {
             let what = format!("interrupted by {name} before {} began", self.command[0]);
             return Err(Error::new(ErrorKind::Interrupted, what));
         }
-        // What the child leaves running becomes a child of this process, which so can tell.
+        // Processes that the child leaves running become children of this process, which can then detect them.
         let _ = set_child_subreaper(Some(getpid()));
         let verbatim = host.verbatim();
         let child = command

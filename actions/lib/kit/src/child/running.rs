@@ -37,7 +37,7 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Running {
     pub(super) child: Child,
-    /// What keeps the runner from taking the child's words for commands.
+    /// Keeps the runner from taking the child's output for commands.
     pub(super) verbatim: Option<Verbatim>,
     pub(super) own_group: bool,
     /// Whether the child was asked to stop. A second time would be leave to lose state.

@@ -346,7 +346,7 @@ fn apart(declared: &Declared, mistakes: &mut Mistakes) {
     }
 }
 
-/// What runs in one environment's jobs must not be able to record anything for another one, so each has a permit role of its own.
+/// Refuses a permit role that two environments share, since jobs of one could then record deployments of the other.
 fn permits(declared: &Declared, mistakes: &mut Mistakes) {
     let roles = declared.build.roles.as_ref();
     let Some(permit) = roles.and_then(|roles| roles.permit.as_ref()) else {

@@ -48,7 +48,7 @@ pub(super) struct Declared {
     pub(super) variables: Option<Entries<VariableName, Variable>>,
     /// Secrets by the variable they arrive in: where each comes from, never its value.
     pub(super) secrets: Option<Entries<VariableName, SecretEntry>>,
-    /// What is built, and the repository it is kept in.
+    /// The image to build, and the repository it is kept in.
     pub(super) image: Option<Image>,
     /// Terraform and where its state is kept.
     pub(super) state: Option<State>,
@@ -100,7 +100,7 @@ pub(super) struct BuildKeys {
 pub(super) struct Anchor {
     /// The bucket.
     pub(super) bucket: At<Templated<Shared>>,
-    /// What the keys begin with; nothing when not given.
+    /// The prefix of the keys; empty when not given.
     pub(super) prefix: Option<At<Templated<Shared>>>,
 }
 
@@ -126,17 +126,17 @@ pub(super) struct Environment {
     pub(super) follows: Option<At<Text<EnvironmentName>>>,
     /// Its region; the build account's when not given.
     pub(super) region: Option<At<Templated<InRegion>>>,
-    /// What must hold before a digest may come here.
+    /// The conditions under which a digest may be promoted to this environment.
     pub(super) gate: Option<Gate>,
     /// Roles in this account.
     pub(super) roles: Option<Roles>,
-    /// What differs here from `state` at the top.
+    /// The settings that differ here from `state` at the top.
     pub(super) state: Option<State>,
-    /// What differs here from `deploy` at the top.
+    /// The settings that differ here from `deploy` at the top.
     pub(super) deploy: Option<Deploy>,
 }
 
-/// What must hold before a digest may come into an environment.
+/// The conditions under which a digest may be promoted to an environment.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Gate {
@@ -163,7 +163,7 @@ pub(super) struct Gate {
     pub(super) freeze: Option<Vec<At<Freeze>>>,
     /// SSM Change Calendars that must all be open, by name or ARN; read with the role `read` of this environment.
     pub(super) calendars: Option<Vec<At<Text<Calendar>>>>,
-    /// What a rollback requires.
+    /// The conditions of a rollback.
     pub(super) rollback: Option<Rollback>,
     /// Who may promote although rules refuse, for a short time and on record; nobody when not given.
     pub(super) break_glass: Option<BreakGlass>,
@@ -207,7 +207,7 @@ pub(super) struct Freeze {
     pub(super) reason: Option<At<Text<Reason>>>,
 }
 
-/// What a rollback requires.
+/// The conditions of a rollback.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Rollback {
@@ -257,7 +257,7 @@ pub(super) struct Roles {
     pub(super) deploy: Option<At<Templated<PerEnvironment>>>,
 }
 
-/// What a variable may hold.
+/// The type of a variable's value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub(super) enum Type {
@@ -294,12 +294,12 @@ pub(super) enum Type {
      "then": {"required": ["pattern"]}, "else": {"properties": {"pattern": false}}},
 ]))]
 pub(super) struct Variable {
-    /// What it may hold.
+    /// The type of its value.
     #[schemars(rename = "type")]
     pub(super) kind: At<Type>,
     /// Its value: text with placeholders, or var:NAME.
     pub(super) value: Option<At<Templated<InVariable>>>,
-    /// What it is where nothing else gives a value.
+    /// Its value if nothing else gives one.
     pub(super) default: Option<At<Templated<InVariable>>>,
     /// Values by environment.
     pub(super) environments: Option<Entries<EnvironmentName, At<Templated<InVariable>>>>,
@@ -358,7 +358,7 @@ impl JsonSchema for PersonEntry {
     }
 }
 
-/// What is built, and the repository it is kept in.
+/// The image to build, and the repository it is kept in.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Image {

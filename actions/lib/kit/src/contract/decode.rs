@@ -1,6 +1,5 @@
-//! From the tree to the declared contract, collecting every mistake on the way. What is wrong
-//! is replaced by an empty value, so that the rest can still be looked at; a contract with
-//! mistakes is never handed out.
+//! Decodes the tree into the declared contract, collecting every mistake on the way. An invalid value is replaced by an
+//! empty one, so that the rest can still be checked; a contract with mistakes is never returned.
 
 use super::declared::{Declared, Entries, Plain};
 use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
@@ -198,7 +197,7 @@ pub(super) trait Decode: Sized {
     /// Reads it; mistakes are in the decoder when there is none.
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self>;
 
-    /// What stands for a value that could not be read, where that must be told from no value.
+    /// The value that marks one that could not be read, if that must be told apart from a missing value.
     fn unreadable() -> Option<Self> {
         None
     }

@@ -126,7 +126,7 @@ pub struct Overview {
     pub account: String,
     /// The region, or the `var:NAME` that gives it.
     pub region: String,
-    /// What must hold before a digest may come here.
+    /// The conditions under which a digest may be promoted to this environment.
     pub gate: Gate,
 }
 

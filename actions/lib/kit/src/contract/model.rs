@@ -33,14 +33,14 @@ pub struct Resolved {
     pub permit: RoleArn,
     /// The build account: registry and ledger.
     pub build: Build,
-    /// What is built and where it is kept.
+    /// The image to build, and the repository it is kept in.
     pub image: Image,
     /// Folder of the infrastructure code, relative to the contract's folder; also in [`State`], for whoever prints it.
     #[serde(skip)]
     pub infrastructure: String,
     /// Where the service runs.
     pub deploy: Deploy,
-    /// What must hold before a digest may come here.
+    /// The conditions under which a digest may be promoted to this environment.
     pub gate: Gate,
     /// Secrets this environment needs.
     pub secrets: Vec<SecretSpec>,
@@ -167,7 +167,7 @@ impl Keys {
 pub struct Anchor {
     /// The bucket.
     pub bucket: String,
-    /// What the keys begin with, without a slash at either end; may be empty.
+    /// The prefix of the keys, without a slash at either end; may be empty.
     pub prefix: String,
 }
 
@@ -176,7 +176,7 @@ pub struct Anchor {
 pub struct Publishing {
     /// The account the image goes to.
     pub build: Build,
-    /// What is built and where it is kept.
+    /// The image to build, and the repository it is kept in.
     pub image: Image,
     /// Access key IDs with no end that are allowed all the same, each by name.
     pub allow_long_lived_keys: Vec<String>,
@@ -247,8 +247,7 @@ pub struct Gate {
     pub checks: Vec<String>,
     /// The workflow file a promotion must come from, e.g. `.github/workflows/promote.yml`.
     pub workflow: Option<String>,
-    // What a gate does not declare is not written, so that a record's hash of the gate stays as it
-    // was before these existed.
+    // The settings below are not written if the gate does not declare them, so that the hash of a gate in older records stays the same.
     /// The name that the branch had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formerly: Option<Formerly>,

@@ -8,7 +8,7 @@ use super::text::{Principal, Text};
 use crate::aws;
 use std::collections::BTreeMap;
 
-/// What stands where an app acts for nobody.
+/// The value for an app that acts for nobody.
 const NOBODY: &str = "nobody";
 
 /// The people, by login.

@@ -10,8 +10,7 @@ pub const CONTENT: &str = "content";
 /// The prefix of the objects in the state's bucket that hold saved plans.
 pub const PLANS: &str = "slipway-plans/";
 
-/// What the name of the environment ends with, on GitHub, in which the jobs run that run an
-/// environment's infrastructure code. No permit role trusts them.
+/// The suffix of the GitHub environment whose jobs run an environment's infrastructure code. No permit role trusts those jobs.
 const INFRASTRUCTURE: &str = "-infrastructure";
 
 /// Makes sure that no permit role trusts jobs that run another environment's code.

@@ -174,8 +174,8 @@ fn is_arn(text: &str, service: &str, resource: &str) -> bool {
         .is_ok_and(|arn| arn.service == service && arn.resource.starts_with(resource))
 }
 
-/// The rule that a name breaks once it is filled in. AWS's rules: SSM `PutParameter` Name, and
-/// Secrets Manager `CreateSecret` Name, or an ARN. What another account shares is read by its ARN only.
+/// The rule that a name breaks once its placeholders are filled in. AWS's rules: SSM `PutParameter` Name, and Secrets
+/// Manager `CreateSecret` Name, or an ARN. A parameter or secret that another account shares is read by its ARN only.
 pub(super) fn wrong_name(source: &Source) -> Option<&'static str> {
     match source {
         Source::Ssm(name) => {

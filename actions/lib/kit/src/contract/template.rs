@@ -157,7 +157,7 @@ fn unknown(name: &str, allowed: &[Placeholder]) -> Malformed {
 pub(super) trait Scope {
     /// The placeholders it knows.
     const PLACEHOLDERS: &'static [Placeholder];
-    /// What a value without a reference must match, where that can be said beforehand.
+    /// The pattern that a value without a reference must match, if it can be checked in advance.
     const LITERAL: Option<&'static str> = None;
     /// Accepts YAML's numbers and booleans as they are written.
     const NUMBERS: bool = false;

@@ -8,9 +8,9 @@ use std::marker::PhantomData;
 
 /// A kind of text.
 pub(super) trait Kind {
-    /// What it must match, in the common subset of ECMA-262 and regex-lite.
+    /// The pattern that the text must match, in the common subset of ECMA-262 and regex-lite.
     const PATTERN: &'static str;
-    /// What it is, for messages: "`X` is not a …".
+    /// The noun for messages: "`X` is not a …".
     const WHAT: &'static str;
     /// The rule in words.
     const RULE: &'static str;

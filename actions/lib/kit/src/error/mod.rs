@@ -15,20 +15,20 @@ use std::sync::Arc;
 /// things (parameters, repositories, roles) and never hold a secret value.
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What code decides by; it determines the exit code.
+    /// The kind, by which code decides; it determines the exit code.
     pub kind: ErrorKind,
-    /// What is wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
     /// The one of several that the message names, such as a repository.
     subject: Option<String>,
     causes: Vec<Cause>,
-    /// What to do about it, each one line.
+    /// Hints on what to do next, one line each.
     pub hints: Vec<String>,
     /// Details worth several lines (a snippet, a table), printed as they are before the message.
     pub details: String,
     /// Markdown for the run's summary page, where the failure has more to show than its message.
     pub summary: Option<String>,
-    /// What `--json` prints beside the error.
+    /// The data that `--json` prints beside the error.
     pub json: Option<serde_json::Value>,
     /// The places in files that are wrong, each of which a host that can annotates.
     pub locations: Vec<Location>,
@@ -55,7 +55,7 @@ pub struct Location {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
 }
 

@@ -28,7 +28,7 @@ struct Content {
 }
 
 impl Content {
-    /// What is there; `None` where that is not a file that can be read.
+    /// The content of the regular file at `path`; `None` if there is none that can be read.
     fn of(path: &Path) -> Option<Self> {
         let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         let mut opened = std::fs::OpenOptions::new()

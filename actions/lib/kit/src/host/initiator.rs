@@ -4,7 +4,7 @@ use crate::aws::{Arn, Principal};
 use crate::env::Env;
 use std::fmt;
 
-/// Whoever started a build, according to `CODEBUILD_INITIATOR`.
+/// The initiator of a build, according to `CODEBUILD_INITIATOR`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Initiator {
     /// A session of a role, or a user, of the build's account.
@@ -13,8 +13,8 @@ pub enum Initiator {
     Other(String),
 }
 
-/// What stands before the `/` where no person started the build (CodeBuild User Guide, "Environment
-/// variables in build environments"). A role of such a name cannot be told from it.
+/// The parts before the `/` in the names of initiators that are not people (CodeBuild User Guide, "Environment variables
+/// in build environments"). A role with such a name cannot be told apart from them.
 const MACHINES: [&str; 5] = [
     "codepipeline",
     "rule",
@@ -24,9 +24,8 @@ const MACHINES: [&str; 5] = [
 ];
 
 impl Initiator {
-    /// Whoever started this build. CodeBuild writes a session as ROLE/SESSION and a user as NAME. Both
-    /// are of the account that the build's ARN names, since only its own principals may start a
-    /// project's builds.
+    /// The initiator of this build. CodeBuild writes a session as ROLE/SESSION and a user as NAME. Both belong to the
+    /// account in the build's ARN, since only its own principals may start a project's builds.
     pub(super) fn of(env: &Env) -> Option<Self> {
         let name = env.get("CODEBUILD_INITIATOR")?;
         let build = env.get("CODEBUILD_BUILD_ARN").map(str::parse::<Arn>);

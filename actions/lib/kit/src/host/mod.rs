@@ -293,10 +293,10 @@ impl Host {
         }
     }
 
-    /// What the work came to, unless a program that it ran wrote to one of those files.
+    /// The work's result, unless a program that it ran wrote to one of those files.
     ///
     /// # Errors
-    /// The work's, or that one did (exit 3); then the file is as it was again.
+    /// The work's, or a program wrote to one of the files (exit 3), which is then restored.
     pub(crate) fn untouched<T>(&self, done: Result<T>) -> Result<T> {
         match (self.files().untouched(), done) {
             (Ok(()), done) => done,

@@ -25,10 +25,10 @@ impl Host {
         }
     }
 
-    /// What the step told its post step under this name, if it did.
+    /// The note that the step left for its post step under this name, if there is one.
     ///
     /// # Errors
-    /// It was not the step that wrote this (exit 3).
+    /// The note was not written by the step (exit 3).
     pub fn remembered(&self, name: &str) -> Result<Option<String>> {
         let Some(note) = self.env.get(&format!("STATE_{name}")) else {
             return Ok(None);

@@ -18,7 +18,7 @@ impl Drop for Group<'_> {
 pub(super) struct Commands {
     /// How many stretches of other programs' output there are, one in another.
     stretches: usize,
-    /// What makes the runner take commands again.
+    /// The token with which the runner takes commands again (`stop-commands`).
     token: String,
     /// A program may still print that somebody else wrote.
     for_good: bool,

@@ -250,7 +250,7 @@ fn summary_of(walked: &Walked) -> Value {
     json!({ "faults": faults, "records": walked.records, "signed_from": walked.signed_from })
 }
 
-/// What the second verifier says of each file.
+/// The second verifier's result for each file.
 fn second(folder: &Path, count: usize, key: Option<&Path>) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/export/second.py");
     let mut command = Command::new("python3");

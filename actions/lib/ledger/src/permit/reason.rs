@@ -92,7 +92,7 @@ fn back(started: &Record) -> String {
     )
 }
 
-/// What was wanted of the permit, and the arguments that name it.
+/// The use that was wanted of the permit, and the arguments that name it.
 fn wanted(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
     match attempt.of {
         Use::Deploy(digest) | Use::Judge(digest) => (

@@ -68,7 +68,7 @@ impl Ledger {
         usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
     }
 
-    /// What overtook a deployment that began with a record of this number, if anything did.
+    /// The record that overtook the deployment that began with record `started`, if there is one.
     ///
     /// # Errors
     /// As [`Ledger::since_deployment`].
@@ -77,12 +77,12 @@ impl Ledger {
         Ok(overtaken(&records, started).cloned())
     }
 
-    /// Puts on record that the deployment begins, which uses the permit up, and which revision of the
-    /// task definition it is to run. What this same run began before goes on: without another record in
-    /// the same attempt, and in a later one with a record of its own, so that the earlier one sees that it is over.
+    /// Records that the deployment begins, which uses the permit up, and the revision of the task definition that it is
+    /// to run. A deployment that this same run began before goes on: without another record in the same attempt, and in a
+    /// later one with a record of its own, so that the earlier one sees that it is over.
     ///
     /// # Errors
-    /// It may not begin (exit 3), or that cannot be read or written.
+    /// The deployment may not begin (exit 3), or the chain cannot be read or written.
     pub async fn start(
         &self,
         chain: &Chain,
@@ -102,7 +102,7 @@ impl Ledger {
                 .map_err(|reason| reason.refusal(chain, attempt))?;
             match begins {
                 Begins::On(record) => return Ok(Started { permit, record }),
-                // What began in time goes on, also later.
+                // A deployment that began in time goes on, even after its permit expired.
                 Begins::Again => {}
                 Begins::Anew => in_force(&records, &permit.record, now)
                     .map_err(|reason| reason.refusal(chain, attempt))?,

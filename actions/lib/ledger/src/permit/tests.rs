@@ -176,7 +176,7 @@ fn a_request_that_is_ended_takes_its_permit_back() {
         assert_eq!(decided(&then(&[other]), Some(RUN)), Ok(0));
     }
     assert_eq!(decided(&granted, Some(RUN)), Ok(0));
-    // What began goes on.
+    // A deployment that has begun goes on.
     let begun = then(&[started(2, Some(RUN)), ended(Verdict::Rejected, 77)]);
     assert_eq!(decided(&begun, Some(RUN)), Ok(3));
 }
@@ -187,7 +187,7 @@ fn a_permit_is_used_once_while_nothing_else_is_deployed() {
     let then = |more: &[Record]| [&granted[..], more].concat();
     assert_eq!(decided(&granted, Some(RUN)), Ok(0));
     assert_eq!(decided(&granted, None), Ok(0));
-    // What deploys nothing does not matter.
+    // Records that deploy nothing do not matter.
     assert_eq!(decided(&then(&[reviewed(), permit(1)]), Some(RUN)), Ok(0));
 
     let began = then(&[started(2, Some(RUN))]);
@@ -476,7 +476,7 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
     let mut permit = permit(1);
     permit.previous = Some(digest(1));
     permit.rollback = Some(crate::Rollback { from: None });
-    // What is the permit's own is not the beginning's.
+    // The fields below belong to the permit alone and are not copied.
     permit.task_definition = Some("storefront:6".to_owned());
     permit.break_glass = Some(crate::BreakGlass {
         reason: "the shop is down".to_owned(),
@@ -639,7 +639,7 @@ fn another_gate_has_another_policy() {
     assert_ne!(of(1), of(2));
 }
 
-/// What the permit of a plan lets be applied at this time: nothing if it may be, else the reason.
+/// Whether the permit of a plan lets it be applied at this time, or the reason why not.
 fn applied(records: &[Record], of: Use<'_>, run: Option<&str>, time: &str) -> Result<(), Reason> {
     let account = account("1");
     let attempt = Attempt {
@@ -702,7 +702,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
         applied(&granted, elsewhere, Some(RUN), early),
         Err(Reason::Commit(commit.clone()))
     );
-    // What this run began does not keep the permit open, and another run's use ends it.
+    // A deployment that this run began does not extend the permit, and one that another run began ends it.
     let began = then(&[started(2, Some(RUN))]);
     assert_eq!(applied(&began, own, Some(RUN), early), Ok(()));
     assert_eq!(

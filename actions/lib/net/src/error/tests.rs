@@ -3,7 +3,7 @@
 use super::*;
 use rustls::{AlertDescription, CertificateError};
 
-/// What a client says at the top, whatever is below.
+/// A client's outermost error, whose text does not depend on its cause.
 #[derive(Debug)]
 struct Failed(io::Error);
 
@@ -37,7 +37,7 @@ fn only_a_certificate_is_answered_with_the_bundle_to_name() {
     }
 }
 
-/// What the SDK makes of an answer that it cannot read: the service's error, with neither code nor words.
+/// The SDK's error for an answer that it cannot read: the service's error, with neither a code nor a message.
 #[derive(Debug)]
 struct Unread(aws_smithy_types::error::ErrorMetadata);
 

@@ -29,7 +29,7 @@ pub(super) fn rule(
     let finding = match (&setting.gate.approve, conditions) {
         _ if setting.asks_nothing() => not_asked(format!("{} has no gate", setting.environment)),
         (None, _) => not_asked("the contract asks for no approvals of a promotion"),
-        // What people approve is one plan among other things.
+        // Approvals cover the plan too, so they are asked only once one is named.
         (Some(_), _) if setting.gate.plan && subject.plan.is_none() => {
             not_asked("asked when a plan is named, which approvals are for too")
         }
@@ -205,7 +205,7 @@ fn too_few_approvals(
     fail(fact, next)
 }
 
-/// What is promoted now, as an approval is bound to it.
+/// The promotion as it is now, in the parts that an approval is bound to.
 pub(super) fn parts(
     setting: &Setting,
     subject: &Subject,
@@ -238,8 +238,7 @@ pub(super) fn parts(
     })
 }
 
-/// What voids the request: whatever is not the same now. What the request shows to people must be what
-/// its binding covers.
+/// Names the parts that changed since the request was made, which voids it. The request must show people exactly what its binding covers.
 pub(crate) fn changed(asked: &Asked, now: &Parts) -> Option<String> {
     let then = Parts::of(asked.record(), &asked.request);
     let same = now.binding(&asked.request.expires);

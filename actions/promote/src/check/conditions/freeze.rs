@@ -324,7 +324,7 @@ mod tests {
                 ("2026-03-08T07:00:00Z", None),
             ],
         );
-        // What ends in that hour ends with the change; what begins in it begins with it.
+        // A window that ends in that hour ends when the clock changes; one that begins in it begins then.
         table(
             &[window(TORONTO, Some("01:00"), Some("02:30"))],
             &[

@@ -32,7 +32,7 @@ pub(crate) struct Conditions {
     pub(crate) now: OffsetDateTime,
     /// The environment's own records.
     pub(crate) standing: EnvironmentHistory,
-    /// What is missing for the previous environment to run the digest, healthy; only if it is asked.
+    /// The reasons why the previous environment does not count as healthy with the digest; only if the gate asks.
     pub(crate) missing_before: Option<Fact<Vec<String>>>,
     /// The change calendars that the contract names.
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,

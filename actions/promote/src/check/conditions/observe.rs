@@ -85,7 +85,7 @@ async fn calendars(net: &Net, setting: &Setting) -> Vec<(String, Fact<super::Cal
     join_all(seen).await
 }
 
-/// What is missing for the previous environment to run the digest, if the gate asks.
+/// The reasons why the previous environment does not count as healthy with the digest, if the gate asks.
 async fn missing_before(
     cx: &Cx,
     net: &Net,

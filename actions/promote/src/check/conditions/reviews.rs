@@ -1,5 +1,4 @@
-//! What nobody else has reviewed yet: a digest that was rolled back from, a break-glass.
-//! Pure.
+//! Rollbacks and break-glass that nobody else has reviewed yet. Pure.
 
 use super::Conditions;
 use crate::check::Subject;

@@ -76,7 +76,7 @@ impl Scene {
         }
     }
 
-    /// What happened in production before.
+    /// Sets the earlier records of production.
     fn after(&mut self, records: &[Record]) {
         self.conditions.standing = standing(records);
     }
@@ -268,7 +268,7 @@ const FAILING: &[Case] = &[
     ),
 ];
 
-/// What is hidden, the rule that alone does not know, and how.
+/// The hidden fact, the only rule that is unknown without it, and how it is hidden.
 type Hidden = (&'static str, &'static str, fn(&mut Scene));
 
 const HIDDEN: &[Hidden] = &[

@@ -44,7 +44,7 @@ pub(crate) struct Kept {
     /// The infrastructure plan that is promoted along, where the gate asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     plan: Option<String>,
-    /// What the host says of the run that decided.
+    /// The host's description of the run that decided.
     host: Host,
     /// When it was decided, RFC 3339 with its fractions of a second.
     now: String,
@@ -53,11 +53,11 @@ pub(crate) struct Kept {
     /// Those of the previous environment.
     before: Vec<Entry>,
     judged: DecisionInputs,
-    /// What each rule answered.
+    /// The answer of each rule.
     rules: Vec<Answered>,
 }
 
-/// What was decided.
+/// The inputs of the decision, by its kind.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 #[expect(
@@ -69,7 +69,7 @@ enum DecisionInputs {
     Rollback(Rollback),
 }
 
-/// What the contract says of the environment and of people.
+/// The contract's part about the environment and about people.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contract {
@@ -85,7 +85,7 @@ struct Contract {
     provenance: Option<Proofs>,
 }
 
-/// What a promotion was judged by, beside the records.
+/// The inputs that a promotion was judged by, besides the records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Promotion {
@@ -94,7 +94,7 @@ struct Promotion {
     calendars: Vec<(String, Fact<Calendar>)>,
     missing_before: Option<Fact<Vec<String>>>,
     provenance: Option<Fact<Proof>>,
-    /// What GitHub was asked; nothing if it was not.
+    /// GitHub's answers; nothing if it was not asked.
     github: Option<Answers>,
 }
 
@@ -117,7 +117,7 @@ struct Proof {
     manifest: Option<String>,
 }
 
-/// What a rollback was judged by, beside the records.
+/// The inputs that a rollback was judged by, besides the records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rollback {
@@ -125,7 +125,7 @@ struct Rollback {
     break_glass: Option<String>,
     /// The people who roll back, as the runner names them; elsewhere than on GitHub they follow from the host's word.
     promoter: Fact<Vec<Actor>>,
-    /// What GitHub answered about the gate, or why the ledger was asked instead.
+    /// GitHub's answers about the gate, or why the ledger was asked instead.
     github: Fact<Answers>,
     /// The record that the digest was healthy, if that is not among the newest.
     healthy: Option<Entry>,
@@ -144,7 +144,7 @@ struct Answered {
 }
 
 impl Kept {
-    /// What a promotion was judged by.
+    /// The evidence of a promotion's decision.
     pub(super) fn promotion(
         setting: &Setting,
         observed: Observed,
@@ -176,7 +176,7 @@ impl Kept {
         )
     }
 
-    /// What a rollback was judged by.
+    /// The evidence of a rollback's decision.
     pub(super) fn rollback(
         setting: &Setting,
         went: &RollbackInputs,
@@ -257,7 +257,6 @@ impl Kept {
     }
 }
 
-/// What each rule answered.
 fn answered(decision: &Decision) -> Vec<Answered> {
     let rules = decision.rules.iter().map(|rule| Answered {
         rule: rule.rule.to_owned(),

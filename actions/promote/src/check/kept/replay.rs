@@ -25,7 +25,7 @@ use time::{Duration, OffsetDateTime};
 /// The version of this step.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What came of it.
+/// The result of making a decision again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Replayed {
     /// The decision follows. Names what the contract says otherwise by now.
@@ -49,7 +49,7 @@ struct ReplayedDecision {
     decision: Decision,
     /// The digest's commit.
     commit: Option<CommitId>,
-    /// What it rests on.
+    /// The facts that it rests on.
     evidence: Evidence,
     /// Where the environment stood.
     standing: EnvironmentHistory,
@@ -57,7 +57,7 @@ struct ReplayedDecision {
     promoter: Fact<Vec<Actor>>,
 }
 
-/// What evidence of each form has.
+/// The fields that evidence of every form has.
 #[derive(Deserialize)]
 struct Form {
     format: String,
@@ -65,14 +65,14 @@ struct Form {
     version: String,
 }
 
-/// What a decision is held against beside the permit.
+/// The facts that a decision is checked against besides the permit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Against<'a> {
     /// The permit's chain.
     pub(crate) own: &'a Known,
     /// An environment that may come before, with its chain, where it was read.
     pub(crate) before: Option<(&'a str, &'a Known)>,
-    /// What the contract says here, where there is one.
+    /// The setting from this run's contract, where there is one.
     pub(crate) contract: Option<&'a Setting>,
     /// The ledger's key, if it signed the permit.
     pub(crate) key: Option<&'a PublicKey>,
@@ -86,7 +86,7 @@ pub(crate) async fn replay(bytes: &[u8], permit: &Record, against: Against<'_>) 
     let own = form.version == VERSION;
     match follow(bytes, &form, permit, against).await {
         Ok(others) => Replayed::Follows(others),
-        // What this version wrote it can read, so somebody else wrote this.
+        // This version can read evidence that it wrote, so it did not write this.
         Err(Replayed::Unreadable(why)) if own => differs(why),
         Err(Replayed::Differs(why)) if !own => {
             differs(format!("{why} (decided by version {})", form.version))
@@ -242,7 +242,7 @@ fn written(permit: &Record) -> Result<OffsetDateTime, Replayed> {
 }
 
 impl Contract {
-    /// What the contract here says otherwise. It may have been changed since; whoever wrote the evidence may have made it up.
+    /// Names the members that differ from this run's contract. The contract may have changed since, or the evidence may be made up.
     fn others(&self, here: &Setting) -> Vec<&'static str> {
         let gate = serde_json::to_string(&here.gate).unwrap_or_default();
         let members = [

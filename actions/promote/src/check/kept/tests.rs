@@ -382,7 +382,7 @@ fn a_rule_that_refuses_refuses_again() {
     );
 }
 
-/// What was healthy long ago is found by itself, so that it is held against the digest once more.
+/// The record of a digest that was healthy long ago is looked up separately, so it is checked against the digest once more.
 #[test]
 fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
     for (record, wanted) in [

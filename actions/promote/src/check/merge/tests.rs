@@ -1,4 +1,4 @@
-//! What proves a merge, and what does not.
+//! Merges that are proven, and merges that are not.
 
 use super::*;
 use crate::check::tests::{commit, on_branch, pull};

@@ -68,7 +68,7 @@ fn build(account: &str) -> Builder {
     }
 }
 
-/// What is found of provenance that `signer` signed, where the key of `trusted` is named.
+/// Provenance that `signer` signed, as it is found where the key of `trusted` is named.
 pub(in crate::check) async fn found(
     provenance: &Provenance,
     signer: &Signer,

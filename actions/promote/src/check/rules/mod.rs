@@ -21,7 +21,7 @@ use crate::setting::Setting;
 /// A rule's name and its function.
 type NamedRule<'a> = (&'static str, fn(&Context<'a>) -> Finding);
 
-/// What the rules judge.
+/// The inputs of the rules.
 pub(super) struct Context<'a> {
     pub(super) setting: &'a Setting,
     pub(super) subject: &'a Subject,

@@ -10,7 +10,7 @@ const SUBMODULE: u32 = 0o160_000;
 /// Modes that a file may have: a file, a program, a symbolic link, a submodule.
 const MODES: [u32; 4] = [0o100_644, 0o100_755, 0o120_000, SUBMODULE];
 
-/// What the file may hold: changes of two places, apart and together.
+/// The texts that the file may have: without changes, with one of two, and with both.
 const TEXTS: [&str; 4] = ["a\nb\nc\n", "A\nb\nc\n", "a\nb\nC\n", "A\nb\nC\n"];
 
 /// A file, by mode and the number of its text; `None`: it is not there.

@@ -1,4 +1,4 @@
-//! What a merge may hold, and what makes it a hand's work.
+//! Merges that contain only what merging gives, and handmade ones.
 
 use super::*;
 
@@ -112,7 +112,7 @@ fn a_mode_is_a_part_of_the_content() {
     // Both changed it, to different modes.
     let link = [("run.sh", LINK, "1"), ("x", FILE, "1")];
     handmade([&base, &program, &link, &link], &["run.sh"]);
-    // What became something else on one side, and has other content on the other, is nobody's merge.
+    // A file that one side turned into something else does not take the other side's content.
     for kind in [LINK, SUBMODULE] {
         let other = [("run.sh", kind, "1"), ("x", FILE, "1")];
         let both = [("run.sh", kind, "2"), ("x", FILE, "1")];
@@ -189,7 +189,7 @@ fn a_file_that_both_changed_is_merged_again() {
     assert!(judge([FILE, FILE, PROGRAM, PROGRAM], merged));
     assert!(!judge([FILE, FILE, PROGRAM, FILE], merged));
     assert!(!judge([FILE, FILE, FILE, PROGRAM], merged));
-    // What a link points to is not merged by lines.
+    // The target of a link is not merged by lines.
     assert!(!judge([LINK; COMMITS], merged));
     let mut opaque = both_changed(plain, with(merged));
     for content in opaque.contents.values_mut() {

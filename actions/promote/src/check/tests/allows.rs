@@ -1,4 +1,4 @@
-//! What passes although it looks odd, and which pull requests count.
+//! Unusual promotions that pass, and the pull requests that count.
 
 use super::*;
 
@@ -163,7 +163,7 @@ fn an_environment_without_a_gate_asks_nothing_and_says_so() {
     assert!(decision.allowed());
     assert_eq!(with(Answer::NotAsked, &decision).len(), 11);
 
-    // Whoever follows another environment is asked, whatever the contract says.
+    // The gate of an environment that follows another one is asked, whatever the contract says.
     promotion.setting.follows = Some("staging".to_owned());
     assert!(!promotion.decide().allowed());
 }

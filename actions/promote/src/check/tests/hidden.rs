@@ -1,4 +1,4 @@
-//! What cannot be seen denies.
+//! A fact that cannot be seen refuses.
 
 use super::*;
 

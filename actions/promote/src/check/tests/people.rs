@@ -33,7 +33,7 @@ fn the_answers_name_who_approved_and_who_promotes() {
     assert_eq!(fact("separation"), "bob approved #7 and does not promote");
 }
 
-/// What the answers about the commits say, and what they tell to do.
+/// The facts and next steps in the answers about the commits.
 #[test]
 fn the_answers_say_where_the_commits_begin_and_what_brought_them() {
     let of = |rule: &str, arrange: fn(&mut Promotion)| {

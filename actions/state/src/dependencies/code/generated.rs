@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// How many files are made.
 const FILES: u64 = 600;
 
-/// What looks like something that it is not, for texts and comments.
+/// Fragments that look like syntax, for texts and comments.
 const LOOKS: [&str; 12] = [
     "module \\\"no\\\" { source = \\\"x\\\" }",
     "/*",

@@ -186,7 +186,7 @@ fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs_failure() {
         watch.seen(s(6001), soon + s(1), "a", Some(&parked)),
         Next::Break(Proof::Ended(_))
     ));
-    // Whoever parked it and ended well has left it to another run; a run that failed has not.
+    // A run that parked the lock and succeeded has left it to another run; one that failed has not.
     let mut watch = Watch::default();
     watch.seen(s(0), WALL, "a", Some(&parked));
     watch.answered(s(0), over("success"));

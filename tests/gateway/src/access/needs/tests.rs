@@ -1,4 +1,4 @@
-//! What calls need, as the Service Authorization Reference has it.
+//! The permissions that calls need, as the Service Authorization Reference has them.
 
 use axum::body::Bytes;
 use http::{HeaderMap, Method};

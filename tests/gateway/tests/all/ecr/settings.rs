@@ -56,7 +56,7 @@ async fn a_scan_returns_the_scripted_findings_and_starts_once_a_day() {
     assert_eq!(second.image_scan_findings().unwrap().findings().len(), 1);
     assert!(second.next_token().is_none());
 
-    // What ECR could not have said is said by nobody.
+    // An answer that ECR could not give is refused.
     script["looks"][0]["findings"] = json!([{"name": "a", "severity": "DREADFUL"}]);
     assert_eq!(world.control("scans", &script).await.0, 204);
     assert_eq!(

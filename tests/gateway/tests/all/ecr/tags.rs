@@ -1,4 +1,4 @@
-//! What tags do: some never move, some do, and a repository is not deleted with them.
+//! The behavior of tags: some never move, some do, and a repository with tags is deleted only by force.
 
 use super::*;
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::parse::{self, Selection};
 use types::{Kind, Types};
 
-/// What does not fit, and where.
+/// A part of the answer that does not fit the schema.
 #[derive(Debug, Clone)]
 pub(crate) struct Mismatch {
     /// JSON pointer into the answer.
@@ -59,7 +59,7 @@ impl Judge {
         }
     }
 
-    /// What GitHub would not have answered to this request, as `POINTER: MESSAGE`.
+    /// Checks that GitHub could answer this request so; the error is `POINTER: MESSAGE`.
     ///
     /// # Errors
     /// The answer does not fit, the query is none that GitHub answers, or there is no schema.

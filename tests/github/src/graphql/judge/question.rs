@@ -1,4 +1,4 @@
-//! What GitHub would refuse of a query. An answer with data to such a query is one that GitHub does not give.
+//! The mistakes for which GitHub refuses a query. GitHub never answers such a query with data.
 //! Source: GraphQL Specification, October 2021, 5.3 to 5.6 and 5.8.5.
 
 use serde_json::Value;

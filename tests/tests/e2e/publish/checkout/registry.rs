@@ -1,4 +1,4 @@
-//! What a publication leaves in the registry and the record of calls, and what it meets there.
+//! The traces of a publication in the registry and in the record of calls, and the conditions it finds there.
 
 use super::*;
 use crate::gateway;
@@ -170,7 +170,7 @@ impl Checkout {
         })
     }
 
-    /// What the registry answers who has no token.
+    /// The registry's status for a pull without a token.
     pub(in super::super) fn anonymous_pull(&self) -> u16 {
         let url = format!(
             "http://{}/v2/{THERE}/manifests/base",

@@ -71,7 +71,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// What the environment declares, else what the contract declares for all.
+    /// The environment's settings, each replaced by the contract's common one if it is not declared.
     fn declared_state(&self) -> Declared {
         let own = self.environment.state.clone().unwrap_or_default();
         let top = self.declared.state.clone().unwrap_or_default();

@@ -22,7 +22,7 @@ fn a_run_that_recorded_its_healthy_deployment_before_is_recognised_by_the_newest
     let ended = with(&[closing(Some(RUN))]);
     assert_eq!(recorded(&ended, Some(RUN)), Some(4));
     assert_eq!(recorded(&ended, Some(AGAIN)), Some(4));
-    // What came later than that is not a deployment.
+    // A later record that is not a deployment does not matter.
     assert_eq!(
         recorded(&with(&[closing(Some(RUN)), permit(4)]), Some(AGAIN)),
         Some(4)

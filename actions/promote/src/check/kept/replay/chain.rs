@@ -25,7 +25,7 @@ pub(crate) struct Known {
     hashes: BTreeMap<u64, String>,
     /// The deployments, and what may be one.
     deployments: Vec<Deployed>,
-    /// What passed a gate, and by which.
+    /// The records that passed a gate, and the hash of the gate's rules.
     passed: Vec<(u64, String)>,
     /// The ends of requests that were not approved.
     closed: Vec<u64>,
@@ -48,8 +48,8 @@ struct Deployed {
     left: Option<(Digest, Option<Digest>)>,
 }
 
-/// What the ledger could have told about gates that were passed, in the time in which it was asked: of each time the newest
-/// promotion, if it was by another gate, and then the newest by this one.
+/// The answers that the ledger could have given about passed gates while it was asked: at each time the newest promotion, if it
+/// was by another gate, and the newest by this one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PassedThen(Vec<(Option<u64>, Option<u64>)>);
 
@@ -107,7 +107,7 @@ impl Known {
         });
     }
 
-    /// What the ledger could tell a rollback about gates between its newest record and its permit.
+    /// The answers that the ledger could give a rollback about passed gates between its newest record and its permit.
     pub(super) fn passed(&self, own: &[Entry], permit: &Record) -> PassedThen {
         let policy = permit.policy.as_deref().unwrap_or_default();
         let last = own.first().map_or(0, |entry| entry.seq);
