@@ -156,20 +156,20 @@ impl Sources {
     }
 
     /// A path from the crate's root on, if it leads into this crate.
-    fn whole(&self, module: &Module, path: &str) -> Option<Module> {
+    fn absolute(&self, module: &Module, path: &str) -> Option<Module> {
         let mut parts: VecDeque<String> = path
             .split("::")
             .map(|part| part.trim().to_owned())
             .collect();
-        let mut whole = module.clone();
+        let mut absolute = module.clone();
         let first = parts.front()?.clone();
         match first.as_str() {
-            "crate" => whole.clear(),
+            "crate" => absolute.clear(),
             "self" => {}
-            "super" => drop(whole.pop()),
+            "super" => drop(absolute.pop()),
             child => {
-                whole.push(child.to_owned());
-                if !self.code.contains_key(&whole) {
+                absolute.push(child.to_owned());
+                if !self.code.contains_key(&absolute) {
                     return None;
                 }
             }
@@ -177,10 +177,10 @@ impl Sources {
         parts.pop_front();
         while parts.front().is_some_and(|part| part == "super") {
             parts.pop_front();
-            whole.pop();
+            absolute.pop();
         }
-        whole.extend(parts.into_iter().filter(|part| part != "self"));
-        Some(whole)
+        absolute.extend(parts.into_iter().filter(|part| part != "self"));
+        Some(absolute)
     }
 
     /// The paths that each file uses, and those that it re-exports under the same name.
@@ -197,14 +197,14 @@ impl Sources {
             let mut all = BTreeSet::new();
             for found in import.captures_iter(code) {
                 for path in paths(&found[2]) {
-                    let Some(whole) = self.whole(module, &path) else {
+                    let Some(absolute) = self.absolute(module, &path) else {
                         continue;
                     };
-                    if let (Some(_), Some(name)) = (found.get(1), whole.last()) {
+                    if let (Some(_), Some(name)) = (found.get(1), absolute.last()) {
                         let name = [module.as_slice(), std::slice::from_ref(name)].concat();
-                        handed.insert(name, whole.clone());
+                        handed.insert(name, absolute.clone());
                     }
-                    all.insert(whole);
+                    all.insert(absolute);
                 }
             }
             let rest = import.replace_all(code, "");
@@ -213,7 +213,7 @@ impl Sources {
             all.extend(
                 inline
                     .find_iter(&rest)
-                    .filter_map(|path| self.whole(module, path.as_str())),
+                    .filter_map(|path| self.absolute(module, path.as_str())),
             );
             uses.insert(module, all);
         }

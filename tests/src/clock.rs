@@ -1,7 +1,7 @@
 //! A command whose wall clock is wrong: by as many seconds as a file says, at any moment. The binaries are static and take
 //! the time from the page that the kernel maps into every process, so there is no library to put in between. Here the
 //! command and all it starts are traced (ptrace(2)): that page is hidden from each program at its start, which then asks
-//! the kernel, and the kernel's answers are changed. Clocks that nobody can set stay as they are.
+//! the kernel, and the kernel's answers are changed. Clocks that cannot be set stay as they are.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -83,7 +83,7 @@ pub(crate) fn run(file: &Path, command: &[OsString]) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-/// A process can be killed at any moment, and its end is told to whoever waits.
+/// A process can be killed at any moment; the wait for it reports its end.
 fn ignore_missing_process(done: nix::Result<()>) -> nix::Result<()> {
     match done {
         Err(Errno::ESRCH) => Ok(()),

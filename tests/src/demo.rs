@@ -133,8 +133,8 @@ async fn table(instance: &Instance, world: &World, shipped: &Shipped) -> Result<
     ];
     data(kit::report::text_table(&header, &rows).trim_end());
     note("\nlogs and summaries:");
-    for (what, folder) in &shipped.runs {
-        note(&format!("  {what:<64} {}", folder.display()));
+    for (title, folder) in &shipped.runs {
+        note(&format!("  {title:<64} {}", folder.display()));
     }
     Ok(())
 }
@@ -150,10 +150,10 @@ async fn proofs(instance: &Instance, world: &World, shipped: &Shipped) -> Result
         let name = &environment.name;
         let found = verify(instance, world, &folder.join("repository"), name).await?;
         let number = |value: &Value| value.as_u64().unwrap_or_default();
-        let whole = found["signatures"]["from"] == 1
+        let proven = found["signatures"]["from"] == 1
             && found["anchor"]["compared"] == found["records"]
             && found["decisions"]["followed"] == found["decisions"]["permits"];
-        if !whole {
+        if !proven {
             return Err(Fault::new(format!(
                 "{name}'s chain is not proven whole: {found}"
             )));

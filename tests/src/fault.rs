@@ -44,11 +44,11 @@ impl std::error::Error for Fault {}
 /// Adds what was being done when another error came up.
 pub trait Context<T> {
     /// Turns the error into a [`Fault`] that reads `WHAT: ERROR`.
-    fn context(self, what: impl fmt::Display) -> Result<T>;
+    fn context(self, message: impl fmt::Display) -> Result<T>;
 }
 
 impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
-    fn context(self, what: impl fmt::Display) -> Result<T> {
-        self.map_err(|error| Fault::new(format!("{what}: {error}")))
+    fn context(self, message: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| Fault::new(format!("{message}: {error}")))
     }
 }

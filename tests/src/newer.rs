@@ -17,7 +17,7 @@ use crate::instance::Instance;
 use crate::probe::{Endpoint, Probe};
 
 /// How long it may take to answer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A running engine, which ends and forgets everything when it is dropped.
 ///
@@ -72,7 +72,7 @@ impl Engine {
                 .dockerd
                 .try_wait()
                 .context("watching the newer engine")?;
-            if ended.is_some() || began.elapsed() > PATIENCE {
+            if ended.is_some() || began.elapsed() > TIMEOUT {
                 let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 return Err(Fault::new(format!(
                     "the newer engine does not start:\n{log}"
@@ -156,7 +156,7 @@ impl Bridge {
         // Several tests may have an engine of their own at the same time.
         let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let bridge = Self(format!("slip{process}n{number}"));
-        // Addresses at which nobody is (RFC 5737).
+        // Addresses without a host (RFC 5737).
         let address = format!("198.51.100.{}/29", 8 * ((process + number) % 32) + 1);
         for words in [
             &["link", "add", "name", &bridge.0, "type", "bridge"][..],

@@ -27,24 +27,24 @@ pub enum Endpoint {
 }
 
 impl Probe {
-    /// Whether the part answers as it should, within `patience`.
-    pub fn answers(&self, patience: Duration) -> bool {
-        self.ask(patience)
+    /// Whether the part answers as it should, within `timeout`.
+    pub fn answers(&self, timeout: Duration) -> bool {
+        self.ask(timeout)
             .is_ok_and(|status| status == Some(self.status))
     }
 
-    fn ask(&self, patience: Duration) -> std::io::Result<Option<u16>> {
+    fn ask(&self, timeout: Duration) -> std::io::Result<Option<u16>> {
         match &self.at {
             Endpoint::Tcp(address) => {
-                let mut stream = TcpStream::connect_timeout(address, patience)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
+                let mut stream = TcpStream::connect_timeout(address, timeout)?;
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
                 exchange(&mut stream, self.path)
             }
             Endpoint::Unix(file) => {
                 let mut stream = UnixStream::connect(file)?;
-                stream.set_read_timeout(Some(patience))?;
-                stream.set_write_timeout(Some(patience))?;
+                stream.set_read_timeout(Some(timeout))?;
+                stream.set_write_timeout(Some(timeout))?;
                 exchange(&mut stream, self.path)
             }
         }

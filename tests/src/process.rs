@@ -80,12 +80,12 @@ impl Process {
         text.chars().take(WIDEST).collect()
     }
 
-    /// Ends the process and its group: asks, waits for `patience`, then kills. Does nothing to another process that
+    /// Ends the process and its group: asks, waits for `timeout`, then kills. Does nothing to another process that
     /// meanwhile got the number. `mark` finds members of the group whose leader was killed.
-    pub fn stop(&self, mark: &str, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
+    pub fn stop(&self, mark: &str, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
         for signal in [Signal::TERM, Signal::KILL] {
-            if !self.remains(mark) {
+            if !self.is_running(mark) {
                 return Ok(());
             }
             if let Some(group) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
@@ -97,12 +97,12 @@ impl Process {
             } else {
                 Instant::now() + Duration::from_secs(60)
             };
-            while self.remains(mark) && Instant::now() < until {
+            while self.is_running(mark) && Instant::now() < until {
                 collect(self.pid);
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        if self.remains(mark) {
+        if self.is_running(mark) {
             return Err(Fault::new(format!(
                 "process {} ({mark}) does not end",
                 self.pid
@@ -123,7 +123,7 @@ impl Process {
         }
     }
 
-    fn remains(&self, mark: &str) -> bool {
+    fn is_running(&self, mark: &str) -> bool {
         match stat(self.pid) {
             Some(_) if self.runs() => true,
             // Somebody else's process has the number now, so the group is not ours either.

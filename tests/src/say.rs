@@ -23,24 +23,24 @@ pub fn heading(text: &str) {
 /// others may write between them.
 #[must_use]
 pub struct Progress {
-    what: String,
+    task: String,
     began: Instant,
 }
 
 impl Progress {
-    /// Writes the line `WHAT  DETAIL …`.
-    pub fn begin(what: &str, detail: &str) -> Self {
-        note(&format!("{what:<12} {detail} …"));
+    /// Writes the line `TASK  DETAIL …`.
+    pub fn begin(task: &str, detail: &str) -> Self {
+        note(&format!("{task:<12} {detail} …"));
         Self {
-            what: what.to_owned(),
+            task: task.to_owned(),
             began: Instant::now(),
         }
     }
 
-    /// Writes the line `WHAT  OUTCOME (TIME)`.
+    /// Writes the line `TASK  OUTCOME (TIME)`.
     pub fn end(self, outcome: &str) {
         let time = seconds(self.began.elapsed());
-        note(&format!("{:<12} {outcome} ({time})", self.what));
+        note(&format!("{:<12} {outcome} ({time})", self.task));
     }
 
     /// Ends the line by the result's own verdict.

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn cargo_child_processes_do_not_inherit_this_packages_variables() {
-        // Cargo sets these for whatever it runs, this test among it.
+        // Cargo sets these for every program it runs, also for this test.
         let mut command = Command::new("cargo");
         forget_own_package(&mut command);
         for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {

@@ -17,7 +17,7 @@ use crate::users::{self, Other, User};
 /// ended for being slow would take what it holds with it.
 const ANSWER: Duration = Duration::from_secs(120);
 
-/// Installs and starts whatever is not there yet. Safe to call from several programs at once.
+/// Installs and starts the parts that are missing. Safe to call from several programs at once.
 ///
 /// # Errors
 /// A part that does not start, or one that would have to be replaced while another command uses it.
@@ -79,9 +79,9 @@ fn start_missing(instance: &Instance) -> Result<()> {
 /// Another command uses the sandbox, and `force` is not set; or something does not end.
 pub fn down(instance: &Instance, force: bool) -> Result<()> {
     let _held = lock(&instance.dir.join("lock"))?;
-    let others = users::others(instance)?;
-    if !force && !others.is_empty() {
-        return Err(in_use(format!("sandbox {}", instance.id), &others)
+    let other_users = users::other_users(instance)?;
+    if !force && !other_users.is_empty() {
+        return Err(in_use(format!("sandbox {}", instance.id), &other_users)
             .hint("end it under its user: cargo sandbox down --force"));
     }
     let mut supervisor = Supervisor {
@@ -113,10 +113,13 @@ pub fn down(instance: &Instance, force: bool) -> Result<()> {
     Ok(())
 }
 
-fn in_use(what: String, others: &[Other]) -> Fault {
-    let names: Vec<String> = others.iter().map(Other::to_string).collect();
-    let pids: Vec<String> = others.iter().map(|other| other.pid.to_string()).collect();
-    Fault::new(format!("{what} is in use by {}", names.join(", "))).hint(format!(
+fn in_use(subject: String, other_users: &[Other]) -> Fault {
+    let names: Vec<String> = other_users.iter().map(Other::to_string).collect();
+    let pids: Vec<String> = other_users
+        .iter()
+        .map(|other| other.pid.to_string())
+        .collect();
+    Fault::new(format!("{subject} is in use by {}", names.join(", "))).hint(format!(
         "wait until it has ended, or end it: kill {}",
         pids.join(" ")
     ))
@@ -165,15 +168,15 @@ impl Supervisor<'_> {
         }
         let _held = lock(engine::LOCK.as_ref())?;
         if engine::part(self.instance).ready(ANSWER) {
-            if let Some(other) = users::others_of_engine()?.first() {
+            if let Some(other) = users::other_engine_users()?.first() {
                 note(&format!("the Docker Engine stays: {other} uses it"));
                 return Ok(());
             }
-            let others = engine::running()?;
-            if !others.is_empty() {
+            let containers = engine::running()?;
+            if !containers.is_empty() {
                 note(&format!(
                     "the Docker Engine stays: {} containers of others run on it",
-                    others.len()
+                    containers.len()
                 ));
                 return Ok(());
             }
@@ -220,8 +223,8 @@ impl Supervisor<'_> {
         let Some(started) = self.state.parts.get(part.name) else {
             return Ok(());
         };
-        let others = users::others(self.instance)?;
-        if others.is_empty() || !started.process.runs() {
+        let other_users = users::other_users(self.instance)?;
+        if other_users.is_empty() || !started.process.runs() {
             return Ok(());
         }
         let why = if started.fingerprint != part.fingerprint() {
@@ -231,10 +234,10 @@ impl Supervisor<'_> {
         } else {
             format!("has to begin anew with {}", missing.name)
         };
-        Err(in_use(format!("{}, which {why},", part.name), &others))
+        Err(in_use(format!("{}, which {why},", part.name), &other_users))
     }
 
-    /// Starts a part in the place of whatever there was of it.
+    /// Starts a part and replaces the one that runs, if any.
     fn start(&mut self, part: &Part) -> Result<Process> {
         self.stop(part.name, Duration::from_secs(10))?;
         let mut environment = part.environment.clone();
@@ -267,8 +270,8 @@ impl Supervisor<'_> {
                 ));
                 return Ok(());
             }
-            if began.elapsed() > part.patience {
-                break format!("it does not answer after {} s", part.patience.as_secs());
+            if began.elapsed() > part.timeout {
+                break format!("it does not answer after {} s", part.timeout.as_secs());
             }
             std::thread::sleep(Duration::from_millis(50));
         };
@@ -283,9 +286,9 @@ impl Supervisor<'_> {
         .hint(&part.hint))
     }
 
-    fn stop(&mut self, name: &str, patience: Duration) -> Result<()> {
+    fn stop(&mut self, name: &str, timeout: Duration) -> Result<()> {
         if let Some(started) = self.state.parts.get(name) {
-            started.process.stop(&self.mark(name), patience)?;
+            started.process.stop(&self.mark(name), timeout)?;
             self.state.parts.remove(name);
             self.state.write(&self.instance.dir)?;
         }
@@ -320,7 +323,7 @@ mod tests {
             } else {
                 Vec::new()
             },
-            patience: Duration::from_secs(10),
+            timeout: Duration::from_secs(10),
             hint: "free the port".to_owned(),
             inputs: String::new(),
         }
@@ -342,7 +345,7 @@ mod tests {
         let instance = Instance::of(folder.path(), folder.path());
         let script = "echo Address already in use >&2; exit 1";
         let part = Part {
-            patience: Duration::from_secs(300),
+            timeout: Duration::from_secs(300),
             ..part(&instance, script, true)
         };
         let (result, state) = start(&instance, &part);
@@ -474,12 +477,12 @@ mod tests {
         assert!(message.contains(" is in use by process "), "{message}");
         assert!(message.contains("cargo sandbox down --force"), "{message}");
         assert!(process.runs());
-        // A part that has ended is in nobody's use, and a user that has ended uses nothing.
+        // A part that has ended is not in use, and a user that has ended uses none.
         process.kill();
         process.stop("none", Duration::from_secs(5)).unwrap();
         supervisor.may_replace(&changed, &changed).unwrap();
         user.kill().unwrap();
         user.wait().unwrap();
-        assert_eq!(users::others(&instance).unwrap(), []);
+        assert_eq!(users::other_users(&instance).unwrap(), []);
     }
 }

@@ -41,12 +41,12 @@ pub(crate) fn of_engine() -> Result<User> {
 }
 
 /// Returns the other users of the sandbox. The caller holds the sandbox's lock.
-pub(crate) fn others(instance: &Instance) -> Result<Vec<Other>> {
+pub(crate) fn other_users(instance: &Instance) -> Result<Vec<Other>> {
     found(&folder(instance))
 }
 
 /// Returns the other users of the machine's Docker Engine. The caller holds the engine's lock.
-pub(crate) fn others_of_engine() -> Result<Vec<Other>> {
+pub(crate) fn other_engine_users() -> Result<Vec<Other>> {
     found(engine::USERS.as_ref())
 }
 
@@ -78,9 +78,9 @@ fn mark(folder: &Path) -> Result<User> {
 }
 
 fn found(folder: &Path) -> Result<Vec<Other>> {
-    let mut others = Vec::new();
+    let mut other_users = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
-        return Ok(others);
+        return Ok(other_users);
     };
     for entry in entries {
         let path = entry
@@ -104,15 +104,15 @@ fn found(folder: &Path) -> Result<Vec<Other>> {
                 let mut command = String::new();
                 file.read_to_string(&mut command)
                     .context(format!("reading {}", path.display()))?;
-                others.push(Other { pid, command });
+                other_users.push(Other { pid, command });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).context(format!("looking at {}", path.display()));
             }
         }
     }
-    others.sort_by_key(|other| other.pid);
-    Ok(others)
+    other_users.sort_by_key(|other| other.pid);
+    Ok(other_users)
 }
 
 /// Another user of a folder, for tests: a process that holds a lock until it is killed.
@@ -148,9 +148,9 @@ mod tests {
         let instance = Instance::of(folder.path(), folder.path());
         let _own = register(&instance).unwrap();
         let _again = register(&instance).unwrap();
-        assert_eq!(others(&instance).unwrap(), []);
+        assert_eq!(other_users(&instance).unwrap(), []);
         let mut holder = holder(&instance);
-        let seen = others(&instance).unwrap();
+        let seen = other_users(&instance).unwrap();
         let [other] = seen.as_slice() else {
             panic!("{seen:?}")
         };
@@ -158,7 +158,7 @@ mod tests {
         assert!(other.to_string().ends_with("(e2e --exact)"), "{other}");
         holder.kill().unwrap();
         holder.wait().unwrap();
-        assert_eq!(others(&instance).unwrap(), []);
+        assert_eq!(other_users(&instance).unwrap(), []);
         assert!(
             !instance
                 .dir

@@ -106,7 +106,7 @@ pub(crate) fn free(
 }
 
 /// Checks that a replica can have these tags, from what they name there. `digest` is the image's, `None` while it is not
-/// built: an immutable tag that exists then names another image, or one that only a build could tell.
+/// built: an immutable tag that exists then names another image, or one that only a build could identify.
 ///
 /// # Errors
 /// One cannot move and names another image (exit 3).

@@ -183,7 +183,7 @@ impl Ecr {
 
     /// `None` where there is no such repository.
     async fn look_up(&self, ids: Vec<ImageIdentifier>) -> Result<Option<Vec<Stored>>> {
-        let what = format!("look up images in repository {}", self.repository);
+        let operation = format!("look up images in repository {}", self.repository);
         let answer = self
             .client
             .batch_get_image()
@@ -196,13 +196,13 @@ impl Ecr {
             .await;
         let answer = match answer {
             Err(error) if code(&error) == Some("RepositoryNotFoundException") => return Ok(None),
-            answer => answer.cannot(&what)?,
+            answer => answer.cannot(&operation)?,
         };
         for failure in answer.failures() {
             if failure.failure_code() != Some(&ImageFailureCode::ImageNotFound) {
                 let id = failure.image_id();
                 let name = id.and_then(|id| id.image_tag().or(id.image_digest()));
-                return Err(Error::failed(format!("cannot {what}")).cause(format!(
+                return Err(Error::failed(format!("cannot {operation}")).cause(format!(
                     "{}: {}",
                     name.unwrap_or("an image"),
                     failure.failure_reason().unwrap_or("no reason given")
@@ -228,7 +228,7 @@ impl Ecr {
                         digest,
                         manifest: manifest.to_owned(),
                     }),
-                    _ => Err(Error::failed(format!("cannot {what}"))
+                    _ => Err(Error::failed(format!("cannot {operation}"))
                         .cause("ECR's answer lacks the digest or the manifest")
                         .hint("check that AWS_ENDPOINT_URL, where it is set, leads to ECR")),
                 }
@@ -264,7 +264,7 @@ impl Ecr {
     /// The registry and its token. The token is held in memory alone and lives for twelve hours.
     pub(crate) async fn registry(&self) -> Result<Registry> {
         let mut registry = token(&self.client, &self.account).await?;
-        registry.place = net::place(&self.account, &self.region);
+        registry.account_and_region = net::account_and_region(&self.account, &self.region);
         Ok(registry)
     }
 

@@ -26,7 +26,7 @@ pub(crate) fn without_mark(bytes: Bytes) -> Bytes {
     }
 }
 
-/// Reads a list that may be `null`, as Go writes one that is empty.
+/// Reads a list that may be `null`, as Go writes an empty list.
 pub(crate) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

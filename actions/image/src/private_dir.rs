@@ -1,4 +1,4 @@
-//! A folder only this user can enter, gone when its owner is dropped.
+//! A folder that only this user can enter, removed when its owner is dropped.
 
 use kit::env::Env;
 use kit::{Context, Result};
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 pub(crate) struct PrivateDir(PathBuf);
 
 impl PrivateDir {
-    /// In the runner's own temporary folder where there is one: an image's layout can be large, and
-    /// `/tmp` may be memory.
+    /// Creates the folder in the runner's own temporary folder, if there is one: an image's layout can be large, and `/tmp`
+    /// may be in memory.
     ///
     /// # Errors
     /// A temporary folder that cannot be written.
-    pub(crate) fn near(env: &Env) -> Result<Self> {
+    pub(crate) fn create(env: &Env) -> Result<Self> {
         let parent = env
             .get("RUNNER_TEMP")
             .map_or_else(std::env::temp_dir, PathBuf::from);
@@ -48,7 +48,7 @@ mod tests {
     fn nobody_else_can_enter_and_links_are_not_followed_on_removal() {
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("kept"), "x").unwrap();
-        let dir = PrivateDir::near(&Env::default()).unwrap();
+        let dir = PrivateDir::create(&Env::default()).unwrap();
         let path = dir.path().to_owned();
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,

@@ -16,7 +16,7 @@ const ACTIONS: [&str; 3] = [
 ];
 
 /// The policy that lets exactly `accounts` pull under this module's statement, and leaves the
-/// statements of others as they are; `None` where `seen` does so already, or nobody is named.
+/// other statements as they are; `None` if `seen` does so already, or no account is named.
 ///
 /// # Errors
 /// The policy that is The repository has no policy.

@@ -29,7 +29,9 @@ impl Copy<'_> {
     }
 
     fn created(&self, name: &str) -> impl Iterator<Item = Row> {
-        self.created.iter().map(move |place| row(name, place))
+        self.created
+            .iter()
+            .map(move |repository| row(name, repository))
     }
 }
 

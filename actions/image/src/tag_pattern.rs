@@ -49,7 +49,7 @@ fn check(pattern: &str) -> Result<()> {
             ),
         );
     }
-    let what = if fits_a_commit(pattern) {
+    let kind = if fits_a_commit(pattern) {
         "the tag of a commit, 40 or 64 hexadecimal digits"
     } else if fits_a_content_key(pattern) {
         "the tag of an image's content, content-…"
@@ -59,7 +59,7 @@ fn check(pattern: &str) -> Result<()> {
         return Ok(());
     };
     Err(
-        Error::usage(format!("--mutable-tag `{pattern}` also fits {what}"))
+        Error::usage(format!("--mutable-tag `{pattern}` also fits {kind}"))
             .cause("such a tag says what the image is made from, and must never move")
             .hint("begin the pattern with something no hash begins with, e.g. cache-* or latest"),
     )

@@ -66,7 +66,7 @@ impl Word {
     }
 
     /// The verb for the answer, in the past tense.
-    fn past(self) -> &'static str {
+    fn past_tense(self) -> &'static str {
         match self {
             Word::Approve => "approved",
             Word::Reject => "rejected",
@@ -92,9 +92,9 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let now = cx.clock.now();
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
     let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
-    let here = here(cx, &net, args.github.repository())?;
+    let run_repository = run_repository(cx, &net, args.github.repository())?;
     let written = append(&ledger, &chain, args.dry_run, |standing| {
-        let said = PersonalAnswer {
+        let personal_answer = PersonalAnswer {
             word,
             actor: &actor,
             setting: &setting,
@@ -105,9 +105,9 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             people: &people,
             account: setting.read.account.as_ref().map(ToString::to_string),
             approvers: &approvers,
-            repository: here.as_deref(),
+            repository: run_repository.as_deref(),
         };
-        let next = said.decide(standing)?;
+        let next = personal_answer.decide(standing)?;
         Ok(match next {
             Next::Already(recorded) => Next::Already(recorded),
             Next::Write(request) => Next::Write(Box::new(Record {
@@ -121,9 +121,16 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let all = Asked::all(written.standing.records());
     let asked = all.iter().find(|asked| asked.number() == args.request);
     let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
-    let how = how(written.already, args.dry_run);
+    let outcome = write_outcome(written.already, args.dry_run);
     let record = &written.recorded.record;
-    let report = report(word, how, &setting, (approve, &approvers), asked, record);
+    let report = report(
+        word,
+        outcome,
+        &setting,
+        (approve, &approvers),
+        asked,
+        record,
+    );
     if args.dry_run {
         return Ok(report);
     }
@@ -143,8 +150,8 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         text: &report.text,
         details: None,
     };
-    let told = teller.tell(&message).await;
-    let report = told.report(cx, report, args.request);
+    let notification = teller.tell(&message).await;
+    let report = notification.report(cx, report, args.request);
     Ok(report
         .output("record", record.seq.to_string())
         .output("hash", written.recorded.hash.clone()))
@@ -162,7 +169,7 @@ fn answer(word: Word, actor: &Actor, number: u64, now: OffsetDateTime, request: 
     }
 }
 
-fn how(already: bool, dry_run: bool) -> &'static str {
+fn write_outcome(already: bool, dry_run: bool) -> &'static str {
     match (already, dry_run) {
         (true, _) => "is there already",
         (false, true) => "would be written",
@@ -173,8 +180,8 @@ fn how(already: bool, dry_run: bool) -> &'static str {
 /// The subject of a message about an answer.
 fn subject(word: Word, setting: &Setting, actor: &Actor, number: u64) -> String {
     let (service, environment) = (&setting.service, &setting.environment);
-    let (login, past) = (&actor.login, word.past());
-    format!("Request {number} of {service} in {environment}: {login} {past} it")
+    let (login, past_tense) = (&actor.login, word.past_tense());
+    format!("Request {number} of {service} in {environment}: {login} {past_tense} it")
 }
 
 /// Who may approve. GitHub is asked only where the contract names a team.
@@ -233,7 +240,7 @@ struct PersonalAnswer<'a> {
 
 /// The repository in which GitHub has this run; none for a run elsewhere. It is the one in which the run was
 /// looked up for the person behind it, since anybody can set a variable of the process.
-fn here(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Option<String>> {
+fn run_repository(cx: &Cx, net: &Net, repository: Option<&str>) -> Result<Option<String>> {
     if cx.host.kind() != Kind::GitHub {
         return Ok(None);
     }
@@ -247,8 +254,8 @@ impl PersonalAnswer<'_> {
         let all = Asked::all(standing.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
         let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
-        self.may_answer_here(asked)?;
-        self.may(asked)?;
+        self.check_repository(asked)?;
+        self.check_person(asked)?;
         if let Some(digest) = self.digest
             && *digest != asked.record().digest
         {
@@ -268,12 +275,14 @@ impl PersonalAnswer<'_> {
             if end.record.verdict == self.word.verdict() && mine(&end.record.actor) {
                 return Ok(Next::Already(Box::new(end.clone())));
             }
-            return Err(Error::refused(asked.ended().unwrap_or_default()).hint(self.again(asked)));
+            return Err(
+                Error::refused(asked.ended().unwrap_or_default()).hint(self.ask_again(asked))
+            );
         }
         // An objection counts whatever has changed since: a permit that rests on the request may be open.
         if self.word == Word::Approve {
             // A person who approved before is also told that the request expired or is void.
-            self.in_time(asked)?;
+            self.check_expiry(asked)?;
             self.refuse_if_void(asked, standing)?;
             let mut approvals = asked.approvals.iter();
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
@@ -285,19 +294,19 @@ impl PersonalAnswer<'_> {
 
     /// Refuses a run of a repository that neither has the code nor is the one for approvals, wherever the
     /// request was made: whoever can write there could answer in the name of the person who starts it.
-    fn may_answer_here(&self, asked: &Asked) -> Result<()> {
-        let Some(here) = self.repository else {
+    fn check_repository(&self, asked: &Asked) -> Result<()> {
+        let Some(run_repository) = self.repository else {
             return Ok(());
         };
         let code = asked.request.repository.as_deref();
-        if code.is_some_and(|code| here.eq_ignore_ascii_case(code))
-            || self.setting.is_for_approvals(here)
+        if code.is_some_and(|code| run_repository.eq_ignore_ascii_case(code))
+            || self.setting.is_for_approvals(run_repository)
         {
             return Ok(());
         }
         let code = code.unwrap_or("no repository on GitHub");
         Err(Error::refused(format!(
-            "request {} is for commits of {code}, so a run of {here} does not answer it",
+            "request {} is for commits of {code}, so a run of {run_repository} does not answer it",
             self.number
         ))
         .hint("answer in that repository, or name this one as `repository` under `approve` of the gate"))
@@ -306,7 +315,7 @@ impl PersonalAnswer<'_> {
     fn not_a_request(&self, standing: &EnvironmentHistory) -> Error {
         let environment = &self.setting.environment;
         let mut records = standing.records().map(|recorded| &recorded.record);
-        let what = match records.find(|record| record.seq == self.number) {
+        let message = match records.find(|record| record.seq == self.number) {
             Some(record) => format!(
                 "record {} of {environment} is not a request; it is {}",
                 self.number, record.verdict
@@ -316,13 +325,13 @@ impl PersonalAnswer<'_> {
                 self.number
             ),
         };
-        Error::refused(what).hint(format!(
+        Error::refused(message).hint(format!(
             "see what waits: slipway-promote status --environment {environment}"
         ))
     }
 
     /// Whether the person may say this to the request.
-    fn may(&self, asked: &Asked) -> Result<()> {
+    fn check_person(&self, asked: &Asked) -> Result<()> {
         let Self { actor, number, .. } = self;
         let environment = &self.setting.environment;
         let login = &actor.login;
@@ -364,14 +373,14 @@ impl PersonalAnswer<'_> {
         }
     }
 
-    fn in_time(&self, asked: &Asked) -> Result<()> {
+    fn check_expiry(&self, asked: &Asked) -> Result<()> {
         match asked.expired(self.now) {
             false => Ok(()),
             true => Err(Error::refused(format!(
                 "request {} expired at {}",
                 self.number, asked.request.expires
             ))
-            .hint(self.again(asked))),
+            .hint(self.ask_again(asked))),
         }
     }
 
@@ -393,14 +402,14 @@ impl PersonalAnswer<'_> {
         };
         match voided {
             None => Ok(()),
-            Some(what) => Err(Error::refused(format!(
-                "request {number} is void: since it was made, {what} changed"
+            Some(part) => Err(Error::refused(format!(
+                "request {number} is void: since it was made, {part} changed"
             ))
-            .hint(self.again(asked))),
+            .hint(self.ask_again(asked))),
         }
     }
 
-    fn again(&self, asked: &Asked) -> String {
+    fn ask_again(&self, asked: &Asked) -> String {
         let plan = asked.request.plan.as_deref();
         let ask = ask(&self.setting.environment, &asked.record().digest, plan);
         format!("ask again: {ask}")
@@ -409,7 +418,7 @@ impl PersonalAnswer<'_> {
 
 fn report(
     word: Word,
-    how: &str,
+    outcome: &str,
     setting: &Setting,
     (approve, approvers): (&Approve, &Approvers),
     asked: &Asked,
@@ -421,11 +430,11 @@ fn report(
     let environment = &setting.environment;
     let number = asked.number();
     let title = format!(
-        "record {} of {} in {environment} {how}: {} {} request {number}",
+        "record {} of {} in {environment} {outcome}: {} {} request {number}",
         record.seq,
         setting.service,
         record.actor.login,
-        word.past(),
+        word.past_tense(),
     );
     let next = match (word, tally.missing(approve)) {
         (Word::Reject | Word::Withdraw, _) => {
@@ -457,7 +466,7 @@ fn report(
             "approved": tally.approved,
             "may_approve": tally.may,
             "missing": tally.missing(approve),
-            "written": how == WRITTEN,
+            "written": outcome == WRITTEN,
             "next": next,
         }),
         ..Report::default()

@@ -30,7 +30,7 @@ pub(crate) struct Decided {
     permits: usize,
     followed: usize,
     /// Those that could not be decided again, and why.
-    left: Vec<(u64, String)>,
+    undecided: Vec<(u64, String)>,
     /// Those that were decided by what the contract says otherwise by now.
     otherwise: Vec<(u64, Vec<&'static str>)>,
 }
@@ -98,9 +98,9 @@ impl Decisions {
         beside: Beside<'_>,
         read: impl AsyncFn(&str) -> Result<Option<Vec<u8>>>,
     ) -> (Decided, Vec<Fault>) {
-        let one = |(record, entry)| self.found(chain, record, entry, beside, &read);
+        let replay_permit = |(record, entry)| self.found(chain, record, entry, beside, &read);
         let permits = self.permits.iter().map(|(record, entry)| (record, entry));
-        let found: Vec<(u64, Found)> = stream::iter(permits.map(one))
+        let found: Vec<(u64, Found)> = stream::iter(permits.map(replay_permit))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -114,30 +114,30 @@ impl Decisions {
         let first = first.map(|(_, entry)| entry.seq);
         for (seq, found) in found {
             match found {
-                Found::Replayed(Replayed::Follows(others)) => {
+                Found::Replayed(Replayed::Follows(members)) => {
                     decided.followed += 1;
-                    if !others.is_empty() {
-                        decided.otherwise.push((seq, others));
+                    if !members.is_empty() {
+                        decided.otherwise.push((seq, members));
                     }
                 }
                 Found::Replayed(Replayed::Differs(why)) => {
                     faults.push(Fault::Unfounded { seq, why });
                 }
-                Found::Replayed(Replayed::Unreadable(why)) => decided.left.push((seq, why)),
+                Found::Replayed(Replayed::Unreadable(why)) => decided.undecided.push((seq, why)),
                 // Once evidence is kept, every permit has some.
                 Found::Unnamed if first.is_some_and(|first| first < seq) => {
                     faults.push(Fault::Unkept { seq });
                 }
                 Found::Unnamed => {
                     let why = "it names no evidence".to_owned();
-                    decided.left.push((seq, why));
+                    decided.undecided.push((seq, why));
                 }
                 Found::Gone => faults.push(Fault::Unkept { seq }),
                 Found::Swapped => faults.push(Fault::Swapped { seq }),
             }
         }
         let refused = decided
-            .left
+            .undecided
             .iter()
             .filter(|(seq, _)| *seq > beside.accepted);
         faults.extend(refused.map(|(seq, why)| Fault::Undecided {
@@ -195,7 +195,7 @@ fn named(record: &Record) -> Option<&str> {
 impl Decided {
     /// Whether the permit was decided again, and follows.
     pub(crate) fn has(&self, seq: u64) -> bool {
-        !self.left.iter().any(|(left, _)| *left == seq)
+        !self.undecided.iter().any(|(other, _)| *other == seq)
     }
 
     /// Says in a line which decisions were made again and which were not.
@@ -208,12 +208,12 @@ impl Decided {
             self.followed,
             count(self.permits, "permit")
         );
-        let some = self.left.iter().take(SHOWN);
+        let some = self.undecided.iter().take(SHOWN);
         for (seq, why) in some {
             line.push_str(&format!("; not record {seq}: {why}"));
         }
-        if self.left.len() > SHOWN {
-            line.push_str(&format!("; and {} more", self.left.len() - SHOWN));
+        if self.undecided.len() > SHOWN {
+            line.push_str(&format!("; and {} more", self.undecided.len() - SHOWN));
         }
         if let Some((seq, members)) = self.otherwise.last() {
             line.push_str(&format!(
@@ -226,8 +226,8 @@ impl Decided {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let left = self.left.iter();
-        let left: Vec<Value> = left
+        let undecided = self.undecided.iter();
+        let undecided: Vec<Value> = undecided
             .map(|(seq, why)| json!({ "seq": seq, "why": why }))
             .collect();
         let otherwise = self.otherwise.iter();
@@ -237,7 +237,7 @@ impl Decided {
         json!({
             "permits": self.permits,
             "followed": self.followed,
-            "left": left,
+            "left": undecided,
             "otherwise": otherwise,
         })
     }

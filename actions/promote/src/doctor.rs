@@ -53,12 +53,17 @@ impl Row {
     }
 
     fn cells(&self) -> Vec<String> {
-        let (seen, what) = match &self.seen {
-            Ok(Ok(what)) => ("yes", what.clone()),
+        let (seen, detail) = match &self.seen {
+            Ok(Ok(detail)) => ("yes", detail.clone()),
             Ok(Err(unknown)) => ("NO", format!("{}; {}", unknown.why, unknown.next)),
             Err(why) => ("not tried", (*why).to_owned()),
         };
-        vec![self.fact.clone(), self.from.clone(), seen.to_owned(), what]
+        vec![
+            self.fact.clone(),
+            self.from.clone(),
+            seen.to_owned(),
+            detail,
+        ]
     }
 
     fn unknown(&self) -> Option<&Unknown> {
@@ -173,8 +178,8 @@ async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
         rows.push(Row::new(
             "lock of the anchor",
             "s3:GetBucketObjectLockConfiguration, role permit",
-            retention.map(|it| {
-                it.unwrap_or_else(|| {
+            retention.map(|retention| {
+                retention.unwrap_or_else(|| {
                     "none: whoever administers the bucket can remove hashes".to_owned()
                 })
             }),

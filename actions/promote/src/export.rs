@@ -66,8 +66,8 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
         }
     };
     let text = sink.finish()?;
-    let what = count(usize::try_from(records).unwrap_or(usize::MAX), "record");
-    let summary = format!("### Exported {what} of chain `{chain}`\n");
+    let exported = count(usize::try_from(records).unwrap_or(usize::MAX), "record");
+    let summary = format!("### Exported {exported} of chain `{chain}`\n");
     let json = json!({ "records": records, "output": args.output, "missing": missing });
     if !missing.is_empty() {
         let mut error = evidence::incomplete(&missing);
@@ -76,7 +76,10 @@ pub(crate) async fn run(args: Export, cx: &Cx) -> Result<Report> {
     }
     Ok(Report {
         text: match &args.output {
-            Some(path) => format!("exported {what} of chain {chain} to {}\n", path.display()),
+            Some(path) => format!(
+                "exported {exported} of chain {chain} to {}\n",
+                path.display()
+            ),
             None => text,
         },
         summary,

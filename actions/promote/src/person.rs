@@ -123,14 +123,14 @@ pub(crate) async fn acting_person(
     net: &Net,
     setting: &Setting,
     repository: Option<&str>,
-    what: &str,
+    act: &str,
 ) -> Result<Actor> {
     let people = match cx.host.kind() {
         Kind::GitHub => {
             let github = GitHub::connect(cx, net, repository)?;
             match dispatched(cx, &github, setting).await {
                 Ok((run, branch)) => {
-                    on_purpose(&run, &branch, what)?;
+                    require_intent(&run, &branch, act)?;
                     of_workflow(setting.persons(), run)
                 }
                 Err(unknown) => Err(unknown),
@@ -143,7 +143,7 @@ pub(crate) async fn acting_person(
             .cause(unknown.why)
             .hint(unknown.next)
     })?;
-    single_person(people, what)
+    single_person(people, act)
 }
 
 /// This run, and the branch that its workflow must come from: the gate's, or in the repository for
@@ -159,7 +159,7 @@ async fn dispatched(cx: &Cx, github: &GitHub, setting: &Setting) -> Fact<(Run, S
 
 /// Refuses a workflow run that need not be the will of the person whom GitHub names: an event may have
 /// started it, and whoever can push to another branch may have written its workflow.
-fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
+fn require_intent(run: &Run, branch: &str, act: &str) -> Result<()> {
     let from = run.head_branch.as_deref().unwrap_or("no branch");
     // Its number is a variable of this process, so a run that is over may be anybody's.
     let wrong = if run.is_over() == Some(true) {
@@ -175,20 +175,20 @@ fn on_purpose(run: &Run, branch: &str, what: &str) -> Result<()> {
     };
     let user = run.triggering_actor.as_ref().or(run.actor.as_ref());
     let by = user.map_or("a person", |user| user.login.as_str());
-    let counts = does_not_count(what, by);
+    let counts = does_not_count(act, by);
     Err(Error::refused(format!("{wrong}, {counts}")).hint(format!(
         "start {} on {branch} by workflow_dispatch",
         run.file()
     )))
 }
 
-/// The clause of a refusal by which the run does not count as an act of `by`: as a `what`, such as an approval.
-fn does_not_count(what: &str, by: &str) -> String {
-    let article = match what.starts_with(['a', 'e', 'i', 'o', 'u']) {
+/// The clause of a refusal by which the run does not count as an `act` of `by`, such as an approval.
+fn does_not_count(act: &str, by: &str) -> String {
+    let article = match act.starts_with(['a', 'e', 'i', 'o', 'u']) {
         true => "an",
         false => "a",
     };
-    format!("so it does not count as {article} {what} by {by}")
+    format!("so it does not count as {article} {act} by {by}")
 }
 
 /// The workflow run that this process is part of, from GitHub's API.
@@ -234,7 +234,7 @@ fn of_workflow(persons: Persons<'_>, run: Run) -> Fact<Vec<Actor>> {
 ///
 /// # Errors
 /// There are several, or none (exit 3).
-pub(crate) fn single_person(people: Vec<Actor>, what: &str) -> Result<Actor> {
+pub(crate) fn single_person(people: Vec<Actor>, act: &str) -> Result<Actor> {
     let mut people = people.into_iter();
     match (people.next(), people.next()) {
         (Some(only), None) => Ok(only),
@@ -242,7 +242,7 @@ pub(crate) fn single_person(people: Vec<Actor>, what: &str) -> Result<Actor> {
             "{} started this run and {} ran it again, {}",
             first.login,
             second.login,
-            does_not_count(what, "either of them")
+            does_not_count(act, "either of them")
         ))
         .hint("start a new run")),
         (None, _) => Err(
@@ -334,7 +334,7 @@ mod tests {
             serde_json::from_value::<Run>(text).unwrap()
         };
         let ours = run("workflow_dispatch", "main", "in_progress");
-        on_purpose(&ours, "main", "approval").unwrap();
+        require_intent(&ours, "main", "approval").unwrap();
         for (event, branch, status) in [
             ("push", "main", "in_progress"),
             ("schedule", "main", "in_progress"),
@@ -343,7 +343,7 @@ mod tests {
             ("workflow_dispatch", "main", ""),
         ] {
             let run = run(event, branch, status);
-            let error = on_purpose(&run, "main", "approval").unwrap_err();
+            let error = require_intent(&run, "main", "approval").unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Refused);
             let counts = ", so it does not count as an approval by ada";
             assert!(error.message.ends_with(counts), "{error}");

@@ -6,7 +6,7 @@ use kit::aws::{AccountId, KmsKey};
 use kit::contract::{Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
-use ledger::{Ledger, Place, Trust};
+use ledger::{AnchorLocation, Ledger, Trust};
 use net::{Account, Net, Purpose, Target};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -110,7 +110,7 @@ impl Setting {
         agree("ledger", given.ledger.as_ref(), &resolved.build.ledger)?;
         agree("region", given.region.as_ref(), &resolved.region)?;
         let trust = Trust::from(&resolved.build);
-        let place = trust.anchor.as_ref();
+        let anchor = trust.anchor.as_ref();
         agree_with(
             "ledger-key",
             given.ledger_key.as_ref(),
@@ -119,12 +119,12 @@ impl Setting {
         agree_with(
             "anchor-bucket",
             given.anchor_bucket.as_ref(),
-            place.map(|place| place.bucket.as_str()),
+            anchor.map(|anchor| anchor.bucket.as_str()),
         )?;
         agree_with(
             "anchor-prefix",
             given.anchor_prefix.as_ref(),
-            place.map(|place| place.prefix.as_str()),
+            anchor.map(|anchor| anchor.prefix.as_str()),
         )?;
         Ok(Self {
             service: resolved.service.clone(),
@@ -163,7 +163,7 @@ impl Setting {
             ledger: ledger.to_owned(),
             trust: Trust {
                 key: given.ledger_key.clone(),
-                anchor: given.anchor_bucket.clone().map(|bucket| Place {
+                anchor: given.anchor_bucket.clone().map(|bucket| AnchorLocation {
                     bucket,
                     prefix: given.anchor_prefix.clone().unwrap_or_default(),
                 }),

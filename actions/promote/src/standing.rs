@@ -58,10 +58,10 @@ impl EnvironmentHistory {
     /// Reads an environment's records.
     ///
     /// # Errors
-    /// As [`Ledger::recent`], and [`permit::whole`].
+    /// As [`Ledger::recent`], and [`permit::require_deployment`].
     pub(crate) async fn read(ledger: &Ledger, chain: &Chain) -> Result<Self> {
         let records = ledger.recent(chain, LOOK_BACK, ends).await?;
-        permit::whole(chain, &records)?;
+        permit::require_deployment(chain, &records)?;
         Ok(Self::of(records))
     }
 
@@ -69,13 +69,13 @@ impl EnvironmentHistory {
     pub(crate) fn of(records: Vec<Recorded>) -> Self {
         let mut standing = Self::default();
         for Recorded { record, .. } in records.iter().rev() {
-            standing.follow(record, permit_of(&records, record));
+            standing.apply(record, permit_of(&records, record));
         }
         standing.records = records;
         standing
     }
 
-    fn owe(&mut self, record: &Record, glass: &BreakGlass) {
+    fn add_debt(&mut self, record: &Record, glass: &BreakGlass) {
         self.debts.push(Debt {
             record: record.clone(),
             glass: glass.clone(),
@@ -93,7 +93,7 @@ impl EnvironmentHistory {
         self.debts.retain(|debt| !began(debt));
     }
 
-    fn follow(&mut self, record: &Record, permit: Option<&Record>) {
+    fn apply(&mut self, record: &Record, permit: Option<&Record>) {
         if record.verdict == Verdict::Reviewed {
             let refused = self
                 .refused
@@ -112,7 +112,7 @@ impl EnvironmentHistory {
             // It counts although nobody may ever record how the deployment ended.
             if let Some(glass) = permit.and_then(|permit| permit.break_glass.as_ref()) {
                 self.drop_started_debt(record);
-                self.owe(record, glass);
+                self.add_debt(record, glass);
             }
             return;
         }
@@ -121,7 +121,7 @@ impl EnvironmentHistory {
         }
         if let Some(glass) = &record.break_glass {
             self.drop_started_debt(record);
-            self.owe(record, glass);
+            self.add_debt(record, glass);
         }
         if record.verdict != Verdict::Healthy {
             return;
@@ -212,9 +212,9 @@ impl EnvironmentHistory {
         self.newest().map_or(GENESIS, |newest| &newest.hash)
     }
 
-    /// Where a rollback without a digest goes: to what ran before a deployment that failed or that
-    /// nobody recorded, and otherwise to the newest other digest that was not itself rolled back from.
-    pub(crate) fn way_back(&self) -> Option<&Record> {
+    /// The record of the digest that a rollback without a digest goes to: the one that ran before a deployment that failed or
+    /// that nobody recorded, and otherwise the newest other one that was not itself rolled back from.
+    pub(crate) fn rollback_target(&self) -> Option<&Record> {
         let newest = &self.newest()?.record;
         let current = self.current()?;
         let other = |record: &Record| record.digest != current.digest;
@@ -413,9 +413,13 @@ pub(crate) mod tests {
         let refused = standing(records).refused;
         refused
             .into_iter()
-            .map(|it| {
-                let logins = it.reviewers.into_iter().map(|actor| actor.login).collect();
-                (it.digest, logins)
+            .map(|refused| {
+                let logins = refused
+                    .reviewers
+                    .into_iter()
+                    .map(|actor| actor.login)
+                    .collect();
+                (refused.digest, logins)
             })
             .collect()
     }
@@ -593,7 +597,9 @@ pub(crate) mod tests {
     fn the_way_back_leads_to_what_ran_before() {
         let way = |records: &[Record]| {
             let standing = standing(records);
-            standing.way_back().map(|record| record.digest.clone())
+            standing
+                .rollback_target()
+                .map(|record| record.digest.clone())
         };
         assert_eq!(way(&[]), None);
         assert_eq!(way(&[deployed('a')]), None);

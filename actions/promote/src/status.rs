@@ -75,12 +75,14 @@ fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
         )
     });
     let refused = standing.refused.iter();
-    let refused = refused.filter(|it| it.reviewers.is_empty()).map(|it| {
-        format!(
-            "rolled back from {}; not reviewed",
-            short(it.digest.as_str(), 19)
-        )
-    });
+    let refused = refused
+        .filter(|refused| refused.reviewers.is_empty())
+        .map(|refused| {
+            format!(
+                "rolled back from {}; not reviewed",
+                short(refused.digest.as_str(), 19)
+            )
+        });
     debts.chain(refused).collect()
 }
 
@@ -339,7 +341,7 @@ mod tests {
             task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:8"
                 .parse()
                 .unwrap(),
-            missing: missing.iter().map(|what| (*what).to_owned()).collect(),
+            missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
         };
         let denied = kit::Error::failed("cannot list the tasks of service web")
             .cause("the call needs ecs:ListTasks");

@@ -82,7 +82,7 @@ async fn offline(file: &Path, args: &Verify, cx: &Cx) -> Result<Verified> {
     };
     let shown = file.display();
     Ok(Verified {
-        what: match &found.chain {
+        subject: match &found.chain {
             Some(chain) => format!("the export {shown} of chain {chain}"),
             None => format!("the export {shown}"),
         },
@@ -101,17 +101,17 @@ async fn offline(file: &Path, args: &Verify, cx: &Cx) -> Result<Verified> {
 /// The evidence of this hash in a folder that `export` wrote.
 fn kept(folder: &Path, hash: &str) -> Result<Option<Vec<u8>>> {
     let path = folder.join(format!("{hash}.json"));
-    let what = || format!("cannot read {}", path.display());
+    let cannot_read = || format!("cannot read {}", path.display());
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::usage(what()).because(error)),
+        Err(error) => return Err(Error::usage(cannot_read()).because(error)),
     };
     let most = LARGEST_EVIDENCE as u64;
     let mut bytes = Vec::new();
     file.take(most + 1)
         .read_to_end(&mut bytes)
-        .context(what())?;
+        .context(cannot_read())?;
     match bytes.len() > LARGEST_EVIDENCE {
         true => Err(Error::refused(format!(
             "{} has more than {most} bytes",
@@ -162,7 +162,7 @@ async fn online(args: &Verify, cx: &Cx) -> Result<Verified> {
     let before = decided.as_ref().is_some_and(|(_, before)| *before);
     let no_bucket = "no bucket is named (`build.anchor`)";
     Ok(Verified {
-        what: what(&chain, &setting),
+        subject: subject(&chain, &setting),
         decisions: decided.map(|(decided, _)| decided).ok_or(no_bucket),
         before: match (&setting.follows, before) {
             (Some(follows), true) => Ok(follows.clone()),
@@ -235,6 +235,6 @@ async fn before(
     Ok(sound.then_some(known))
 }
 
-fn what(chain: &Chain, setting: &Setting) -> String {
+fn subject(chain: &Chain, setting: &Setting) -> String {
     format!("chain {chain} of the ledger table {}", setting.ledger)
 }

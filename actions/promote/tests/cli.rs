@@ -18,7 +18,7 @@ fn refuses(arguments: &[&str], variables: &[(&str, &str)], exit: i32, words: &st
 
 /// The arguments of a record, but for what a case is about.
 fn record<'a>(commit: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let place = [
+    let arguments = [
         "record",
         "--environment",
         "x",
@@ -27,7 +27,7 @@ fn record<'a>(commit: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "--commit",
         commit,
     ];
-    [&place[..], more].concat()
+    [&arguments[..], more].concat()
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn a_workflow_names_the_verb_by_an_input() {
 
 #[test]
 fn without_a_contract_what_is_missing_is_named() {
-    let place = ["--ledger-service", "s", "--ledger", "t"];
-    let with = |more: &[&'static str]| [&more[..1], &place, &more[1..]].concat();
+    let ledger = ["--ledger-service", "s", "--ledger", "t"];
+    let with = |more: &[&'static str]| [&more[..1], &ledger, &more[1..]].concat();
     refuses(&with(&["check"]), &[], 2, "--environment is missing");
     refuses(
         &with(&["check", "--environment", "x"]),
@@ -234,10 +234,10 @@ fn a_token_that_is_none_is_not_repeated() {
         ],
         &variables,
     );
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("the GitHub token"), "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("the GitHub token"), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
 }
 
 #[test]
@@ -289,7 +289,7 @@ people: { ada: { id: 1 }, grace: { id: 2 } }
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let said = explained("production");
+    let output = explained("production");
     for piece in [
         "2 approvals of its final head",
         "healthy in dev for 2 h",
@@ -298,7 +298,7 @@ people: { ada: { id: 1 }, grace: { id: 2 } }
         "calendar\n  not asked: the contract names no change calendar",
         "nobody may override these rules",
     ] {
-        assert!(said.contains(piece), "no {piece:?} in\n{said}");
+        assert!(output.contains(piece), "no {piece:?} in\n{output}");
     }
     assert!(explained("dev").contains("dev has no gate"));
 }

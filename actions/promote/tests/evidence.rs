@@ -74,8 +74,8 @@ fn host() -> Value {
 }
 
 /// A build that a session of AWS started.
-fn build(who: &str) -> Value {
-    let principal = json!({"who": {"principal": who}, "source": "CODEBUILD_INITIATOR"});
+fn build(initiator: &str) -> Value {
+    let principal = json!({"who": {"principal": initiator}, "source": "CODEBUILD_INITIATOR"});
     let build = json!({"build": "shop:7", "commit": null, "principal": principal});
     with(host(), &json!({"run": {"code_build": build}}))
 }
@@ -100,7 +100,7 @@ fn evidence(gate: &str, own: &[Value], digit: char, judged: &Value, rules: &Valu
 }
 
 /// The facts by which a rollback is judged while GitHub does not answer.
-fn went_back(more: &Value) -> Value {
+fn rollback_inputs(more: &Value) -> Value {
     let judged = json!({
         "break_glass": null,
         "promoter": {"Ok": [{"login": "dora"}]},
@@ -121,12 +121,12 @@ fn rollback_rules() -> Value {
     ])
 }
 
-fn back() -> Value {
+fn rollback_permit() -> Value {
     json!({"policy": policy(GATE), "rollback": {}})
 }
 
 /// Two healthy deployments by the gate, to the first of which production goes back.
-fn two() -> Chain {
+fn two_deployments() -> Chain {
     let mut chain = Chain::default();
     for digit in ['a', 'b'] {
         chain.add(digit, "healthy", &json!({"policy": policy(GATE)}));
@@ -136,16 +136,16 @@ fn two() -> Chain {
 
 /// A rollback's evidence on all records of the chain.
 fn rollback(chain: &Chain, more: &Value) -> Value {
-    let judged = went_back(more);
+    let judged = rollback_inputs(more);
     evidence(GATE, &chain.newest_first(), 'a', &judged, &rollback_rules())
 }
 
 /// A rollback that is granted as it should be, but for what `change` does to its evidence and its record.
 fn changed(evidence: &Value, record: &Value) -> Chain {
-    let mut chain = two();
+    let mut chain = two_deployments();
     let evidence = with(rollback(&chain, &json!({})), evidence);
     let (head, name) = (chain.head(), chain.keep(&evidence));
-    chain.permit('a', &head, Some(&name), &with(back(), record));
+    chain.permit('a', &head, Some(&name), &with(rollback_permit(), record));
     chain
 }
 
@@ -176,29 +176,33 @@ fn verified(chain: &Chain, more: &[&str], exit: i32, words: &str) -> Value {
     let job = Job::new(env!("CARGO_BIN_EXE_slipway-promote"));
     chain.write(&job);
     let output = job.run(&[&VERIFY[..], more, &["--json"]].concat(), &[]);
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(exit), "{words}: {log}{said}");
-    assert!(
-        (log.clone() + &said).contains(words),
-        "{words} is not in: {log}{said}"
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(exit),
+        "{words}: {stderr}{stdout}"
     );
-    serde_json::from_str(&said).unwrap_or_default()
+    assert!(
+        (stderr.clone() + &stdout).contains(words),
+        "{words} is not in: {stderr}{stdout}"
+    );
+    serde_json::from_str(&stdout).unwrap_or_default()
 }
 
 #[test]
 fn a_rollback_that_follows_is_sound() {
-    let said = verified(&sound(), &[], 0, "");
+    let report = verified(&sound(), &[], 0, "");
     let wanted = json!({"permits": 1, "followed": 1, "left": [], "otherwise": []});
-    assert_eq!(said["decisions"], wanted, "{said}");
+    assert_eq!(report["decisions"], wanted, "{report}");
 }
 
 #[test]
 fn a_permit_that_cannot_be_decided_again_refuses_until_a_person_accepts_it() {
     // Before any permit named evidence: a person has to accept it.
-    let mut before = two();
+    let mut before = two_deployments();
     let head = before.head();
-    before.permit('a', &head, None, &back());
+    before.permit('a', &head, None, &rollback_permit());
     let flag = "--undecided-up-to";
     verified(
         &before,
@@ -208,8 +212,8 @@ fn a_permit_that_cannot_be_decided_again_refuses_until_a_person_accepts_it() {
     );
     verified(&before, &[], 3, "--undecided-up-to 3");
     verified(&before, &[flag, "2"], 3, "record 3 cannot be decided again");
-    let said = verified(&before, &[flag, "3"], 0, "");
-    assert_eq!(said["decisions"]["left"][0]["seq"], 3, "{said}");
+    let report = verified(&before, &[flag, "3"], 0, "");
+    assert_eq!(report["decisions"]["left"][0]["seq"], 3, "{report}");
 
     // Evidence of another form, and evidence that another version of the step reads.
     let other = changed(
@@ -234,7 +238,7 @@ fn nobody_accepts_what_should_have_evidence() {
     for name in [None, Some("sha512:zz")] {
         let mut chain = sound();
         let head = chain.lines[1]["hash"].as_str().unwrap().to_owned();
-        chain.permit('a', &head, name, &back());
+        chain.permit('a', &head, name, &rollback_permit());
         let words = "the evidence of record 4 is missing";
         verified(&chain, &["--undecided-up-to", "4"], 3, words);
     }
@@ -291,15 +295,15 @@ fn evidence_does_not_bring_its_own_lack_of_a_gate() {
 #[test]
 fn a_record_that_no_reader_reads_is_named() {
     let permit = json!({"permit": {"expires": 5, "evidence": digest('1')}});
-    let mut dropped = two();
+    let mut dropped = two_deployments();
     dropped.add('e', "permitted", &permit);
     verified(&dropped, &[], 3, "record 3 was altered");
     // It is a deployment all the same: what was judged before it is void.
-    let mut chain = two();
+    let mut chain = two_deployments();
     let evidence = rollback(&chain, &json!({}));
     let (head, name) = (chain.head(), chain.keep(&evidence));
     chain.add('f', "healthy", &json!({"rollback": {"from": 5}}));
-    chain.permit('a', &head, Some(&name), &back());
+    chain.permit('a', &head, Some(&name), &rollback_permit());
     verified(&chain, &[], 3, "record 3 was altered");
     verified(
         &chain,
@@ -355,7 +359,7 @@ fn a_gate_that_a_newer_one_followed_is_found_whatever_was_left_out() {
     let mut chain = Chain::default();
     let own = chain.add('a', "healthy", &json!({"policy": policy(GATE)}));
     let newest = chain.add('b', "healthy", &json!({"policy": digest('9')}));
-    for (told, words) in [
+    for (facts, words) in [
         (
             json!({"newest": newest, "by_this_gate": own}),
             "record 3 does not follow from its evidence: policy",
@@ -371,9 +375,9 @@ fn a_gate_that_a_newer_one_followed_is_found_whatever_was_left_out() {
         (json!({}), "the newest records that passed a gate"),
     ] {
         let mut chain = chain.clone();
-        let evidence = rollback(&chain, &told);
+        let evidence = rollback(&chain, &facts);
         let (head, name) = (chain.head(), chain.keep(&evidence));
-        chain.permit('a', &head, Some(&name), &back());
+        chain.permit('a', &head, Some(&name), &rollback_permit());
         verified(&chain, &[], 3, words);
     }
 }
@@ -381,11 +385,11 @@ fn a_gate_that_a_newer_one_followed_is_found_whatever_was_left_out() {
 #[test]
 fn records_between_judgement_and_permit_are_judged_too() {
     for verdict in ["rejected", "withdrawn"] {
-        let mut chain = two();
+        let mut chain = two_deployments();
         let evidence = rollback(&chain, &json!({}));
         let (head, name) = (chain.head(), chain.keep(&evidence));
         chain.add('c', verdict, &json!({"answers": 1}));
-        chain.permit('a', &head, Some(&name), &back());
+        chain.permit('a', &head, Some(&name), &rollback_permit());
         verified(&chain, &[], 3, "a request was closed in between (record 3)");
     }
     // Another run's deployment, begun less than an hour before.
@@ -484,8 +488,8 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
 #[test]
 fn rules_are_gone_past_in_the_name_of_whom_the_host_names() {
     let none = json!({});
-    let said = verified(&past_rules(&none, &none, &none), &[], 0, "");
-    assert_eq!(said["decisions"]["followed"], 1, "{said}");
+    let report = verified(&past_rules(&none, &none, &none), &[], 0, "");
+    assert_eq!(report["decisions"]["followed"], 1, "{report}");
     for (evidence, record, glass, words) in [
         (
             &none,
@@ -558,15 +562,15 @@ fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
         verified(&changed(&json!({}), &record), &[], 3, words);
     }
     let terminal = json!({"terminal": {"principal": {"who": "nobody", "source": "STS"}}});
-    let told = with(host(), &json!({"run": terminal}));
+    let changed_host = with(host(), &json!({"run": terminal}));
     verified(
-        &changed(&json!({"host": told}), &json!({})),
+        &changed(&json!({"host": changed_host}), &json!({})),
         &[],
         3,
         "of another run",
     );
     let other = json!({"path": "delivery.yaml", "text": "version: 1\n# Weaker.\n"});
-    for (nothing, words) in [
+    for (altered, words) in [
         (json!({"contract": null}), "of another contract"),
         (json!({"contract": other}), "of another contract"),
         (
@@ -574,8 +578,8 @@ fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
             "its evidence names no file of the contract",
         ),
     ] {
-        let told = with(host(), &nothing);
-        let chain = changed(&json!({"host": told}), &json!({}));
+        let changed_host = with(host(), &altered);
+        let chain = changed(&json!({"host": changed_host}), &json!({}));
         verified(&chain, &[], 3, words);
     }
 }
@@ -584,13 +588,13 @@ fn a_permit_is_of_the_run_and_the_person_of_its_evidence() {
 fn a_permit_is_not_from_another_time_than_the_records_around_it() {
     let granted = |at: &str, until: &str| {
         let expires = json!({"now": at});
-        let mut chain = two();
+        let mut chain = two_deployments();
         let evidence = with(rollback(&chain, &json!({})), &expires);
         let (head, name) = (chain.head(), chain.keep(&evidence));
         let contract = chain::contract(&chain::text());
         let permit =
             json!({"expires": until, "head": head, "evidence": name, "contract": contract});
-        let record = with(back(), &json!({"at": at, "permit": permit}));
+        let record = with(rollback_permit(), &json!({"at": at, "permit": permit}));
         chain.permit('a', &head, Some(&name), &record);
         chain
     };
@@ -614,13 +618,13 @@ fn the_second_verifier_names_the_same_permits() {
     let none = json!({});
     let mut unnamed = sound();
     let head = unnamed.lines[1]["hash"].as_str().unwrap().to_owned();
-    unnamed.permit('a', &head, None, &back());
-    let mut closed = two();
+    unnamed.permit('a', &head, None, &rollback_permit());
+    let mut closed = two_deployments();
     let evidence = rollback(&closed, &none);
     let (head, name) = (closed.head(), closed.keep(&evidence));
     closed.add('c', "rejected", &json!({"answers": 1}));
-    closed.permit('a', &head, Some(&name), &back());
-    let mut unread = two();
+    closed.permit('a', &head, Some(&name), &rollback_permit());
+    let mut unread = two_deployments();
     unread.add(
         'e',
         "permitted",
@@ -672,9 +676,9 @@ fn the_second_verifier_names_the_same_permits() {
             .output()
             .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        let said: Value =
+        let report: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{errors}"));
-        assert_eq!(said["faults"], wanted, "{errors}");
+        assert_eq!(report["faults"], wanted, "{errors}");
         let exit = if wanted == json!([]) { 0 } else { 3 };
         let ours = verified(&chain, &[], exit, "");
         let ours = if exit == 0 { &ours } else { &ours["details"] };
@@ -690,18 +694,18 @@ fn evidence_that_is_too_large_is_its_permits_fault_alone() {
     let mut chain = sound();
     let head = chain.lines[1]["hash"].as_str().unwrap().to_owned();
     let large = digest('7');
-    chain.permit('a', &head, Some(&large), &back());
+    chain.permit('a', &head, Some(&large), &rollback_permit());
     chain.write(&job);
     let name = large.replace("sha256:", "evidence/") + ".json";
     let file = std::fs::File::create(job.file(&name)).unwrap();
     file.set_len((32 << 20) + 1).unwrap();
     let output = job.run(&[&VERIFY[..], &["--json"]].concat(), &[]);
     assert_eq!(output.status.code(), Some(3));
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let said = &said["details"];
-    assert_eq!(said["decisions"]["followed"], 1, "{said}");
-    assert_eq!(said["faults"][0]["fault"], "undecided", "{said}");
-    let why = said["faults"][0]["why"].as_str().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = &report["details"];
+    assert_eq!(report["decisions"]["followed"], 1, "{report}");
+    assert_eq!(report["faults"][0]["fault"], "undecided", "{report}");
+    let why = report["faults"][0]["why"].as_str().unwrap();
     assert!(why.contains("has more than 33554432 bytes"), "{why}");
 }
 
@@ -729,6 +733,6 @@ fn an_export_is_read_from_a_pipe() {
     std::io::Write::write_all(&mut input, sound().export().as_bytes()).unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(said["decisions"]["permits"], 1, "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["decisions"]["permits"], 1, "{report}");
 }

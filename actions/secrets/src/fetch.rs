@@ -105,13 +105,13 @@ pub(crate) async fn all(
 /// The reason that a service of the account has nothing called `name`. `create` is the command that makes it, which
 /// reads the value from standard input, so that it is in no argument list. An ARN cannot be chosen,
 /// so nothing can be made under it.
-fn absent(service: &str, what: &str, name: &str, account: &Account, create: &str) -> Miss {
+fn absent(service: &str, kind: &str, name: &str, account: &Account, create: &str) -> Miss {
     let (id, region) = (&account.id, &account.region);
     let create = name.parse::<Arn>().is_err().then(|| {
         format!("make it in account {id}, with the value on standard input: aws {create} file:///dev/stdin --region {region}")
     });
     Miss::Absent(
-        format!("{service} has no {what} {name} in account {id}, region {region}"),
+        format!("{service} has no {kind} {name} in account {id}, region {region}"),
         create,
     )
 }
@@ -201,7 +201,7 @@ async fn from_secrets_manager(
     stream::iter(ids)
         .map(|id| async move {
             let answer = client.get_secret_value().secret_id(&id).send().await;
-            let absent = answer
+            let is_missing = answer
                 .as_ref()
                 .is_err_and(|error| net::code(error) == Some("ResourceNotFoundException"));
             let deleted = answer.as_ref().is_err_and(|error| {
@@ -213,7 +213,7 @@ async fn from_secrets_manager(
                 Ok(answer) => answer.secret_string.map(Secret::new).ok_or_else(|| {
                     Miss::Denied(format!("{id} is binary; this step reads only text secrets"))
                 }),
-                Err(_) if absent => Err(no_secret(&id, account)),
+                Err(_) if is_missing => Err(no_secret(&id, account)),
                 Err(error) if deleted => Err(Miss::Denied(format!(
                     "{id}: {}; a secret that is scheduled for deletion comes back with: \
                      aws secretsmanager restore-secret --secret-id {id} --region {}",

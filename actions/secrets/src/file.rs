@@ -8,9 +8,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes the file, which must not exist: an existing one may be somebody's, or a link. `note` is
-/// called between the empty file and its content, so that the post step knows of the file before it
-/// holds a secret, and knows of no file that is not ours. It is told which file that is.
+/// Writes the file, which must not exist: an existing one may belong to somebody else, or be a link. `note` is called
+/// with the file after it is created and before it has any content, so that the post step knows of the file before it
+/// holds a secret, and knows of no file that the step did not create.
 ///
 /// # Errors
 /// The file exists (exit 2), or cannot be noted or written; then nothing of it is left.
@@ -31,8 +31,8 @@ pub(crate) fn write(
             }
             _ => Error::failed(format!("cannot write {}", path.display())).because(error),
         })?;
-    let what = format!("cannot see {}", path.display());
-    (file.metadata().context(what))
+    let failure = format!("cannot see {}", path.display());
+    (file.metadata().context(failure))
         .and_then(|made| note(&Own::new(path, &made)))
         .and_then(|()| {
             file.write_all(text.expose().as_bytes())

@@ -119,11 +119,11 @@ fn names(values: &[(String, Secret)]) -> Vec<String> {
     values.iter().map(|(name, _)| name.clone()).collect()
 }
 
-fn report(names: &[String], what: &str) -> Report {
+fn report(names: &[String], outcome: &str) -> Report {
     let joined = names.join(",");
     Report {
         text: format!(
-            "{} {what}: {}",
+            "{} {outcome}: {}",
             kit::report::count(names.len(), "secret"),
             names.join(", ")
         ),
@@ -153,13 +153,13 @@ impl Problem {
 }
 
 /// One error for all problems: a person corrects a list faster than one at a time.
-fn all_or_nothing(mut problems: Vec<Problem>, what: &str) -> Result<()> {
+fn all_or_nothing(mut problems: Vec<Problem>, failure: &str) -> Result<()> {
     if problems.is_empty() {
         return Ok(());
     }
     problems.sort_by(|a, b| a.name.cmp(&b.name));
     let mut error = Error::failed(format!(
-        "{} {what}; nothing was handed over",
+        "{} {failure}; nothing was handed over",
         kit::report::count(problems.len(), "secret")
     ));
     for problem in problems {

@@ -33,10 +33,10 @@ pub(crate) fn select(
             Error::usage("no secret is named")
                 .hint("name one: --source NAME=ssm:/path, or declare `secrets` in the contract")
         } else {
-            let others: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
+            let names: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
             error.hint(format!(
                 "the contract declares {} for other sinks; add `{name}` to their `to`",
-                others.join(", ")
+                names.join(", ")
             ))
         });
     }

@@ -42,12 +42,12 @@ pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
 /// # Errors
 /// Each such value, by name.
 pub(crate) fn maskable(values: &[(String, Secret)]) -> Result<()> {
-    let why = |value: &str| {
+    let problem_of = |value: &str| {
         let visible = Masks::of(value).visible?;
         // An empty one has nothing to hide, and nothing to hand over.
         (visible == Visible::Whole).then(|| visible.to_string())
     };
-    refuse(values, why, "cannot be exported")
+    refuse(values, problem_of, "cannot be exported")
 }
 
 /// Refuses values that no variable can hold.
@@ -55,27 +55,27 @@ pub(crate) fn maskable(values: &[(String, Secret)]) -> Result<()> {
 /// # Errors
 /// Each such value, by name.
 pub(crate) fn without_nul(values: &[(String, Secret)]) -> Result<()> {
-    let why = |value: &str| {
+    let problem_of = |value: &str| {
         value
             .contains('\0')
             .then(|| "has a NUL character, which ends a variable's value".to_owned())
     };
-    refuse(values, why, "cannot be handed over")
+    refuse(values, problem_of, "cannot be handed over")
 }
 
 fn refuse(
     values: &[(String, Secret)],
-    why: impl Fn(&str) -> Option<String>,
-    what: &str,
+    problem_of: impl Fn(&str) -> Option<String>,
+    failure: &str,
 ) -> Result<()> {
     let problems = values.iter().filter_map(|(name, value)| {
         Some(Problem {
             name: name.clone(),
-            reason: why(value.expose())?,
+            reason: problem_of(value.expose())?,
             create: None,
         })
     });
-    all_or_nothing(problems.collect(), what)
+    all_or_nothing(problems.collect(), failure)
 }
 
 #[cfg(test)]

@@ -162,15 +162,18 @@ fn a_shell_reads_back_each_value_and_one_that_docker_would_change_is_refused() {
 fn a_secret_file_is_private_and_removed_after_the_job() {
     let job = job();
     let path = job.path().join("x.env");
-    let place = path.to_str().unwrap();
-    let arguments = ["file", "--path", place, "--source", SOURCE];
+    let path_text = path.to_str().unwrap();
+    let arguments = ["file", "--path", path_text, "--source", SOURCE];
     let output = job.command(&arguments, &VALUE).output().unwrap();
     assert!(output.status.success());
     assert_eq!(job.read("x.env"), "TOKEN='hunter2'\n");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let note = note(&job);
-    assert!(note.contains(place) && !note.contains("hunter2"), "{note}");
+    assert!(
+        note.contains(path_text) && !note.contains("hunter2"),
+        "{note}"
+    );
 
     // Only the inputs tell a post step what its step was.
     assert!(post(&job, &note, &[]).status.success());

@@ -8,7 +8,7 @@ use ecs::{Client, Definition, Seen};
 use kit::aws::TaskDefinitionArn;
 use kit::error::{Context, Error, Failure, Result};
 
-/// How often a registration is made anew because somebody else registered in the same moment.
+/// How often a registration is repeated because another revision was registered at the same moment.
 const ATTEMPTS: u32 = 4;
 
 /// The revision to run, registered if need be.

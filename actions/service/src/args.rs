@@ -16,13 +16,13 @@ pub(crate) enum Verb {
     /// Run a digest in the service and follow it to one verdict
     Deploy(Deploy),
     /// Say what the service runs and how healthy it is
-    Status(Place),
+    Status(ServiceSelector),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Deploy {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) selector: ServiceSelector,
     /// Image digest to run, sha256:… (never a tag)
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: String,
@@ -47,7 +47,7 @@ pub(crate) struct Deploy {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Place {
+pub(crate) struct ServiceSelector {
     /// ECS cluster, name or ARN [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) cluster: Option<ClusterName>,
@@ -59,9 +59,9 @@ pub(crate) struct Place {
     pub(crate) container: Vec<String>,
 }
 
-impl Place {
+impl ServiceSelector {
     /// The arguments that lead to the same service again, for a hint.
-    pub(crate) fn words(&self, cx: &kit::Cx) -> String {
+    pub(crate) fn arguments(&self, cx: &kit::Cx) -> String {
         [
             ("environment", cx.common.environment.as_deref()),
             ("cluster", self.cluster.as_ref().map(ClusterName::as_str)),

@@ -175,7 +175,7 @@ fn compare(
     }
 }
 
-/// A member that is null or empty is one that is not there: ECS answers some empty lists that nobody sent.
+/// Counts a member that is null or empty as absent: ECS returns some empty lists that were not sent.
 fn present(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| match value {
         Value::Null => false,
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn lists_of_named_members_are_compared_regardless_of_order() {
-        let one = json!({
+        let before = json!({
             "name": "web",
             "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
             "secrets": [{"name": "S", "valueFrom": "s"}, {"name": "T", "valueFrom": "t"}],
@@ -264,22 +264,22 @@ mod tests {
             "dockerSecurityOptions": ["a", "b"],
             "linuxParameters": {"capabilities": {"add": ["X", "Y"], "drop": ["Z", "W"]}},
         });
-        let mut other = one.clone();
-        for (_, value) in other.as_object_mut().unwrap() {
+        let mut after = before.clone();
+        for (_, value) in after.as_object_mut().unwrap() {
             if let Some(list) = value.as_array_mut() {
                 list.reverse();
             }
         }
         for name in ["add", "drop"] {
-            other["linuxParameters"]["capabilities"][name]
+            after["linuxParameters"]["capabilities"][name]
                 .as_array_mut()
                 .unwrap()
                 .reverse();
         }
-        other["volumesFrom"] = json!([]);
-        other["links"] = Value::Null;
-        assert_ne!(one, other);
-        assert_eq!(lines(one, other), [""; 0]);
+        after["volumesFrom"] = json!([]);
+        after["links"] = Value::Null;
+        assert_ne!(before, after);
+        assert_eq!(lines(before, after), [""; 0]);
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
         Needs::Missing(refusal) => (None, Some(*refusal)),
         Needs::Permit(asked) => (Some(asked), None),
     };
-    let Found { account, client } = find(cx, &net, &defaults, &args.place, purpose, policy).await?;
+    let Found { account, client } =
+        find(cx, &net, &defaults, &args.selector, purpose, policy).await?;
     let permit = match permit {
         Some(asked) => Some(Permit::open(cx, &net, asked, &digest, args.dry_run).await?),
         None => None,
@@ -103,7 +104,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     // later attempt of this run, if this one was taken for dead.
     if let (Some(permit), Some(update)) = (&permit, under.filter(|it| it.client.is_some())) {
         permit
-            .still_stands(&update.under, task_definition.name())
+            .refuse_overtaken(&update.under, task_definition.name())
             .await?;
     }
     progress.replace(Progress::Following {
@@ -243,7 +244,7 @@ fn unchanged(task_definition: &TaskDefinitionArn, plan: &Plan) -> Result<()> {
 }
 
 /// The error of an interrupted deploy: how far it got, and what to do next.
-pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Error {
+pub(crate) fn interrupted(signal: &str, progress: &Progress, arguments: &str) -> Error {
     let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
     match progress {
         Progress::Unchanged => error.cause("nothing was changed"),
@@ -259,7 +260,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
         Progress::Updating(arn) => error
             .cause(format!("the service was being updated to {}", arn.name()))
-            .hint(format!("see what it runs: slipway-service status {place}")),
+            .hint(format!("see what it runs: slipway-service status {arguments}")),
         Progress::Following {
             deployment,
             revision,
@@ -267,7 +268,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, place: &str) -> Err
             .cause(format!(
                 "deployment {deployment} of {revision} continues in ECS; it was not rolled back"
             ))
-            .hint(format!("see how it ends: slipway-service status {place}"))
+            .hint(format!("see how it ends: slipway-service status {arguments}"))
             .hint("or run the same deploy again: it follows the deployment that is under way"),
     }
 }

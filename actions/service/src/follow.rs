@@ -1,5 +1,5 @@
-//! From what was seen of a service to one verdict on our deployment. Pure: time comes in as the
-//! time since following began.
+//! Derives one verdict on our deployment from the observations of a service. Pure: the time since following began is
+//! passed in.
 
 use ecs::{Deployment, Expected, Rollout, Seen, missing, prose};
 use kit::aws::TaskDefinitionArn;
@@ -161,8 +161,8 @@ impl Follow {
         }
     }
 
-    /// Remembers that ECS failed our deployment, and why: the entry it says it in goes away when
-    /// its last task has stopped.
+    /// Records that ECS failed our deployment, and why: ECS removes the entry with the reason when the deployment's last task has
+    /// stopped.
     fn notice_failure(&mut self, now: Duration, seen: &Seen) {
         let ours = seen.service.deployment(&self.expected.deployment);
         let event = seen

@@ -59,16 +59,16 @@ impl Step for Service {
         post: false,
     };
 
-    /// An interrupted deploy says how far it came.
+    /// An interrupted deploy reports how far it got.
     fn handles_signals(_args: &Args) -> bool {
         true
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         let progress = RefCell::new(Progress::default());
-        let place = match &args.verb {
-            Verb::Deploy(deploy) => deploy.place.words(cx),
-            Verb::Status(place) => place.words(cx),
+        let arguments = match &args.verb {
+            Verb::Deploy(deploy) => deploy.selector.arguments(cx),
+            Verb::Status(selector) => selector.arguments(cx),
         };
         let work = async {
             match args.verb {
@@ -79,7 +79,7 @@ impl Step for Service {
         tokio::select! {
             result = work => result,
             signal = kit::signal::interrupted() => {
-                Err(deploy::interrupted(signal, &progress.borrow(), &place))
+                Err(deploy::interrupted(signal, &progress.borrow(), &arguments))
             }
         }
     }

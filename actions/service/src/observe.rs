@@ -44,7 +44,7 @@ pub(crate) async fn observe(
     let running = running(client, &seen).await?;
     let newest = newer(client, &running).await?;
     let base = newest.as_ref().unwrap_or(&running);
-    let named = args.place.containers();
+    let named = args.selector.containers();
     let usual = contract.map(|contract| contract.deploy.container.as_str());
     let given = args
         .repository

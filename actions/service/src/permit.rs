@@ -87,7 +87,7 @@ pub(crate) struct Permit<'a> {
 }
 
 impl<'a> Permit<'a> {
-    /// Reaches the environment's chain: with the role of its permits, or for a dry run with the one that reads the ledger.
+    /// Opens the environment's chain: with the permit role, or for a dry run with the role that reads the ledger.
     ///
     /// # Errors
     /// The role may not be assumed.
@@ -167,8 +167,8 @@ impl<'a> Permit<'a> {
         Ok(UsedPermit::of(&started.permit.record, Some(started.record)))
     }
 
-    /// Refuses to take the update of the service for this deployment's, if another one overtook it in between, or another
-    /// attempt of this run went on with it: which of the two came last is not known.
+    /// Refuses to count the update of the service as this deployment's if another deployment overtook it meanwhile, or another
+    /// attempt of this run continued it: which of the two updates was last is unknown.
     ///
     /// # Errors
     /// One did, or that cannot be read.
@@ -183,7 +183,7 @@ impl<'a> Permit<'a> {
         let Some(later) = overtaken else {
             return Ok(());
         };
-        let what = match later.is_deployment() {
+        let cause = match later.is_deployment() {
             true => format!(
                 "a deployment was recorded meanwhile: record {}, {}",
                 later.seq, later.verdict
@@ -196,7 +196,7 @@ impl<'a> Permit<'a> {
         Err(Error::failed(format!(
             "the service may run {revision}, although another deployment to {environment} had superseded this one before the update"
         ))
-        .cause(what)
+        .cause(cause)
         .hint(format!(
             "see what it runs: slipway-promote status --environment {environment} --live"
         ))
@@ -205,7 +205,7 @@ impl<'a> Permit<'a> {
         )))
     }
 
-    /// The deploy role in a session of which the permit role says that it may update the service to this revision.
+    /// The deploy role, in a session whose tag, set by the permit role, allows it to update the service to this revision.
     ///
     /// # Errors
     /// One of the two roles does not allow it.
@@ -224,7 +224,7 @@ impl<'a> Permit<'a> {
     }
 }
 
-/// Who begins the deployment, as the host names them. The permit says who was allowed to.
+/// The actor that begins the deployment, as the host names it. The permit names the people who were allowed to.
 fn actor(cx: &Cx) -> Actor {
     // A name in CodeBuild is not a login, and must not be taken for one.
     let initiator = cx.host.initiator().map(|initiator| initiator.to_string());
@@ -294,14 +294,14 @@ mod tests {
             let found = needed(environment, permit).unwrap();
             assert_eq!(found, wanted, "{environment:?} {permit:?}");
         }
-        for (environment, permit, why) in [
+        for (environment, permit, message) in [
             (Some("dev"), Some("7"), "dev has no gate"),
             (None, Some("7"), "without a contract there is no gate"),
             (Some("live"), Some("latest"), "latest"),
         ] {
             let error = needed(environment, permit).unwrap_err();
             assert_eq!(error.exit(), Exit::Usage, "{environment:?} {permit:?}");
-            assert!(error.message.contains(why), "{error}");
+            assert!(error.message.contains(message), "{error}");
         }
     }
 }

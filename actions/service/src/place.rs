@@ -1,6 +1,6 @@
-//! Where the service is: from arguments, else from the contract.
+//! The location of the service: from arguments, else from the contract.
 
-use crate::args::Place;
+use crate::args::ServiceSelector;
 use ecs::{Client, RetryPolicy};
 use kit::error::Result;
 use kit::{Cx, Defaults};
@@ -20,13 +20,13 @@ pub(crate) async fn find(
     cx: &Cx,
     net: &Net,
     defaults: &Defaults,
-    place: &Place,
+    selector: &ServiceSelector,
     purpose: Purpose,
     policy: impl FnOnce() -> RetryPolicy,
 ) -> Result<Found> {
-    let cluster = place.cluster.as_ref().map(String::from);
+    let cluster = selector.cluster.as_ref().map(String::from);
     let cluster = defaults.required("cluster", cluster, |it| it.deploy.cluster.clone())?;
-    let service = place.service.as_ref().map(String::from);
+    let service = selector.service.as_ref().map(String::from);
     let service = defaults.required("service", service, |it| it.deploy.service.clone())?;
     let target = Target::chosen(defaults.contract(), purpose, None, None);
     let account = net.account(&target).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The least time between two lines that say what is still missing.
 const REMIND: Duration = Duration::from_secs(10);
 
-/// The lines of progress: one only when something changed.
+/// The lines of progress, logged only when something changed.
 pub(crate) struct ProgressLog<'a> {
     cx: &'a Cx,
     deployment: String,
@@ -47,7 +47,7 @@ impl<'a> ProgressLog<'a> {
             self.table = table;
         }
         self.missing = missing.to_vec();
-        let waiting = some(missing, 3).join("; ");
+        let waiting = first_few(missing, 3).join("; ");
         let due = match &self.reminded {
             Some((at, logged)) => now >= *at + REMIND && *logged != waiting,
             None => true,
@@ -62,9 +62,9 @@ impl<'a> ProgressLog<'a> {
     }
 }
 
-/// One line on where the deployments stand.
+/// The progress of all deployments, in one line.
 fn progress(ours: &str, seen: &Seen) -> String {
-    let one = |deployment: &Deployment| {
+    let describe = |deployment: &Deployment| {
         let mut line = format!(
             "{}{}: {} of {} running",
             deployment.task_definition.name(),
@@ -82,7 +82,7 @@ fn progress(ours: &str, seen: &Seen) -> String {
         }
         line
     };
-    let mut parts: Vec<String> = seen.service.deployments.iter().map(one).collect();
+    let mut parts: Vec<String> = seen.service.deployments.iter().map(describe).collect();
     let targets: Vec<_> = seen
         .groups
         .iter()
@@ -110,10 +110,10 @@ fn progress(ours: &str, seen: &Seen) -> String {
 }
 
 /// The first few, and how many more there are.
-pub(crate) fn some(all: &[String], few: usize) -> Vec<String> {
-    let mut some: Vec<String> = all.iter().take(few).cloned().collect();
+pub(crate) fn first_few(all: &[String], few: usize) -> Vec<String> {
+    let mut shown: Vec<String> = all.iter().take(few).cloned().collect();
     if all.len() > few {
-        some.push(format!("{} more", all.len() - few));
+        shown.push(format!("{} more", all.len() - few));
     }
-    some
+    shown
 }

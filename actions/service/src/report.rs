@@ -4,7 +4,7 @@ use crate::compare::Difference;
 use crate::decide::Plan;
 use crate::follow::Verdict;
 use crate::place::status_hint;
-use crate::progress::some;
+use crate::progress::first_few;
 use crate::under::UsedPermit;
 use crate::watch::Ended;
 use ecs::Client;
@@ -32,11 +32,11 @@ pub(crate) fn planned(
     missing: Option<Error>,
 ) -> Report {
     let refused = missing.iter().flat_map(|refusal| {
-        let said = format!("refused: {}", refusal.message);
-        std::iter::once(said).chain(refusal.hints.iter().cloned())
+        let message = format!("refused: {}", refusal.message);
+        std::iter::once(message).chain(refusal.hints.iter().cloned())
     });
-    let begins = under.iter().map(|under| under.begins());
-    let lines: Vec<String> = refused.chain(begins).chain(plan.lines()).collect();
+    let start_line = under.iter().map(|under| under.start_line());
+    let lines: Vec<String> = refused.chain(start_line).chain(plan.lines()).collect();
     let title = format!(
         "would deploy to service {} in cluster {}",
         client.service, client.cluster
@@ -80,9 +80,9 @@ pub(crate) fn ended(
     if ended.verdict == Verdict::Succeeded {
         return Ok(outcome.success());
     }
-    let why = ended.evidence.lines();
+    let evidence_lines = ended.evidence.lines();
     let mut error = outcome.error().hint(status_hint(client));
-    error.details = why.join("\n");
+    error.details = evidence_lines.join("\n");
     let mut summary = format!(
         "### Service {}: {}\n\n{}\n\n{}{}",
         client.service,
@@ -91,10 +91,10 @@ pub(crate) fn ended(
         markdown_table(&["what", "value"], &outcome.facts()),
         outcome.changes()
     );
-    if !why.is_empty() {
+    if !evidence_lines.is_empty() {
         summary.push_str(&format!(
             "\n**Why**\n\n{}\n",
-            markdown::block("text", &why.join("\n"))
+            markdown::block("text", &evidence_lines.join("\n"))
         ));
     }
     error.json = Some(outcome.json());
@@ -131,7 +131,7 @@ impl Outcome<'_> {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
             }
             Verdict::TimedOut { waited_for } => {
-                let waited_for = some(waited_for, 10);
+                let waited_for = first_few(waited_for, 10);
                 Error::failed(format!(
                     "{ours} did not become healthy within {}",
                     human(self.ended.timeout)
@@ -224,7 +224,7 @@ impl Outcome<'_> {
         }
         facts
             .into_iter()
-            .map(|(what, value)| vec![what.to_owned(), value])
+            .map(|(name, value)| vec![name.to_owned(), value])
             .collect()
     }
 

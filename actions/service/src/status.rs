@@ -1,10 +1,10 @@
 //! The version that a service runs, and its health.
 
 use crate::address::address;
-use crate::args::Place;
+use crate::args::ServiceSelector;
 use crate::place::{Found, find};
 use ecs::{
-    Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, missing, place,
+    Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, endpoint, missing,
     state,
 };
 use kit::error::Result;
@@ -41,11 +41,11 @@ struct Status {
 ///
 /// # Errors
 /// Bad input, no such service, or AWS does not answer.
-pub(crate) async fn status(args: Place, cx: &Cx) -> Result<Report> {
+pub(crate) async fn status(args: ServiceSelector, cx: &Cx) -> Result<Report> {
     observe(args, cx).await.map(|status| status.report())
 }
 
-async fn observe(args: Place, cx: &Cx) -> Result<Status> {
+async fn observe(args: ServiceSelector, cx: &Cx) -> Result<Status> {
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
     let policy = || RetryPolicy::within(RETRY);
@@ -162,7 +162,7 @@ impl Status {
             [] => "healthy".to_owned(),
             missing => format!(
                 "not healthy: {}",
-                crate::progress::some(missing, 5).join("; ")
+                crate::progress::first_few(missing, 5).join("; ")
             ),
         }
     }
@@ -203,7 +203,7 @@ impl Status {
         let groups = self.seen.groups.iter();
         groups
             .flat_map(|group| group.targets.iter().map(|target| (group.name(), target)))
-            .map(|(group, target)| vec![group.to_owned(), place(target), state(target)])
+            .map(|(group, target)| vec![group.to_owned(), endpoint(target), state(target)])
             .collect()
     }
 
@@ -250,7 +250,7 @@ impl Status {
             })).collect::<Vec<_>>(),
             "targets": self.seen.groups.iter().flat_map(|group| group.targets.iter().map(|target| serde_json::json!({
                 "target_group": group.arn,
-                "target": place(target),
+                "target": endpoint(target),
                 "state": target.state,
                 "reason": target.reason,
                 "description": target.description,

@@ -5,7 +5,7 @@ use ledger::Record;
 use ledger::permit::begins_by;
 use serde_json::{Value, json};
 
-/// The permit that a deployment runs under, as it is told.
+/// The permit that a deployment runs under, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UsedPermit {
     /// The number of its record.
@@ -76,7 +76,7 @@ impl UsedPermit {
 
     /// The line about the permit that a run logs before it deploys. It names the record with which this same run began or
     /// ended the deployment earlier, if there is one.
-    pub(crate) fn begins(&self) -> String {
+    pub(crate) fn start_line(&self) -> String {
         let line = self.line();
         match (self.recorded, self.started) {
             (Some(recorded), _) => format!(
@@ -140,7 +140,7 @@ mod tests {
     fn a_permit_is_shown_with_its_number_and_who_granted_it() {
         let plain = under(&json!({}));
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
-        let said = plain.begins();
+        let line = plain.start_line();
         assert!(
             said.ends_with("; the deployment must begin before 2026-11-21T18:10:00Z"),
             "{said}"
@@ -165,11 +165,11 @@ mod tests {
         };
         assert!(
             recorded
-                .begins()
+                .start_line()
                 .ends_with("(record 44), so nothing is changed, only verified")
         );
         assert_eq!(recorded.json()["recorded"], 44);
-        assert!(resumed.begins().contains("(record 43) and goes on"));
+        assert!(resumed.start_line().contains("(record 43) and goes on"));
         assert_eq!(resumed.used_up(), "permit 42 is used up by record 43");
     }
 

@@ -48,7 +48,7 @@ impl<'a> Watch<'a> {
         before: Seen,
         timeout: Duration,
     ) -> Self {
-        // From here on everything that passes is waited for: the deployment goes on whether it is seen or not.
+        // From here on every transient error is waited for, because the deployment continues whether it is observed or not.
         client.retry_by(RetryPolicy::following(timeout));
         cx.host.info(format!(
             "deployment {} of {}",

@@ -93,7 +93,7 @@ fn a_time_is_a_duration_and_not_zero() {
 
 #[test]
 fn a_missing_region_and_missing_credentials_are_reported_before_any_call() {
-    let place = [
+    let arguments = [
         "deploy",
         "--digest",
         DIGEST,
@@ -102,9 +102,9 @@ fn a_missing_region_and_missing_credentials_are_reported_before_any_call() {
         "--service",
         "s",
     ];
-    let stderr = refused(2, &place, &[]);
+    let stderr = refused(2, &arguments, &[]);
     assert!(stderr.contains("error: the region is missing"), "{stderr}");
-    let stderr = refused(1, &place, &[("AWS_REGION", "ca-central-1")]);
+    let stderr = refused(1, &arguments, &[("AWS_REGION", "ca-central-1")]);
     assert!(
         stderr.contains("error: there are no AWS credentials"),
         "{stderr}"

@@ -48,14 +48,14 @@ impl<'a> Folder<'a> {
     /// The command wrote a state into the folder, or left it without a backend (exit 1).
     pub(crate) fn after(&self) -> Result<()> {
         let written = local(self.path);
-        let what = if written.is_some() && written != self.local {
+        let outcome = if written.is_some() && written != self.local {
             format!("wrote a state into {}", self.path.display())
         } else if self.is_local()? {
             format!("left {} without a backend \"s3\"", self.path.display())
         } else {
             return Ok(());
         };
-        Err(Error::failed(format!("the command {what}"))
+        Err(Error::failed(format!("the command {outcome}"))
             .cause(format!(
                 "the command succeeded, but did not use s3://{}/{}, the state that was locked",
                 self.backend.bucket, self.backend.key
@@ -164,10 +164,10 @@ pub(crate) fn agreed(
         return Ok(found.locking);
     }
     if overrides {
-        for (line, what) in &found.differences {
+        for (line, difference) in &found.differences {
             let file = block.file.display();
             cx.host
-                .info(format!("{file}:{line}: {what}: overridden, as asked"));
+                .info(format!("{file}:{line}: {difference}: overridden, as asked"));
         }
         return Ok(backend.locking);
     }
@@ -175,13 +175,13 @@ pub(crate) fn agreed(
         "the backend in {} is not the one of this step",
         block.file.display()
     ));
-    for (line, what) in found.differences {
-        error = error.cause(format!("{}:{line}: {what}", block.file.display()));
+    for (line, difference) in found.differences {
+        error = error.cause(format!("{}:{line}: {difference}", block.file.display()));
         error.locations.push(Location {
             file: shown(&block.file),
             line,
             column: 1,
-            message: what,
+            message: difference,
         });
     }
     Err(error
@@ -218,7 +218,7 @@ fn compare(block: &Block, backend: &Backend) -> Compared {
         let Some(Setting { value, line }) = block.settings.get(name) else {
             continue;
         };
-        let what = match (name, value, wanted) {
+        let difference = match (name, value, wanted) {
             (_, Value::Null, _) => continue,
             (_, Value::Expression, _) => {
                 format!("{name} is an expression, which the step cannot read")
@@ -247,7 +247,7 @@ fn compare(block: &Block, backend: &Backend) -> Compared {
                 )
             }
         };
-        differences.push((*line, what));
+        differences.push((*line, difference));
     }
     differences.extend(encrypted_otherwise(block, &backend.encryption));
     Compared {
@@ -268,7 +268,7 @@ fn encrypted_otherwise(block: &Block, encryption: &Encryption) -> Vec<(usize, St
     ];
     let differs = |(name, wanted): (&str, &str)| {
         let Setting { value, line } = block.settings.get(name)?;
-        let what = match value {
+        let difference = match value {
             Value::Null => return None,
             Value::Literal(value) if value == wanted => return None,
             Value::Literal(value) if wanted.is_empty() => {
@@ -277,7 +277,7 @@ fn encrypted_otherwise(block: &Block, encryption: &Encryption) -> Vec<(usize, St
             Value::Literal(value) => format!("{name} is `{value}`, and the step's is `{wanted}`"),
             Value::Expression => format!("{name} is an expression, which the step cannot read"),
         };
-        Some((*line, what))
+        Some((*line, difference))
     };
     settings.into_iter().filter_map(differs).collect()
 }

@@ -36,7 +36,7 @@ const UNREADABLE: u8 = 65;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Message {
-    /// By which the command is found as long as nobody says which it is.
+    /// The mark by which the command is found until its process group is known.
     Mark(String),
     /// When whatever it watches over must be over, in milliseconds of [`uptime`].
     Until(u64),
@@ -68,12 +68,12 @@ impl Guard {
     /// It cannot be started.
     pub(crate) fn start(mark: Option<&str>, end: Duration) -> Result<Self> {
         let failed = "cannot start the guard process";
-        // The link leads to this very binary, whatever lies under its name by now.
+        // The link points to this very binary, even if another file has its name by now.
         let mut child = Command::new("/proc/self/exe")
             .arg(ARGUMENT)
             .env_clear()
             .stdin(Stdio::piped())
-            // A runner waits for whoever holds its streams open.
+            // A runner waits for every process that holds its streams open.
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
@@ -113,7 +113,7 @@ impl Guard {
         self.tell(&Message::Until(millis))
     }
 
-    /// The command is about to be interrupted. A guard that is gone interrupts nobody.
+    /// The command is about to be interrupted. An error is ignored, because a guard that has ended interrupts nothing.
     pub(crate) fn interrupted(&self) {
         let _ = self.tell(&Message::Interrupted);
     }
@@ -194,12 +194,12 @@ impl Watch {
         loop {
             let pause = match self.alone {
                 Some(_) => GLANCE,
-                None => LOOK.min(self.left()).max(GLANCE),
+                None => LOOK.min(self.remaining()).max(GLANCE),
             };
             match messages.recv_timeout(pause) {
                 Ok(Ok(Message::Done)) => return Ok(()),
                 Ok(Ok(message)) => self.receive(message),
-                // It changes nothing: the last end that was heard stands.
+                // It changes nothing: the last end that was received remains in force.
                 Ok(Err(_)) => self.unreadable = true,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -217,7 +217,7 @@ impl Watch {
     }
 
     /// The time until the end.
-    fn left(&self) -> Duration {
+    fn remaining(&self) -> Duration {
         self.end
             .map_or(Duration::MAX, |end| end.saturating_sub(uptime()))
     }
@@ -235,7 +235,7 @@ impl Watch {
 
     /// Does what is due. Returns whether nothing is left to watch over.
     fn act(&mut self) -> Result<bool> {
-        let over = self.left().is_zero();
+        let over = self.remaining().is_zero();
         if !over && self.alone.is_none() {
             return Ok(false);
         }

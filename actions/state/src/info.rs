@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(LockInfo::from_json(&info.to_json()), Some(info));
     }
 
-    /// OpenTofu unlocks on the condition that what it read and wrote again is what stands there.
+    /// OpenTofu unlocks on the condition that the info it read, serialized again, equals the stored one.
     #[test]
     fn the_lock_info_of_terraform_round_trips_byte_for_byte() {
         for text in [

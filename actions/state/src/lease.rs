@@ -10,24 +10,24 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use time::OffsetDateTime;
 
-/// How a hold is alive.
+/// The phase of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     /// A process holds it and renews it.
     Running,
-    /// A job keeps it from step to step; nobody renews it.
+    /// A job keeps it from step to step; it is not renewed.
     Kept,
-    /// It waits for a later job to adopt it; nobody renews it.
+    /// It waits for a later job to adopt it; it is not renewed.
     Parked,
     /// A command could not write its state, which was rescued; nothing else may run before a
     /// person has looked.
     NeedsRepair,
-    /// A command repairs such a state. Where it dies, the state is as little repaired as before.
+    /// A command repairs such a state. If the command dies, the state still needs repair.
     Repairing,
-    /// Nobody holds it: locking has moved to `.tflock`, and whoever still locks here is stopped.
+    /// It is not held: locking has moved to `.tflock`, and clients that still lock here are stopped.
     Moved,
-    /// One waits for the lock; a ticket's.
+    /// The lease of a ticket, whose run waits for the lock.
     Waiting,
     /// Something a later version wrote.
     #[serde(other)]
@@ -35,13 +35,13 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// Whether its state is not what was made, and a person has to look.
+    /// Whether the state may not match the infrastructure, so that a person has to look.
     pub(crate) fn is_broken(self) -> bool {
         matches!(self, Phase::NeedsRepair | Phase::Repairing)
     }
 }
 
-/// A holder of ours.
+/// The lease of a holder that uses Slipway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Lease {
@@ -50,7 +50,7 @@ pub(crate) struct Lease {
     pub(crate) phase: Phase,
     /// How long without a renewal the holder counts as alive, where it renews at all.
     pub(crate) lease_secs: u64,
-    /// When a hold that nobody renews ends, in seconds since 1970.
+    /// The end of a hold that is not renewed, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub(crate) struct Lease {
     /// Where a state was rescued to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rescued: Option<String>,
-    /// Of an object: the lock is in the table as well, and what stands there decides.
+    /// For an object: the lock is in the table as well, and the table's item decides.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) second_half: bool,
 }
@@ -135,11 +135,11 @@ impl Lease {
     }
 
     /// Where one more state was rescued to.
-    pub(crate) fn add_rescued(&mut self, places: Option<&String>) {
-        let places = places.filter(|places| !places.is_empty());
-        self.rescued = match (self.rescued.take(), places) {
-            (Some(before), Some(places)) => Some(format!("{before}, {places}")),
-            (before, places) => before.or_else(|| places.cloned()),
+    pub(crate) fn add_rescued(&mut self, locations: Option<&String>) {
+        let locations = locations.filter(|locations| !locations.is_empty());
+        self.rescued = match (self.rescued.take(), locations) {
+            (Some(before), Some(locations)) => Some(format!("{before}, {locations}")),
+            (before, locations) => before.or_else(|| locations.cloned()),
         };
     }
 

@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, Hold};
 use crate::locate::LocatedState;
-use crate::rescue::{self, Left};
+use crate::rescue::{self, ErroredState};
 use crate::shim;
 use kit::aws::{AccountId, Region, RoleArn};
 use kit::error::{Error, Result};
@@ -29,13 +29,13 @@ struct Note {
 /// A command that is started under a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Work {
-    /// Where it works, and leaves a state that it cannot write.
+    /// The folder in which it works, and leaves a state that it cannot write.
     directory: PathBuf,
     /// States that were there before, which are not its own.
-    before: Vec<Left>,
+    before: Vec<ErroredState>,
     /// Folders in which it called Terraform, with what had been left there before.
     #[serde(default)]
-    called: BTreeMap<PathBuf, Option<Left>>,
+    called: BTreeMap<PathBuf, Option<ErroredState>>,
     /// `None` until it has started: then it is found by its mark.
     pub(crate) command: Option<Group>,
 }
@@ -53,23 +53,23 @@ impl Work {
     }
 
     /// It called Terraform in these folders, with what had been left there before.
-    pub(crate) fn called(&mut self, folders: BTreeMap<PathBuf, Option<Left>>) {
+    pub(crate) fn called(&mut self, folders: BTreeMap<PathBuf, Option<ErroredState>>) {
         self.called = folders;
     }
 
     /// States that it left behind.
-    pub(crate) fn left(&self) -> Vec<PathBuf> {
+    pub(crate) fn errored_states(&self) -> Vec<PathBuf> {
         let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut left = rescue::find(&self.directory);
-        let found: Vec<PathBuf> = left.iter().map(|left| real(&left.path)).collect();
-        left.retain(|left| !self.before.contains(left));
-        let elsewhere = self.called.iter().filter_map(|(folder, before)| {
+        let mut states = rescue::find(&self.directory);
+        let found: Vec<PathBuf> = states.iter().map(|state| real(&state.path)).collect();
+        states.retain(|state| !self.before.contains(state));
+        let in_called_folders = self.called.iter().filter_map(|(folder, before)| {
             let now = rescue::look(folder)?;
             let new = before.as_ref() != Some(&now) && !found.contains(&real(&now.path));
             new.then_some(now)
         });
-        left.extend(elsewhere);
-        left.into_iter().map(|left| left.path).collect()
+        states.extend(in_called_folders);
+        states.into_iter().map(|state| state.path).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use net::{Account, AwsContext};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// Where a state stands: Terraform counts each write of one lineage.
+/// The serial and lineage of a state: Terraform counts each write of one lineage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StateVersion {
     pub(crate) serial: u64,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for StateFile {
 
 impl StateFile {
     /// # Errors
-    /// No state, said with what is wrong.
+    /// The reason why the bytes are not a state.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Head {
@@ -58,7 +58,7 @@ impl StateFile {
         })
     }
 
-    pub(crate) fn standing(&self) -> StateVersion {
+    pub(crate) fn state_version(&self) -> StateVersion {
         StateVersion {
             serial: self.serial,
             lineage: self.lineage.clone(),
@@ -70,8 +70,7 @@ impl StateFile {
         digest(&self.bytes)
     }
 
-    /// The same state counted as `serial`; every other byte stays as it was, numbers that no
-    /// double holds among them.
+    /// The same state with another serial. Every other byte stays as it was, including numbers that a double cannot hold.
     ///
     /// # Errors
     /// Bytes that are not a state after all.
@@ -81,9 +80,9 @@ impl StateFile {
             #[serde(borrow)]
             serial: &'a RawValue,
         }
-        let odd = "a version of the state is not JSON text";
-        let text = std::str::from_utf8(&self.bytes).context(odd)?;
-        let head: Head<'_> = serde_json::from_str(text).context(odd)?;
+        let malformed = "a version of the state is not JSON text";
+        let text = std::str::from_utf8(&self.bytes).context(malformed)?;
+        let head: Head<'_> = serde_json::from_str(text).context(malformed)?;
         let at = head.serial.get().as_ptr().addr() - text.as_ptr().addr();
         let (before, rest) = text.split_at(at);
         let after = &rest[head.serial.get().len()..];
@@ -166,12 +165,12 @@ impl Objects {
         }
     }
 
-    /// The account that the bucket must be of.
+    /// The account that must own the bucket.
     pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// A command about this state, as it can be typed.
+    /// The command line that runs `verb` on this state.
     pub(crate) fn command(&self, verb: &str) -> String {
         format!("slipway-state {verb} {}", self.arguments)
     }
@@ -216,7 +215,7 @@ impl Objects {
     /// # Errors
     /// S3's.
     pub(crate) async fn fetch(&self, key: &str, version: Option<&str>) -> Result<Option<Stored>> {
-        let what = format!("read s3://{}/{key}", self.bucket);
+        let operation = format!("read s3://{}/{key}", self.bucket);
         let answer = self
             .client
             .get_object()
@@ -235,14 +234,14 @@ impl Objects {
             Err(error) if version.is_some() && net::code(&error) == Some("MethodNotAllowed") => {
                 return Ok(None);
             }
-            Err(error) => return Err(error).cannot(what),
+            Err(error) => return Err(error).cannot(operation),
         };
         let (etag, version) = (found.e_tag.clone(), found.version_id.clone());
         let bytes = found
             .body
             .collect()
             .await
-            .context(format!("cannot {what}"))?;
+            .context(format!("cannot {operation}"))?;
         Ok(Some(Stored {
             bytes: bytes.to_vec(),
             etag,
@@ -255,7 +254,7 @@ impl Objects {
     /// that nothing may be there.
     ///
     /// # Errors
-    /// S3's; somebody else was there first (exit 3).
+    /// S3's; the object was written by somebody else first (exit 3).
     pub(crate) async fn write(
         &self,
         key: &str,

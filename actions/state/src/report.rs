@@ -29,10 +29,10 @@ pub(crate) fn parked(lock: &Lock, record: &Record) -> Report {
     )
 }
 
-fn kept(lock: &Lock, record: &Record, what: String) -> Report {
+fn kept(lock: &Lock, record: &Record, headline: String) -> Report {
     let (id, rvn) = (&record.info.id, &record.lease.rvn);
     Report {
-        text: format!("{what}\nlock ID {id}, version number {rvn}"),
+        text: format!("{headline}\nlock ID {id}, version number {rvn}"),
         json: json!({ "lock": lock.id, "lock_id": id, "rvn": rvn, "until": record.lease.until }),
         ..Report::default()
     }
@@ -40,10 +40,10 @@ fn kept(lock: &Lock, record: &Record, what: String) -> Report {
     .output("rvn", rvn)
 }
 
-pub(crate) fn unlocked(lock: &Lock, how: &str) -> Report {
+pub(crate) fn unlocked(lock: &Lock, outcome: &str) -> Report {
     Report {
-        text: format!("{} is {how}", lock.id),
-        json: json!({ "lock": lock.id, "result": how }),
+        text: format!("{} is {outcome}", lock.id),
+        json: json!({ "lock": lock.id, "result": outcome }),
         ..Report::default()
     }
 }
@@ -109,8 +109,8 @@ fn line(seen: &Seen<'_>) -> String {
         if let Some(end) = lease.ends() {
             line.push_str(&format!(" until {}", kit::clock::rfc3339(end)));
         }
-        if let Some(place) = &lease.rescued {
-            line.push_str(&format!("; its state was rescued to {place}"));
+        if let Some(location) = &lease.rescued {
+            line.push_str(&format!("; its state was rescued to {location}"));
         }
         lines.push(line);
     }
@@ -159,7 +159,7 @@ pub(crate) fn ran(
 ) -> Report {
     let first = shown.lines().next().unwrap_or_default();
     let (id, rvn) = (&record.info.id, &record.lease.rvn);
-    let (text, how) = if adopted {
+    let (text, outcome) = if adopted {
         ("and is kept", "kept")
     } else {
         ("and released", "released")
@@ -177,7 +177,7 @@ pub(crate) fn ran(
                 &["state", "lock", "command"],
                 &[vec![
                     lock.id.clone(),
-                    format!("held and {how}, ID {id}"),
+                    format!("held and {outcome}, ID {id}"),
                     first.to_owned()
                 ]],
             )

@@ -18,9 +18,9 @@ const NAME: &str = "errored.tfstate";
 /// How deep a `-chdir` or a stack of cdktf can be.
 const DEPTH: usize = 4;
 
-/// A state that was left in a folder, as one knows it again.
+/// A state that was left in a folder, with the values by which it is recognized again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Left {
+pub(crate) struct ErroredState {
     pub(crate) path: PathBuf,
     length: u64,
     /// In nanoseconds since 1970.
@@ -28,7 +28,7 @@ pub(crate) struct Left {
 }
 
 /// The state that was left in `folder` itself.
-pub(crate) fn look(folder: &Path) -> Option<Left> {
+pub(crate) fn look(folder: &Path) -> Option<ErroredState> {
     let path = folder.join(NAME);
     let meta = std::fs::metadata(&path)
         .ok()
@@ -37,7 +37,7 @@ pub(crate) fn look(folder: &Path) -> Option<Left> {
         let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         u64::try_from(since.as_nanos()).ok()
     });
-    Some(Left {
+    Some(ErroredState {
         path,
         length: meta.len(),
         written: written.unwrap_or_default(),
@@ -46,7 +46,7 @@ pub(crate) fn look(folder: &Path) -> Option<Left> {
 
 /// States that were left below `folder`, as far as it can be read. Deeper and linked folders are
 /// known from the calls that worked in them.
-pub(crate) fn find(folder: &Path) -> Vec<Left> {
+pub(crate) fn find(folder: &Path) -> Vec<ErroredState> {
     let mut found = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -69,7 +69,7 @@ pub(crate) fn find(folder: &Path) -> Vec<Left> {
 }
 
 /// Whether Terraform could leave a state in `folder`: it can be written to, and the disk is not full.
-pub(crate) fn can_be_left(folder: &Path) -> bool {
+pub(crate) fn can_write_state(folder: &Path) -> bool {
     let name = format!(".slipway-{}", uuid::Uuid::new_v4().simple());
     let probe = folder.join(name);
     let written = std::fs::File::create_new(&probe).and_then(|mut file| {
@@ -77,33 +77,33 @@ pub(crate) fn can_be_left(folder: &Path) -> bool {
         file.sync_all()
     });
     let _ = std::fs::remove_file(&probe);
-    let left = OpenOptions::new().write(true).open(folder.join(NAME));
-    let free = left.map_or_else(|error| error.kind() == ErrorKind::NotFound, |_| true);
+    let existing = OpenOptions::new().write(true).open(folder.join(NAME));
+    let free = existing.map_or_else(|error| error.kind() == ErrorKind::NotFound, |_| true);
     written.is_ok() && free
 }
 
 /// The hint for a state that is in no file, or only in part.
 pub(crate) const IN_THE_LOG: &str = "Terraform prints a state that it can write nowhere: save it from the log as errored.tfstate before the log is gone";
 
-/// A file that was left, and the state that it was to become.
+/// A file that was left, and the state that should have been written.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(crate) file: PathBuf,
-    /// `None` where it could not be seen.
+    /// `None` if it is unknown.
     pub(crate) state: Option<StateObject>,
     /// Whether the file holds all of a state: a full disk cuts it off.
-    pub(crate) whole: bool,
+    pub(crate) complete: bool,
 }
 
 impl Origin {
     /// A file that belongs to `state`.
     pub(crate) fn new(file: &Path, state: Option<StateObject>) -> Self {
         let text = std::fs::read(file).unwrap_or_default();
-        let whole = serde_json::from_slice::<BTreeMap<String, &RawValue>>(&text).is_ok();
+        let complete = serde_json::from_slice::<BTreeMap<String, &RawValue>>(&text).is_ok();
         Self {
             file: file.to_owned(),
             state,
-            whole,
+            complete,
         }
     }
 }
@@ -111,26 +111,26 @@ impl Origin {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let file = self.file.display();
-        let left = match self.whole {
+        let left_behind = match self.complete {
             true => "was left",
             false => "only a part of it was left",
         };
         match &self.state {
             Some(state) => write!(
                 f,
-                "the state could not be written to s3://{}/{} (workspace `{}`), and {left} in {file}",
+                "the state could not be written to s3://{}/{} (workspace `{}`), and {left_behind} in {file}",
                 state.bucket, state.key, state.workspace
             ),
             None => write!(
                 f,
-                "the state could not be written, and {left} in {file}; which state it belongs to could not be seen"
+                "the state could not be written, and {left_behind} in {file}; which state it belongs to could not be seen"
             ),
         }
     }
 }
 
 impl Origin {
-    /// The key that a copy is kept beside: its own state's, in the bucket of the lock's state.
+    /// The key beside which a copy is kept: the key of its own state, in the bucket of the lock's state.
     fn key(&self, backend: &Backend) -> String {
         match &self.state {
             None => backend.object_key(),
@@ -140,17 +140,19 @@ impl Origin {
     }
 }
 
-/// Where copies are kept of states in other buckets.
+/// The prefix of copies of states in other buckets.
 const FOREIGN: &str = "errored/";
 /// The separator in a copy's key between the key of its state and the lock ID.
 const MARK: &str = ".errored-";
 
-/// `BUCKET/KEY` of the states whose copies are at `places`, as [`keep`] returned them.
-pub(crate) fn origins(places: Option<&str>) -> Vec<String> {
-    let places = places.into_iter().flat_map(|places| places.split(", "));
-    let mut origins: Vec<String> = places
-        .filter_map(|place| {
-            let (state, _) = place.strip_prefix("s3://")?.rsplit_once(MARK)?;
+/// `BUCKET/KEY` of the states whose copies are at `locations`, as [`keep`] returned them.
+pub(crate) fn origins(locations: Option<&str>) -> Vec<String> {
+    let locations = locations
+        .into_iter()
+        .flat_map(|locations| locations.split(", "));
+    let mut origins: Vec<String> = locations
+        .filter_map(|location| {
+            let (state, _) = location.strip_prefix("s3://")?.rsplit_once(MARK)?;
             let (_, key) = state.split_once('/')?;
             Some(key.strip_prefix(FOREIGN).unwrap_or(state).to_owned())
         })
@@ -159,8 +161,7 @@ pub(crate) fn origins(places: Option<&str>) -> Vec<String> {
     origins
 }
 
-/// The workspace of a state, where its key shows it (`workspace_key_prefix`'s default) and a shell
-/// takes it as it is.
+/// The workspace of a state, if its key has the default `workspace_key_prefix` and the name needs no quotes in a shell.
 pub(crate) fn workspace(origin: &str) -> Option<&str> {
     let (_, key) = origin.split_once('/')?;
     let (workspace, _) = key.strip_prefix("env:/")?.split_once('/')?;
@@ -171,8 +172,8 @@ pub(crate) fn workspace(origin: &str) -> Option<&str> {
 /// How many states can be kept beside one under one lock.
 const KEPT: usize = 100;
 
-/// Keeps the states beside those they belong to, and sees that they are there. Returns where.
-/// Nothing that was kept before is written over.
+/// Keeps each state beside the one it belongs to, and verifies the copy. Returns the locations. An earlier copy is
+/// never overwritten.
 ///
 /// # Errors
 /// A file that cannot be read, or S3's.
@@ -188,18 +189,18 @@ pub(crate) async fn keep(
     for origin in files {
         let (file, key) = (&origin.file, origin.key(backend));
         let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
-        let place = loop {
+        let location = loop {
             let Some(number) = numbers.next() else {
                 return Err(Error::failed(format!(
                     "{KEPT} states are kept beside s3://{bucket}/{key} already"
                 )));
             };
-            let side = side(&key, lock_id, number);
-            let place = format!("s3://{bucket}/{side}");
+            let copy_key = copy_key(&key, lock_id, number);
+            let location = format!("s3://{bucket}/{copy_key}");
             let answer = s3
                 .put_object()
                 .bucket(bucket)
-                .key(&side)
+                .key(&copy_key)
                 .content_type("application/json")
                 .if_none_match("*")
                 .body(bytes.clone().into())
@@ -209,36 +210,36 @@ pub(crate) async fn keep(
                 Ok(_) => false,
                 Err(error) if refused(&error) => true,
                 Err(error) => {
-                    return Err(error).cannot(format!("rescue {} to {place}", file.display()));
+                    return Err(error).cannot(format!("rescue {} to {location}", file.display()));
                 }
             };
             let there = s3
                 .get_object()
                 .bucket(bucket)
-                .key(&side)
+                .key(&copy_key)
                 .send()
                 .await
-                .cannot(format!("see whether {place} is there"))?
+                .cannot(format!("see whether {location} is there"))?
                 .body
                 .collect()
                 .await
-                .context(format!("cannot read {place}"))?;
+                .context(format!("cannot read {location}"))?;
             if there.into_bytes() == bytes {
-                break place;
+                break location;
             }
             if !taken {
                 return Err(Error::failed(format!(
-                    "{place} is not what {} holds",
+                    "{location} is not what {} holds",
                     file.display()
                 )));
             }
         };
-        kept.push(place);
+        kept.push(location);
     }
     Ok(kept)
 }
 
-fn side(key: &str, lock_id: &str, number: usize) -> String {
+fn copy_key(key: &str, lock_id: &str, number: usize) -> String {
     match number {
         0 => format!("{key}{MARK}{lock_id}"),
         number => format!("{key}{MARK}{lock_id}-{number}"),
@@ -269,10 +270,10 @@ mod tests {
             ("b", "env:/blue/app/dev", Some("blue")),
             ("c", "net/dev.errored-x", None),
         ] {
-            let side = side(&origin(bucket, key).key(&backend), "0f-1", 2);
-            let place = format!("s3://b/{side}");
-            let found = origins(Some(&place));
-            assert_eq!(found, [format!("{bucket}/{key}")], "{place}");
+            let copy_key = copy_key(&origin(bucket, key).key(&backend), "0f-1", 2);
+            let location = format!("s3://b/{copy_key}");
+            let found = origins(Some(&location));
+            assert_eq!(found, [format!("{bucket}/{key}")], "{location}");
             assert_eq!(super::workspace(&found[0]), workspace);
         }
         let two = "s3://b/app/dev.errored-1, s3://b/env:/w/app/dev.errored-1-1";
@@ -285,20 +286,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(NAME);
         let text = "{\"version\": 4, \"serial\": 1, \"outputs\": {\"a\": {}}}\n";
-        for (end, whole) in [(text.len(), true), (text.len() - 3, false), (0, false)] {
+        for (end, complete) in [(text.len(), true), (text.len() - 3, false), (0, false)] {
             std::fs::write(&file, &text[..end]).unwrap();
             let origin = Origin::new(&file, None);
-            assert_eq!(origin.whole, whole, "{end}");
-            let said = origin.to_string();
+            assert_eq!(origin.complete, complete, "{end}");
+            let message = origin.to_string();
             assert_eq!(
-                said.contains("only a part of it was left"),
-                !whole,
-                "{said}"
+                message.contains("only a part of it was left"),
+                !complete,
+                "{message}"
             );
         }
-        assert!(!Origin::new(&folder.path().join("gone"), None).whole);
-        assert!(can_be_left(folder.path()));
-        assert!(!can_be_left(Path::new("/proc/self")));
+        assert!(!Origin::new(&folder.path().join("gone"), None).complete);
+        assert!(can_write_state(folder.path()));
+        assert!(!can_write_state(Path::new("/proc/self")));
     }
 
     #[test]
@@ -316,8 +317,9 @@ mod tests {
         let found = find(folder.path());
         let short: Vec<_> = found
             .iter()
-            .map(|left| {
-                left.path
+            .map(|state| {
+                state
+                    .path
                     .strip_prefix(folder.path())
                     .unwrap()
                     .display()
@@ -331,7 +333,10 @@ mod tests {
         assert_eq!(find(folder.path()), found);
         std::fs::write(folder.path().join("errored.tfstate"), "{ }").unwrap();
         let later = find(folder.path());
-        let new: Vec<_> = later.iter().filter(|left| !found.contains(left)).collect();
+        let new: Vec<_> = later
+            .iter()
+            .filter(|state| !found.contains(state))
+            .collect();
         assert_eq!(new.len(), 1);
         assert_eq!(new[0].path, folder.path().join("errored.tfstate"));
     }

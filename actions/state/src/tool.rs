@@ -85,14 +85,14 @@ impl<'a> Tool<'a> {
             located,
             cx,
         };
-        tool.of_this_state()?;
-        tool.locks_as_asked()?;
+        tool.require_this_state()?;
+        tool.require_locking()?;
         let (status, output) = tool.bare(&["version", "-json"])?.capture(&cx.host).await?;
         ended(name.command(), status)?;
         // Both call it `terraform_version`.
         tool.version = printed(&output)
             .ok()
-            .and_then(|said| Some(said["terraform_version"].as_str()?.to_owned()))
+            .and_then(|output_json| Some(output_json["terraform_version"].as_str()?.to_owned()))
             .ok_or_else(|| {
                 Error::failed(format!("{} does not say its version", name.command()))
                     .hint("`version -json` is there since Terraform 0.13")
@@ -100,14 +100,14 @@ impl<'a> Tool<'a> {
         Ok(tool)
     }
 
-    /// Refuses code that has its state elsewhere.
-    fn of_this_state(&self) -> Result<()> {
+    /// Refuses code whose state is not the one that is locked.
+    fn require_this_state(&self) -> Result<()> {
         let data_dir = self.cx.env.get("TF_DATA_DIR").unwrap_or(".terraform");
         Folder::before(&self.directory, data_dir, &self.located.backend).map(drop)
     }
 
     /// Refuses code that locks in another way than the step.
-    fn locks_as_asked(&self) -> Result<()> {
+    fn require_locking(&self) -> Result<()> {
         let backend = &self.located.backend;
         let agreed = folder::agreed(&self.directory, backend, false, self.cx)?;
         if agreed == backend.locking {
@@ -225,7 +225,7 @@ impl<'a> Tool<'a> {
             let now = found.map(|found| found.locked()).unwrap_or_default();
             dependencies::unmoved(rule, &before, &now)?;
         }
-        self.of_this_state()
+        self.require_this_state()
     }
 
     /// Runs the tool's `plan`; a failure has the tool's own messages. The rest of the output is not shown, because it has
@@ -245,24 +245,24 @@ impl<'a> Tool<'a> {
         all.extend(arguments);
         let program = self.program(&all, runs.account())?;
         let (status, output) = runs.capture(program, self.cx).await?;
-        let said = Diagnostics::of(&output);
-        for warning in &said.warnings {
+        let diagnostics = Diagnostics::of(&output);
+        for warning in &diagnostics.warnings {
             self.cx.host.warn(warning);
         }
         match status.code() {
             Some(0) => Ok(false),
             Some(2) => Ok(true),
-            _ => Err(self.failed(status, said)),
+            _ => Err(self.failed(status, diagnostics)),
         }
     }
 
-    fn failed(&self, status: ExitStatus, said: Diagnostics) -> Error {
+    fn failed(&self, status: ExitStatus, diagnostics: Diagnostics) -> Error {
         let title = format!("{} plan", self.name.command());
         let mut error = ended(&title, status)
             .err()
             .unwrap_or_else(|| Error::failed(format!("`{title}` failed")));
-        error = error.with_causes(said.errors);
-        for mut location in said.locations {
+        error = error.with_causes(diagnostics.errors);
+        for mut location in diagnostics.locations {
             let path = self.directory.join(&location.file);
             // GitHub knows files by their path from the top, without a dot in front.
             let path = path.strip_prefix(".").unwrap_or(&path);
@@ -309,7 +309,7 @@ fn one_state(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
         (None, None) => crate::shim::selected(&directory.join(data_dir).join("environment"))
             .map_err(Error::refused)?,
     };
-    let why = if workspace != "default" {
+    let reason = if workspace != "default" {
         format!("workspace `{workspace}` has a state of its own, which this lock would not cover")
     } else if directory.join("cdktf.json").exists() {
         "an application of cdktf or cdktn has a state for each stack, which this lock would not cover"
@@ -317,7 +317,7 @@ fn one_state(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::usage(why)
+    Err(Error::usage(reason)
         .hint("where it is a workspace: --workspace NAME")
         .hint("otherwise run the tool yourself: slipway-state run -- COMMAND"))
 }

@@ -234,12 +234,13 @@ fn a_table_that_the_contract_does_not_name_is_never_used_silently() {
     let contract = "version: 1\nservice: shop\nbuild: {account: '111111111111', region: ca-central-1}\n\
         state: {bucket: states}\n\
         environments:\n  dev: {account: '222222222222', region: ca-central-1}\n";
-    let said = |more: &[&'static str], environment: &[(&str, &str)], exit: i32, message: &str| {
-        let job = job();
-        std::fs::write(job.file("delivery.yaml"), contract).unwrap();
-        let arguments = [&["status", "--environment=dev"][..], more].concat();
-        job.refuses(&arguments, environment, exit, message);
-    };
+    let refuses =
+        |more: &[&'static str], environment: &[(&str, &str)], exit: i32, message: &str| {
+            let job = job();
+            std::fs::write(job.file("delivery.yaml"), contract).unwrap();
+            let arguments = [&["status", "--environment=dev"][..], more].concat();
+            job.refuses(&arguments, environment, exit, message);
+        };
     let table = ("TF_LOCK_TABLE", "locks");
     for (more, environment, message) in [
         (
@@ -282,13 +283,13 @@ fn a_table_that_the_contract_does_not_name_is_never_used_silently() {
         ),
     ] {
         let exit = i32::from(message != "there are no AWS credentials") + 1;
-        said(more, environment, exit, message);
+        refuses(more, environment, exit, message);
     }
 }
 
 #[test]
 fn a_step_says_that_the_file_is_the_lock_where_nobody_named_a_lock() {
-    let said = |more: &[&str]| {
+    let announces_file_lock = |more: &[&str]| {
         let arguments = [
             &["status", "--bucket=b", "--key=k", "--workspace=w"][..],
             more,
@@ -299,9 +300,9 @@ fn a_step_says_that_the_file_is_the_lock_where_nobody_named_a_lock() {
         assert_eq!(output.status.code(), Some(1), "{log}");
         log.contains("no lock table is named: the lock is s3://b/env:/w/k.tflock")
     };
-    assert!(said(&[]));
-    assert!(!said(&["--locking=file"]));
-    assert!(!said(&["--table=t"]));
+    assert!(announces_file_lock(&[]));
+    assert!(!announces_file_lock(&["--locking=file"]));
+    assert!(!announces_file_lock(&["--table=t"]));
 }
 
 #[test]
@@ -310,11 +311,11 @@ fn it_behaves_like_every_step() {
     step_job::behaves_like_every_step(program, ASKING, WAITING);
 }
 
-/// A command that is marked as under the lock, and the guard that is told of mark and end alone.
-fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
+/// Starts a command that is marked as under the lock, and a guard that gets only the mark and the end of the lease.
+fn marked_command_with_guard(name: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
     use std::io::Write;
     use std::os::unix::process::CommandExt;
-    let mark = format!("{what}-{}", std::process::id());
+    let mark = format!("{name}-{}", std::process::id());
     let folder = tempfile::tempdir().unwrap();
     // Debian's sh starts programs with vfork, and can lose a signal that arrives meanwhile.
     let command = Command::new("bash")
@@ -349,19 +350,20 @@ fn unsaid(what: &str, script: &str, end: &str) -> (Child, Child, ChildStdin) {
 #[test]
 fn a_guard_ends_a_command_that_was_never_announced_to_it() {
     let script = "trap 'exit 7' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
-    // Far away: it is the silence that counts.
-    let (mut command, mut guard, pipe) = unsaid("killed", script, &u32::MAX.to_string());
+    // The end is far away, so the closed pipe alone ends the command.
+    let (mut command, mut guard, pipe) =
+        marked_command_with_guard("killed", script, &u32::MAX.to_string());
     drop(pipe);
     assert_eq!(command.wait().unwrap().code(), Some(7));
     assert_eq!(guard.wait().unwrap().code(), Some(65));
 }
 
-/// A run that stands still there, and wakes up after its lease.
+/// A run that is stopped at that point, and wakes up after its lease.
 #[test]
 fn a_guard_without_further_messages_ends_the_command_with_the_lease() {
     use std::os::unix::process::ExitStatusExt;
     let script = "trap '' INT; : > ready; for i in $(seq 600); do sleep 0.1; done";
-    let (mut command, mut guard, pipe) = unsaid("still", script, "1");
+    let (mut command, mut guard, pipe) = marked_command_with_guard("still", script, "1");
     assert_eq!(command.wait().unwrap().signal(), Some(9));
     drop(pipe);
     assert_eq!(guard.wait().unwrap().code(), Some(65));

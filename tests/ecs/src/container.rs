@@ -214,27 +214,27 @@ pub(crate) fn start_order(definitions: &[Value]) -> Result<Vec<usize>, String> {
     let name = |index: &usize| need(&definitions[*index], "name");
     let mut order: Vec<usize> = Vec::new();
     while order.len() < definitions.len() {
-        let left: Vec<usize> = (0..definitions.len())
+        let remaining: Vec<usize> = (0..definitions.len())
             .filter(|index| !order.contains(index))
             .collect();
         let ready = |index: &&usize| {
             let dependencies = list(&definitions[**index], "dependsOn");
-            dependencies.iter().all(|one| {
+            dependencies.iter().all(|dependency| {
                 order
                     .iter()
-                    .any(|done| name(done) == need(one, "containerName"))
+                    .any(|done| name(done) == need(dependency, "containerName"))
             })
         };
         let essential = |index: &&usize| is_essential(&definitions[**index]);
         let needed = |index: &&usize| {
-            let others = left
+            let remaining_dependencies = remaining
                 .iter()
                 .flat_map(|other| list(&definitions[*other], "dependsOn"));
-            others
+            remaining_dependencies
                 .into_iter()
-                .any(|one| need(one, "containerName") == name(index))
+                .any(|dependency| need(dependency, "containerName") == name(index))
         };
-        let mut candidates = left.iter().filter(ready);
+        let mut candidates = remaining.iter().filter(ready);
         let next = candidates
             .clone()
             .find(essential)
@@ -242,7 +242,7 @@ pub(crate) fn start_order(definitions: &[Value]) -> Result<Vec<usize>, String> {
             .or_else(|| candidates.next());
         match next {
             Some(index) => order.push(*index),
-            None => return Err(left.first().map(name).unwrap_or_default().to_owned()),
+            None => return Err(remaining.first().map(name).unwrap_or_default().to_owned()),
         }
     }
     Ok(order)
@@ -260,8 +260,8 @@ pub(crate) fn ends_first(definitions: &[Value], name: &str) -> bool {
     let all = definitions
         .iter()
         .flat_map(|definition| list(definition, "dependsOn"));
-    all.into_iter().any(|one| {
-        need(one, "containerName") == name
-            && matches!(text(one, "condition"), Some("COMPLETE" | "SUCCESS"))
+    all.into_iter().any(|dependency| {
+        need(dependency, "containerName") == name
+            && matches!(text(dependency, "condition"), Some("COMPLETE" | "SUCCESS"))
     })
 }

@@ -182,7 +182,7 @@ impl Docker {
             ))
             .timeout(TIMEOUT);
         match self.send(request).await {
-            // Gone already, or being removed by somebody else.
+            // The container is gone already, or another process removes it.
             Err(DockerError {
                 status: Some(404 | 409),
                 ..

@@ -47,12 +47,12 @@ pub(crate) fn input(
     let mut root = Value::Object(Map::new());
     for (name, text) in pairs {
         let path: Vec<&str> = name.split('.').collect();
-        place(model, shape, &mut root, &path, text).map_err(|()| name.clone())?;
+        insert(model, shape, &mut root, &path, text).map_err(|()| name.clone())?;
     }
     Ok(root)
 }
 
-fn place(
+fn insert(
     model: &Model,
     shape: &str,
     slot: &mut Value,
@@ -65,7 +65,7 @@ fn place(
             let member = shape.members.get(*name).ok_or(())?;
             let inner = slot.as_object_mut().ok_or(())?.entry(*name);
             let inner = inner.or_insert_with(|| empty(model, &member.shape));
-            place(model, &member.shape, inner, rest, text)
+            insert(model, &member.shape, inner, rest, text)
         }
         (Kind::List, ["member", index, rest @ ..]) => {
             let member = &shape.member.as_ref().ok_or(())?.shape;
@@ -78,7 +78,7 @@ fn place(
             if index > items.len() {
                 items.push(empty(model, member));
             }
-            place(
+            insert(
                 model,
                 member,
                 items.get_mut(index - 1).ok_or(())?,

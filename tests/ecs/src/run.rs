@@ -263,34 +263,34 @@ impl Runner {
     }
 
     async fn leave_targets(&self, attachments: &[crate::task::Attachment], drain: bool) {
-        for one in attachments {
+        for attachment in attachments {
             let (account, region) = (&self.key.account, &self.key.region);
             crate::elb::health::deregister(
                 &self.inner,
                 account,
                 region,
-                &one.group,
+                &attachment.group,
                 self.plan.address,
-                one.port,
+                attachment.port,
             );
             self.event(format!(
                 "deregistered 1 targets in (target-group {})",
-                one.group
+                attachment.group
             ));
         }
         if !drain {
             return;
         }
         self.event("has begun draining connections on 1 tasks.".to_owned());
-        for one in attachments {
+        for attachment in attachments {
             let (account, region) = (&self.key.account, &self.key.region);
             crate::elb::health::drained(
                 &self.inner,
                 account,
                 region,
-                &one.group,
+                &attachment.group,
                 self.plan.address,
-                one.port,
+                attachment.port,
             )
             .await;
         }

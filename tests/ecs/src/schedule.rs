@@ -100,11 +100,14 @@ fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> O
 pub(crate) fn definition_tags(region: &Region, definition: &Arc<Value>) -> Vec<Value> {
     let revisions = region.families.get(need(definition, "family"));
     let found = revisions.and_then(|all| {
-        all.iter().find(|one| {
-            Arc::ptr_eq(&one.body, definition) || one.arn == need(definition, "taskDefinitionArn")
+        all.iter().find(|revision| {
+            Arc::ptr_eq(&revision.body, definition)
+                || revision.arn == need(definition, "taskDefinitionArn")
         })
     });
-    found.map(|one| one.tags.clone()).unwrap_or_default()
+    found
+        .map(|revision| revision.tags.clone())
+        .unwrap_or_default()
 }
 
 fn attachments(settings: &Value) -> Vec<Attachment> {
@@ -353,11 +356,11 @@ impl Look<'_> {
         };
         let (id, state, revision) = (primary.id.clone(), primary.state, primary.revision.clone());
         let well = self.of(&id).filter(|task| self.healthy(task)).count();
-        let others = self
+        let others_active = self
             .own()
             .any(|task| task.status != Status::Stopped && task.deployment.as_ref() != Some(&id));
         let settled =
-            well == self.service.desired as usize && self.of(&id).count() == well && !others;
+            well == self.service.desired as usize && self.of(&id).count() == well && !others_active;
         if !settled {
             self.service.steady = false;
             return;
@@ -412,16 +415,16 @@ impl Look<'_> {
             .first()
             .map(|d| d.id.clone())
             .unwrap_or_default();
-        let mut left = false;
+        let mut any_running = false;
         for task in self
             .tasks
             .values_mut()
             .filter(|task| task.service.as_ref() == Some(&arn))
         {
-            left |= task.status != Status::Stopped;
+            any_running |= task.status != Status::Stopped;
             task.order(Stop::scaling(&id));
         }
-        if !left {
+        if !any_running {
             self.service.status = "INACTIVE";
             self.service.deployments.clear();
         }

@@ -97,8 +97,8 @@ impl Service {
     /// Starts a deployment of a new revision. One still in progress is superseded: its record ends as STOPPED.
     pub(crate) fn deploy(&mut self, region_arn: impl Fn(&str) -> String, definition: Arc<Value>) {
         let now = ids::now();
-        let place = format!("{}/{}", self.cluster_name, self.name);
-        let revision = region_arn(&format!("service-revision/{place}/{}", ids::digits19()));
+        let path = format!("{}/{}", self.cluster_name, self.name);
+        let revision = region_arn(&format!("service-revision/{path}/{}", ids::digits19()));
         let sources: Vec<String> = self
             .deployments
             .iter()
@@ -127,7 +127,7 @@ impl Service {
             digests: BTreeMap::new(),
         });
         let arn = region_arn(&format!(
-            "service-deployment/{place}/{}",
+            "service-deployment/{path}/{}",
             &ids::hex32()[..21]
         ));
         let breaker = if flag(self.breaker(), "enable") {

@@ -149,12 +149,12 @@ impl Task {
         now: f64,
     ) -> Self {
         let id = crate::ids::hex32();
-        let place = format!("{}/{id}", cluster.name);
+        let path = format!("{}/{id}", cluster.name);
         let containers = list(&definition, "containerDefinitions")
             .iter()
             .map(|wanted| Container {
                 name: need(wanted, "name").to_owned(),
-                arn: region.arn(&format!("container/{place}/{}", uuid::Uuid::new_v4())),
+                arn: region.arn(&format!("container/{path}/{}", uuid::Uuid::new_v4())),
                 image: need(wanted, "image").to_owned(),
                 essential: crate::container::is_essential(wanted),
                 cpu: number(wanted, "cpu").unwrap_or(0),
@@ -172,7 +172,7 @@ impl Task {
             })
             .collect();
         Self {
-            arn: region.arn(&format!("task/{place}")),
+            arn: region.arn(&format!("task/{path}")),
             id,
             cluster: cluster.arn.clone(),
             group: format!("family:{}", need(&definition, "family")),

@@ -27,19 +27,19 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(value: &serde_json::Value) -> Self {
-        Self::whole("application/x-amz-json-1.1", value.to_string())
+        Self::with_body("application/x-amz-json-1.1", value.to_string())
     }
 
     /// The answer of an operation of the JSON protocol that returns nothing.
     pub(crate) fn empty() -> Self {
-        Self::whole("application/x-amz-json-1.1", String::new())
+        Self::with_body("application/x-amz-json-1.1", String::new())
     }
 
     pub(crate) fn xml(text: String) -> Self {
-        Self::whole("text/xml", text)
+        Self::with_body("text/xml", text)
     }
 
-    fn whole(kind: &'static str, text: String) -> Self {
+    fn with_body(kind: &'static str, text: String) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
         Self {

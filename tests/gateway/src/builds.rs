@@ -19,7 +19,7 @@ const OPERATION: &str = "BatchGetBuilds";
 /// One build, as it is now.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct Setting {
     account: String,
     region: String,
     /// The members of a `Build`, `id` among them.
@@ -32,16 +32,16 @@ pub(crate) struct Builds(Mutex<HashMap<[String; 3], Value>>);
 
 impl Builds {
     /// Replaces what was known of a build, or says why it can be none.
-    pub(crate) fn tell(&self, model: &Shapes, told: Told) -> Result<(), String> {
-        let Some(id) = told.build["id"].as_str().map(str::to_owned) else {
+    pub(crate) fn set(&self, model: &Shapes, setting: Setting) -> Result<(), String> {
+        let Some(id) = setting.build["id"].as_str().map(str::to_owned) else {
             return Err("a build has an id".to_owned());
         };
-        let answer = json!({"builds": [&told.build]});
+        let answer = json!({"builds": [&setting.build]});
         let faults = model.output_faults(OPERATION, &answer);
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        lock(&self.0).insert([told.account, told.region, id], told.build);
+        lock(&self.0).insert([setting.account, setting.region, id], setting.build);
         Ok(())
     }
 

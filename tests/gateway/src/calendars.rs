@@ -20,7 +20,7 @@ const OPERATION: &str = "GetCalendarState";
 /// A calendar, as it is now.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct Setting {
     account: String,
     region: String,
     name: String,
@@ -31,30 +31,30 @@ pub(crate) struct Told {
 }
 
 /// The state of a calendar, and when it changes.
-struct Said {
+struct Calendar {
     state: String,
     next: Option<String>,
 }
 
 /// The known calendars, by account, region and name.
 #[derive(Default)]
-pub(crate) struct Calendars(Mutex<HashMap<[String; 3], Said>>);
+pub(crate) struct Calendars(Mutex<HashMap<[String; 3], Calendar>>);
 
 impl Calendars {
     /// Replaces what was known of a calendar, or says why it can be none.
-    pub(crate) fn tell(&self, model: &Shapes, told: Told) -> Result<(), String> {
-        let mut answer = json!({"State": told.state, "NextTransitionTime": told.next});
+    pub(crate) fn set(&self, model: &Shapes, setting: Setting) -> Result<(), String> {
+        let mut answer = json!({"State": setting.state, "NextTransitionTime": setting.next});
         drop_null_members(&mut answer);
         let faults = model.output_faults(OPERATION, &answer);
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        let key = [told.account, told.region, told.name];
-        let said = Said {
-            state: told.state,
-            next: told.next,
+        let key = [setting.account, setting.region, setting.name];
+        let calendar = Calendar {
+            state: setting.state,
+            next: setting.next,
         };
-        lock(&self.0).insert(key, said);
+        lock(&self.0).insert(key, calendar);
         Ok(())
     }
 
@@ -97,12 +97,18 @@ impl Calendars {
             })?;
             states.push(state);
         }
-        let closed = states.iter().filter(|said| said.state != "OPEN");
+        let closed = states.iter().filter(|calendar| calendar.state != "OPEN");
         let closed: Vec<_> = closed.collect();
         let next = match closed.is_empty() {
             // They are open together until the first closes.
-            true => states.iter().filter_map(|said| said.next.as_ref()).min(),
-            false => closed.iter().filter_map(|said| said.next.as_ref()).max(),
+            true => states
+                .iter()
+                .filter_map(|calendar| calendar.next.as_ref())
+                .min(),
+            false => closed
+                .iter()
+                .filter_map(|calendar| calendar.next.as_ref())
+                .max(),
         };
         let mut answer = json!({
             "State": if closed.is_empty() { "OPEN" } else { "CLOSED" },

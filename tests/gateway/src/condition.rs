@@ -110,7 +110,7 @@ fn one(operator: &str, key: &str, wanted: &[String], reading: Reading<'_>) -> bo
         .iter()
         .filter_map(|text| reading.pattern(text))
         .collect();
-    // A value that nobody can know equals nothing; whether another one differs from it is unknown.
+    // An unknown value equals nothing; whether another value differs from it is unknown.
     if negated && wanted.len() < read {
         return reading.unknown;
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::Gateway;
 use crate::builds;
 use crate::calendars;
-use crate::direct::Told;
+use crate::direct::Setting;
 use crate::faults::Fault;
 use crate::record::Filter;
 use crate::scans::Script;
@@ -132,11 +132,11 @@ struct Expire {
 }
 
 /// Makes an access key or a registry token expired now.
-async fn expire(State(gateway): State<Arc<Gateway>>, Json(what): Json<Expire>) -> Response {
-    let key = what
+async fn expire(State(gateway): State<Arc<Gateway>>, Json(request): Json<Expire>) -> Response {
+    let key = request
         .access_key_id
         .is_some_and(|key| gateway.identities.expire(&key));
-    let token = what
+    let token = request
         .registry_token
         .is_some_and(|token| gateway.fronts.expire(&token));
     if key || token {
@@ -169,8 +169,8 @@ async fn registry(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Regist
 
 /// `{"account", "registry": {"url", "user", "password"} | null}`: a registry that the account's clients are sent to in
 /// the front's place.
-async fn direct(State(gateway): State<Arc<Gateway>>, Json(told): Json<Told>) -> Response {
-    gateway.direct.tell(told);
+async fn direct(State(gateway): State<Arc<Gateway>>, Json(setting): Json<Setting>) -> Response {
+    gateway.direct.set(setting);
     Json(json!({})).into_response()
 }
 
@@ -246,14 +246,17 @@ async fn latency(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<Latency
 /// `{"account", "region", "repository", "digest", "looks"?: [{"status", "findings"?, …}], "start"?, "after_start"?}`: what
 /// ECR's scan of an image finds.
 async fn scans(State(gateway): State<Arc<Gateway>>, Json(script): Json<Script>) -> Response {
-    gateway.scans.tell(script);
+    gateway.scans.set(script);
     StatusCode::NO_CONTENT.into_response()
 }
 
 /// `{"account", "region", "build": {"id", …}}`: CodeBuild's answer about a build from now on. A build that AWS's model
 /// does not allow is refused.
-async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::Told>) -> Response {
-    match gateway.builds.tell(&gateway.codebuild, told) {
+async fn builds(
+    State(gateway): State<Arc<Gateway>>,
+    Json(setting): Json<builds::Setting>,
+) -> Response {
+    match gateway.builds.set(&gateway.codebuild, setting) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => refused(StatusCode::BAD_REQUEST, why),
     }
@@ -262,9 +265,9 @@ async fn builds(State(gateway): State<Arc<Gateway>>, Json(told): Json<builds::To
 /// `{"account", "region", "name", "state": "OPEN"|"CLOSED", "next"?}`: what a change calendar says from now on.
 async fn calendars(
     State(gateway): State<Arc<Gateway>>,
-    Json(told): Json<calendars::Told>,
+    Json(setting): Json<calendars::Setting>,
 ) -> Response {
-    match gateway.calendars.tell(&gateway.ssm, told) {
+    match gateway.calendars.set(&gateway.ssm, setting) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => refused(StatusCode::BAD_REQUEST, why),
     }

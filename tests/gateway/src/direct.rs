@@ -15,7 +15,7 @@ pub(crate) struct Direct(Mutex<HashMap<String, Distribution>>);
 /// A setting from the control interface.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Told {
+pub(crate) struct Setting {
     account: String,
     /// None: the front is the account's registry again.
     registry: Option<Registry>,
@@ -30,22 +30,22 @@ struct Registry {
 }
 
 impl Direct {
-    pub(crate) fn tell(&self, told: Told) {
+    pub(crate) fn set(&self, setting: Setting) {
         let mut accounts = lock(&self.0);
-        match told.registry {
+        match setting.registry {
             Some(Registry {
                 url,
                 user,
                 password,
             }) => accounts.insert(
-                told.account,
+                setting.account,
                 Distribution {
                     url,
                     user,
                     password,
                 },
             ),
-            None => accounts.remove(&told.account),
+            None => accounts.remove(&setting.account),
         };
     }
 
@@ -69,13 +69,13 @@ mod tests {
     #[test]
     fn a_path_leads_to_its_accounts_own_registry_under_the_plain_name() {
         let direct = Direct::default();
-        let told = |registry: serde_json::Value| {
-            let told = serde_json::json!({"account": "111111111111", "registry": registry});
-            serde_json::from_value(told).unwrap()
+        let setting = |registry: serde_json::Value| {
+            let json = serde_json::json!({"account": "111111111111", "registry": registry});
+            serde_json::from_value(json).unwrap()
         };
         let path = "111111111111/ca-central-1/acme/web/20261121";
         assert!(direct.holding(path).is_none());
-        direct.tell(told(
+        direct.set(setting(
             serde_json::json!({"url": "http://127.0.0.1:1", "user": "AWS", "password": "p"}),
         ));
         let (registry, name) = direct.holding(path).unwrap();
@@ -84,7 +84,7 @@ mod tests {
             ("http://127.0.0.1:1", "acme/web")
         );
         assert!(direct.holding("222222222222/r/n/0").is_none());
-        direct.tell(told(serde_json::Value::Null));
+        direct.set(setting(serde_json::Value::Null));
         assert!(direct.of("111111111111").is_none());
     }
 }

@@ -42,11 +42,11 @@ impl AwsError {
     }
 
     /// A part of the sandbox behind the gateway did not do its work. 502 is retried by SDKs, as a real outage would be.
-    pub(crate) fn upstream(what: &str, cause: impl std::fmt::Display) -> Self {
+    pub(crate) fn upstream(backend: &str, cause: impl std::fmt::Display) -> Self {
         Self::new(
             502,
             "ServiceUnavailable",
-            format!("the sandbox's {what} did not answer: {cause}"),
+            format!("the sandbox's {backend} did not answer: {cause}"),
         )
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Fault {
     pub(crate) service: String,
     pub(crate) operation: Option<String>,
     pub(crate) account: Option<String>,
-    /// How many calls it strikes; 1 where nothing is said.
+    /// How many calls fail; 1 by default.
     #[serde(default = "once")]
     pub(crate) times: u32,
     pub(crate) fault: Kind,

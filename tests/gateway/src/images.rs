@@ -231,7 +231,7 @@ fn status_matches(input: &Value, tagged: bool) -> bool {
     }
 }
 
-/// One page, as long as asked for, 100 where nothing is said; the token is the place to go on from.
+/// One page, as long as asked for, 100 by default; the token marks where the next page starts.
 pub(crate) fn paged(key: &str, list: Vec<Value>, input: &Value) -> Value {
     let number = |value: &Value| {
         value

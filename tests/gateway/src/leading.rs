@@ -24,8 +24,8 @@ impl Tables {
             input["TableName"].as_str(),
             part.and_then(|part| part["AttributeName"].as_str()),
         ) {
-            let place = [account, region, table].map(str::to_owned);
-            lock(&self.0).insert(place, key.to_owned());
+            let table_key = [account, region, table].map(str::to_owned);
+            lock(&self.0).insert(table_key, key.to_owned());
         }
     }
 
@@ -34,8 +34,8 @@ impl Tables {
         let mut found = BTreeSet::new();
         let mut add = |operation: &Value| {
             let table = operation["TableName"].as_str().unwrap_or_default();
-            let place = [account, region, table].map(str::to_owned);
-            if let Some(key) = lock(&self.0).get(&place) {
+            let table_key = [account, region, table].map(str::to_owned);
+            if let Some(key) = lock(&self.0).get(&table_key) {
                 found.extend(value(operation, key));
             }
         };

@@ -239,7 +239,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
 }
 
 fn builder() -> std::io::Result<reqwest::ClientBuilder> {
-    // Every part behind speaks plain HTTP on loopback. reqwest still wants a TLS configuration; this one trusts nobody.
+    // Every part behind speaks plain HTTP on loopback. reqwest still wants a TLS configuration; this one trusts no certificate.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

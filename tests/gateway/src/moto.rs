@@ -65,7 +65,7 @@ pub(crate) async fn forward(
         reqwest::Body::from(call.body.clone()),
     )
     .await?;
-    whole(answer).await
+    buffered(answer).await
 }
 
 /// Forwards a call whose bodies stream, in both directions.
@@ -92,7 +92,7 @@ pub(crate) async fn stream(
             error: None,
         });
     }
-    whole(answer).await
+    buffered(answer).await
 }
 
 async fn send(
@@ -137,7 +137,7 @@ async fn send(
     Ok(answer)
 }
 
-async fn whole(answer: reqwest::Response) -> Result<Answer, AwsError> {
+async fn buffered(answer: reqwest::Response) -> Result<Answer, AwsError> {
     let (status, headers) = (answer.status(), returned(answer.headers()));
     let length = headers.get(header::CONTENT_LENGTH).cloned();
     let body = answer
@@ -200,7 +200,7 @@ pub(crate) async fn ask(
         .send()
         .await
         .map_err(|cause| AwsError::upstream("moto", cause))?;
-    whole(answer).await
+    buffered(answer).await
 }
 
 fn account_header(account: &str) -> Result<HeaderValue, AwsError> {

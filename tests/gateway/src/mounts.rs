@@ -41,11 +41,11 @@ pub(crate) fn setting(
         ));
     }
     let mut enabled = lock(&gateway.mounts.0);
-    let place = (principal.account.clone(), call.region.clone());
+    let registry = (principal.account.clone(), call.region.clone());
     if call.operation == "PutAccountSetting" {
         match input["value"].as_str() {
-            Some("ENABLED") => enabled.insert(place.clone()),
-            Some("DISABLED") => enabled.remove(&place),
+            Some("ENABLED") => enabled.insert(registry.clone()),
+            Some("DISABLED") => enabled.remove(&registry),
             _ => {
                 return Err(AwsError::new(
                     400,
@@ -55,7 +55,7 @@ pub(crate) fn setting(
             }
         };
     }
-    let value = match enabled.contains(&place) {
+    let value = match enabled.contains(&registry) {
         true => "ENABLED",
         false => "DISABLED",
     };
@@ -72,8 +72,8 @@ pub(crate) async fn granted(
     let (Some(digest), Some(from)) = (value(&asked, "mount"), value(&asked, "from")) else {
         return Ok(None);
     };
-    let place = (side.account.clone(), side.region.clone());
-    if !lock(&side.gateway.mounts.0).contains(&place) {
+    let registry = (side.account.clone(), side.region.clone());
+    if !lock(&side.gateway.mounts.0).contains(&registry) {
         return Ok(None);
     }
     let gateway = &side.gateway;

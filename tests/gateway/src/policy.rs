@@ -162,7 +162,7 @@ fn named(statement: &Value, requester: &Requester, denies: bool) -> Option<Grant
     match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principal), None) => names(principal, requester),
         // AWS takes it beside a denial only.
-        (None, Some(others)) if denies => match names(others, requester) {
+        (None, Some(excluded)) if denies => match names(excluded, requester) {
             Some(_) => None,
             None => Some(Grant::Principal),
         },

@@ -43,10 +43,10 @@ struct Refusal {
 struct Seen {
     status: String,
     description: Option<String>,
-    /// How long ago the scan ended; 0 where nothing is said.
+    /// How long ago the scan ended; 0 by default.
     #[serde(default)]
     seconds_ago: i64,
-    /// `findingSeverityCounts`; absent where nothing is said.
+    /// `findingSeverityCounts`; absent by default.
     counts: Option<Map<String, Value>>,
     #[serde(default)]
     findings: Vec<Value>,
@@ -71,7 +71,7 @@ pub(crate) struct Scans {
 }
 
 impl Scans {
-    pub(crate) fn tell(&self, script: Script) {
+    pub(crate) fn set(&self, script: Script) {
         let key = key(
             &script.account,
             &script.region,

@@ -5,25 +5,29 @@ use serde_json::json;
 use crate::actions::{Access, Job};
 use crate::handle::{Inner, Noted};
 use crate::http::{Answer, Outcome, Request, error, not_found};
-use crate::rest::{self, Who};
+use crate::rest::{self, Identity};
 use crate::state::seconds;
 use crate::{oidc, peer};
 
 impl Inner {
     /// The caller behind the token; for a run's token, also the job behind the connection.
-    pub(crate) fn who(&self, request: &Request, noted: &mut Noted) -> Result<Who, Box<Answer>> {
+    pub(crate) fn authenticate(
+        &self,
+        request: &Request,
+        noted: &mut Noted,
+    ) -> Result<Identity, Box<Answer>> {
         let Some(token) = request.token() else {
             // A token that is there but in no form GitHub reads is a bad one.
             return if request.header("authorization").is_some() {
                 Err(error(401, "Bad credentials"))
             } else {
-                Ok(Who::Anonymous)
+                Ok(Identity::Anonymous)
             };
         };
         let state = self.state();
         if let Some(login) = state.tokens.get(token).cloned() {
             noted.caller = format!("user {login}");
-            return Ok(Who::User(login));
+            return Ok(Identity::User(login));
         }
         let run = state
             .runs
@@ -33,7 +37,7 @@ impl Inner {
         drop(state);
         let run = run.ok_or_else(|| error(401, "Bad credentials"))?;
         let job = self.job(request, run, noted);
-        Ok(Who::Run { run, job })
+        Ok(Identity::Run { run, job })
     }
 
     /// The job of a run behind this connection, if its environment let it start.

@@ -9,7 +9,7 @@ use crate::description::{Description, Mismatch};
 use crate::http::{Answer, Body, Outcome, Request, error, not_found, unprocessable};
 use crate::journal::{CallRecord, Fault};
 use crate::oidc::{self, Signer};
-use crate::rest::{self, Call, Who};
+use crate::rest::{self, Call, Identity};
 use crate::state::{State, now, seconds};
 use crate::{GraphqlJudge, Violation, control, graphql};
 
@@ -98,17 +98,17 @@ impl Inner {
         if let Some(refusal) = unacceptable(request) {
             return *refusal;
         }
-        let who = match self.who(request, noted) {
-            Ok(who) => who,
+        let caller = match self.authenticate(request, noted) {
+            Ok(caller) => caller,
             Err(refusal) => return *refusal,
         };
         if request.path == "/graphql" {
-            return self.graphql(request, fault, &who, noted);
+            return self.graphql(request, fault, &caller, noted);
         }
         let Some((route, params)) = rest::find(&request.method, &request.path) else {
             return self.not_implemented(request, "this path and method");
         };
-        let outcome = self.rest(request, route, params, &who, noted);
+        let outcome = self.rest(request, route, params, &caller, noted);
         let mut answer = outcome.unwrap_or_else(|refusal| *refusal);
         remove(&mut answer, fault);
         self.validated(request, route, answer)
@@ -119,7 +119,7 @@ impl Inner {
         request: &Request,
         route: &rest::Route,
         params: std::collections::BTreeMap<&'static str, String>,
-        who: &Who,
+        caller: &Identity,
         noted: &mut Noted,
     ) -> Outcome {
         let mut state = self.state();
@@ -131,7 +131,7 @@ impl Inner {
             .as_deref()
             .map(|name| state.repo(name).ok_or_else(not_found))
             .transpose()?;
-        let decision = rest::allowed(&state, who, repo, route.needs);
+        let decision = rest::allowed(&state, caller, repo, route.needs);
         noted.permission = decision.note;
         if let Some(refusal) = decision.refusal {
             return Err(refusal);
@@ -169,7 +169,7 @@ impl Inner {
             &Call {
                 request,
                 base: &self.base,
-                who,
+                caller,
                 params,
                 body,
             },
@@ -225,29 +225,29 @@ impl Inner {
         answer
     }
 
-    fn not_implemented(&self, request: &Request, what: &str) -> Answer {
+    fn not_implemented(&self, request: &Request, feature: &str) -> Answer {
         let violation = Violation {
             call: format!("{} {}", request.method, request.path),
             repository: repository(request),
-            pointer: what.to_owned(),
+            pointer: feature.to_owned(),
             message: "not implemented by the stand-in".to_owned(),
         };
         self.state().journal.violations.push(violation);
-        *error(501, &format!("the stand-in does not implement {what}"))
+        *error(501, &format!("the stand-in does not implement {feature}"))
     }
 
     fn graphql(
         &self,
         request: &Request,
         fault: Option<&Fault>,
-        who: &Who,
+        caller: &Identity,
         noted: &mut Noted,
     ) -> Answer {
-        match who {
-            Who::Anonymous => {
+        match caller {
+            Identity::Anonymous => {
                 return *error(401, "This endpoint requires you to be authenticated.");
             }
-            Who::Run { job: Err(why), .. } => {
+            Identity::Run { job: Err(why), .. } => {
                 noted.permission = format!("refused: {why}");
                 return *rest::forbidden(&[], why);
             }
@@ -257,11 +257,11 @@ impl Inner {
             return *not_found();
         }
         let mut state = self.state();
-        let repository = match who {
-            Who::Run { run, .. } => state.runs.get(run).map(|run| run.repository.clone()),
+        let repository = match caller {
+            Identity::Run { run, .. } => state.runs.get(run).map(|run| run.repository.clone()),
             _ => None,
         };
-        let answered = graphql::execute(&state, who, &self.base, &request.body);
+        let answered = graphql::execute(&state, caller, &self.base, &request.body);
         noted.repository = answered.asked.as_deref().and_then(graphql::repository);
         let refused = matches!(&answered.answer.body, Body::Json(body) if body["errors"].as_array().is_some_and(|all| all.iter().any(|one| one["type"] == "FORBIDDEN")));
         noted.permission = if refused {

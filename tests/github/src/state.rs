@@ -86,7 +86,7 @@ pub(crate) struct PullEvent {
     pub(crate) id: u64,
     pub(crate) at: String,
     pub(crate) actor: String,
-    pub(crate) what: EventKind,
+    pub(crate) kind: EventKind,
 }
 
 #[derive(Debug, Clone)]

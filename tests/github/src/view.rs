@@ -165,10 +165,10 @@ impl View<'_> {
     pub(crate) fn commit(&self, repo: &Repo, commit: &Commit) -> Map<String, Value> {
         let (url, html) = (self.repo_url(repo), format!("{HTML}/{}", repo.full_name()));
         let sha = &commit.sha;
-        let signature = |one: &Signature| json!({"name": one.name, "email": one.email, "date": timestamp(one.time)});
-        let account = |one: &Signature| {
+        let signature = |author: &Signature| json!({"name": author.name, "email": author.email, "date": timestamp(author.time)});
+        let account = |author: &Signature| {
             self.state
-                .user_by_email(&one.email)
+                .user_by_email(&author.email)
                 .map_or(Value::Null, |user| Value::Object(self.account(user)))
         };
         let parents: Vec<Value> = commit

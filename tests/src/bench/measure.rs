@@ -81,11 +81,11 @@ impl Measure {
                 call.proof,
             )));
         }
-        let said = errors.lines().last().unwrap_or_default();
+        let figure = errors.lines().last().unwrap_or_default();
         match self {
             Self::Wall => Ok(wall.as_secs_f64() * 1000.0),
-            Self::Cpu => Ok(sum(said)? * 1000.0),
-            Self::Peak => Ok(sum(said)? / 1024.0),
+            Self::Cpu => Ok(sum(figure)? * 1000.0),
+            Self::Peak => Ok(sum(figure)? / 1024.0),
         }
     }
 }

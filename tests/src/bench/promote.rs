@@ -312,16 +312,16 @@ pub(super) fn contract(since: &str, releaser: &str) -> Result<String> {
 
 /// The commit that main is at.
 pub(super) fn tip(git: &Path) -> Result<String> {
-    let what = "reading the branch";
+    let action = "reading the branch";
     let output = std::process::Command::new("git")
         .arg("-C")
         .arg(git)
         .args(["rev-parse", "main"])
         .output()
-        .context(what)?;
-    let text = String::from_utf8(output.stdout).context(what)?;
+        .context(action)?;
+    let text = String::from_utf8(output.stdout).context(action)?;
     match output.status.success() {
         true => Ok(text.trim().to_owned()),
-        false => Err(Fault::new(what).hint(String::from_utf8_lossy(&output.stderr))),
+        false => Err(Fault::new(action).hint(String::from_utf8_lossy(&output.stderr))),
     }
 }

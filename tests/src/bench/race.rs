@@ -90,7 +90,7 @@ impl Race {
         let mut figures: Figures = vec![Vec::new(); calls.len()];
         for round in 0..warm_ups + rounds {
             let mut turns: Vec<_> = calls.iter().zip(&mut figures).collect();
-            // Nobody is always the one who comes after the slowest.
+            // The order alternates, so that no contender always follows the slowest.
             if round % 2 == 1 {
                 turns.reverse();
             }

@@ -66,7 +66,7 @@ impl Row {
         })
     }
 
-    /// The same row beside what nobody gets below.
+    /// The same row with a floor, below which no contender can get.
     pub(super) fn above(mut self, name: &str, alone: f64) -> Self {
         self.floor = Some(Floor {
             name: name.to_owned(),

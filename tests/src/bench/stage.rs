@@ -123,10 +123,10 @@ impl<'a> Stage<'a> {
             "{}/_sandbox/calls?service={service}&account={account}&since={since}",
             self.instance.url(port::GATEWAY),
         );
-        let what = format!("asking {url}");
-        let answer = http_client()?.get(&url).send().await.context(&what)?;
-        let text = answer.text().await.context(&what)?;
-        serde_json::from_str(&text).context(&what)
+        let action = format!("asking {url}");
+        let answer = http_client()?.get(&url).send().await.context(&action)?;
+        let text = answer.text().await.context(&action)?;
+        serde_json::from_str(&text).context(&action)
     }
 
     /// The node that runners have, at work.

@@ -85,11 +85,11 @@ async fn table(stage: &Stage<'_>) -> Result<()> {
 pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir().context("making a folder")?;
     let key = format!("{}/terraform.tfstate", uuid::Uuid::new_v4());
-    let one = Terraform::new(stage, &folder.path().join("one"), &key)?;
+    let terraform = Terraform::new(stage, &folder.path().join("one"), &key)?;
     let other = Terraform::new(stage, &folder.path().join("other"), &key)?;
-    let mut rows = trips::rows(stage, &one, &key).await?;
-    rows.push(line::hand_over(stage, [&one, &other], &key).await?);
-    rows.push(line::waiting(stage, &one, &key).await?);
+    let mut rows = trips::rows(stage, &terraform, &key).await?;
+    rows.push(line::hand_over(stage, [&terraform, &other], &key).await?);
+    rows.push(line::waiting(stage, &terraform, &key).await?);
     Ok(rows)
 }
 
@@ -112,12 +112,12 @@ impl Terraform {
         .replace("${STAY", "$${STAY");
         std::fs::create_dir(folder).context("making a folder")?;
         std::fs::write(folder.join("main.tf"), code).context("writing main.tf")?;
-        let it = Self {
+        let terraform = Self {
             folder: folder.to_owned(),
         };
-        Measure::Wall.take(&it.call(stage, &["init", "-no-color"], "initialized"))?;
-        Measure::Wall.take(&it.apply(stage, "-lock=false", "0s"))?;
-        Ok(it)
+        Measure::Wall.take(&terraform.call(stage, &["init", "-no-color"], "initialized"))?;
+        Measure::Wall.take(&terraform.apply(stage, "-lock=false", "0s"))?;
+        Ok(terraform)
     }
 
     fn apply(&self, stage: &Stage<'_>, lock: &str, timeout: &str) -> Call {

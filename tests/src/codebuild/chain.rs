@@ -52,7 +52,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
 /// The role in which people start builds.
 const RELEASES: &str = "Releaser";
 
-/// A person's session, as CodeBuild names whoever started a build.
+/// A person's session, as CodeBuild names the initiator of a build.
 fn person(login: &str) -> String {
     format!("{RELEASES}/{login}@acme.example")
 }
@@ -215,13 +215,13 @@ impl Chain<'_> {
     }
 
     /// The three builds of a promotion, each with what the gate exported.
-    async fn promote(&mut self, what: &str, promotion: Promotion) -> Result<()> {
+    async fn promote(&mut self, title: &str, promotion: Promotion) -> Result<()> {
         let Promotion {
             environment,
             ref initiator,
             ..
         } = promotion;
-        let mut granted = self.succeeds(what, &promotion.gate()).await?.exported;
+        let mut granted = self.succeeds(title, &promotion.gate()).await?.exported;
         let infrastructure = Project::infrastructure(environment, initiator, granted.clone());
         self.succeeds(
             &format!("apply {environment}'s infrastructure"),
@@ -235,10 +235,10 @@ impl Chain<'_> {
         Ok(())
     }
 
-    async fn start(&mut self, what: &str, project: &Project) -> Result<(Ended, Duration)> {
+    async fn start(&mut self, title: &str, project: &Project) -> Result<(Ended, Duration)> {
         let began = Instant::now();
         note(&format!(
-            "\n  {what}: {} by {}",
+            "\n  {title}: {} by {}",
             project.buildspec, project.initiator
         ));
         let (folder, number) = fresh(self.instance, self.world, &project.name)?;
@@ -281,28 +281,30 @@ impl Chain<'_> {
             }
         };
         let ended = run(self.instance, self.world, &build, &mut show).await?;
-        self.runs.push((what.to_owned(), ended.folder.clone()));
+        self.runs.push((title.to_owned(), ended.folder.clone()));
         Ok((ended, began.elapsed()))
     }
 
-    async fn succeeds(&mut self, what: &str, project: &Project) -> Result<Ended> {
-        let (ended, took) = self.start(what, project).await?;
+    async fn succeeds(&mut self, title: &str, project: &Project) -> Result<Ended> {
+        let (ended, took) = self.start(title, project).await?;
         if !ended.success {
-            return Err(Fault::new(format!("{what} failed")).hint(whole_log(&ended)));
+            return Err(Fault::new(format!("{title} failed")).hint(whole_log(&ended)));
         }
         note(&format!("  done in {}", seconds(took)));
         Ok(ended)
     }
 
     /// A build that has to fail, and for the right reason: the words must stand in its error.
-    async fn refused(&mut self, what: &str, project: &Project, reason: &str) -> Result<()> {
-        let (ended, took) = self.start(what, project).await?;
+    async fn refused(&mut self, title: &str, project: &Project, reason: &str) -> Result<()> {
+        let (ended, took) = self.start(title, project).await?;
         if ended.success {
-            return Err(Fault::new(format!("{what}: this was not refused")).hint(whole_log(&ended)));
+            return Err(
+                Fault::new(format!("{title}: this was not refused")).hint(whole_log(&ended))
+            );
         }
         if !gives_reason(&ended.log, reason) {
             return Err(
-                Fault::new(format!("{what}: this failed, but not because of {reason}"))
+                Fault::new(format!("{title}: this failed, but not because of {reason}"))
                     .hint(whole_log(&ended)),
             );
         }

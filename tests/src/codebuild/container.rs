@@ -180,7 +180,7 @@ impl Drop for Container {
     fn drop(&mut self) {
         // The group may have ended itself.
         let _ = kill_process_group(self.group, Signal::KILL);
-        // Nothing depends on the name of a pipe that nobody holds.
+        // Nothing depends on the name of a pipe that no process has open.
         let _ = std::fs::remove_file(&self.carrier);
     }
 }
@@ -287,14 +287,14 @@ mod tests {
         let began = std::time::Instant::now();
         let (statuses, lines) = commands(Shell::Bash, &["sleep 60 & echo $!"]);
         assert_eq!(statuses, [0]);
-        let left = PathBuf::from(format!("/proc/{}", lines[0]));
-        while running(&left) {
+        let process = PathBuf::from(format!("/proc/{}", lines[0]));
+        while running(&process) {
             assert!(began.elapsed().as_secs() < 10, "it still runs");
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
 
-    /// Whether a process is more than a dead one that nobody has collected.
+    /// Whether a process runs, and is not a zombie.
     fn running(process: &Path) -> bool {
         std::fs::read_to_string(process.join("stat"))
             .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))

@@ -25,7 +25,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Serves `keys` on a free port of loopback, under a path that nobody guesses.
+    /// Serves `keys` on a free port of loopback, under a path that cannot be guessed.
     pub(super) async fn serve(keys: &Keys) -> Result<Self> {
         let body = json!({
             "AccessKeyId": keys.access_key_id,

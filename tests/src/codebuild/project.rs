@@ -78,7 +78,7 @@ pub(super) struct Promotion {
     pub(super) environment: &'static str,
     pub(super) initiator: String,
     /// The variables that the gate is given.
-    told: Variables,
+    variables: Variables,
     /// Whether it goes back, by the ledger and AWS alone.
     back: bool,
 }
@@ -88,32 +88,32 @@ impl Promotion {
         Self {
             environment,
             initiator: initiator.to_owned(),
-            told: Variables::new(),
+            variables: Variables::new(),
             back: false,
         }
     }
 
-    pub(super) fn telling(mut self, name: &str, value: &str) -> Self {
-        self.told.insert(name.to_owned(), value.to_owned());
+    pub(super) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
     pub(super) fn of(self, digest: &str) -> Self {
-        self.telling("DIGEST", digest)
+        self.with_variable("DIGEST", digest)
     }
 
     pub(super) fn breaking(self, reason: &str) -> Self {
-        self.telling("BREAK_GLASS", reason)
+        self.with_variable("BREAK_GLASS", reason)
     }
 
     pub(super) fn back(mut self) -> Self {
         self.back = true;
-        self.telling("ROLLBACK", "true")
+        self.with_variable("ROLLBACK", "true")
     }
 
     /// The build that decides.
     pub(super) fn gate(&self) -> Project {
-        let mut start = self.told.clone();
+        let mut start = self.variables.clone();
         start.extend(self.ways());
         Project {
             name: format!("storefront-gate-{}", self.environment),

@@ -65,7 +65,7 @@ fn build_status(phases: &[(Phase, Status)]) -> &'static str {
     }
 }
 
-/// Lets CodeBuild's API know of the build: that it runs, or how it has ended.
+/// Registers the build's status with CodeBuild's API: that it runs, or how it ended.
 async fn tell(
     instance: &Instance,
     world: &World,
@@ -248,8 +248,8 @@ async fn execute(
         phases.push((phase, status));
         upcoming = next(phase, status, block.on_failure);
     }
-    let (exported, left) = exported(&spec.exported, given, &container.environment);
-    for (name, why) in left {
+    let (exported, skipped) = exported(&spec.exported, given, &container.environment);
+    for (name, why) in skipped {
         log.note(&format!("{name} is not exported: {why}"));
     }
     Ok((phases, exported))

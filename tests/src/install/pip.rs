@@ -55,8 +55,8 @@ fn install(instance: &Instance, pip: &Pip, folder: &str, name: &str) -> Result<(
     let lock = instance.checkout.join("tests").join(&pip.lock);
     let text = fs::read(&lock).context(format!("reading {}", lock.display()))?;
     // An environment's programs name its folder, so one that was moved must be made anew.
-    let what = format!("{} {}", folder.display(), sha256(&text));
-    once(&folder, &what, || {
+    let version = format!("{} {}", folder.display(), sha256(&text));
+    once(&folder, &version, || {
         let python = folder.join("bin/python");
         // Without pip of its own: Debian ships Python without the module that would bring one.
         let mut venv = command("python3", ["-m", "venv", "--without-pip"]);

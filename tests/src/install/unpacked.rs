@@ -55,7 +55,7 @@ pub(super) fn ensure(
     })
 }
 
-/// apt-get with lists and caches of its own, so that the machine's are untouched.
+/// apt-get with lists and caches of its own, so that the machine's do not change.
 fn private(apt: &Path, work: &Path, verb: &[&str]) -> Command {
     let set = |name: &str, file: &str| format!("{name}={}", apt.join(file).display());
     let options = [

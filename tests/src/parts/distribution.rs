@@ -29,7 +29,7 @@ pub(super) fn part(instance: &Instance) -> Result<Part> {
             path: "/v2/",
             status: 401,
         }],
-        patience: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
             instance.at(port::DISTRIBUTION)

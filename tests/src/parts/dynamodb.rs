@@ -34,7 +34,7 @@ pub(super) fn part(instance: &Instance, sandbox: PathBuf) -> Result<Part> {
             path: "/",
             status: 400,
         }],
-        patience: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
         hint: "it needs root for its network namespace, and Java 17".to_owned(),
         inputs: String::new(),
     })

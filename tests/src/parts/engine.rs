@@ -9,7 +9,7 @@ use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 use crate::probe::{Endpoint, Probe};
 
-/// Where the engine answers, whoever started it.
+/// The engine's socket, whether or not the sandbox started the engine.
 pub(crate) const SOCKET: &str = "/var/run/docker.sock";
 /// Held while an engine is started or ended: all sandboxes of a machine share one.
 pub(crate) const LOCK: &str = "/run/lock/slipway-engine.lock";
@@ -36,7 +36,7 @@ pub(crate) fn part(instance: &Instance) -> Part {
             path: "/_ping",
             status: 200,
         }],
-        patience: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
         hint: "dockerd needs root, cgroups and iptables; where an engine runs already, it is used"
             .to_owned(),
         inputs: String::new(),

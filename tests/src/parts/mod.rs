@@ -26,7 +26,7 @@ pub(crate) struct Part {
     /// All of them must answer.
     pub(crate) probes: Vec<Probe>,
     /// How long it may take to become ready on a busy machine.
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
     /// The hint if it does not start.
     pub(crate) hint: String,
     /// The other inputs that it was started from, such as the content of a configuration file.
@@ -41,8 +41,8 @@ impl Part {
     }
 
     /// Whether the part is ready.
-    pub(crate) fn ready(&self, patience: Duration) -> bool {
-        self.probes.iter().all(|probe| probe.answers(patience))
+    pub(crate) fn ready(&self, timeout: Duration) -> bool {
+        self.probes.iter().all(|probe| probe.answers(timeout))
     }
 }
 

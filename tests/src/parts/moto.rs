@@ -29,7 +29,7 @@ pub(super) fn part(instance: &Instance) -> Part {
             path: "/moto-api/config",
             status: 201,
         }],
-        patience: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {}",
             instance.at(port::MOTO)

@@ -28,7 +28,7 @@ pub(super) fn part(instance: &Instance, sandbox: PathBuf) -> Result<Part> {
             probe(port::GATEWAY, "/_sandbox/health", 200),
             probe(port::GITHUB, "/.well-known/jwks", 200),
         ],
-        patience: Duration::from_secs(300),
+        timeout: Duration::from_secs(300),
         hint: format!(
             "see whether something else listens on {} to {}",
             instance.at(port::GATEWAY),

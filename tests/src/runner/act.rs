@@ -21,7 +21,7 @@ use crate::instance::Instance;
 use crate::world::World;
 use crate::world::runner::{Variables, without_lock_tables};
 
-/// Longer than any run of the example takes; a run that hangs must not hang whoever waits for it.
+/// Longer than any run of the example takes; a run that hangs must not hang its caller.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// The event that makes GitHub run a workflow.
@@ -78,7 +78,7 @@ impl Trigger {
         }
     }
 
-    /// While GitHub's API answers nobody.
+    /// While GitHub's API does not answer.
     #[must_use]
     pub fn without_github(mut self) -> Self {
         self.github_is_down = true;
@@ -427,7 +427,7 @@ async fn check_out(
     Ok(target)
 }
 
-/// Runs git with nobody's configuration.
+/// Runs git without a user's or the system's configuration.
 pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .args(arguments)

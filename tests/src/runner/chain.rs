@@ -145,10 +145,10 @@ impl Chain<'_> {
         Ok(folder.join("repository"))
     }
 
-    async fn start(&mut self, what: &str, trigger: &Trigger) -> Result<(Ended, Duration)> {
+    async fn start(&mut self, title: &str, trigger: &Trigger) -> Result<(Ended, Duration)> {
         let began = Instant::now();
         note(&format!(
-            "\n  {what}: {} by {}",
+            "\n  {title}: {} by {}",
             trigger.workflow, trigger.actor
         ));
         // The steps as they end; what they say is in the log.
@@ -171,38 +171,38 @@ impl Chain<'_> {
             &mut show,
         )
         .await?;
-        self.runs.push((what.to_owned(), ended.folder.clone()));
+        self.runs.push((title.to_owned(), ended.folder.clone()));
         Ok((ended, began.elapsed()))
     }
 
-    async fn succeeds(&mut self, what: &str, trigger: &Trigger) -> Result<()> {
-        let (ended, took) = self.start(what, trigger).await?;
+    async fn succeeds(&mut self, title: &str, trigger: &Trigger) -> Result<()> {
+        let (ended, took) = self.start(title, trigger).await?;
         if !ended.success {
-            return Err(
-                Fault::new(format!("{what} failed:\n{}", reason(&ended, "").join("\n"))).hint(
-                    format!(
-                        "the whole log is in {}",
-                        ended.folder.join("log.txt").display()
-                    ),
-                ),
-            );
+            return Err(Fault::new(format!(
+                "{title} failed:\n{}",
+                reason(&ended, "").join("\n")
+            ))
+            .hint(format!(
+                "the whole log is in {}",
+                ended.folder.join("log.txt").display()
+            )));
         }
         note(&format!("  done in {}", seconds(took)));
         Ok(())
     }
 
     /// A run that has to fail, and for the right reason: the words must stand in its error.
-    async fn refused(&mut self, what: &str, trigger: &Trigger, because: &str) -> Result<()> {
-        let (ended, took) = self.start(what, trigger).await?;
+    async fn refused(&mut self, title: &str, trigger: &Trigger, because: &str) -> Result<()> {
+        let (ended, took) = self.start(title, trigger).await?;
         let log = ended.folder.join("log.txt");
         if ended.success {
-            return Err(Fault::new(format!("{what}: this was not refused"))
+            return Err(Fault::new(format!("{title}: this was not refused"))
                 .hint(format!("the whole log is in {}", log.display())));
         }
         let error = reason(&ended, because);
         if !error.iter().any(|line| line.contains(because)) {
             return Err(Fault::new(format!(
-                "{what}: this failed, but not because of {because}:\n{}",
+                "{title}: this failed, but not because of {because}:\n{}",
                 error.join("\n")
             ))
             .hint(format!("the whole log is in {}", log.display())));

@@ -71,8 +71,8 @@ impl Hub {
     }
 
     /// Calls something of the repository.
-    pub async fn act(&self, what: &str, body: &Value) -> Result<Value> {
-        let path = format!("repos/{}/{what}", self.repository);
+    pub async fn act(&self, action: &str, body: &Value) -> Result<Value> {
+        let path = format!("repos/{}/{action}", self.repository);
         read(&path, self.send(&path, body).await?).await
     }
 
@@ -119,15 +119,15 @@ impl Hub {
         self.get("calls").await
     }
 
-    async fn get<T: DeserializeOwned>(&self, what: &str) -> Result<T> {
-        let url = format!("{}/{what}?repository={}", self.base, self.repository);
+    async fn get<T: DeserializeOwned>(&self, resource: &str) -> Result<T> {
+        let url = format!("{}/{resource}?repository={}", self.base, self.repository);
         let answer = self
             .http
             .get(&url)
             .send()
             .await
             .context(format!("asking {url}"))?;
-        read(what, answer).await
+        read(resource, answer).await
     }
 
     async fn send(&self, path: &str, body: &Value) -> Result<reqwest::Response> {
@@ -141,18 +141,18 @@ impl Hub {
     }
 }
 
-async fn read<T: DeserializeOwned>(what: &str, answer: reqwest::Response) -> Result<T> {
+async fn read<T: DeserializeOwned>(resource: &str, answer: reqwest::Response) -> Result<T> {
     let status = answer.status();
     let text = answer
         .text()
         .await
-        .context(format!("asking the GitHub stand-in for {what}"))?;
+        .context(format!("asking the GitHub stand-in for {resource}"))?;
     if !status.is_success() {
         return Err(Fault::new(format!(
-            "the GitHub stand-in answered {status} to {what}: {text}"
+            "the GitHub stand-in answered {status} to {resource}: {text}"
         )));
     }
     serde_json::from_str(&text).context(format!(
-        "reading the GitHub stand-in's answer to {what}: {text}"
+        "reading the GitHub stand-in's answer to {resource}: {text}"
     ))
 }

@@ -14,7 +14,7 @@ use crate::fault::{Context, Fault, Result};
 use crate::instance::{Instance, port};
 use crate::parts::password;
 
-/// Serves until it is told to end, then takes the services' containers along.
+/// Serves until it is stopped, then removes the services' containers.
 pub(crate) async fn run(instance: &Instance) -> Result<()> {
     let gateway = listen(instance, port::GATEWAY).await?;
     let github = listen(instance, port::GITHUB).await?;

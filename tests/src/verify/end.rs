@@ -12,7 +12,7 @@ use crate::process::{Process, marked, parents};
 use crate::say::note;
 
 /// How long the processes may take to clean up after themselves.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 static ENDING: AtomicBool = AtomicBool::new(false);
 
@@ -60,7 +60,7 @@ pub(super) fn watch() -> Result<()> {
 
 /// Asks all processes below one to end, and kills those that do not.
 fn end_below(root: u32) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     // A process whose parent has ended is no longer below `root`, so what was seen once is remembered.
     let mut seen: BTreeSet<(u32, u64)> = BTreeSet::new();
     // A second TERM would cut short what the first one began.
@@ -68,7 +68,7 @@ fn end_below(root: u32) {
     loop {
         let roots: Vec<u32> = seen.iter().map(|(pid, _)| *pid).chain([root]).collect();
         seen.extend(below(&roots).iter().map(|one| (one.pid, one.start)));
-        let left: Vec<Process> = seen
+        let running: Vec<Process> = seen
             .iter()
             .map(|(pid, start)| Process {
                 pid: *pid,
@@ -76,10 +76,10 @@ fn end_below(root: u32) {
             })
             .filter(Process::runs)
             .collect();
-        if left.is_empty() {
+        if running.is_empty() {
             return;
         }
-        for process in left {
+        for process in running {
             if Instant::now() >= deadline {
                 process.kill();
             } else if asked.insert((process.pid, process.start))
@@ -133,12 +133,12 @@ mod tests {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
-        let (mut part, mut others) = (None, Vec::new());
+        let (mut part, mut unmarked) = (None, Vec::new());
         for _ in 0..3 {
             let line = lines.next().unwrap().unwrap();
             match line.strip_prefix("part ") {
                 Some(pid) => part = Process::of(pid.parse().unwrap()),
-                None => others.push(Process::of(line.parse().unwrap()).unwrap()),
+                None => unmarked.push(Process::of(line.parse().unwrap()).unwrap()),
             }
         }
         let part = part.unwrap();
@@ -150,7 +150,7 @@ mod tests {
         }
         end_below(shell.id());
         assert!(part.runs());
-        for other in others {
+        for other in unmarked {
             assert!(!other.runs(), "{other:?}");
         }
         part.kill();

@@ -145,7 +145,7 @@ impl<'a> Runner<'a> {
             .stdout(writer.try_clone().context("sharing a pipe")?)
             .stderr(writer);
         let mut child = command.spawn().context(format!("running {program}"))?;
-        // The command holds the pipe's writing end, and the reader waits until nobody does.
+        // The command holds the pipe's writing end, and the reader waits until no process does.
         drop(command);
         let began = Instant::now();
         let (sender, receiver) = channel();

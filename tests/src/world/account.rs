@@ -63,14 +63,14 @@ async fn identity_provider(aws: &Aws) -> Result<()> {
 }
 
 pub(super) async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
-    let what = format!("creating the role {}", role.name);
+    let action = format!("creating the role {}", role.name);
     let trust = role.trust.to_string();
     let create = [
         ("RoleName", role.name.as_str()),
         ("AssumeRolePolicyDocument", &trust),
     ];
     let answer = aws.query("iam", IAM, "CreateRole", &create).await?;
-    unless_there(answer, &what, &["EntityAlreadyExists"])?;
+    unless_there(answer, &action, &["EntityAlreadyExists"])?;
     if role.permissions["Statement"]
         .as_array()
         .is_none_or(Vec::is_empty)
@@ -109,12 +109,12 @@ pub(super) async fn permit(aws: &Aws, role: &str, name: &str, document: &Value) 
 
 /// A bucket that keeps versions.
 pub(super) async fn bucket(world: &World, aws: &Aws, name: &str) -> Result<()> {
-    let place = format!(
+    let configuration = format!(
         "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
          <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
         world.region
     );
-    let answer = aws.put(&format!("/{name}"), place).await?;
+    let answer = aws.put(&format!("/{name}"), configuration).await?;
     unless_there(
         answer,
         &format!("creating the bucket {name}"),

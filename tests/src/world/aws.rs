@@ -201,7 +201,7 @@ impl Aws {
     }
 
     async fn send(&self, request: Request<'_>) -> Result<std::result::Result<String, Refused>> {
-        let what = format!("calling {} at {}", request.service, self.endpoint);
+        let action = format!("calling {} at {}", request.service, self.endpoint);
         let now = OffsetDateTime::now_utc();
         let headers = self.sign(&request, now)?;
         let (path, query) = request.path.split_once('?').unwrap_or((request.path, ""));
@@ -214,9 +214,9 @@ impl Aws {
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        let answer = builder.send().await.context(&what)?;
+        let answer = builder.send().await.context(&action)?;
         let status = answer.status();
-        let body = answer.text().await.context(&what)?;
+        let body = answer.text().await.context(&action)?;
         Ok(if status.is_success() {
             Ok(body)
         } else {
@@ -296,14 +296,14 @@ impl Aws {
 /// Turns a refusal into a failure, except one that says the thing is there already.
 pub fn unless_there<T>(
     answer: std::result::Result<T, Refused>,
-    what: &str,
+    action: &str,
     there: &[&str],
 ) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(refused) if there.iter().any(|code| refused.is(code)) => Ok(None),
         Err(refused) => Err(Fault::new(format!(
-            "{what}: AWS answered {}: {}",
+            "{action}: AWS answered {}: {}",
             refused.status, refused.body
         ))),
     }

@@ -126,12 +126,12 @@ impl Registry<'_> {
             .get("location")
             .and_then(|value| value.to_str().ok())
             .ok_or_else(|| Fault::new("the registry named no place for an upload"))?;
-        let place = begun
+        let upload = begun
             .url()
             .join(location)
             .context("reading the place of an upload")?;
-        let between = if place.query().is_some() { '&' } else { '?' };
-        let url = format!("{place}{between}digest={}", digest(&bytes));
+        let between = if upload.query().is_some() { '&' } else { '?' };
+        let url = format!("{upload}{between}digest={}", digest(&bytes));
         let put = self
             .request(Method::PUT, &url)
             .header("content-type", "application/octet-stream");

@@ -92,8 +92,8 @@ pub(super) async fn make(aws: &Aws, key: &Key) -> Result<()> {
     let alias = &key.alias;
     let named = json!({"KeyId": alias});
     let answer = aws.json("kms", "TrentService.DescribeKey", &named).await?;
-    let what = format!("creating the key {alias}");
-    if unless_there(answer, &what, &["NotFoundException"])?.is_some() {
+    let action = format!("creating the key {alias}");
+    if unless_there(answer, &action, &["NotFoundException"])?.is_some() {
         return Ok(());
     }
     let input = json!({
@@ -102,14 +102,14 @@ pub(super) async fn make(aws: &Aws, key: &Key) -> Result<()> {
         "Policy": key.policy.to_string(),
     });
     let answer = aws.json("kms", "TrentService.CreateKey", &input).await?;
-    let made = unless_there(answer, &what, &[])?.unwrap_or_default();
+    let made = unless_there(answer, &action, &[])?.unwrap_or_default();
     let id = made["KeyMetadata"]["KeyId"]
         .as_str()
-        .ok_or_else(|| Fault::new(format!("{what}: KMS answered no key")))?;
+        .ok_or_else(|| Fault::new(format!("{action}: KMS answered no key")))?;
     let named = json!({"AliasName": alias, "TargetKeyId": id});
     let answer = aws.json("kms", "TrentService.CreateAlias", &named).await?;
     // Another process that made the world at the same time was first.
-    unless_there(answer, &what, &["AlreadyExistsException"]).map(drop)
+    unless_there(answer, &action, &["AlreadyExistsException"]).map(drop)
 }
 
 #[cfg(test)]

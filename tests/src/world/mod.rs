@@ -352,10 +352,10 @@ fn account_id(world: &str, role: &str) -> String {
 pub(crate) async fn control<T: serde::de::DeserializeOwned>(
     http: &reqwest::Client,
     instance: &Instance,
-    what: &str,
+    path: &str,
     body: &serde_json::Value,
 ) -> Result<T> {
-    let url = format!("{}/_sandbox/{what}", instance.url(port::GATEWAY));
+    let url = format!("{}/_sandbox/{path}", instance.url(port::GATEWAY));
     let answer = http
         .post(&url)
         .json(body)
@@ -378,7 +378,7 @@ pub async fn violations(instance: &Instance) -> Result<Vec<String>> {
     answer.json().await.context(format!("asking {url}"))
 }
 
-/// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts nobody.
+/// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts no certificate.
 pub fn http_client() -> Result<reqwest::Client> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

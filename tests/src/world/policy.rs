@@ -245,14 +245,14 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
 }
 
 /// One policy with the statements of two.
-fn both(mut one: Value, mut other: Value) -> Value {
+fn both(mut policy: Value, mut other: Value) -> Value {
     if let (Some(all), Some(more)) = (
-        one["Statement"].as_array_mut(),
+        policy["Statement"].as_array_mut(),
         other["Statement"].as_array_mut(),
     ) {
         all.append(more);
     }
-    one
+    policy
 }
 
 /// The jobs and stages of an environment that run the repository's own code, and may therefore assume neither the role of its
@@ -536,10 +536,10 @@ mod tests {
             let capitals = |word: &str| {
                 word.len() > 3 && !word.contains(|c: char| !c.is_ascii_uppercase() && c != '_')
             };
-            let left = text
+            let placeholder = text
                 .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
                 .find(|word| capitals(word));
-            assert_eq!(left, None, "{}", role.name);
+            assert_eq!(placeholder, None, "{}", role.name);
             assert!(role.permissions["Statement"].is_array(), "{}", role.name);
         }
     }

@@ -65,8 +65,8 @@ impl World {
         format!("api_{}", self.made_up(environment, "api"))
     }
 
-    fn made_up(&self, environment: &Environment, what: &str) -> String {
-        let text = format!("{}/{}/{what}", self.name, environment.name);
+    fn made_up(&self, environment: &Environment, purpose: &str) -> String {
+        let text = format!("{}/{}/{purpose}", self.name, environment.name);
         crate::instance::sha256(text.as_bytes())
             .chars()
             .take(24)

@@ -8,7 +8,7 @@ use sandbox::world::World;
 use sandbox::world::runner::{Variables, without_lock_tables};
 
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, log, session, wait, world};
+use crate::support::{TIMEOUT, instance, log, session, wait, world};
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -52,19 +52,19 @@ fn all_say(job: &Job, environment: &str, exit: i32, message: &str) {
 }
 
 /// One error, which is this one, and nothing left behind.
-fn refused(job: &Job, what: &str, output: &Output, exit: i32, message: &str) {
+fn refused(job: &Job, name: &str, output: &Output, exit: i32, message: &str) {
     let log = log(output);
-    assert_eq!(output.status.code(), Some(exit), "{what}: {log}");
+    assert_eq!(output.status.code(), Some(exit), "{name}: {log}");
     let errors: Vec<&str> = log
         .lines()
         .filter_map(|line| line.strip_prefix("error: "))
         .collect();
-    assert_eq!(errors, [message], "{what}: {log}");
-    assert!(output.stdout.is_empty(), "{what}: {output:?}");
+    assert_eq!(errors, [message], "{name}: {log}");
+    assert!(output.stdout.is_empty(), "{name}: {output:?}");
     for file in ["output", "env", "state", "ran"] {
         assert!(
             !job.file(file).exists() || job.read(file).is_empty(),
-            "{what}: {file}"
+            "{name}: {file}"
         );
     }
 }
@@ -137,7 +137,7 @@ fn a_long_lived_key_is_refused_by_every_step_before_any_call() {
 /// A world's variables with a session of dev's deploy role.
 fn in_dev(world: &World) -> Variables {
     let dev = world.environment("dev").unwrap();
-    let keys = wait(PATIENCE, session(world, "dev", "slipway-deploy"));
+    let keys = wait(TIMEOUT, session(world, "dev", "slipway-deploy"));
     let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(dev));
@@ -149,7 +149,7 @@ fn in_dev(world: &World) -> Variables {
 /// A role that was given by hand is in another account than the contract's: whoever trusted it would change the wrong one.
 #[test]
 fn credentials_of_another_account_than_the_contracts_are_refused() {
-    let world = wait(PATIENCE, world("mismatch"));
+    let world = wait(TIMEOUT, world("mismatch"));
     let (dev, staging) = (
         world.environment("dev").unwrap(),
         world.environment("staging").unwrap(),
@@ -175,7 +175,7 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
         let output = job.run(command.args(["--role", &role]).args(&arguments[1..]));
         refused(&job, binary, &output, 3, &message);
     }
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         for environment in [dev, staging] {
             let aws = world
                 .administrator(instance(), &environment.account)
@@ -190,7 +190,7 @@ fn credentials_of_another_account_than_the_contracts_are_refused() {
 
 #[test]
 fn all_missing_secrets_are_named_in_one_error_and_none_is_exposed() {
-    let world = wait(PATIENCE, world("missing"));
+    let world = wait(TIMEOUT, world("missing"));
     let job = Job::new(in_dev(&world));
     let sources = "GOOD=ssm:/storefront/dev/database-url\n\
                    GONE=ssm:/storefront/dev/gone\n\

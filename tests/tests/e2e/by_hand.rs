@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{PATIENCE, Started, heavy, instance, log, read};
+use crate::support::{Started, TIMEOUT, heavy, instance, log, read};
 
 #[test]
 fn the_commands_in_contributing_work_in_a_shell() {
@@ -25,9 +25,9 @@ fn the_commands_in_contributing_work_in_a_shell() {
         .env("HOME", home.path())
         .env("CARGO", "true")
         .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    let ended = Started::new(&mut shell).end(PATIENCE);
-    let (out, said) = (String::from_utf8_lossy(&ended.stdout), log(&ended));
+    let ended = Started::new(&mut shell).end(TIMEOUT);
+    let (stdout, stderr) = (String::from_utf8_lossy(&ended.stdout), log(&ended));
     // The last command's: what came before would have ended the shell.
-    assert_eq!(ended.status.code(), Some(3), "{said}\n{out}");
-    assert!(said.contains("the contract does not list"), "{said}");
+    assert_eq!(ended.status.code(), Some(3), "{stderr}\n{stdout}");
+    assert!(stderr.contains("the contract does not list"), "{stderr}");
 }

@@ -12,7 +12,7 @@ use sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::ecr::THERE;
-use crate::support::{PATIENCE, heavy, instance, log, read, wait, world};
+use crate::support::{TIMEOUT, heavy, instance, log, read, wait, world};
 
 /// The first YAML block of the README's chapter for a user's repository.
 fn ten_lines(readme: &str) -> &str {
@@ -47,9 +47,9 @@ async fn in_registry(world: &World, image: &str) -> String {
 
 /// The migration came after the infrastructure was `applied`, and before the deployment.
 fn migrated_between(log: &str, applied: &str) {
-    let at = |what: &str| {
-        let found = log.find(what);
-        found.unwrap_or_else(|| panic!("no {what} in {log}"))
+    let at = |job: &str| {
+        let found = log.find(job);
+        found.unwrap_or_else(|| panic!("no {job} in {log}"))
     };
     let migrated = at("nothing to migrate on db.");
     assert!(at(applied) < migrated, "{log}");
@@ -64,7 +64,7 @@ fn migrated_between(log: &str, applied: &str) {
 fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let world = world("callable").await;
         world.serve(instance).await.unwrap();
         let story = Story::begin(instance, &world).await.unwrap();
@@ -115,13 +115,17 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
             .unwrap();
         let merged = run(Trigger::push(REVIEWER, "deliver.yml")).await;
         migrated_between(&merged.log.text, "Apply complete!");
-        let said = format!("{first}, of the same content; nothing was built");
-        assert!(merged.log.text.contains(&said), "{}", merged.log.text);
+        let expected = format!("{first}, of the same content; nothing was built");
+        assert!(merged.log.text.contains(&expected), "{}", merged.log.text);
         let staging = [("environment", "staging")];
         let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &staging)).await;
         migrated_between(&promoted.log.text, "Apply complete!");
-        let said = format!("built for commit {first}, which has the same content");
-        assert!(promoted.log.text.contains(&said), "{}", promoted.log.text);
+        let expected = format!("built for commit {first}, which has the same content");
+        assert!(
+            promoted.log.text.contains(&expected),
+            "{}",
+            promoted.log.text
+        );
         let repository = promoted.folder.join("repository");
         let ledger = status(instance, &world, &repository).await.unwrap();
         let [dev, staging] = ["dev", "staging"].map(|name| row(&ledger, name).unwrap());
@@ -152,8 +156,8 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
         let promoted = run(Trigger::dispatch(RELEASER, "promote.yml", &new)).await;
         let text = &promoted.log.text;
         migrated_between(text, "applying plan ");
-        for said in ["applying plan ", ", under permit "] {
-            assert!(text.contains(said), "no {said} in {text}");
+        for expected in ["applying plan ", ", under permit "] {
+            assert!(text.contains(expected), "no {expected} in {text}");
         }
         assert!(!text.contains("terraform apply -auto-approve"), "{text}");
         let repository = promoted.folder.join("repository");
@@ -170,7 +174,7 @@ fn the_ten_lines_of_the_readme_deliver_and_their_sibling_promotes() {
 fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let world = world("approve").await;
         let story = Story::begin(instance, &world).await.unwrap();
         let export = export(instance).unwrap();
@@ -199,28 +203,28 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         };
         let ask = [("command", "request"), ("reason", "the new prices")];
         let (asked, log) = run(RELEASER, &ask).await;
-        let said = "request 1 of storefront in staging written: 0 of 1 approvals";
-        assert!(asked && log.contains(said), "{log}");
+        let expected = "request 1 of storefront in staging written: 0 of 1 approvals";
+        assert!(asked && log.contains(expected), "{log}");
         let approve = [
             ("command", "approve"),
             ("request", "1"),
             ("digest", &digest),
         ];
         // act may lose what a step that fails said last, since it does not wait for the end of its output.
-        let said = "linus asked for it, so somebody else must approve request 1";
+        let expected = "linus asked for it, so somebody else must approve request 1";
         let mut heard = false;
         for _ in 0..5 {
             let (approved, log) = run(RELEASER, &approve).await;
             assert!(!approved, "{log}");
-            heard |= log.contains(said);
+            heard |= log.contains(expected);
             if heard {
                 break;
             }
         }
-        assert!(heard, "no run says that {said}");
+        assert!(heard, "no run says that {expected}");
         let (approved, log) = run(REVIEWER, &approve).await;
-        let said = "record 2 of storefront in staging written: grace approved request 1";
-        assert!(approved && log.contains(said), "{log}");
+        let expected = "record 2 of storefront in staging written: grace approved request 1";
+        assert!(approved && log.contains(expected), "{log}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::job::Job;
 use crate::support::{
-    PATIENCE, Started, heavy, instance, item, log, read, session, until, wait, world,
+    Started, TIMEOUT, heavy, instance, item, log, read, session, until, wait, world,
 };
 
 /// Longer than anything here takes on a machine that others keep busy.
@@ -34,7 +34,7 @@ impl State {
     /// A state of the test's own in the one world of these tests.
     pub(crate) fn new(key: &str) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
-        let world = WORLD.get_or_init(|| wait(PATIENCE, world("cancel")));
+        let world = WORLD.get_or_init(|| wait(TIMEOUT, world("cancel")));
         Self::of(world, key)
     }
 
@@ -300,8 +300,8 @@ fn a_cancelled_command_gets_one_interrupt_and_the_lock_is_released() {
     std::fs::write(job.file("go"), "").unwrap();
     let ended = started.end(DEADLINE);
     assert_eq!(ended.status.code(), Some(11), "{}", log(&ended));
-    for said in ["it was interrupted", "the lock was released"] {
-        assert!(log(&ended).contains(said), "{}", log(&ended));
+    for expected in ["it was interrupted", "the lock was released"] {
+        assert!(log(&ended).contains(expected), "{}", log(&ended));
     }
     assert_eq!(state.lock(), None);
     let post = state.post(&job, script);
@@ -359,7 +359,7 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
 
     let apply = Started::new(&mut state.terraform(folder.path(), &APPLY)).end(DEADLINE);
     assert_eq!(apply.status.code(), Some(1), "{apply:?}");
-    let said = log(&apply);
+    let stderr = log(&apply);
     for piece in [
         "Error acquiring the state lock",
         "https://github.com/acme/storefront/actions/runs/4711/attempts/2",
@@ -367,7 +367,7 @@ fn terraform_is_refused_while_a_run_holds_the_lock_and_names_that_run() {
         "ada",
         holder["ID"].as_str().unwrap(),
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
 
     std::fs::write(job.file("go"), "").unwrap();
@@ -389,12 +389,12 @@ fn a_run_is_refused_while_terraform_holds_the_lock_and_names_that_holder() {
 
     let job = state.job();
     let refused = job.run(&mut state.step(&job, ": > started", "0s"));
-    let said = log(&refused);
-    assert_eq!(refused.status.code(), Some(4), "{said}");
+    let stderr = log(&refused);
+    assert_eq!(refused.status.code(), Some(4), "{stderr}");
     for piece in ["Who", "ID"].map(|name| holder[name].as_str().unwrap()) {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
-    assert!(said.contains("(OperationTypeApply)"), "{said}");
+    assert!(stderr.contains("(OperationTypeApply)"), "{stderr}");
     assert!(!job.file("started").exists());
     assert_eq!(
         state.holder(),
@@ -454,14 +454,14 @@ fn a_run_whose_state_stayed_in_the_folder_has_failed() {
         terraform.display()
     );
     let ran = job.run(&mut state.step(&job, &script, "0s"));
-    let said = log(&ran);
-    assert_eq!(ran.status.code(), Some(1), "{said}");
+    let stderr = log(&ran);
+    assert_eq!(ran.status.code(), Some(1), "{stderr}");
     for piece in [
         "the command wrote a state into .",
         &format!("s3://{}/{}", state.bucket(), state.key),
         "backend \"s3\" {}",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert_eq!(state.lock(), None);
     // Now the code is there to be looked at first.
@@ -476,7 +476,7 @@ fn a_run_whose_state_stayed_in_the_folder_has_failed() {
 fn a_workflows_post_step_releases_the_lock_of_a_killed_step() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let world = world("killed").await;
         let story = Story::begin(instance, &world).await.unwrap();
         let export = export(instance).unwrap();

@@ -28,13 +28,13 @@ fn launched(job: &Job, binary: &str, inputs: &[(&str, &str)], script: &str) -> O
 #[track_caller]
 fn is_contained(job: &Job, binary: &str, inputs: &[(&str, &str)]) {
     let ended = launched(job, binary, inputs, PRINTS);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(0), "{binary}: {said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(0), "{binary}: {stderr}");
     assert!(
-        said.contains("::save-state name=file::"),
-        "{binary}: {said}"
+        stderr.contains("::save-state name=file::"),
+        "{binary}: {stderr}"
     );
-    for command in commands(&said) {
+    for command in commands(&stderr) {
         assert!(!command.contains("save-state"), "{binary}: {command}");
     }
     let result = String::from_utf8_lossy(&ended.stdout);
@@ -45,7 +45,7 @@ fn is_contained(job: &Job, binary: &str, inputs: &[(&str, &str)]) {
         "GITHUB_STEP_SUMMARY=",
         "GITHUB_ENV=",
     ] {
-        assert!(!said.contains(hidden), "{binary}: {hidden}: {said}");
+        assert!(!stderr.contains(hidden), "{binary}: {hidden}: {stderr}");
     }
     let noted = job.state();
     assert!(!format!("{noted:?}").contains("/victim"), "{noted:?}");
@@ -53,9 +53,9 @@ fn is_contained(job: &Job, binary: &str, inputs: &[(&str, &str)]) {
     std::fs::write(job.file("path"), "").unwrap();
     let script = format!("echo /theirs >> {}", job.file("path").display());
     let ended = launched(job, binary, inputs, &script);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(3), "{binary}: {said}");
-    assert!(said.contains("(GITHUB_PATH)"), "{binary}: {said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(3), "{binary}: {stderr}");
+    assert!(stderr.contains("(GITHUB_PATH)"), "{binary}: {stderr}");
     assert_eq!(read(&job.file("path")), "", "{binary}");
 }
 

@@ -4,7 +4,7 @@ use sandbox::demo::Host;
 
 use crate::chains;
 use crate::record::{self, calls, images, pushed};
-use crate::support::{PATIENCE, demo, wait};
+use crate::support::{TIMEOUT, demo, wait};
 
 /// The roles that the projects' builds start with, one a stage.
 const STAGES: [&str; 3] = [
@@ -16,14 +16,14 @@ const STAGES: [&str; 3] = [
 #[test]
 fn every_call_is_made_in_the_account_and_by_the_role_of_its_purpose() {
     let ran = demo(Host::Codebuild);
-    let calls = wait(PATIENCE, calls(&ran.world));
+    let calls = wait(TIMEOUT, calls(&ran.world));
     record::keeps_to_the_contract(&ran.world, &calls, &STAGES);
 }
 
 #[test]
 fn no_step_lacks_a_permission() {
     let ran = demo(Host::Codebuild);
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         record::nothing_was_denied(&calls(&ran.world).await);
     });
 }
@@ -31,19 +31,19 @@ fn no_step_lacks_a_permission() {
 #[test]
 fn two_builds_make_what_three_environments_run() {
     let ran = demo(Host::Codebuild);
-    let calls = wait(PATIENCE, calls(&ran.world));
+    let calls = wait(TIMEOUT, calls(&ran.world));
     let commits = [ran.shipped.first.as_str(), ran.shipped.second.as_str()];
-    let wanted = wait(PATIENCE, images(&ran.world, &commits));
+    let wanted = wait(TIMEOUT, images(&ran.world, &commits));
     assert_eq!(pushed(&calls), wanted);
 }
 
 #[test]
 fn production_gets_three_pull_requests_that_two_people_approved() {
     let ran = demo(Host::Codebuild);
-    wait(PATIENCE, chains::production_took_a_range(&ran.world));
+    wait(TIMEOUT, chains::production_took_a_range(&ran.world));
 }
 
 #[test]
 fn every_record_is_signed_and_anchored_and_every_decision_can_be_made_again() {
-    wait(PATIENCE, chains::all_are_sound(demo(Host::Codebuild)));
+    wait(TIMEOUT, chains::all_are_sound(demo(Host::Codebuild)));
 }

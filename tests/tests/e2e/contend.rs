@@ -95,7 +95,7 @@ struct End {
     id: usize,
     fate: Fate,
     code: Option<i32>,
-    said: String,
+    stderr: String,
 }
 
 /// Numbers that look random and are the same at every run.
@@ -108,7 +108,7 @@ fn draw(seed: usize) -> u64 {
 
 /// Half of it is more than a renewal takes while others keep the machine busy.
 const LEASE: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(3600);
+const TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// A lock, a state that counts, and the folder of those who want both.
 struct Contention {
@@ -122,7 +122,7 @@ impl Contention {
     fn new(state: State, locking: &'static str) -> Self {
         let first = r#"{"version": 4, "serial": 0, "lineage": "contended"}"#;
         let path = format!("/{}/{}", state.bucket(), state.key);
-        wait(PATIENCE, state.aws.put(&path, first.to_owned()))
+        wait(TIMEOUT, state.aws.put(&path, first.to_owned()))
             .unwrap()
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -210,34 +210,34 @@ impl Contention {
         match fate {
             Fate::Undisturbed => {}
             Fate::Killed(when, after) => {
-                self.comes(&mut started, id, when);
+                self.wait_for_event(&mut started, id, when);
                 std::thread::sleep(after);
                 started.try_signal(Signal::KILL);
             }
             Fate::Asleep { .. } => {
-                self.comes(&mut started, id, When::Entered);
+                self.wait_for_event(&mut started, id, When::Entered);
                 started.try_signal(Signal::STOP);
                 std::thread::sleep(LEASE + LEASE / 2);
                 started.try_signal(Signal::CONT);
             }
         }
-        let output = started.end(PATIENCE);
+        let output = started.end(TIMEOUT);
         End {
             id,
             fate,
             code: output.status.code(),
-            said: log(&output),
+            stderr: log(&output),
         }
     }
 
-    /// Waits until one comes there, or has ended.
-    fn comes(&self, started: &mut Started, id: usize, there: When) {
+    /// Waits until the run logs the event of `there`, or has ended.
+    fn wait_for_event(&self, started: &mut Started, id: usize, there: When) {
         let word = match there {
             When::Started => return,
             When::Entered => format!("enter {id} "),
             When::Left => format!("leave {id} "),
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline && !started.ended() {
             if self.text().lines().any(|line| line.starts_with(&word)) {
                 return;
@@ -256,7 +256,7 @@ impl Contention {
             // The parts of a query are signed in their order.
             let [first, second] = &after;
             let page = format!("/{bucket}?{first}prefix={prefix}&{second}versions=");
-            let page = wait(PATIENCE, self.state.aws.get(&page)).unwrap().unwrap();
+            let page = wait(TIMEOUT, self.state.aws.get(&page)).unwrap().unwrap();
             for version in page.split("<Version>").skip(1) {
                 // The lock file's versions come after all of the state's.
                 if crate::support::element(version, "Key").as_ref() != Some(key) {
@@ -264,7 +264,7 @@ impl Contention {
                 }
                 let id = crate::support::element(version, "VersionId").unwrap();
                 let path = format!("/{bucket}/{key}?versionId={id}");
-                let text = wait(PATIENCE, self.state.aws.get(&path)).unwrap().unwrap();
+                let text = wait(TIMEOUT, self.state.aws.get(&path)).unwrap().unwrap();
                 let state: Value = serde_json::from_str(&text).unwrap();
                 serials.push(state["serial"].as_u64().unwrap());
             }
@@ -294,7 +294,7 @@ fn stopped(ended: &[End], history: &[Event]) -> Vec<usize> {
         .iter()
         .filter(|end| end.fate == Fate::Undisturbed && end.code.is_some_and(|code| code != 0))
         .filter(|end| {
-            end.said.contains("could not be renewed in time")
+            end.stderr.contains("could not be renewed in time")
                 || history.contains(&Event::Stopped(end.id))
         })
         .map(|end| end.id)
@@ -340,7 +340,7 @@ fn contended(locking: &'static str) {
     let stopped = stopped(&ended, &events(&history));
     for end in ended.iter().filter(|end| end.fate == Fate::Undisturbed) {
         let fine = end.code == Some(0) || stopped.contains(&end.id);
-        assert!(fine, "{} ended with {:?}: {}", end.id, end.code, end.said);
+        assert!(fine, "{} ended with {:?}: {}", end.id, end.code, end.stderr);
     }
     assert!(
         stopped.len() * 4 <= acquisitions,
@@ -356,7 +356,7 @@ fn contended(locking: &'static str) {
     let job = contention.state.job();
     let last = contention
         .start(&job, acquisitions, Duration::ZERO)
-        .end(PATIENCE);
+        .end(TIMEOUT);
     assert!(last.status.success(), "{}", log(&last));
     let queue = format!("{}/{}#q", contention.state.bucket(), contention.state.key);
     let line = item(
@@ -365,7 +365,7 @@ fn contended(locking: &'static str) {
         "LockID",
         &queue,
     );
-    assert_eq!(wait(PATIENCE, line), None);
+    assert_eq!(wait(TIMEOUT, line), None);
     assert_eq!(contention.state.lock(), None);
     assert_eq!(object(&contention.state), None);
 }
@@ -397,7 +397,7 @@ fn tell(locking: &str, ended: &[End], stopped: usize, history: &[(Event, f64)], 
     );
     assert!(slept > 0, "nobody slept");
     for end in ended.iter().filter(stayed) {
-        assert_ne!(end.code, Some(0), "it slept past its lease: {}", end.said);
+        assert_ne!(end.code, Some(0), "it slept past its lease: {}", end.stderr);
     }
     let mut delays: Vec<f64> = history
         .iter()

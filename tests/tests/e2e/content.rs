@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::ecr::Setting;
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, log, wait};
+use crate::support::{TIMEOUT, instance, log, wait};
 
 /// A job in another environment's stage, beside the same contract.
 pub(crate) fn stage(setting: &Setting, environment: &str) -> Job {
     let world = &setting.world;
     let keys = wait(
-        PATIENCE,
+        TIMEOUT,
         world.codebuild_session(instance(), environment, "e2e"),
     );
     let mut variables = world.variables(instance());
@@ -49,13 +49,13 @@ fn a_digest_is_any_commits_that_it_was_recorded_with_before() {
             "failed",
         ];
         let ended = job.run(&mut job.command("slipway-promote", &arguments));
-        let said = log(&ended);
+        let stderr = log(&ended);
         assert_eq!(
             ended.status.code(),
             Some(exit),
-            "{environment} {commit}: {said}"
+            "{environment} {commit}: {stderr}"
         );
-        said
+        stderr
     };
     for commit in [&first, &second] {
         record(&setting.job, "dev", commit, 0);
@@ -64,8 +64,8 @@ fn a_digest_is_any_commits_that_it_was_recorded_with_before() {
         record(&staging, "staging", commit, 0);
     }
     let refused = record(&staging, "staging", &never, 3);
-    let said = format!("dev has this digest from commit {second}, not {never}");
-    assert!(refused.contains(&said), "{refused}");
+    let stderr = format!("dev has this digest from commit {second}, not {never}");
+    assert!(refused.contains(&stderr), "{refused}");
 }
 
 /// A build writes the notes itself, so a check shows them and no rule depends on them, even where they are nonsense.
@@ -75,7 +75,7 @@ fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() 
     let staging = stage(&setting, "staging");
     let [first, second] = ["1", "2"].map(|digit| digit.repeat(40));
     let table = World::LEDGER;
-    for (fill, noted, said) in [
+    for (fill, noted, expected) in [
         (
             "a",
             json!({
@@ -115,11 +115,11 @@ fn a_check_names_the_commit_an_image_was_built_for_and_rests_on_nothing_of_it() 
         let put = setting
             .aws
             .json("dynamodb", "DynamoDB_20120810.PutItem", &put);
-        wait(PATIENCE, put).unwrap().unwrap();
+        wait(TIMEOUT, put).unwrap().unwrap();
         let check = ["check", "--environment", "staging", "--digest", &digest];
         let ended = staging.run(&mut staging.command("slipway-promote", &check));
         let text = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
-        assert!(text.contains(&said), "{text}");
+        assert!(text.contains(&expected), "{text}");
         // The record refuses, not the note.
         assert_eq!(ended.status.code(), Some(3), "{text}");
         assert!(

@@ -8,19 +8,19 @@ use sandbox::world::World;
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, log, wait, world};
+use crate::support::{TIMEOUT, instance, log, wait, world};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 
 /// A job of dev's stage in a world of its own, beside the contract.
-pub(crate) fn job(what: &str) -> (World, Job) {
-    let world = wait(PATIENCE, world(what));
-    let keys = wait(PATIENCE, world.codebuild_session(instance(), "dev", "e2e")).unwrap();
+pub(crate) fn job(purpose: &str) -> (World, Job) {
+    let world = wait(TIMEOUT, world(purpose));
+    let keys = wait(TIMEOUT, world.codebuild_session(instance(), "dev", "e2e")).unwrap();
     let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment("dev").unwrap()));
     variables.extend(keys.variables());
-    // Left by whoever had credentials here before; botocore and the JavaScript SDK act on them.
+    // Earlier credentials left these; botocore and the JavaScript SDK act on them.
     variables.extend(
         [
             ("AWS_PROFILE", "nobody"),
@@ -65,10 +65,10 @@ fn masked(ended: &Output, values: &[&str]) {
             printed.lines().any(|line| line == mask),
             "no mask in {printed}"
         );
-        let elsewhere = printed
+        let leaked = printed
             .lines()
             .filter(|line| !line.starts_with("::add-mask::"));
-        for line in elsewhere {
+        for line in leaked {
             assert!(!line.contains(value), "{line}");
         }
     }
@@ -97,7 +97,7 @@ fn exported_credentials_are_masked_and_are_the_role_that_was_asked_for() {
     let warning = "::warning::AWS_PROFILE is `nobody` in this job";
     assert!(log(&ended).contains(warning), "{}", log(&ended));
     assert_eq!(value("AWS_REGION"), world.region);
-    // They are what they are said to be: somebody else's tool is that role with them.
+    // The credentials are those of the role: another tool has that role with them.
     let mut check = job.command("slipway-identity", &["check", "--json"]);
     check.args([
         "--role",
@@ -112,10 +112,10 @@ fn exported_credentials_are_masked_and_are_the_role_that_was_asked_for() {
     );
     let checked = job.run(&mut check);
     assert_eq!(checked.status.code(), Some(0), "{}", log(&checked));
-    let said: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert!(
-        said.to_string().contains("assumed-role/slipway-read/"),
-        "{said}"
+        answer.to_string().contains("assumed-role/slipway-read/"),
+        "{answer}"
     );
 }
 
@@ -138,7 +138,7 @@ fn a_command_has_the_credentials_and_nothing_that_comes_after_it() {
     let role = role(&world, "slipway-deploy");
     let account = account(&world);
     let mine = ["check", "--role", &role, "--account", &account, "--json"];
-    // A command gets none of the runner's files, so one of ours takes itself for one at a terminal.
+    // A command gets none of the runner's files, so a step in it behaves as at a terminal.
     let mut arguments = vec![
         "exec",
         "--",
@@ -149,10 +149,10 @@ fn a_command_has_the_credentials_and_nothing_that_comes_after_it() {
     ];
     arguments.extend(mine);
     let ended = run(&job, "slipway-identity", &arguments);
-    let said: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let answer: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert!(
-        said.to_string().contains("assumed-role/slipway-deploy/"),
-        "{said}"
+        answer.to_string().contains("assumed-role/slipway-deploy/"),
+        "{answer}"
     );
     assert_eq!(
         (job.read("env"), job.read("output")),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, log, wait, world};
+use crate::support::{TIMEOUT, instance, log, wait, world};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const TARGET: &str = "AmazonEC2ContainerRegistry_V20150921";
@@ -29,18 +29,18 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// Beside a contract that names neither a key nor an anchor.
-    pub(crate) fn new(what: &str) -> Self {
-        Self::beside(what, &unproven(CONTRACT))
+    pub(crate) fn new(name: &str) -> Self {
+        Self::beside(name, &unproven(CONTRACT))
     }
 
     /// Beside the contract as it is, whose key signs each image.
-    pub(crate) fn signing(what: &str) -> Self {
-        Self::beside(what, CONTRACT)
+    pub(crate) fn signing(name: &str) -> Self {
+        Self::beside(name, CONTRACT)
     }
 
-    fn beside(what: &str, contract: &str) -> Self {
-        let world = wait(PATIENCE, world(what));
-        let (keys, aws) = wait(PATIENCE, async {
+    fn beside(purpose: &str, contract: &str) -> Self {
+        let world = wait(TIMEOUT, world(purpose));
+        let (keys, aws) = wait(TIMEOUT, async {
             let keys = world.codebuild_session(instance(), "dev", "e2e").await;
             let aws = world.administrator(instance(), &world.build).await;
             world.placeholder(instance()).await.unwrap();
@@ -100,7 +100,7 @@ impl Setting {
     /// An ECR call of the administrator; an error is its code.
     pub(crate) fn ecr(&self, operation: &str, input: &Value) -> Result<Value, String> {
         let target = format!("{TARGET}.{operation}");
-        let answer = wait(PATIENCE, self.aws.json("ecr", &target, input)).unwrap();
+        let answer = wait(TIMEOUT, self.aws.json("ecr", &target, input)).unwrap();
         answer.map_err(|refused| refused.body)
     }
 
@@ -142,7 +142,7 @@ impl Setting {
     }
 
     /// Tells the gateway something over its control interface.
-    pub(crate) fn tell(&self, what: &str, body: &Value) {
-        gateway::tell(what, body);
+    pub(crate) fn tell(&self, path: &str, body: &Value) {
+        gateway::tell(path, body);
     }
 }

@@ -21,7 +21,7 @@ const KINDS: [&str; 3] = ["cut", "lost_answer", "hang"];
 /// A lease whose end a test can wait for.
 const SHORT: &str = "6s";
 
-/// Says if another is alive inside, stays until it may go, and stops when it is told to.
+/// Reports another process inside, stays until `go` exists, and stops on a signal.
 const WORK: &str = r#"
 alive() { s=$(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null); [ -n "$s" ] && [ "$s" != Z ] && [ "$s" != X ]; }
 trap 'exit 9' INT
@@ -47,7 +47,7 @@ fn operations(service: &str) -> &'static [&'static str] {
     }
 }
 
-/// One state, one folder, and a command that can be told to go.
+/// One state, one folder, and a command that ends once `go` exists.
 struct Row {
     state: State,
     locking: &'static str,
@@ -86,31 +86,31 @@ impl Row {
         self.folder.path().join(name)
     }
 
-    fn lets_go(&self) {
+    fn release(&self) {
         std::fs::write(self.file("go"), "").unwrap();
     }
 
-    /// The next one gets the lock, and met nobody.
-    fn is_free(&self, what: &str) {
+    /// The next run gets the lock, and no other run is inside.
+    fn is_free(&self, name: &str) {
         let job = self.state.job();
         let ended = job.run(&mut self.run(&job, "3m", "1m"));
-        assert!(ended.status.success(), "{what}: {}", log(&ended));
-        assert!(!self.file("overlap").exists(), "{what}: two were inside");
-        self.is_gone(what);
+        assert!(ended.status.success(), "{name}: {}", log(&ended));
+        assert!(!self.file("overlap").exists(), "{name}: two were inside");
+        self.is_gone(name);
     }
 
-    fn is_gone(&self, what: &str) {
-        assert_eq!(self.state.lock(), None, "{what}");
+    fn is_gone(&self, name: &str) {
+        assert_eq!(self.state.lock(), None, "{name}");
         let queue = format!("{}/{}#q", self.state.bucket(), self.state.key);
         let line = item(&self.state.aws, self.state.table(), "LockID", &queue);
-        assert_eq!(wait(DEADLINE, line), None, "{what}");
+        assert_eq!(wait(DEADLINE, line), None, "{name}");
         let object = format!("/{}/{}.tflock", self.state.bucket(), self.state.key);
         let object = wait(DEADLINE, self.state.aws.get(&object)).unwrap();
-        assert!(object.is_err(), "{what}: {object:?}");
+        assert!(object.is_err(), "{name}: {object:?}");
     }
 }
 
-fn strikes(state: &State, service: &str, operation: Option<&str>, kind: &str, times: u32) {
+fn add_fault(state: &State, service: &str, operation: Option<&str>, kind: &str, times: u32) {
     let kind = match kind {
         "hang" => json!({"kind": "delay", "millis": 3_600_000}),
         kind => json!({"kind": kind}),
@@ -123,12 +123,15 @@ fn strikes(state: &State, service: &str, operation: Option<&str>, kind: &str, ti
 }
 
 /// The network is back.
-fn mended(state: &State) {
+fn clear_faults(state: &State) {
     gateway::clear_faults(&state.world.environment("dev").unwrap().account.id);
 }
 
-/// Each way of locking in a world of its own, side by side.
-fn each_way(name: &str, test: impl Fn(&State, &'static str, &'static [&'static str]) + Sync) {
+/// Runs the test for each way of locking concurrently, each in a world of its own.
+fn for_each_locking(
+    name: &str,
+    test: impl Fn(&State, &'static str, &'static [&'static str]) + Sync,
+) {
     std::thread::scope(|scope| {
         for (locking, services) in WAYS {
             let test = &test;
@@ -139,24 +142,24 @@ fn each_way(name: &str, test: impl Fn(&State, &'static str, &'static [&'static s
 
 #[test]
 fn a_call_that_fails_once_costs_neither_the_command_nor_the_lock() {
-    each_way("once", |world, locking, services| {
+    for_each_locking("once", |world, locking, services| {
         for service in services {
             for operation in operations(service) {
                 for kind in KINDS {
-                    let what = format!("{locking}-{service}-{operation}-{kind}");
-                    let row = Row::new(world, locking, &what);
-                    row.lets_go();
-                    strikes(&row.state, service, Some(operation), kind, 1);
+                    let name = format!("{locking}-{service}-{operation}-{kind}");
+                    let row = Row::new(world, locking, &name);
+                    row.release();
+                    add_fault(&row.state, service, Some(operation), kind, 1);
                     if *operation == "GetObject" {
                         // A hold remembers what it wrote. It looks only if it does not know whether it wrote.
-                        strikes(&row.state, service, Some("PutObject"), "lost_answer", 1);
+                        add_fault(&row.state, service, Some("PutObject"), "lost_answer", 1);
                     }
                     let job = row.state.job();
                     let ended = job.run(&mut row.run(&job, "3m", "0s"));
-                    assert!(ended.status.success(), "{what}: {}", log(&ended));
+                    assert!(ended.status.success(), "{name}: {}", log(&ended));
                     let waiting = waiting_faults(&row.state);
-                    assert_eq!(waiting, Vec::<Value>::new(), "{what}: nothing was struck");
-                    row.is_gone(&what);
+                    assert_eq!(waiting, Vec::<Value>::new(), "{name}: nothing was struck");
+                    row.is_gone(&name);
                 }
             }
         }
@@ -165,40 +168,40 @@ fn a_call_that_fails_once_costs_neither_the_command_nor_the_lock() {
 
 #[test]
 fn without_the_network_everything_ends_and_the_lock_is_free_within_a_lease() {
-    each_way("cut", |world, locking, services| {
+    for_each_locking("cut", |world, locking, services| {
         for kind in KINDS {
             // From the start on: there is no hold.
-            let what = format!("{locking}-{kind}-start");
-            let row = Row::new(world, locking, &what);
+            let name = format!("{locking}-{kind}-start");
+            let row = Row::new(world, locking, &name);
             for service in services {
-                strikes(&row.state, service, None, kind, 10_000);
+                add_fault(&row.state, service, None, kind, 10_000);
             }
             let job = row.state.job();
             let ended = job.run(&mut row.run(&job, SHORT, "0s"));
-            assert_eq!(ended.status.code(), Some(1), "{what}: {}", log(&ended));
-            assert!(!row.file("started").exists(), "{what}");
-            mended(&row.state);
-            row.lets_go();
-            row.is_free(&what);
+            assert_eq!(ended.status.code(), Some(1), "{name}: {}", log(&ended));
+            assert!(!row.file("started").exists(), "{name}");
+            clear_faults(&row.state);
+            row.release();
+            row.is_free(&name);
 
             // In the middle: the command is stopped before the next can begin.
-            let what = format!("{locking}-{kind}-middle");
-            let row = Row::new(world, locking, &what);
+            let name = format!("{locking}-{kind}-middle");
+            let row = Row::new(world, locking, &name);
             let job = row.state.job();
             let running = Started::new(&mut row.run(&job, SHORT, "0s"));
             until("the command runs", DEADLINE, || {
                 row.file("started").exists().then_some(())
             });
             for service in services {
-                strikes(&row.state, service, None, kind, 10_000);
+                add_fault(&row.state, service, None, kind, 10_000);
             }
             let ended = running.end(DEADLINE);
-            assert_eq!(ended.status.code(), Some(9), "{what}: {}", log(&ended));
-            let said = log(&ended);
-            assert!(said.contains("could not be renewed"), "{what}: {said}");
-            mended(&row.state);
-            row.lets_go();
-            row.is_free(&what);
+            assert_eq!(ended.status.code(), Some(9), "{name}: {}", log(&ended));
+            let stderr = log(&ended);
+            assert!(stderr.contains("could not be renewed"), "{name}: {stderr}");
+            clear_faults(&row.state);
+            row.release();
+            row.is_free(&name);
         }
     });
 }
@@ -206,11 +209,11 @@ fn without_the_network_everything_ends_and_the_lock_is_free_within_a_lease() {
 /// Terraform's own calls are struck as well, and ours between them.
 #[test]
 fn plan_and_apply_go_through_a_call_that_fails_once() {
-    each_way("governed", |world, locking, services| {
+    for_each_locking("governed", |world, locking, services| {
         // How long Terraform waits for an answer is its own affair.
         for kind in ["cut", "lost_answer"] {
-            let what = format!("{locking}-{kind}");
-            let row = Row::new(world, locking, &what);
+            let name = format!("{locking}-{kind}");
+            let row = Row::new(world, locking, &name);
             let job = row.state.job();
             // The state is written under faults too: the apply itself asks for them.
             let asks: Vec<String> = faults(&row.state, services, kind)
@@ -218,21 +221,21 @@ fn plan_and_apply_go_through_a_call_that_fails_once() {
                 .map(|fault| format!("curl -fsS -X POST -H 'content-type: application/json' -d '{fault}' {}/_sandbox/faults", instance().url(port::GATEWAY)))
                 .collect();
             write(&job, &asks.join(" && "));
-            for one in faults(&row.state, services, kind) {
-                fault(&row.state, one);
+            for body in faults(&row.state, services, kind) {
+                fault(&row.state, body);
             }
             let planned = governed(&row, &job, &["plan", "--json"]);
             let plan: Value = serde_json::from_slice(&planned.stdout).unwrap();
-            mended(&row.state);
-            row.is_gone(&what);
+            clear_faults(&row.state);
+            row.is_gone(&name);
             let plan = plan["plan"].as_str().unwrap();
             governed(&row, &job, &["apply", "--plan", plan]);
-            mended(&row.state);
-            row.is_gone(&what);
+            clear_faults(&row.state);
+            row.is_gone(&name);
             let path = format!("/{}/{}", row.state.bucket(), row.state.key);
             let state = wait(DEADLINE, row.state.aws.get(&path)).unwrap().unwrap();
             let state: Value = serde_json::from_str(&state).unwrap();
-            assert_eq!(state["resources"].as_array().unwrap().len(), 1, "{what}");
+            assert_eq!(state["resources"].as_array().unwrap().len(), 1, "{name}");
         }
     });
 }

@@ -6,20 +6,20 @@ use sandbox::instance::port;
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Started, instance, until, wait};
+use crate::support::{Started, TIMEOUT, instance, until, wait};
 
 /// How long a call hangs during which a step is killed.
 const HANGS: u64 = 3_600_000;
 
-fn url(what: &str) -> String {
-    format!("{}/_sandbox/{what}", instance().url(port::GATEWAY))
+fn url(path: &str) -> String {
+    format!("{}/_sandbox/{path}", instance().url(port::GATEWAY))
 }
 
 /// Tells the gateway something over its control interface.
-pub(crate) fn tell(what: &str, body: &Value) {
-    wait(PATIENCE, async {
+pub(crate) fn tell(path: &str, body: &Value) {
+    wait(TIMEOUT, async {
         let http = http_client().unwrap();
-        let answer = http.post(url(what)).json(body).send().await.unwrap();
+        let answer = http.post(url(path)).json(body).send().await.unwrap();
         assert!(
             answer.status().is_success(),
             "{}",
@@ -31,7 +31,7 @@ pub(crate) fn tell(what: &str, body: &Value) {
 /// The faults that no call of the account has met yet.
 pub(crate) fn waiting_faults(account: &str) -> Vec<Value> {
     let url = url(&format!("faults?account={account}"));
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let answer = http_client().unwrap().get(&url).send().await.unwrap();
         answer.json().await.unwrap()
     })
@@ -40,7 +40,7 @@ pub(crate) fn waiting_faults(account: &str) -> Vec<Value> {
 /// Takes back the account's faults that no call has met yet.
 pub(crate) fn clear_faults(account: &str) {
     let url = url(&format!("faults?account={account}"));
-    let answer = wait(PATIENCE, async {
+    let answer = wait(TIMEOUT, async {
         http_client().unwrap().delete(&url).send().await.unwrap()
     });
     assert!(answer.status().is_success(), "{answer:?}");
@@ -54,7 +54,7 @@ pub(crate) fn killed(account: &str, service: &str, operation: &str, command: &mu
                 "times": 1, "fault": {"kind": "delay", "millis": HANGS}}),
     );
     let mut started = Started::new(command);
-    until(operation, PATIENCE, || {
+    until(operation, TIMEOUT, || {
         assert!(!started.ended(), "it ended before {operation}");
         waiting_faults(account).is_empty().then_some(())
     });

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::chains;
 use crate::record::{self, calls, images, pushed};
-use crate::support::{PATIENCE, demo, instance, read, wait};
+use crate::support::{TIMEOUT, demo, instance, read, wait};
 
 fn ran() -> &'static Ran {
     demo(Host::Github)
@@ -38,14 +38,14 @@ fn by_success() -> (Vec<Run>, Vec<Run>) {
 #[test]
 fn every_call_is_made_in_the_account_and_by_the_role_of_its_purpose() {
     let ran = ran();
-    let calls = wait(PATIENCE, calls(&ran.world));
+    let calls = wait(TIMEOUT, calls(&ran.world));
     record::keeps_to_the_contract(&ran.world, &calls, &[]);
 }
 
 #[test]
 fn no_step_lacks_a_permission() {
     let ran = ran();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         record::nothing_was_denied(&calls(&ran.world).await);
     });
 }
@@ -54,7 +54,7 @@ fn no_step_lacks_a_permission() {
 #[test]
 fn every_session_is_named_after_its_run_and_the_person_who_started_it() {
     let ran = ran();
-    let calls = wait(PATIENCE, calls(&ran.world));
+    let calls = wait(TIMEOUT, calls(&ran.world));
     let runs: BTreeSet<String> = ran
         .shipped
         .runs
@@ -87,7 +87,7 @@ fn every_session_is_named_after_its_run_and_the_person_who_started_it() {
 fn no_job_calls_github_beyond_its_permissions() {
     let ran = ran();
     let hub = Hub::new(instance(), &ran.world.repository).unwrap();
-    let calls = wait(PATIENCE, hub.calls()).unwrap();
+    let calls = wait(TIMEOUT, hub.calls()).unwrap();
     let of_runs: Vec<&Value> = calls
         .iter()
         .filter(|call| {
@@ -97,7 +97,7 @@ fn no_job_calls_github_beyond_its_permissions() {
         })
         .collect();
     assert!(of_runs.len() > BEFORE + AFTER, "{calls:?}");
-    // Who a commit's co-authors are is the one thing that REST does not tell.
+    // REST does not return a commit's co-authors, so the steps ask GraphQL.
     assert!(of_runs.iter().any(|call| call["path"] == "/graphql"));
     let refused: Vec<&Value> = of_runs
         .into_iter()
@@ -105,7 +105,7 @@ fn no_job_calls_github_beyond_its_permissions() {
             call["status"] == 403
                 || call["permission"]
                     .as_str()
-                    .is_none_or(|said| said.starts_with("refused"))
+                    .is_none_or(|permission| permission.starts_with("refused"))
         })
         .collect();
     assert_eq!(refused, [&json!(null); 0]);
@@ -115,7 +115,7 @@ fn no_job_calls_github_beyond_its_permissions() {
 fn two_builds_make_what_three_environments_run() {
     let ran = ran();
     let (world, shipped) = (&ran.world, &ran.shipped);
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let calls = calls(world).await;
         let commits = [shipped.first.as_str(), shipped.second.as_str()];
         assert_eq!(pushed(&calls), images(world, &commits).await);
@@ -150,24 +150,24 @@ fn two_builds_make_what_three_environments_run() {
 fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
     let ran = ran();
     let world = &ran.world;
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let mut all = 0;
         for environment in &world.environments {
             let records = chains::records(world, &environment.name).await;
             let mirrors = chains::mirrors(world, &environment.name).await;
             let mut states = Vec::new();
-            for (told, hash) in &records {
+            for (record, hash) in &records {
                 if !["healthy", "failed", "rolled_back"]
-                    .contains(&told["verdict"].as_str().unwrap())
+                    .contains(&record["verdict"].as_str().unwrap())
                 {
                     continue;
                 }
                 all += 1;
                 // GitHub did not answer when the rollback was recorded.
-                if told["rollback"].is_object() {
+                if record["rollback"].is_object() {
                     continue;
                 }
-                states.push(chains::state_of(&mirrors, told, hash));
+                states.push(chains::state_of(&mirrors, record, hash));
             }
             let live = states.pop();
             assert_eq!(live, Some("success"), "{}", environment.name);
@@ -182,34 +182,37 @@ fn every_record_has_one_deployment_on_github_and_only_the_last_is_live() {
 
 #[test]
 fn production_gets_three_pull_requests_that_two_people_approved() {
-    wait(PATIENCE, chains::production_took_a_range(&ran().world));
+    wait(TIMEOUT, chains::production_took_a_range(&ran().world));
 }
 
 #[test]
 fn every_record_is_signed_and_anchored_and_every_decision_can_be_made_again() {
-    wait(PATIENCE, chains::all_are_sound(ran()));
+    wait(TIMEOUT, chains::all_are_sound(ran()));
 }
 
 #[test]
 fn every_run_has_a_summary_that_says_what_came_where() {
     let (deployed, refused) = by_success();
     let built = outputs(&deployed[0].1);
-    for (what, folder) in &deployed {
+    for (title, folder) in &deployed {
         let summary = read(&folder.join("summary.md"));
         for piece in ["### Service storefront: deployed", " written"] {
-            assert!(summary.contains(piece), "{what}: no {piece} in\n{summary}");
+            assert!(summary.contains(piece), "{title}: no {piece} in\n{summary}");
         }
-        let back = what.starts_with("roll");
-        assert_eq!(summary.contains("### State"), !back, "{what}:\n{summary}");
+        let back = title.starts_with("roll");
+        assert_eq!(summary.contains("### State"), !back, "{title}:\n{summary}");
     }
     let back = deployed.last().unwrap();
-    for (what, folder) in [deployed[1], deployed[2], *back] {
+    for (title, folder) in [deployed[1], deployed[2], *back] {
         let summary = read(&folder.join("summary.md"));
-        assert!(summary.contains(&built), "{what}: no {built} in\n{summary}");
+        assert!(
+            summary.contains(&built),
+            "{title}: no {built} in\n{summary}"
+        );
     }
-    for (what, folder) in refused {
+    for (title, folder) in refused {
         let summary = read(&folder.join("summary.md"));
-        assert!(!summary.contains(" written"), "{what}:\n{summary}");
+        assert!(!summary.contains(" written"), "{title}:\n{summary}");
     }
 }
 

@@ -32,7 +32,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::cancel::{APPLY, State};
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, instance, item, log, until, wait, world};
+use crate::support::{Started, TIMEOUT, instance, item, log, until, wait, world};
 
 /// Longer than anything here takes on a machine that others keep busy.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -56,9 +56,9 @@ pub(crate) fn verb(state: &State, job: &Job, arguments: &[&str]) -> Command {
     job.command("slipway-state", &all)
 }
 
-/// Runs a verb and expects its end.
+/// Runs a verb, and expects the exit code and these texts in its output.
 #[track_caller]
-fn ends(state: &State, job: &Job, arguments: &[&str], exit: i32, said: &[&str]) -> String {
+fn ends(state: &State, job: &Job, arguments: &[&str], exit: i32, expected: &[&str]) -> String {
     let output = job.run(&mut verb(state, job, arguments));
     let text = format!(
         "{}{}",
@@ -66,7 +66,7 @@ fn ends(state: &State, job: &Job, arguments: &[&str], exit: i32, said: &[&str]) 
         String::from_utf8_lossy(&output.stdout)
     );
     assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {text}");
-    for piece in said {
+    for piece in expected {
         assert!(
             text.contains(piece),
             "{arguments:?}: no {piece:?} in\n{text}"
@@ -95,7 +95,7 @@ fn killed(state: &State, job: &Job, more: &[&str]) {
     running.signal(Signal::KILL);
 }
 
-pub(crate) fn let_go(job: &Job) {
+pub(crate) fn release_command(job: &Job) {
     std::fs::write(job.file("go"), "").unwrap();
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn waiting_faults(state: &State) -> Vec<Value> {
 }
 
 /// A world of its own: faults strike an account, and others work in the usual one.
-pub(crate) fn alone(what: &str) -> State {
-    let world: &'static _ = Box::leak(Box::new(wait(PATIENCE, world(what))));
-    State::of(world, what)
+pub(crate) fn alone(name: &str) -> State {
+    let world: &'static _ = Box::leak(Box::new(wait(TIMEOUT, world(name))));
+    State::of(world, name)
 }

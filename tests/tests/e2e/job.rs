@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use sandbox::world::runner::Variables;
 
-use crate::support::{PATIENCE, Started, instance, read};
+use crate::support::{Started, TIMEOUT, instance, read};
 
 /// A folder with what a runner gives a step. Nothing else of the environment comes along.
 pub(crate) struct Job {
@@ -69,7 +69,7 @@ impl Job {
 
     /// Runs a command of the job to its end.
     pub(crate) fn run(&self, command: &mut Command) -> Output {
-        Started::new(command).end(PATIENCE)
+        Started::new(command).end(TIMEOUT)
     }
 
     /// The state that the step saved, as variables of its post step.

@@ -10,7 +10,7 @@ use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story};
 use serde_json::Value;
 
 use crate::chains;
-use crate::support::{PATIENCE, heavy, instance, read, wait, world};
+use crate::support::{TIMEOUT, heavy, instance, read, wait, world};
 
 /// A step in which code in the infrastructure job tries to get other roles with the job's own identity token.
 const ASKS: &str = "      - name: ask for more
@@ -31,7 +31,7 @@ if (process.env.DATABASE_URL.includes('db.staging')) {
 fn infrastructure_code_gets_no_other_role_and_nothing_is_deployed_where_it_fails() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let mut world = world("jobs").await;
         world.serve(instance).await.unwrap();
         let node = base::image(instance).await.unwrap();

@@ -1,4 +1,4 @@
-//! The launcher under the sandbox's node: which binary it becomes, and that it stands in nobody's way.
+//! The launcher under the sandbox's node: which binary it becomes, and that it does not disturb the job.
 
 use std::fs;
 use std::path::{Path, PathBuf};

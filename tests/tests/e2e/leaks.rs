@@ -12,7 +12,7 @@ use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::export::export;
 use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 
-use crate::support::{PATIENCE, demo, heavy, instance, wait, world};
+use crate::support::{TIMEOUT, demo, heavy, instance, wait, world};
 
 /// The prefix of each kind of token, and a pattern for the rest, whoever holds it: GitHub's, signed identities, AWS sessions, and ECR's
 /// `AWS:…` in base64. The prefix is searched for first, since it is many times faster to find.
@@ -172,7 +172,7 @@ fn the_search_finds_each_form_of_a_secret() {
 fn a_job_output_that_holds_a_masked_value_fails_the_run() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let world = world("masked").await;
         let story = Story::begin(instance, &world).await.unwrap();
         let export = export(instance).unwrap();
@@ -189,8 +189,8 @@ fn a_job_output_that_holds_a_masked_value_fails_the_run() {
             let ended = ended.unwrap();
             let log = &ended.log.text;
             assert_eq!(ended.success, success, "{log}");
-            let told = "GitHub would drop the output value of job dev";
-            assert_eq!(log.contains(told), !success, "{log}");
+            let warning = "GitHub would drop the output value of job dev";
+            assert_eq!(log.contains(warning), !success, "{log}");
             assert_eq!(log.contains("it is hunter22"), success, "{log}");
             assert_eq!(log.contains("it is ***"), !success, "{log}");
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ecr::Setting;
 use crate::gateway;
-use crate::support::{PATIENCE, Started, instance, log, wait};
+use crate::support::{Started, TIMEOUT, instance, log, wait};
 
 const DYNAMODB: &str = "DynamoDB_20120810";
 const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -43,9 +43,9 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(what: &str, proof: Proof) -> Self {
+    fn new(name: &str, proof: Proof) -> Self {
         let scene = Self {
-            setting: Setting::new(what),
+            setting: Setting::new(name),
         };
         scene.contract(proof, World::LEDGER);
         scene
@@ -134,15 +134,15 @@ impl Scene {
             &["check", "--environment", "staging", "--digest", DIGEST],
             &recorded(&"e".repeat(40)),
         ] {
-            let (_, said) = self.promote(arguments, 3);
-            assert!(said.contains(words), "{arguments:?}: {said}");
+            let (_, stderr) = self.promote(arguments, 3);
+            assert!(stderr.contains(words), "{arguments:?}: {stderr}");
         }
     }
 
     fn call(&self, operation: &str, input: &Value) -> Value {
         let target = format!("{DYNAMODB}.{operation}");
         let call = self.setting.aws.json("dynamodb", &target, input);
-        wait(PATIENCE, call).unwrap().unwrap()
+        wait(TIMEOUT, call).unwrap().unwrap()
     }
 
     /// Lets a role of the build account do anything with a table.
@@ -164,7 +164,7 @@ impl Scene {
         ];
         let aws = &self.setting.aws;
         let call = aws.query("iam", "2010-05-08", "PutRolePolicy", &parameters);
-        wait(PATIENCE, call).unwrap().unwrap();
+        wait(TIMEOUT, call).unwrap().unwrap();
     }
 
     fn key(seq: u64) -> Value {
@@ -224,7 +224,7 @@ fn recorded(commit: &str) -> [&str; 9] {
 /// The head is put again, unconditionally, with another verdict and the hash that fits.
 #[test]
 fn a_replaced_head_is_refused_by_every_reader() {
-    for (what, proof, words, fault) in [
+    for (name, proof, words, fault) in [
         (
             "ledger-key",
             KEY,
@@ -238,7 +238,7 @@ fn a_replaced_head_is_refused_by_every_reader() {
             "replaced",
         ),
     ] {
-        let scene = Scene::new(what, proof);
+        let scene = Scene::new(name, proof);
         scene.record("1", &[], 0);
         scene.record("2", &[], 0);
         scene.promote(&["status", "--environment", "dev"], 0);
@@ -248,7 +248,7 @@ fn a_replaced_head_is_refused_by_every_reader() {
         scene.put(World::LEDGER, &replaced);
         scene.refused(words);
         assert_eq!(scene.faults(), json!([{"fault": fault, "seq": 2}]));
-        // Nor is it believed without a signature, or with the signature and hash of the true one.
+        // It is refused without a signature too, or with the signature and hash of the true one.
         let mut unsigned = replaced.clone();
         unsigned.as_object_mut().unwrap().remove("signature");
         scene.put(World::LEDGER, &unsigned);
@@ -277,9 +277,12 @@ fn a_planted_record_is_refused() {
     let planted = Scene::rewritten(&planted, "\"seq\":1", "\"seq\":2");
     scene.put(World::LEDGER, &planted);
     scene.refused("record 2 is signed, but not by the ledger's key");
-    let (_, said) = scene.promote(&["status", "--environment", "dev"], 3);
+    let (_, stderr) = scene.promote(&["status", "--environment", "dev"], 3);
     let hash = planted["hash"]["S"].as_str().unwrap();
-    assert!(said.contains(&format!("--accept-head {hash}")), "{said}");
+    assert!(
+        stderr.contains(&format!("--accept-head {hash}")),
+        "{stderr}"
+    );
     let faults = scene.faults();
     assert!(
         faults
@@ -290,7 +293,7 @@ fn a_planted_record_is_refused() {
     );
 }
 
-/// Nor is a permit believed that the key did not sign.
+/// A permit that the key did not sign is refused too.
 #[test]
 fn a_planted_permit_is_refused() {
     let scene = Scene::new("ledger-permit", BOTH);
@@ -314,8 +317,8 @@ fn a_planted_permit_is_refused() {
             planted.as_object_mut().unwrap().remove("signature");
         }
         scene.put(World::LEDGER, &planted);
-        let (_, said) = scene.record("1", &["--permit", "2"], 3);
-        assert!(said.contains(words), "{said}");
+        let (_, stderr) = scene.record("1", &["--permit", "2"], 3);
+        assert!(stderr.contains(words), "{stderr}");
     }
 }
 
@@ -376,10 +379,10 @@ fn a_record_that_is_killed_at_any_call_is_written_once() {
     assert_eq!(scene.faults(), json!([{"fault": "unanchored", "seq": 2}]));
     // A reader believes it. The next record of the same run completes it, and writes nothing twice.
     scene.promote(&["status", "--environment", "dev"], 0);
-    let (said, _) = scene.record("2", &[], 0);
+    let (stdout, _) = scene.record("2", &[], 0);
     assert!(
-        said.contains("record 2") && said.contains("already"),
-        "{said}"
+        stdout.contains("record 2") && stdout.contains("already"),
+        "{stdout}"
     );
     scene.kill_at("s3", "PutObject", "3");
     scene.record("3", &[], 0);
@@ -438,13 +441,13 @@ fn a_chain_that_began_before_is_accepted_by_its_hash() {
     scene.contract(BOTH, World::LEDGER);
     scene.refused("record 2 is not signed");
     let hash = scene.item(2)["hash"]["S"].as_str().unwrap().to_owned();
-    let (_, said) = scene.record("3", &["--accept-head", &"0".repeat(64)], 3);
-    assert!(said.contains("record 2 is not signed"), "{said}");
+    let (_, stderr) = scene.record("3", &["--accept-head", &"0".repeat(64)], 3);
+    assert!(stderr.contains("record 2 is not signed"), "{stderr}");
     let accept = ["--accept-head", hash.as_str()];
     scene.record("3", &accept, 0);
     // The same command again: written already.
-    let (said, _) = scene.record("3", &accept, 0);
-    assert!(said.contains("already"), "{said}");
+    let (stdout, _) = scene.record("3", &accept, 0);
+    assert!(stdout.contains("already"), "{stdout}");
     let record: Value =
         serde_json::from_str(scene.item(3)["record"]["S"].as_str().unwrap()).unwrap();
     assert_eq!(
@@ -454,11 +457,11 @@ fn a_chain_that_began_before_is_accepted_by_its_hash() {
     scene.record("4", &[], 0);
     // A proven head needs no acceptance.
     let proven = scene.item(4)["hash"]["S"].as_str().unwrap().to_owned();
-    let (_, said) = scene.record("5", &["--accept-head", &proven], 3);
-    assert!(said.contains("there is nothing to accept"), "{said}");
+    let (_, stderr) = scene.record("5", &["--accept-head", &proven], 3);
+    assert!(stderr.contains("there is nothing to accept"), "{stderr}");
     // Later heads are not accepted by it.
-    let (_, said) = scene.record("5", &accept, 3);
-    assert!(said.contains("is not the head"), "{said}");
+    let (_, stderr) = scene.record("5", &accept, 3);
+    assert!(stderr.contains("is not the head"), "{stderr}");
     assert_eq!(scene.faults(), json!([]));
     let verified = scene.json(&["verify", "--environment", "dev"], 0);
     assert_eq!(verified["signatures"]["from"], 3);
@@ -473,8 +476,8 @@ fn thirty_two_records_at_once_make_one_chain() {
         .iter()
         .map(|commit| Started::new(&mut scene.command(&recorded(commit))))
         .collect();
-    for one in started {
-        let ended = one.end(PATIENCE);
+    for run in started {
+        let ended = run.end(TIMEOUT);
         assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
     }
     let verified = scene.json(&["verify", "--environment", "dev"], 0);
@@ -504,7 +507,7 @@ fn an_export_is_verified_without_aws() {
     let target = "TrentService.GetPublicKey";
     let input = json!({"KeyId": World::LEDGER_KEY});
     let call = scene.setting.aws.json("kms", target, &input);
-    let answer = wait(PATIENCE, call).unwrap().unwrap();
+    let answer = wait(TIMEOUT, call).unwrap().unwrap();
     let body = answer["PublicKey"].as_str().unwrap();
     let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
     std::fs::write(scene.setting.job.file("key.pem"), pem).unwrap();

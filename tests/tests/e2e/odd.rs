@@ -12,7 +12,7 @@ use sandbox::instance::sha256;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, heavy, wait};
+use crate::support::{TIMEOUT, heavy, wait};
 
 const OCI: &str = "application/vnd.oci.image";
 const NAME: &str = "acme/odd";
@@ -209,16 +209,16 @@ fn layers(layout: &mut Layout, number: usize) -> Vec<(Value, String)> {
 #[test]
 fn odd_layers_come_back_as_they_were() {
     let setting = Setting::new("odd");
-    for (number, what) in ["empty", "duplicate", "zstd", "one-byte", "many"]
+    for (number, name) in ["empty", "duplicate", "zstd", "one-byte", "many"]
         .iter()
         .enumerate()
     {
-        let mut layout = Layout::new(&setting, what);
+        let mut layout = Layout::new(&setting, name);
         let layers = layers(&mut layout, number);
         let root = layout.image(&layers);
         layout.root(&root);
         let report = publish(&setting, &layout.folder, NAME, &[]);
-        assert_eq!(report["digest"], root["digest"], "{what}: {report}");
+        assert_eq!(report["digest"], root["digest"], "{name}: {report}");
         pulled(&setting, &layout, digest(&root));
     }
 }
@@ -229,13 +229,13 @@ fn a_foreign_layer_stays_where_it_is_and_the_image_is_whole_all_the_same() {
     let mut layout = Layout::new(&setting, "foreign");
     let bytes = tar("here", b"here");
     let here = layout.blob(&format!("{OCI}.layer.v1.tar+gzip"), &gzip(&bytes));
-    let elsewhere = sha256(b"elsewhere");
+    let foreign_digest = sha256(b"elsewhere");
     let foreign = json!({
         "mediaType": format!("{OCI}.layer.nondistributable.v1.tar+gzip"),
-        "digest": format!("sha256:{elsewhere}"), "size": 9,
+        "digest": format!("sha256:{foreign_digest}"), "size": 9,
         "urls": ["https://go.microsoft.com/fwlink/?linkid=873595"],
     });
-    let root = layout.image(&[(foreign, elsewhere), (here, sha256(&bytes))]);
+    let root = layout.image(&[(foreign, foreign_digest), (here, sha256(&bytes))]);
     layout.root(&root);
     let report = publish(&setting, &layout.folder, NAME, &[]);
     assert_eq!(report["digest"], root["digest"], "{report}");
@@ -250,7 +250,7 @@ fn fetched(setting: &Setting, layout: &Layout, repository: &str) {
         .as_str()
         .unwrap()
         .to_owned();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let http = sandbox::world::http_client().unwrap();
         for (hex, bytes) in &layout.blobs {
             let kind = match bytes.starts_with(br#"{"schemaVersion"#) {

@@ -47,7 +47,7 @@ impl Setting {
         let index = names.take_while(|name| **name != environment).count();
         let turn = TURNS[index].lock().unwrap_or_else(PoisonError::into_inner);
         let world = WORLD.get_or_init(|| {
-            wait(PATIENCE, async {
+            wait(TIMEOUT, async {
                 let world = world("permits").await;
                 world.serve(instance()).await.unwrap();
                 world
@@ -60,7 +60,7 @@ impl Setting {
             "exec busybox httpd -f -p 8080 -h /www",
             mark,
         ];
-        let (aws, build, keys, image) = wait(PATIENCE, async {
+        let (aws, build, keys, image) = wait(TIMEOUT, async {
             let account = &world.environment(environment).unwrap().account;
             (
                 world.administrator(instance(), account).await.unwrap(),
@@ -119,7 +119,7 @@ impl Setting {
             "ExpressionAttributeValues": {":c": {"S": self.name()}},
         });
         let asked = self.build.json("dynamodb", QUERY, &input);
-        wait(PATIENCE, asked).unwrap().unwrap()["Items"]
+        wait(TIMEOUT, asked).unwrap().unwrap()["Items"]
             .as_array()
             .unwrap()
             .clone()
@@ -142,23 +142,23 @@ impl Setting {
             item["hash"]["S"].as_str().unwrap().to_owned()
         });
         let seq = items.len() as u64 + 1;
-        let mut whole = json!({
+        let mut content = json!({
             "seq": seq, "at": "2026-11-21T18:00:00Z", "service": self.world.service,
             "environment": self.environment, "digest": self.digest, "commit": "c".repeat(40),
             "actor": {"login": "linus"}, "policy": self.policy,
             "account": self.world.environment(self.environment).unwrap().account.id,
         });
         for (name, value) in record.as_object().unwrap() {
-            whole[name] = value.clone();
+            content[name] = value.clone();
         }
-        let bytes = whole.to_string();
+        let bytes = content.to_string();
         let item = json!({
             "chain": {"S": self.name()}, "seq": {"N": seq.to_string()}, "record": {"S": bytes},
             "hash": {"S": sha256(format!("{prev}{bytes}").as_bytes())}, "prev": {"S": prev},
         });
         let input = json!({"TableName": World::LEDGER, "Item": item});
         let put = self.build.json("dynamodb", PUT, &input);
-        wait(PATIENCE, put).unwrap().unwrap();
+        wait(TIMEOUT, put).unwrap().unwrap();
         seq
     }
 
@@ -212,7 +212,7 @@ impl Setting {
     fn ecs(&self, operation: &str, input: &Value) -> Value {
         let target = format!("{ECS}.{operation}");
         let call = self.aws.json("ecs", &target, input);
-        wait(PATIENCE, call).unwrap().unwrap()
+        wait(TIMEOUT, call).unwrap().unwrap()
     }
 
     fn service(&self) -> Value {
@@ -300,13 +300,14 @@ fn a_permit_is_used_once_and_by_one_run() {
     let summary = setting.job.read("summary");
     assert!(summary.contains("granted by linus"), "{summary}");
 
-    // The same run goes on; another one is told who began.
-    let said = ends(
+    // The same run continues; another run is refused, and the error names the run that began.
+    let output = ends(
         &mut setting.deploy(&permit, &["--json"]),
         0,
         &["this run began the deployment before"],
     );
-    let json: Value = serde_json::from_str(said.get(said.find("\n{").unwrap()..).unwrap()).unwrap();
+    let json: Value =
+        serde_json::from_str(output.get(output.find("\n{").unwrap()..).unwrap()).unwrap();
     assert_eq!(json["permit"]["record"], number, "{json}");
     assert_eq!(json["permit"]["reviewed_by"], json!(["ada", "grace"]));
     assert_eq!(setting.started(number).len(), 1);
@@ -317,7 +318,7 @@ fn a_permit_is_used_once_and_by_one_run() {
         "slipway-promote grant --environment production",
     ];
     ends(&mut setting.deploy_again(&permit), 3, &refused);
-    // So is one with another permit, until the first is recorded; and then that permit is void.
+    // A run with another permit is refused too, until the first is recorded; then that permit is void.
     let other = setting.permit(&json!({})).to_string();
     ends(
         &mut setting.deploy_again(&other),
@@ -335,7 +336,7 @@ fn a_permit_is_for_one_digest_in_one_account_until_a_time() {
     let running = setting.service()["taskDefinition"].clone();
     let other = format!("sha256:{}", "9".repeat(64));
     let account = &setting.world.environment("production").unwrap().account.id;
-    for (more, said) in [
+    for (more, expected) in [
         (json!({"digest": other}), format!("it permits {other}")),
         (
             json!({"account": account}),
@@ -360,8 +361,12 @@ fn a_permit_is_for_one_digest_in_one_account_until_a_time() {
     ] {
         let permit = setting.permit(&more).to_string();
         let begun = format!("permit {permit} does not let {}", setting.digest);
-        ends(&mut setting.deploy(&permit, &[]), 3, &[&begun, &said]);
-        ends(&mut setting.deploy(&permit, &["--dry-run"]), 3, &[&said]);
+        ends(&mut setting.deploy(&permit, &[]), 3, &[&begun, &expected]);
+        ends(
+            &mut setting.deploy(&permit, &["--dry-run"]),
+            3,
+            &[&expected],
+        );
     }
     let permit = (setting.items().len() + 1).to_string();
     let unknown = format!("has no record {permit}");
@@ -376,21 +381,21 @@ fn a_permit_is_for_one_digest_in_one_account_until_a_time() {
 #[test]
 fn a_rollback_is_granted_deployed_and_recorded() {
     let setting = Setting::new("staging", "rolled-back-to");
-    let left = format!("sha256:{}", "8".repeat(64));
+    let replaced = format!("sha256:{}", "8".repeat(64));
     setting.plant(&json!({"verdict": "healthy"}));
-    setting.plant(&json!({"verdict": "healthy", "digest": left, "previous": setting.digest}));
+    setting.plant(&json!({"verdict": "healthy", "digest": replaced, "previous": setting.digest}));
     let promote = |verb: &[&str]| {
-        let place = ["--environment", "staging", "--digest", &setting.digest];
+        let target = ["--environment", "staging", "--digest", &setting.digest];
         setting
             .job
-            .command("slipway-promote", &[verb, &place].concat())
+            .command("slipway-promote", &[verb, &target].concat())
     };
     ends(&mut promote(&["grant", "--rollback"]), 0, &["permit"]);
     let granted = setting.chain()[0].clone();
     assert_eq!(granted["verdict"], "permitted", "{granted}");
     let permit = granted["seq"].to_string();
-    let said = [", a rollback", "succeeded"];
-    ends(&mut setting.deploy(&permit, &[]), 0, &said);
+    let expected = [", a rollback", "succeeded"];
+    ends(&mut setting.deploy(&permit, &[]), 0, &expected);
     let commit = "c".repeat(40);
     let record = ["record", "--commit", &commit, "--permit", &permit];
     ends(&mut promote(&record), 0, &["written"]);
@@ -399,5 +404,5 @@ fn a_rollback_is_granted_deployed_and_recorded() {
         (&newest["verdict"], &newest["under"]),
         (&json!("healthy"), &granted["seq"])
     );
-    assert_eq!(newest["rollback"]["from"], json!(left));
+    assert_eq!(newest["rollback"]["from"], json!(replaced));
 }

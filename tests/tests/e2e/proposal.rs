@@ -7,7 +7,7 @@ use sandbox::runner::story::{AUTHOR, REVIEWER, Story};
 use sandbox::world::World;
 use serde_json::json;
 
-use crate::support::{PATIENCE, comments, heavy, instance, wait, world};
+use crate::support::{TIMEOUT, comments, heavy, instance, wait, world};
 
 const BRANCH: &str = "a-wider-network";
 
@@ -83,13 +83,13 @@ impl Scene {
 fn a_pull_request_is_tested_and_shows_its_plan_while_somebody_else_holds_the_lock() {
     let instance = instance();
     let _turn = heavy();
-    let scene = wait(PATIENCE, Scene::begin());
+    let scene = wait(TIMEOUT, Scene::begin());
     let dev = scene.world.environment("dev").unwrap();
     let lock = format!(
         "/{}/storefront/dev/terraform.tfstate.tflock",
         dev.state_bucket
     );
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let account = scene
             .world
             .administrator(instance, &dev.account)

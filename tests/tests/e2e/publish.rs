@@ -15,10 +15,10 @@ use checkout::{BUILDAH, Checkout};
 use serde_json::{Value, json};
 
 use crate::record::{calls, nothing_was_denied, of_steps};
-use crate::support::{PATIENCE, heavy, log, wait};
+use crate::support::{TIMEOUT, heavy, log, wait};
 
 /// Longer than any one publication takes, even while other tests use the machine.
-const DEADLINE: std::time::Duration = PATIENCE;
+const DEADLINE: std::time::Duration = TIMEOUT;
 
 /// The most memory that a publication holds, in KiB.
 const LIMIT: u64 = 64 << 10;
@@ -28,7 +28,7 @@ fn notes(checkout: &Checkout) -> Vec<Value> {
     let scan = json!({"TableName": sandbox::world::World::LEDGER, "ConsistentRead": true});
     let aws = &checkout.setting.aws;
     let answer = wait(
-        PATIENCE,
+        TIMEOUT,
         aws.json("dynamodb", "DynamoDB_20120810.Scan", &scan),
     );
     let answer = answer.unwrap().unwrap();
@@ -72,7 +72,7 @@ fn are_noted(checkout: &Checkout, digest: &str, first: &str, second: &str) {
     let mut wanted = vec![of(first), of(second)];
     wanted.sort();
     assert_eq!(noted, wanted);
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let world = &checkout.setting.world;
         let calls = of_steps(calls(world).await);
         let notes = calls
@@ -166,9 +166,12 @@ fn a_change_shares_what_it_can(checkout: &mut Checkout, digest: &str) {
     checkout.commit("fourth");
     let output = checkout.run(&["--json"], 0);
     let changed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let said = log(&output);
-    assert!(said.contains("layer 2 of 2 (sha256:"), "{said}");
-    assert!(!said.contains("layer 1 of 2"), "the base was there: {said}");
+    let stderr = log(&output);
+    assert!(stderr.contains("layer 2 of 2 (sha256:"), "{stderr}");
+    assert!(
+        !stderr.contains("layer 1 of 2"),
+        "the base was there: {stderr}"
+    );
     assert_eq!(changed["outcome"], "built", "{changed}");
     assert_ne!(changed["digest"], digest);
     let bytes = &changed["to"][0]["bytes"];
@@ -214,10 +217,10 @@ fn an_immutable_tag_that_is_taken_is_refused_before_the_build() {
     let commit = checkout.commit("first");
     let before = checkout.newest_call();
     let refused = log(&checkout.run(&[&arguments[..], &["--tag", "v1"]].concat(), 3));
-    let said = format!(
+    let expected = format!(
         "tag v1 already names {theirs} and is immutable; commit {commit} is not published yet"
     );
-    assert!(refused.contains(&said), "{refused}");
+    assert!(refused.contains(&expected), "{refused}");
     assert_eq!(checkout.changes_since(before), [""; 0]);
     assert!(!refused.contains("builds"), "{refused}");
 
@@ -237,8 +240,8 @@ fn an_immutable_tag_that_is_taken_is_refused_before_the_build() {
 #[test]
 fn the_same_source_is_the_same_image_in_two_worlds_without_a_cache() {
     let _turn = heavy();
-    let digests = ["twice-a", "twice-b"].map(|what| {
-        let mut checkout = Checkout::new(what);
+    let digests = ["twice-a", "twice-b"].map(|name| {
+        let mut checkout = Checkout::new(name);
         // The source's repository is a label of the image, and each world has a repository of its own.
         let job = &mut checkout.setting.job;
         job.set("GITHUB_REPOSITORY", "acme/storefront");
@@ -263,8 +266,8 @@ fn the_same_source_is_the_same_image_in_two_worlds_without_a_cache() {
 #[test]
 fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
     let _turn = heavy();
-    for (what, builder) in [("base-engine", &[][..]), ("base-buildah", BUILDAH)] {
-        let mut checkout = Checkout::new(what);
+    for (name, builder) in [("base-engine", &[][..]), ("base-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(name);
         checkout.own_storage();
         let anonymous = checkout.anonymous_pull();
         assert_eq!(anonymous, 401, "the base is guarded");
@@ -283,15 +286,15 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
             "its configuration is among what was looked at"
         );
         assert_eq!(seen.found, [""; 0]);
-        checkout.go_on(&mark);
+        checkout.end_build_step(&mark);
         let output = started.end(DEADLINE);
-        let said = format!(
+        let text = format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
             log(&output)
         );
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        assert_eq!(seen::tokens(&said), [""; 0]);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert_eq!(seen::tokens(&text), [""; 0]);
         for file in ["output", "env", "state", "summary"] {
             assert_eq!(
                 seen::tokens(&checkout.setting.job.read(file)),
@@ -307,8 +310,8 @@ fn a_base_in_ecr_is_pulled_and_the_token_is_nowhere() {
 #[test]
 fn a_base_that_is_known_is_never_the_builder_s_older_one() {
     let _turn = heavy();
-    for (what, builder) in [("stale-engine", &[][..]), ("stale-buildah", BUILDAH)] {
-        let mut checkout = Checkout::new(what);
+    for (name, builder) in [("stale-engine", &[][..]), ("stale-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(name);
         checkout.own_storage();
         checkout.slow(0);
         checkout.commit("first");
@@ -324,8 +327,8 @@ fn a_base_that_is_known_is_never_the_builder_s_older_one() {
 #[test]
 fn a_build_argument_of_several_lines_arrives_whole() {
     let _turn = heavy();
-    for (what, builder) in [("lines-engine", &[][..]), ("lines-buildah", BUILDAH)] {
-        let mut checkout = Checkout::new(what);
+    for (name, builder) in [("lines-engine", &[][..]), ("lines-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(name);
         checkout.own_storage();
         let base = format!(
             "{}/{}:base",
@@ -378,8 +381,8 @@ fn a_tag_that_the_same_run_makes_mutable_moves() {
 #[test]
 fn zstd_is_zstd_whatever_was_there_before() {
     let _turn = heavy();
-    for (what, builder) in [("zstd-engine", &[][..]), ("zstd-buildah", BUILDAH)] {
-        let mut checkout = Checkout::new(what);
+    for (name, builder) in [("zstd-engine", &[][..]), ("zstd-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(name);
         checkout.own_storage();
         checkout.commit("first");
         let before = checkout.json(builder, 0);
@@ -429,10 +432,10 @@ fn a_build_on_a_full_disk_fails_with_a_hint_and_succeeds_once_there_is_space() {
     checkout.own_storage();
     let commit = checkout.commit("first");
     let failed = checkout.start_without_room(BUILDAH).end(DEADLINE);
-    let said = log(&failed);
-    assert_eq!(failed.status.code(), Some(1), "{said}");
-    assert!(said.to_lowercase().contains("no space left"), "{said}");
-    assert!(said.contains("hint"), "{said}");
+    let stderr = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{stderr}");
+    assert!(stderr.to_lowercase().contains("no space left"), "{stderr}");
+    assert!(stderr.contains("hint"), "{stderr}");
     assert_eq!(checkout.tagged(&commit), None);
     assert_eq!(checkout.left_behind(), [""; 0]);
     let done = checkout.json(BUILDAH, 0);

@@ -64,5 +64,5 @@ fn races(scene: &Scene, round: usize, theme: Theme, promoters: usize) {
     if theme == Theme::Ends {
         scene.struck.lock().unwrap().push(theme);
     }
-    scene.closes_what_died(round, theme);
+    scene.close_interrupted(round, theme);
 }

@@ -19,7 +19,7 @@ use sandbox::world::http_client;
 use serde_json::{Value, json};
 
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, instance, log, wait};
+use crate::support::{TIMEOUT, instance, log, wait};
 
 const CONTRACT: &str = include_str!("../../../docs/examples/storefront/delivery.yaml");
 const DIGEST: &str = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd";
@@ -84,9 +84,9 @@ impl Answer {
 }
 
 impl Scene {
-    fn new(what: &str) -> Self {
-        let setting = Setting::new(what);
-        let (story, token) = wait(PATIENCE, async {
+    fn new(name: &str) -> Self {
+        let setting = Setting::new(name);
+        let (story, token) = wait(TIMEOUT, async {
             let story = Story::begin(instance(), &setting.world).await.unwrap();
             let token = story.hub.token(RELEASER).await.unwrap();
             (story, token)
@@ -134,8 +134,8 @@ impl Scene {
     }
 
     #[track_caller]
-    fn act(&self, what: &str, body: &Value) -> Value {
-        wait(PATIENCE, self.story.hub.act(what, body)).unwrap()
+    fn act(&self, action: &str, body: &Value) -> Value {
+        wait(TIMEOUT, self.story.hub.act(action, body)).unwrap()
     }
 
     fn push(&self, user: &str, branch: &str, file: &str, more: &Value) -> String {
@@ -225,7 +225,7 @@ impl Scene {
         let world = &self.setting.world;
         let file = self.setting.job.file("delivery.yaml");
         let put = contract_on_branch(instance(), world, &file, "delivery.yaml");
-        let (branch, tip) = wait(PATIENCE, put).unwrap();
+        let (branch, tip) = wait(TIMEOUT, put).unwrap();
         let answer = ask();
         self.git(&["update-ref", &branch, &tip]);
         answer
@@ -239,7 +239,7 @@ impl Scene {
     /// A user's number.
     fn id(&self, login: &str) -> u64 {
         let url = format!("{}/users/{login}", instance().url(port::GITHUB));
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let client = http_client().unwrap();
             let request = client.get(&url).header("user-agent", "e2e");
             let request = request.bearer_auth(&self.token);
@@ -255,12 +255,12 @@ impl Scene {
         let mut body = json!({"path": "/graphql", "holds": holds});
         let fields = body.as_object_mut().unwrap();
         fields.extend(fault.as_object().unwrap().clone());
-        wait(PATIENCE, self.story.hub.call("faults", &body)).unwrap();
+        wait(TIMEOUT, self.story.hub.call("faults", &body)).unwrap();
     }
 
     /// GitHub's description was broken by nothing that was asked.
     fn no_violations(&self) {
-        let found = wait(PATIENCE, self.story.hub.violations()).unwrap();
+        let found = wait(TIMEOUT, self.story.hub.violations()).unwrap();
         assert_eq!(found, [] as [Value; 0]);
     }
 }
@@ -360,7 +360,7 @@ fn an_approval_by_a_contributor_does_not_count() {
         assert!(accepted > 0);
         scene.check(&tip).passes();
     };
-    wait(PATIENCE, scene.story.hub.user("dora", "User")).unwrap();
+    wait(TIMEOUT, scene.story.hub.user("dora", "User")).unwrap();
     scene.act("collaborators", &json!({"login": "dora", "role": "write"}));
 
     // A squash names one author; the pull request had two.
@@ -481,7 +481,7 @@ fn a_change_by_an_unlisted_app_needs_one_more_approval() {
     );
     let app = app.replace("--", "-");
     let user = json!({"login": app, "type": "Bot"});
-    let id = wait(PATIENCE, scene.story.hub.call("users", &user)).map_or_else(
+    let id = wait(TIMEOUT, scene.story.hub.call("users", &user)).map_or_else(
         |_| scene.id(&app.replace('[', "%5B").replace(']', "%5D")),
         |user| user["id"].as_u64().unwrap(),
     );
@@ -513,7 +513,7 @@ fn a_fork_is_promotable_and_one_that_cannot_be_seen_needs_one_more_approval() {
         let to = git.display().to_string();
         scene.git(&["clone", "--quiet", "--bare", &from, &to]);
         let call = |path: &str, body: &Value| {
-            wait(PATIENCE, scene.story.hub.call(path, body)).unwrap();
+            wait(TIMEOUT, scene.story.hub.call(path, body)).unwrap();
         };
         call(
             "repos",
@@ -543,7 +543,7 @@ fn github_that_fails_or_answers_in_part_is_refused() {
     let scene = Scene::new("range-faults");
     let number = scene.propose(AUTHOR, "objected");
     scene.review(number, REVIEWER, "CHANGES_REQUESTED");
-    wait(PATIENCE, scene.story.hub.user("dora", "User")).unwrap();
+    wait(TIMEOUT, scene.story.hub.user("dora", "User")).unwrap();
     scene.act("collaborators", &json!({"login": "dora", "role": "write"}));
     scene.review(number, "dora", "APPROVED");
     let tip = scene.merge(number, "merge");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::ecr::{Setting, THERE};
 use crate::gateway;
-use crate::support::{PATIENCE, Started, instance, log, wait};
+use crate::support::{Started, TIMEOUT, instance, log, wait};
 
 const NAME: &str = "acme/plan";
 
@@ -90,12 +90,15 @@ fn a_plan_is_shown_done_and_then_empty_until_something_drifts() {
         plan["changes"],
         json!([{"setting": "tags", "from": "mutable tags", "to": "immutable tags, but cache-*, latest may move"}])
     );
-    let left = setting.json(
+    let unchanged = setting.json(
         &["repository", "--environment", "dev", "--repository", NAME],
         0,
     );
-    assert_eq!(settings(&left), [""; 0]);
-    assert!(left["notes"].to_string().contains("can be moved"), "{left}");
+    assert_eq!(settings(&unchanged), [""; 0]);
+    assert!(
+        unchanged["notes"].to_string().contains("can be moved"),
+        "{unchanged}"
+    );
     setting.image(&arguments, 0);
     assert_eq!(settings(&setting.json(&dry, 0)), [""; 0]);
 
@@ -129,8 +132,8 @@ fn of_two_that_create_a_repository_at_once_both_succeed() {
         .into_iter()
         .map(|mut command| Started::new(&mut command))
         .collect();
-    for one in started {
-        let output = one.end(PATIENCE);
+    for run in started {
+        let output = run.end(TIMEOUT);
         assert!(output.status.success(), "{}", log(&output));
     }
     let named = json!({"repositoryNames": ["acme/race"]});
@@ -156,7 +159,7 @@ fn record(setting: &Setting, environment: &str, digest: &str) {
     let put = setting
         .aws
         .json("dynamodb", "DynamoDB_20120810.PutItem", &item);
-    wait(PATIENCE, put).unwrap().unwrap();
+    wait(TIMEOUT, put).unwrap().unwrap();
 }
 
 #[test]
@@ -279,7 +282,7 @@ fn ecr_itself_says_what_a_lifecycle_policy_takes() {
 #[test]
 fn repository_and_images_outlive_an_environments_infrastructure() {
     let setting = Setting::new("outlive");
-    wait(PATIENCE, setting.world.serve(instance())).unwrap();
+    wait(TIMEOUT, setting.world.serve(instance())).unwrap();
     setting.image(&["repository", "--environment", "dev"], 0);
     let digest = setting.another("kept", Some("kept"));
     let infra = setting.job.file("infra");
@@ -321,7 +324,7 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
     ));
     assert!(down.contains("2 destroyed"), "{down}");
     let environment = setting.world.environment("dev").unwrap();
-    wait(PATIENCE, setting.world.tear_down(instance(), environment)).unwrap();
+    wait(TIMEOUT, setting.world.tear_down(instance(), environment)).unwrap();
     still_there();
     let deploy = |exit: i32| {
         let mut command = setting.job.command(
@@ -342,7 +345,7 @@ fn repository_and_images_outlive_an_environments_infrastructure() {
     // There is nothing left to deploy to.
     deploy(1);
     assert!(terraform(&up).contains("2 added"));
-    wait(PATIENCE, setting.world.serve(instance())).unwrap();
+    wait(TIMEOUT, setting.world.serve(instance())).unwrap();
     still_there();
     // The image that was kept is what runs in what was built anew.
     deploy(0);

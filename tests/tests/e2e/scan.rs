@@ -11,18 +11,18 @@ struct Scans {
 }
 
 impl Scans {
-    fn new(what: &str) -> Self {
-        let setting = Setting::new(what);
+    fn new(name: &str) -> Self {
+        let setting = Setting::new(name);
         let (digest, _) = setting.first();
         Self { setting, digest }
     }
 
     /// Tells what the scan of an image finds.
-    fn tell(&self, digest: &str, what: &Value) {
+    fn tell(&self, digest: &str, setting: &Value) {
         let mut script = json!({
             "account": self.setting.world.build.id, "region": self.setting.world.region, "repository": THERE, "digest": digest,
         });
-        for (name, value) in what.as_object().unwrap() {
+        for (name, value) in setting.as_object().unwrap() {
             script[name] = value.clone();
         }
         self.setting.tell("scans", &script);

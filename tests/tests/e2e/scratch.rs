@@ -283,8 +283,8 @@ impl Scene {
     }
 }
 
-fn printed(ended: &Ended, what: &str) -> bool {
-    ended.out.contains(what) || ended.err.contains(what)
+fn printed(ended: &Ended, text: &str) -> bool {
+    ended.out.contains(text) || ended.err.contains(text)
 }
 
 /// Status, content type, body.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::gateway;
 use crate::job::Job;
 use crate::record::calls;
-use crate::support::{PATIENCE, Started, ends, instance, log, session, until, wait, world};
+use crate::support::{Started, TIMEOUT, ends, instance, log, session, until, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 
@@ -39,7 +39,7 @@ impl Setting {
         let turn = TURNS[index].lock().unwrap_or_else(PoisonError::into_inner);
         static WORLD: OnceLock<World> = OnceLock::new();
         let world = WORLD.get_or_init(|| {
-            wait(PATIENCE, async {
+            wait(TIMEOUT, async {
                 let world = world("service").await;
                 world.serve(instance()).await.unwrap();
                 for environment in &world.environments {
@@ -49,7 +49,7 @@ impl Setting {
                 world
             })
         });
-        let (aws, keys) = wait(PATIENCE, async {
+        let (aws, keys) = wait(TIMEOUT, async {
             let account = &world.environment(environment).unwrap().account;
             let aws = world.administrator(instance(), account).await.unwrap();
             (aws, session(world, environment, "slipway-deploy").await)
@@ -68,7 +68,7 @@ impl Setting {
     /// The digest of a new image that runs this.
     fn image(&self, command: &[&str]) -> String {
         let put = self.world.image(instance(), command);
-        let reference = wait(PATIENCE, put).unwrap();
+        let reference = wait(TIMEOUT, put).unwrap();
         reference.split_once('@').unwrap().1.to_owned()
     }
 
@@ -92,7 +92,7 @@ impl Setting {
     fn ecs(&self, operation: &str, input: &Value) -> Value {
         let target = format!("{ECS}.{operation}");
         let call = self.aws.json("ecs", &target, input);
-        wait(PATIENCE, call).unwrap().unwrap()
+        wait(TIMEOUT, call).unwrap().unwrap()
     }
 
     fn service(&self) -> Value {
@@ -194,7 +194,7 @@ fn a_timeout_or_an_interrupt_says_that_the_deployment_continues() {
     let cluster = setting.cluster();
     let account = &setting.world.environment("production").unwrap().account.id;
     let looks = || {
-        let calls = wait(PATIENCE, calls(setting.world));
+        let calls = wait(TIMEOUT, calls(setting.world));
         let looks = calls.iter().filter(|call| {
             call.account.as_ref() == Some(account) && call.operation == "DescribeTargetHealth"
         });
@@ -203,15 +203,15 @@ fn a_timeout_or_an_interrupt_says_that_the_deployment_continues() {
     let earlier = looks();
     let following = Started::new(&mut setting.deploy(&never, &[]));
     // Once before it decides; what it looks at after that it follows.
-    until("it follows the deployment", PATIENCE, || {
+    until("it follows the deployment", TIMEOUT, || {
         (looks() >= earlier + 4).then_some(())
     });
     following.signal(Signal::INT);
-    let ended = following.end(PATIENCE);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(130), "{said}");
+    let ended = following.end(TIMEOUT);
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(130), "{stderr}");
     for piece in ["continues in ECS; it was not rolled back", &cluster] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert_eq!(
         setting.service()["deployments"].as_array().unwrap().len(),
@@ -250,12 +250,12 @@ fn a_worker_without_a_load_balancer_is_healthy_when_its_tasks_run() {
         }),
     );
     let next = setting.image(&["/bin/busybox", "sleep", "601"]);
-    let said = ends(
+    let output = ends(
         &mut setting.command("deploy", "worker", &["--digest", &next]),
         0,
         &["succeeded", &next],
     );
-    assert!(!said.contains("address"), "{said}");
+    assert!(!output.contains("address"), "{output}");
     let crashing = setting.image(&["/bin/busybox", "sh", "-c", "exit 4"]);
     ends(
         &mut setting.command("deploy", "worker", &["--digest", &crashing]),

@@ -18,13 +18,13 @@ use sandbox::{steps, supervisor};
 
 /// Longer than anything a test waits for, even while other tests use the machine; shorter than `cargo verify` lets a test run,
 /// so that the test itself says what it waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(540);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(540);
 
 /// The running sandbox, with the steps built.
 pub(crate) fn instance() -> &'static Instance {
-    static PLACE: OnceLock<Result<(Instance, User)>> = OnceLock::new();
-    let found = waited(PLACE.get().is_some(), || {
-        PLACE.get_or_init(|| {
+    static INSTANCE: OnceLock<Result<(Instance, User)>> = OnceLock::new();
+    let found = waited(INSTANCE.get().is_some(), || {
+        INSTANCE.get_or_init(|| {
             let instance = Instance::find()?;
             steps::build(&instance)?;
             let user = supervisor::enter(&instance)?;
@@ -50,15 +50,15 @@ fn waited<T>(free: bool, get: impl FnOnce() -> T) -> T {
     got
 }
 
-/// Runs to the end, or fails after `patience`.
-pub(crate) fn wait<F: Future>(patience: Duration, future: F) -> F::Output {
+/// Runs to the end, or fails after `timeout`.
+pub(crate) fn wait<F: Future>(timeout: Duration, future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime
-        .block_on(async { tokio::time::timeout(patience, future).await })
-        .unwrap_or_else(|_| panic!("not over after {} s", patience.as_secs()))
+        .block_on(async { tokio::time::timeout(timeout, future).await })
+        .unwrap_or_else(|_| panic!("not over after {} s", timeout.as_secs()))
 }
 
 /// The turn of a test that keeps a processor busy: a workflow run, a build. There are as many turns as processors.
@@ -90,9 +90,9 @@ impl Drop for Turn {
 }
 
 /// A world of the test's own, for as long as the tests run; it retires those of earlier runs.
-pub(crate) async fn world(what: &str) -> World {
+pub(crate) async fn world(purpose: &str) -> World {
     static IN_USE: Mutex<Vec<InUse>> = Mutex::new(Vec::new());
-    let family = format!("e2e-{what}-");
+    let family = format!("e2e-{purpose}-");
     let name = format!(
         "{family}{}",
         &uuid::Uuid::new_v4().simple().to_string()[..6]
@@ -124,7 +124,7 @@ pub(crate) fn demo(host: Host) -> &'static Ran {
     });
     let ran = once.get_or_init(|| {
         let _turn = heavy();
-        wait(PATIENCE, demo::run(instance, host))
+        wait(TIMEOUT, demo::run(instance, host))
     });
     ran.as_ref().unwrap()
 }
@@ -192,16 +192,20 @@ pub(crate) async fn comments(hub: &Hub, number: u64) -> Vec<String> {
 }
 
 /// Looks again and again until there is something to see.
-pub(crate) fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + patience;
+pub(crate) fn until<T>(
+    description: &str,
+    timeout: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + timeout;
     loop {
         if let Some(seen) = look() {
             return seen;
         }
         assert!(
             Instant::now() < deadline,
-            "{what}: not after {} s",
-            patience.as_secs()
+            "{description}: not after {} s",
+            timeout.as_secs()
         );
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -247,20 +251,20 @@ impl Started {
     /// Kills the program alone, and waits for its end.
     pub(crate) fn kill(self) {
         self.signal(Signal::KILL);
-        self.end(PATIENCE);
+        self.end(TIMEOUT);
     }
 
     /// Waits for its end.
-    pub(crate) fn end(mut self, patience: Duration) -> Output {
+    pub(crate) fn end(mut self, timeout: Duration) -> Output {
         let pid = self.pid();
         let child = self.0.take().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()));
-        match receiver.recv_timeout(patience) {
+        match receiver.recv_timeout(timeout) {
             Ok(output) => output.unwrap(),
             Err(_) => {
                 let _ = kill_process_group(pid, Signal::KILL);
-                panic!("not over after {} s", patience.as_secs());
+                panic!("not over after {} s", timeout.as_secs());
             }
         }
     }
@@ -280,17 +284,17 @@ impl Drop for Started {
     }
 }
 
-/// Runs it, and expects how it ends and what it says.
+/// Runs the command, and expects the exit code and these texts in its output.
 #[track_caller]
-pub(crate) fn ends(command: &mut Command, exit: i32, said: &[&str]) -> String {
-    let output = Started::new(command).end(PATIENCE);
+pub(crate) fn ends(command: &mut Command, exit: i32, expected: &[&str]) -> String {
+    let output = Started::new(command).end(TIMEOUT);
     let text = format!(
         "{}{}",
         log(&output),
         String::from_utf8_lossy(&output.stdout)
     );
     assert_eq!(output.status.code(), Some(exit), "{command:?}: {text}");
-    for piece in said {
+    for piece in expected {
         assert!(text.contains(piece), "no {piece:?} in\n{text}");
     }
     text

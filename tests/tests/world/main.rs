@@ -20,8 +20,8 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 fn instance() -> &'static Instance {
-    static PLACE: OnceLock<(Instance, User)> = OnceLock::new();
-    let (instance, _) = PLACE.get_or_init(|| {
+    static INSTANCE: OnceLock<(Instance, User)> = OnceLock::new();
+    let (instance, _) = INSTANCE.get_or_init(|| {
         let instance = Instance::find().unwrap();
         let user = sandbox::supervisor::enter(&instance).unwrap();
         (instance, user)

@@ -40,7 +40,7 @@ pub(super) fn build(
         Kind::BuildKit => list.add(&["build", "--progress", "plain"]),
         Kind::Buildah(sandbox) => buildah(&mut list, request, builder, sandbox),
     }
-    place(&mut list, request, builder, output);
+    add_output(&mut list, request, builder, output);
     list.add(&["--file", &request.dockerfile.to_string_lossy()]);
     if let Some(target) = &request.target {
         list.add(&["--target", target]);
@@ -145,7 +145,7 @@ fn buildah(list: &mut List, request: &Request, builder: &Builder, sandbox: &Sand
     }
 }
 
-fn place(list: &mut List, request: &Request, builder: &Builder, output: &Output<'_>) {
+fn add_output(list: &mut List, request: &Request, builder: &Builder, output: &Output<'_>) {
     match (output, &builder.kind) {
         (Output::Named { name, .. }, Kind::Buildah(_)) if request.platforms.len() > 1 => {
             list.add(&["--manifest", name]);

@@ -57,7 +57,7 @@ impl Builder {
         !matches!(self.kind, Kind::Buildx(Driver::Engine) | Kind::BuildKit)
     }
 
-    /// The version's first two numbers; zeros where it tells none.
+    /// The version's first two numbers; zeros if it has none.
     pub(crate) fn numbers(&self) -> (u32, u32) {
         numbers(&self.version)
     }

@@ -10,8 +10,8 @@ use kit::{Error, Result};
 const ANOTHER: &str =
     "use a buildx builder of another driver: docker buildx create --use --driver docker-container";
 
-fn cannot(builder: &Builder, what: String, hint: &str) -> Result<()> {
-    Err(Error::usage(format!("{} cannot {what}", builder.name())).hint(hint))
+fn cannot(builder: &Builder, action: String, hint: &str) -> Result<()> {
+    Err(Error::usage(format!("{} cannot {action}", builder.name())).hint(hint))
 }
 
 /// Checks what the arguments ask of the builder.
@@ -20,11 +20,11 @@ fn cannot(builder: &Builder, what: String, hint: &str) -> Result<()> {
 /// Something this builder cannot do (exit 2).
 pub(super) fn check(request: &Request, builder: &Builder) -> Result<()> {
     if request.platforms.len() > 1 && !builder.several_platforms() {
-        let what = format!(
+        let action = format!(
             "build {} platforms at once into this engine",
             request.platforms.len()
         );
-        return cannot(builder, what, ANOTHER);
+        return cannot(builder, action, ANOTHER);
     }
     let attests = match (&request.provenance, request.sbom) {
         (_, true) => Some("--sbom"),
@@ -108,7 +108,7 @@ fn caches_and_sandbox(request: &Request, builder: &Builder) -> Result<()> {
     }
 }
 
-/// Returns whether a builder has this flag, and what comes of it reaches the image.
+/// Returns whether a builder has this flag, and its effect reaches the image.
 fn takes(kind: &Kind, flag: Flag) -> bool {
     match kind {
         // An image in the engine's classic store has no place for an annotation.

@@ -1,4 +1,4 @@
-//! One Docker command: its output goes on line by line, and it does not outlive this step.
+//! One Docker command: its output is forwarded line by line, and it does not outlive this step.
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Split};
 use tokio::process::{Child, Command};
 
-/// Enough to find the cause of a failure in.
+/// The number of last lines that are kept, enough to find the cause of a failure.
 const KEPT: usize = 200;
 /// How long Docker may take to cancel a build before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Ended {
     pub(super) success: bool,
     /// The exit code or signal, for people.
-    pub(super) how: String,
+    pub(super) status: String,
     /// The last lines of both its streams, without the empty ones.
     pub(super) tail: Vec<String>,
 }
@@ -51,7 +51,7 @@ pub(super) async fn run(mut command: Command, log: impl Fn(&str)) -> std::io::Re
     let status = group.0.wait().await?;
     Ok(Ended {
         success: status.success(),
-        how: status.to_string(),
+        status: status.to_string(),
         tail,
     })
 }
@@ -124,7 +124,7 @@ mod tests {
         .await
         .unwrap();
         assert!(!ended.success);
-        assert_eq!(ended.how, "exit status: 3");
+        assert_eq!(ended.status, "exit status: 3");
         let mut tail = ended.tail;
         tail.sort();
         assert_eq!(tail, ["a", "b"]);

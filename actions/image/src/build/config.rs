@@ -18,15 +18,15 @@ const LINKED: [&str; 3] = ["cli-plugins", "contexts", "buildx"];
 /// Makes the folder `into` and writes the configuration there. `buildah` has further files of
 /// logins, and another name for Docker Hub.
 pub(super) fn write(into: &Path, env: &Env, logins: &Logins, buildah: bool) -> Result<Made> {
-    let what = format!("cannot write {}", into.display());
-    std::fs::create_dir(into).context(&what)?;
+    let failure = format!("cannot write {}", into.display());
+    std::fs::create_dir(into).context(&failure)?;
     let mut user = Value::Null;
     if let Some(folder) = users::folder(env) {
         user = users::read(&folder.join("config.json"))?;
         for name in LINKED {
-            let there = folder.join(name);
-            if there.exists() {
-                std::os::unix::fs::symlink(there, into.join(name)).context(&what)?;
+            let source = folder.join(name);
+            if source.exists() {
+                std::os::unix::fs::symlink(source, into.join(name)).context(&failure)?;
             }
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn write(into: &Path, env: &Env, logins: &Logins, buildah: bool) -> R
         }
     }
     let made = make(&all, logins);
-    std::fs::write(into.join("config.json"), made.config.to_string()).context(&what)?;
+    std::fs::write(into.join("config.json"), made.config.to_string()).context(&failure)?;
     Ok(made)
 }
 

@@ -20,7 +20,7 @@ impl Kept {
         }
     }
 
-    /// Has its command run beside what comes next.
+    /// Starts its command in the background.
     pub(crate) fn begin(mut self) -> Self {
         self.running = self.command.spawn().ok();
         self

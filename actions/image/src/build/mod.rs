@@ -137,7 +137,7 @@ struct Build<'a> {
 
 impl<'a> Build<'a> {
     fn new(host: &'a Host, env: &'a Env, builder: &'a Builder, logins: &Logins) -> Result<Self> {
-        let dir = PrivateDir::near(env)?;
+        let dir = PrivateDir::create(env)?;
         let buildah = matches!(builder.kind, Kind::Buildah(_));
         let made = config::write(&dir.path().join("config"), env, logins, buildah)?;
         if let Some(warning) = made.warning {
@@ -274,8 +274,11 @@ impl<'a> Build<'a> {
         let arguments = ["buildx", "inspect", "--bootstrap"].map(OsString::from);
         let ended = self.run("the builder", &arguments).await?;
         if !ended.success {
-            let error = Error::failed(format!("the buildx builder does not start ({})", ended.how))
-                .with_causes(diagnose::quoted(&ended.tail));
+            let error = Error::failed(format!(
+                "the buildx builder does not start ({})",
+                ended.status
+            ))
+            .with_causes(diagnose::quoted(&ended.tail));
             return Err(error.hint("look at it: docker buildx inspect --bootstrap; the step uses the builder that is current, or that BUILDX_BUILDER names"));
         }
         let text = ended.tail.join("\n");
@@ -327,14 +330,14 @@ impl<'a> Build<'a> {
             .context("cannot put the credential helper on PATH")
     }
 
-    fn failure(&self, what: &str, ended: &child::Ended, request: &Request) -> Error {
+    fn failure(&self, action: &str, ended: &child::Ended, request: &Request) -> Error {
         let tail = ended.tail.join("\n");
         let program = self
             .builder
             .path
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let mut error = Error::failed(format!("{program} {what} failed ({})", ended.how))
+        let mut error = Error::failed(format!("{program} {action} failed ({})", ended.status))
             .with_causes(diagnose::quoted(&ended.tail));
         error.hints = diagnose::hints(&tail, &request.dockerfile);
         error

@@ -1,4 +1,4 @@
-//! One commit of a repository, apart from everything else that the repository says.
+//! One commit of a repository, without the repository's own settings.
 
 use super::git;
 use super::repository::Repository;
@@ -24,7 +24,7 @@ impl<'a> Clean<'a> {
     /// # Errors
     /// The commit's tree cannot be read (exit 3).
     pub(super) fn of(repository: &Repository, env: &'a Env) -> Result<Self> {
-        let dir = PrivateDir::near(env)?;
+        let dir = PrivateDir::create(env)?;
         let at = |name: &str| dir.path().join(name);
         let config = match repository.head.len() {
             64 => "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n",

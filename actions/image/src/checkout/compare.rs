@@ -102,10 +102,10 @@ pub(super) fn compare(
         }
     }
     let modified = modified(clean, &paths, &tracked)?;
-    for (path, what) in &modified {
+    for (path, difference) in &modified {
         if scope.reads(path) || path.file_name() == Some(OsStr::new(".gitattributes")) {
             seen.differing
-                .insert(format!("{} ({what})", path.display()));
+                .insert(format!("{} ({difference})", path.display()));
         }
     }
     line_ends(clean, &paths, &tracked, |path| {
@@ -162,7 +162,7 @@ fn modified(
             return Err(unreadable());
         };
         let path = path_of(path);
-        let what = match state.last() {
+        let difference = match state.last() {
             Some(b'D') => "missing",
             _ if index != worktree => "other type or permissions",
             _ => {
@@ -170,7 +170,7 @@ fn modified(
                 "modified"
             }
         };
-        found.insert(path, what);
+        found.insert(path, difference);
     }
     // Git LFS keeps a pointer in the commit, and the file that the pointer describes in the working tree.
     for path in lfs::described(clean, &pointers, tracked)? {
@@ -179,13 +179,13 @@ fn modified(
     Ok(found)
 }
 
-/// Tells of files whose lines end otherwise than a checkout would write them, which git takes for unchanged where an
-/// attribute makes them text.
+/// Reports files whose line ends differ from those of a checkout. git takes such a file for unchanged if an attribute makes
+/// it text.
 fn line_ends(
     clean: &Clean<'_>,
     paths: &[PathBuf],
     tracked: &BTreeMap<PathBuf, (String, String)>,
-    mut tell: impl FnMut(&Path),
+    mut report: impl FnMut(&Path),
 ) -> Result<()> {
     let attributes = OsStr::new(".gitattributes");
     if !tracked
@@ -207,13 +207,13 @@ fn line_ends(
             _ => false,
         };
         if wrong {
-            tell(&path_of(path));
+            report(&path_of(path));
         }
     }
     Ok(())
 }
 
-/// The files that the commit does not have. One that is ignored is expected there only if it is the commit that says so.
+/// The files that the commit does not have. An ignored file is expected only if the commit itself ignores it.
 fn untracked(
     clean: &Clean<'_>,
     scope: &Scope<'_>,
@@ -223,7 +223,7 @@ fn untracked(
     seen: &mut Seen,
 ) -> Result<()> {
     let listed = clean.about(&["ls-files", "--others", "-z"], paths)?;
-    let mut others: Vec<PathBuf> = Vec::new();
+    let mut unlisted: Vec<PathBuf> = Vec::new();
     for record in records(&listed) {
         let path = path_of(record);
         // Of a nested repository, git lists the folder alone.
@@ -235,14 +235,14 @@ fn untracked(
             seen.differing
                 .insert(format!("{} (not in the commit)", path.display()));
         } else if is_read {
-            others.push(path);
+            unlisted.push(path);
         }
     }
-    if others.is_empty() {
+    if unlisted.is_empty() {
         return Ok(());
     }
     let mut input = Vec::new();
-    for path in &others {
+    for path in &unlisted {
         // A leading colon would have a meaning.
         input.extend_from_slice(b"./");
         input.extend_from_slice(path.as_os_str().as_bytes());
@@ -259,10 +259,10 @@ fn untracked(
     let answer = clean.feed(&check, &input)?;
     // SOURCE, LINE, PATTERN, PATH for each.
     let fields: Vec<&[u8]> = records(&answer).collect();
-    if fields.len() != others.len() * 4 {
+    if fields.len() != unlisted.len() * 4 {
         return Err(unreadable());
     }
-    for (path, answer) in others.iter().zip(fields.chunks(4)) {
+    for (path, answer) in unlisted.iter().zip(fields.chunks(4)) {
         let source = path_of(answer[0]);
         let expected = !answer[2].is_empty()
             && !answer[2].starts_with(b"!")
@@ -311,8 +311,8 @@ fn submodule(
 }
 
 fn records(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let whole = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    whole
+    let trimmed = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    trimmed
         .split(|byte| *byte == 0)
         .filter(move |_| !bytes.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Running git without the configuration of anybody: not the repository's, not the user's, not the environment's.
+//! Running git without any configuration: not the repository's, not the user's, not the environment's.
 
 use kit::env::Env;
 use kit::{Context, Error, Result};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// git, without anything that the environment tells it.
+/// The git command, without the settings of the environment.
 pub(super) fn command(env: &Env) -> Command {
     let mut command = Command::new("git");
     command
@@ -43,15 +43,15 @@ pub(super) fn output(mut command: Command, input: Option<&Path>) -> Result<Vec<u
     if output.status.success() || (output.status.code() == Some(1) && output.stderr.is_empty()) {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let mut error = Error::refused(format!("git failed ({})", output.status));
-    for line in said.lines().take(5) {
+    for line in stderr.lines().take(5) {
         error = error.cause(line);
     }
     Err(error)
 }
 
-/// The one line of an answer.
+/// An answer of one line, without its end of line.
 pub(super) fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }

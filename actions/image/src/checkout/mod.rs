@@ -45,9 +45,9 @@ pub(crate) struct Shown {
 ///
 /// # Errors
 /// It is one of another commit, or of one that cannot be read (exit 3).
-pub(crate) fn is_not_elsewhere(env: &Env, folder: &Path, commit: &str) -> Result<()> {
+pub(crate) fn refuse_other_commit(env: &Env, folder: &Path, commit: &str) -> Result<()> {
     match Repository::around(folder, env)? {
-        Some(repository) if repository.head != commit => Err(elsewhere(&repository, commit)),
+        Some(repository) if repository.head != commit => Err(other_commit(&repository, commit)),
         _ => Ok(()),
     }
 }
@@ -75,7 +75,7 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
             let own = owner(env, path.parent().unwrap_or(&path), commit)?;
             match path.strip_prefix(&repository.root) {
                 Ok(within) if own.root == repository.root => singles.push(within.to_owned()),
-                _ => outside(env, &own, &path, &mut seen)?,
+                _ => compare_outside(env, &own, &path, &mut seen)?,
             }
         }
     }
@@ -102,12 +102,12 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
     Ok(Shown {
         time: time_of(&clean),
         tree: tree_of(&clean),
-        generated: (!seen.generated.is_empty()).then(|| some(&seen.generated)),
+        generated: (!seen.generated.is_empty()).then(|| first_few(&seen.generated)),
     })
 }
 
 /// A file of the build that is in another repository than the context, such as the Dockerfile beside a submodule.
-fn outside(env: &Env, repository: &Repository, path: &Path, seen: &mut Seen) -> Result<()> {
+fn compare_outside(env: &Env, repository: &Repository, path: &Path, seen: &mut Seen) -> Result<()> {
     let clean = Clean::of(repository, env)?;
     let scope = Scope {
         context: None,
@@ -125,7 +125,7 @@ fn within<'a>(path: &'a Path, repository: &Repository) -> Result<&'a Path> {
 /// The repository around `path`, if it is checked out at the commit, or is a submodule of one that is.
 fn owner(env: &Env, path: &Path, commit: &str) -> Result<Repository> {
     let Some(repository) = Repository::around(path, env)? else {
-        return Err(way_out(
+        return Err(with_unverified_hint(
             Error::refused(format!(
                 "{} is not in a git repository, so nothing shows that it is the content of commit {commit}",
                 path.display()
@@ -146,10 +146,10 @@ fn owner(env: &Env, path: &Path, commit: &str) -> Result<Repository> {
     {
         return Ok(repository);
     }
-    Err(elsewhere(&repository, commit))
+    Err(other_commit(&repository, commit))
 }
 
-fn elsewhere(repository: &Repository, commit: &str) -> Error {
+fn other_commit(repository: &Repository, commit: &str) -> Error {
     Error::refused(format!(
         "{} is checked out at {}, not at {commit}",
         repository.root.display(),
@@ -162,17 +162,17 @@ fn elsewhere(repository: &Repository, commit: &str) -> Error {
 }
 
 fn differs(context: &Path, commit: &str, differing: &BTreeSet<String>) -> Error {
-    way_out(
+    with_unverified_hint(
         Error::refused(format!(
             "the build context {} is not as commit {commit} has it",
             context.display()
         ))
-        .cause(some(differing))
+        .cause(first_few(differing))
         .hint("commit the change or undo it; list a file that the build does not need in .dockerignore, and one that an earlier step makes in .gitignore, and commit that"),
     )
 }
 
-fn way_out(error: Error) -> Error {
+fn with_unverified_hint(error: Error) -> Error {
     error.hint("or publish it without the commit's tag: --allow-unverified REASON --tag TAG")
 }
 
@@ -204,8 +204,8 @@ fn tree_of(clean: &Clean<'_>) -> Option<String> {
     Some(git::line(&tree)).filter(|tree| !tree.is_empty())
 }
 
-/// The first few.
-fn some(all: &BTreeSet<String>) -> String {
+/// The first few names, and the number of the others.
+fn first_few(all: &BTreeSet<String>) -> String {
     let named: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
     match all.len().saturating_sub(NAMED) {
         0 => named.join(", "),
@@ -221,7 +221,7 @@ mod tests {
     fn the_first_few_are_named() {
         let set =
             |numbers: std::ops::Range<u32>| numbers.map(|number| number.to_string()).collect();
-        assert_eq!(some(&set(0..2)), "0, 1");
-        assert_eq!(some(&set(0..7)), "0, 1, 2, 3, 4 and 2 more");
+        assert_eq!(first_few(&set(0..2)), "0, 1");
+        assert_eq!(first_few(&set(0..7)), "0, 1, 2, 3, 4 and 2 more");
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the git repository that a file lies in, and the commit it is checked out at.
+//! Finding the git repository that contains a file, and the commit it is checked out at.
 
 use super::git;
 use kit::env::Env;

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 enum Step {
     Begin {
         sink: mpsc::Sender<Chunk>,
-        /// Set when nobody wants the layer any more.
+        /// Set when the layer has no receiver any more.
         unwanted: Arc<AtomicBool>,
     },
     /// One block, as soon as a worker has it.

@@ -51,7 +51,7 @@ fn get() -> std::io::Result<String> {
     })?;
     let mut server = String::new();
     std::io::stdin().take(4096).read_to_string(&mut server)?;
-    let mut stream = socket::near(Path::new(&path), UnixStream::connect)?;
+    let mut stream = socket::via_short_path(Path::new(&path), UnixStream::connect)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(server.as_bytes())?;
     stream.shutdown(Shutdown::Write)?;

@@ -27,14 +27,14 @@ pub(crate) fn is_ecr(host: &str) -> bool {
 }
 
 /// Account and region of a private ECR registry, for the log of calls; empty for another one.
-pub(crate) fn place_of(host: &str) -> String {
+pub(crate) fn account_and_region_of(host: &str) -> String {
     let parts: Vec<&str> = host.split('.').collect();
     let region = match parts.as_slice() {
         [_, "dkr", _, region, ..] | [_, _, region, ..] => region,
         _ => return String::new(),
     };
     match is_ecr(host) {
-        true => net::place(parts[0], region),
+        true => net::account_and_region(parts[0], region),
         false => String::new(),
     }
 }
@@ -73,13 +73,13 @@ mod tests {
     #[test]
     fn account_and_region_are_part_of_an_ecr_host() {
         let known = ", account 111111111111, region ca-central-1";
-        for (host, place) in [
+        for (host, wanted) in [
             ("111111111111.dkr.ecr.ca-central-1.amazonaws.com", known),
             ("111111111111.dkr-ecr.ca-central-1.on.aws", known),
             ("docker.io", ""),
             ("localhost:5000", ""),
         ] {
-            assert_eq!(place_of(host), place, "{host}");
+            assert_eq!(account_and_region_of(host), wanted, "{host}");
         }
     }
 

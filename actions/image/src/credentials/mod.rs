@@ -7,7 +7,7 @@ mod server;
 mod socket;
 pub(crate) mod users;
 
-pub(crate) use login::{Login, Logins, host, is_ecr, place_of};
+pub(crate) use login::{Login, Logins, account_and_region_of, host, is_ecr};
 pub(crate) use server::Server;
 
 /// The helper's name as `config.json` knows it; Docker runs `docker-credential-NAME`.

@@ -24,7 +24,7 @@ impl Server {
     }
 
     fn listen(path: &Path, logins: Logins, ancestor: Pid) -> Result<Self> {
-        let listener = socket::near(path, UnixListener::bind).context(format!(
+        let listener = socket::via_short_path(path, UnixListener::bind).context(format!(
             "cannot listen at {} for Docker's questions",
             path.display()
         ))?;

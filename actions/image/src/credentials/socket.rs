@@ -1,5 +1,5 @@
-//! A socket's path has at most 107 bytes (unix(7)), while a temporary folder's may have many
-//! more. The folder is therefore opened, and the socket reached through it.
+//! Sockets in deep folders. A socket's path has at most 107 bytes (unix(7)), while a temporary folder's may be longer, so
+//! the folder is opened, and the socket is reached through its descriptor.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
@@ -7,7 +7,10 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Binds or connects at a short path that leads to `socket`.
-pub(super) fn near<T>(socket: &Path, open: impl FnOnce(PathBuf) -> Result<T>) -> Result<T> {
+pub(super) fn via_short_path<T>(
+    socket: &Path,
+    open: impl FnOnce(PathBuf) -> Result<T>,
+) -> Result<T> {
     let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
         return Err(Error::new(ErrorKind::InvalidInput, "no path of a socket"));
     };
@@ -35,9 +38,9 @@ mod tests {
             UnixListener::bind(&socket).is_err(),
             "this one needs no way round"
         );
-        let listener = near(&socket, UnixListener::bind).unwrap();
+        let listener = via_short_path(&socket, UnixListener::bind).unwrap();
         assert!(socket.exists());
-        let mut stream = near(&socket, UnixStream::connect).unwrap();
+        let mut stream = via_short_path(&socket, UnixStream::connect).unwrap();
         let (mut other, _) = listener.accept().unwrap();
         stream.write_all(b"heard").unwrap();
         drop(stream);
@@ -50,8 +53,8 @@ mod tests {
     fn a_socket_in_a_missing_folder_is_not_found() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("gone").join("socket");
-        let error = near(&socket, UnixListener::bind).unwrap_err();
+        let error = via_short_path(&socket, UnixListener::bind).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(near(Path::new("/"), UnixListener::bind).is_err());
+        assert!(via_short_path(Path::new("/"), UnixListener::bind).is_err());
     }
 }

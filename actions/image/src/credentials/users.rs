@@ -117,7 +117,7 @@ pub(crate) async fn find(env: &Env, ours: &Logins, registry: &str) -> Result<Opt
         .map(|(_, login)| login))
 }
 
-/// The answer of a credential helper; one that fails has no login (docker-credential-helpers,
+/// The answer of a credential helper; a helper that fails has no login (docker-credential-helpers,
 /// "Development").
 async fn ask(env: &Env, helper: &str, server: &str) -> Option<Login> {
     // The name becomes a program's; a path in it would be another program.

@@ -242,10 +242,10 @@ mod tests {
                 std::fs::create_dir(dir.join("new")).unwrap()
             }),
         ];
-        for (what, change) in changes {
+        for (name, change) in changes {
             let dir = tree();
             change(dir.path());
-            assert_ne!(hash(dir.path(), "").0, before, "{what}");
+            assert_ne!(hash(dir.path(), "").0, before, "{name}");
         }
     }
 

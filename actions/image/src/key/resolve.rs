@@ -1,7 +1,7 @@
 //! A base image's digest now, asked at its registry (OCI Distribution Specification, "Checking if
 //! content exists in the registry") with the login that a pull would use.
 
-use crate::credentials::{Login, Logins, place_of, users};
+use crate::credentials::{Login, Logins, account_and_region_of, users};
 use crate::registry::MANIFESTS;
 use kit::backoff::attempts;
 use kit::env::Env;
@@ -208,8 +208,8 @@ async fn send(
         }
         Authorization::Bearer(token) => request.bearer_auth(token),
     };
-    let place = place_of(&reference.host);
-    net::send_to_registry(request, &place, attempt)
+    let account_and_region = account_and_region_of(&reference.host);
+    net::send_to_registry(request, &account_and_region, attempt)
         .await
         .map_err(|error| {
             Asked::No(format!(

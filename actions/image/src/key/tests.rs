@@ -55,10 +55,10 @@ fn everything_that_goes_in_counts() {
             request.compression = crate::blob::Compression::Zstd;
         }),
     ];
-    for (what, change) in changes {
+    for (name, change) in changes {
         let (mut request, mut parts) = (Request::sample(), parts());
         change(&mut request, &mut parts);
-        assert_ne!(key(&request, &parts), before, "{what}");
+        assert_ne!(key(&request, &parts), before, "{name}");
     }
 }
 

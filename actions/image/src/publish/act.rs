@@ -232,7 +232,7 @@ impl Delivery<'_> {
             Work::Tag { digest, add } => self.copy(digest, add).await,
             Work::Build(builder, found_in) => self.build(builder, found_in).await,
             Work::Push(source) => {
-                // Nobody says from which repositories a prebuilt image's blobs come.
+                // The repositories that a prebuilt image's blobs come from are unknown.
                 let earlier = self.earlier().await;
                 self.send(source, Vec::new(), earlier, Outcome::Given, None)
                     .await

@@ -153,8 +153,8 @@ async fn read(host: &Host, source: &Repo, digest: &Digest) -> Result<Image> {
     Ok(image)
 }
 
-/// Notes the tag of a referrer that is provenance, by which the copy's is found too. Only the one that has the tag
-/// gets it: whoever can push can add others.
+/// Adds the tag of a referrer that is provenance, by which the copy's provenance is found too. Only the referrer that has
+/// the tag at the source gets it, because everyone who can push can add others.
 async fn provenance_tag(
     source: &Repo,
     referrer: &Manifest,

@@ -1,8 +1,8 @@
 //! Bringing a whole image to one repository: what is missing of its blobs, its manifests from the leaves up, all of it
 //! read back, the tags last.
 //!
-//! Each blob's work is one unit that can be tried again from its start: it asks whether the blob is there, then mounts
-//! it, then uploads it in a session of its own. An answer that was lost on the way is found by the question.
+//! Each blob is delivered as one unit that can be retried from its start: ask whether the blob is there, mount it, or
+//! upload it in a session of its own. If an answer is lost on the way, the retry finds the blob by asking.
 
 use super::manifests::{put_missing, read_back, tag_as};
 use super::progress::{Board, Size, short, size};
@@ -23,10 +23,10 @@ use tokio::sync::Semaphore;
 /// Uploads at once to one registry. More gain nothing against ECR's rate of new uploads.
 const AT_ONCE: usize = 8;
 
-/// How often the blobs of a manifest that was refused for want of one are looked for again.
+/// How often the blobs of a manifest are looked up again after the registry missed one of them.
 const ROUNDS: usize = 3;
 
-/// Where a blob that is missing comes from.
+/// The origin of a missing blob.
 #[derive(Clone)]
 pub(super) enum Origin {
     /// An OCI layout.
@@ -152,7 +152,7 @@ async fn blobs(
     let mut missing = Vec::new();
     for (there, piece) in looked {
         match there {
-            // The one that found it there has counted it.
+            // It was counted when it was found.
             true if doubted || piece.there => {}
             true => counts.count(BlobTransfer::Skipped, piece.descriptor.size),
             false => missing.push(piece),
@@ -179,26 +179,26 @@ async fn blobs(
     let count = missing.len();
     let brought = stream::iter(missing.into_iter().enumerate())
         .map(async |(index, piece)| -> Result<_, Fault> {
-            let _one = uploads.acquire().await;
+            let _permit = uploads.acquire().await;
             let blob = &piece.descriptor;
-            let what = format!("blob {} of {count}, {}", index + 1, short(&blob.digest));
-            let shown = board.begin(what.clone(), Size::Known(blob.size));
-            let how = bring(target, blob, &piece.origin, false, &shown.moved).await?;
+            let description = format!("blob {} of {count}, {}", index + 1, short(&blob.digest));
+            let shown = board.begin(description.clone(), Size::Known(blob.size));
+            let transfer = bring(target, blob, &piece.origin, false, &shown.moved).await?;
             host.info(format!(
-                "{}: {what}, {}, {}",
+                "{}: {description}, {}, {}",
                 target.name(),
-                how.label(),
+                transfer.label(),
                 size(blob.size)
             ));
-            Ok((how, blob.size))
+            Ok((transfer, blob.size))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<_>>();
     let brought = board
         .reporting_progress(host, target.name(), brought)
         .await?;
-    for (how, bytes) in brought {
-        counts.count(how, bytes);
+    for (transfer, bytes) in brought {
+        counts.count(transfer, bytes);
     }
     Ok(())
 }
@@ -211,7 +211,7 @@ pub(super) enum Preparation {
     Upload(Url),
 }
 
-/// Brings one blob, from its origin to the target. `look` says that nobody has asked for it yet.
+/// Brings one blob from its origin to the target. `look`: the target was not asked for it yet.
 pub(super) async fn bring(
     target: &Target,
     blob: &Descriptor,
@@ -227,7 +227,7 @@ pub(super) async fn bring(
         let session = match begin(target, pass, blob, Some(origin), looked).await? {
             // Where it was sent before, only the answer was lost.
             Preparation::Present(BlobTransfer::Skipped) if sent => return Ok(BlobTransfer::Pushed),
-            Preparation::Present(how) => return Ok(how),
+            Preparation::Present(transfer) => return Ok(transfer),
             Preparation::Upload(session) => session,
         };
         moved.restart();
@@ -266,8 +266,8 @@ pub(super) async fn begin(
         .map(Preparation::Upload)
 }
 
-/// A question that the registry fails on is answered by an upload: one whose disk was full can be left with a record of a
-/// blob that it fails on for ever, and only another upload mends it (seen with CNCF distribution 2.8).
+/// Counts a blob as missing if the registry fails when it is asked: after its disk was full, a registry can keep a record
+/// of a blob that it always fails on, which only another upload repairs (seen with CNCF distribution 2.8).
 fn unless_broken(there: Result<bool, Fault>) -> Result<bool, Fault> {
     match there {
         Err(fault) if fault.broken => Ok(false),
@@ -294,7 +294,7 @@ async fn mountable(
             Ok(true) => return Ok(Some(name.clone())),
             Ok(false) => {}
             Err(fault) if fault.kind == Kind::Passing => return Err(fault),
-            // Not ours to look into.
+            // This role may not read that repository, or it does not exist.
             Err(_) => {}
         }
     }

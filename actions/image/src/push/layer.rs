@@ -25,27 +25,27 @@ const SMALL: usize = 1 << 20;
 pub(super) struct Wanted {
     /// Its name in the archive.
     pub(super) path: String,
-    /// Where it is known before it is read.
+    /// Its diff ID, if it is known before the layer is read.
     pub(super) diff_id: Option<Digest>,
-    /// The blob, where it comes as it is to be stored.
+    /// The blob, if the archive holds it as it is to be stored.
     pub(super) blob: Option<Descriptor>,
     /// Which one it is, in words.
-    pub(super) what: String,
+    pub(super) description: String,
     /// Bytes as they are in the archive.
     pub(super) size: u64,
-    /// Where it goes.
+    /// The targets that it goes to.
     pub(super) targets: Vec<usize>,
 }
 
-/// How a layer fared.
+/// The outcome of sending a layer.
 pub(super) struct Streamed {
     /// Its name in the archive.
     pub(super) path: String,
     /// Where it was known before it was read; what came to its end is that layer.
     pub(super) diff_id: Option<Digest>,
     /// Which one it is, in words.
-    pub(super) what: String,
-    /// The result, if it came to its end.
+    pub(super) description: String,
+    /// The blob, if the layer was read to its end.
     pub(super) blob: Option<Descriptor>,
     /// By target.
     pub(super) results: Vec<(usize, Result<BlobTransfer, Fault>)>,
@@ -71,15 +71,15 @@ pub(super) async fn stream(
         path,
         diff_id,
         blob: named,
-        what,
+        description,
         size: unpacked,
         targets: wanted,
     } = wanted;
-    let _one = at_once.acquire().await;
-    let shown = board.begin(what.clone(), Size::Unpacked(unpacked));
+    let _permit = at_once.acquire().await;
+    let shown = board.begin(description.clone(), Size::Unpacked(unpacked));
     let moved = &shown.moved;
     let (blob, results) = match start(&mut chunks).await {
-        // The reading says why.
+        // The reading itself reports the reason.
         None => (None, Vec::new()),
         Some((held, Some(measured))) => {
             let blob = descriptor(&measured);
@@ -89,10 +89,10 @@ pub(super) async fn stream(
             (Some(blob), results)
         }
         Some((held, None)) => {
-            let named = named.map(|blob| as_compressed(blob, &held));
+            let named = named.map(|blob| with_media_type(blob, &held));
             let named = named.as_ref();
             let (read, results) = tee(chunks, targets, &wanted, named, &held, slow, moved).await;
-            // One that all have is not read to its end.
+            // A layer that all targets have is not read to its end.
             let there = results.iter().any(|(_, result)| result.is_ok());
             let named = named.filter(|_| there).cloned();
             (read.or(named), results)
@@ -101,7 +101,7 @@ pub(super) async fn stream(
     Streamed {
         path,
         diff_id,
-        what,
+        description,
         blob,
         results,
     }
@@ -157,7 +157,7 @@ async fn bring(
 }
 
 /// The blob with the media type that its first bytes tell.
-fn as_compressed(blob: Descriptor, held: &[Bytes]) -> Descriptor {
+fn with_media_type(blob: Descriptor, held: &[Bytes]) -> Descriptor {
     const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let compression = match held.first().is_some_and(|start| start.starts_with(&ZSTD)) {
         true => Compression::Zstd,
@@ -177,8 +177,8 @@ pub(super) fn descriptor(measured: &Measured) -> Descriptor {
     }
 }
 
-/// One reading, as many uploads. An upload that fails leaves; the reading goes on for the others, and is told that nobody
-/// listens when none is left.
+/// Feeds one reading to several uploads. The reading continues for the others when an upload fails, and stops when all
+/// have failed.
 async fn tee(
     mut chunks: mpsc::Receiver<Chunk>,
     targets: &[Target],
@@ -237,7 +237,7 @@ async fn tee(
     (blob, wanted.iter().copied().zip(results).collect())
 }
 
-/// How long others wait for a target, so much less than what it takes to give one up that they themselves are not given up.
+/// How long the other targets wait for a slow one: less than the stall time, so that they do not stall themselves.
 fn slow_after(target: &Target) -> Duration {
     target.repo.client.stall() / 2
 }
@@ -261,7 +261,7 @@ async fn upload(
         })
         .await?;
     let session = match begun {
-        Preparation::Present(how) => return Ok(how),
+        Preparation::Present(transfer) => return Ok(transfer),
         Preparation::Upload(session) => session,
     };
     let (feed, body) = Body::feed(moved);

@@ -1,4 +1,4 @@
-//! The log while bytes move: how much of each blob that is on its way.
+//! The log of a transfer: the progress of each blob.
 
 use crate::registry::Moved;
 use kit::host::Host;
@@ -6,7 +6,7 @@ use kit::id::Digest;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often a line is said while nothing else is.
+/// The pause between two progress lines.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes in the unit that people compare.
@@ -21,7 +21,7 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// A digest as people tell two apart.
+/// A digest, shortened for messages.
 pub(super) fn short(digest: &Digest) -> &str {
     digest.as_str().get(..19).unwrap_or(digest.as_str())
 }
@@ -36,7 +36,7 @@ pub(super) struct Board {
 
 /// A blob on the board.
 struct Line {
-    what: String,
+    description: String,
     size: Size,
     moved: Moved,
 }
@@ -70,17 +70,17 @@ impl Board {
     }
 
     /// Puts a blob on the board, in words.
-    pub(super) fn begin(&self, what: String, size: Size) -> Blob<'_> {
+    pub(super) fn begin(&self, description: String, size: Size) -> Blob<'_> {
         let moved = self.moved.part();
         self.lines().push(Line {
-            what,
+            description,
             size,
             moved: moved.clone(),
         });
         Blob { moved, board: self }
     }
 
-    /// Does `work` and says now and then how far each blob is.
+    /// Does `work` and logs the progress of each blob meanwhile.
     pub(super) async fn reporting_progress<T>(
         &self,
         host: &Host,
@@ -99,7 +99,7 @@ impl Board {
         }
     }
 
-    /// How far it is; `last` is what was sent when that was said before.
+    /// The progress as a line; `last` is the number of bytes in the previous one.
     fn line(&self, last: u64) -> String {
         let now = self.bytes();
         let waiting = if now == last {
@@ -114,9 +114,15 @@ impl Board {
         for blob in self.lines().iter() {
             let sent = size(blob.moved.bytes());
             text.push_str(&match blob.size {
-                Size::Known(whole) => format!("; {} {sent} of {}", blob.what, size(whole)),
-                Size::Unpacked(whole) => {
-                    format!("; {} {sent}, of {} unpacked", blob.what, size(whole))
+                Size::Known(blob_size) => {
+                    format!("; {} {sent} of {}", blob.description, size(blob_size))
+                }
+                Size::Unpacked(blob_size) => {
+                    format!(
+                        "; {} {sent}, of {} unpacked",
+                        blob.description,
+                        size(blob_size)
+                    )
                 }
             });
         }

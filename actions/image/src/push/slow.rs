@@ -1,5 +1,5 @@
-//! Targets that all others would have to wait for: one reading serves them all, and goes at the pace of the slowest. One that
-//! takes nothing for a while is left behind, and has to be content with a reading of its own.
+//! Slow targets: one reading serves all targets at the pace of the slowest. A target that accepts nothing for a while is left
+//! behind, and gets a reading of its own.
 
 use super::target::Target;
 use crate::registry::{Fault, Kind};
@@ -26,11 +26,11 @@ impl Slow {
         target: &Target,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        let mut left = self.0[index].subscribe();
+        let mut left_behind = self.0[index].subscribe();
         tokio::select! {
             biased;
             // The sender lives as long as this does.
-            _left = left.wait_for(|left| *left) => Err(behind(target)),
+            _left = left_behind.wait_for(|left_behind| *left_behind) => Err(behind(target)),
             done = work => done,
         }
     }

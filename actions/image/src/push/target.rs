@@ -1,4 +1,4 @@
-//! The repositories of a push, and how it went for each.
+//! The repositories of a push, and the outcome for each.
 
 use crate::registry::{Fault, Kind, Manifest, Repo};
 use kit::Result;
@@ -41,7 +41,7 @@ pub(crate) struct Delivered {
     pub(crate) took: Duration,
 }
 
-/// How it went for one target.
+/// The outcome for one target.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// `HOST/REPOSITORY`.
@@ -88,8 +88,8 @@ impl std::ops::Add for Counts {
 }
 
 impl Counts {
-    pub(super) fn count(&mut self, how: BlobTransfer, bytes: u64) {
-        *match how {
+    pub(super) fn count(&mut self, transfer: BlobTransfer, bytes: u64) {
+        *match transfer {
             BlobTransfer::Skipped => &mut self.skipped,
             BlobTransfer::Mounted => &mut self.mounted,
             BlobTransfer::Pushed => &mut self.pushed,
@@ -97,7 +97,7 @@ impl Counts {
     }
 }
 
-/// How a blob came to be there.
+/// How a blob got to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlobTransfer {
     Skipped,

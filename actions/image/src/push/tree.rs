@@ -95,7 +95,7 @@ fn descriptor(entry: &Value) -> Option<Descriptor> {
     })
 }
 
-/// Layers that whoever pulls gets from elsewhere, and no registry stores (Docker's "foreign" layers; OCI's
+/// Layers that are pulled from another server and that registries do not store (Docker's "foreign" layers; OCI's
 /// "non-distributable" ones).
 fn is_foreign(media_type: &str) -> bool {
     media_type.contains(".foreign.") || media_type.contains(".nondistributable.")

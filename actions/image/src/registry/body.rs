@@ -1,4 +1,4 @@
-//! Bodies of uploads: what is read block by block, counted as it goes, and given up when it stands still.
+//! Bodies of uploads: read block by block, counted as they are sent, and given up when they stall.
 
 use super::fault::{Fault, Kind};
 use super::request::Request;
@@ -22,7 +22,7 @@ pub(crate) struct Body {
     read_error: ReadError,
 }
 
-/// Bytes that went out, for progress and to see a standstill.
+/// The bytes that were sent, for the progress and to detect a stall.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Moved {
     own: Arc<AtomicU64>,
@@ -31,7 +31,7 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// One transfer of several: what moves elsewhere does not hide that it stands still.
+    /// One transfer of several: the bytes of the others do not hide its own stall.
     pub(crate) fn part(&self) -> Self {
         let wholes = std::iter::once(&self.own).chain(&self.wholes);
         Self {
@@ -45,7 +45,7 @@ impl Moved {
         Arc::ptr_eq(&self.own, &other.own)
     }
 
-    /// Counts its own bytes anew, for a transfer that begins again.
+    /// Resets its own count, for a transfer that starts again.
     pub(crate) fn restart(&self) {
         self.own.store(0, Ordering::Relaxed);
     }
@@ -63,7 +63,7 @@ impl Moved {
     /// Waits for `work`, unless nothing moves for `stall`.
     pub(super) async fn or_stall<T>(
         &self,
-        what: &Request,
+        operation: &Request,
         stall: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Fault> {
@@ -77,7 +77,7 @@ impl Moved {
             if self.bytes() == before {
                 return Err(Fault::new(
                     Kind::Passing,
-                    what.failed()
+                    operation.failed()
                         .cause(format!("nothing moved for {} s", stall.as_secs()))
                         .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
                 ));
@@ -100,7 +100,7 @@ impl ReadError {
     }
 }
 
-/// Where an upload of a stream gets its bytes. One that is dropped before `end` was called is a body cut short.
+/// The source of a streamed upload's bytes. If it is dropped before `end` is called, the body is cut short.
 pub(crate) struct Feed {
     blocks: mpsc::Sender<Bytes>,
     ended: Arc<AtomicBool>,
@@ -154,9 +154,9 @@ impl Body {
         let ended = Arc::new(AtomicBool::new(false));
         let (failure, done) = (read_error.clone(), Arc::clone(&ended));
         tokio::task::spawn_blocking(move || {
-            let mut left = size;
-            while left > 0 {
-                let want = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
+            let mut remaining = size;
+            while remaining > 0 {
+                let want = usize::try_from(remaining).unwrap_or(BLOCK).min(BLOCK);
                 let mut block = vec![0; want];
                 match reader
                     .read_exact(&mut block)
@@ -170,7 +170,7 @@ impl Body {
                         return;
                     }
                 }
-                left -= want as u64;
+                remaining -= want as u64;
                 if sender.blocking_send(Bytes::from(block)).is_err() {
                     return;
                 }

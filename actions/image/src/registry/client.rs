@@ -1,4 +1,4 @@
-//! One registry: requests with its token, and the one place that tries again.
+//! One registry: requests with its token, and the retries.
 
 use super::attempt::ATTEMPT;
 use super::body::Moved;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often one piece of work may find its token refused. A second refusal is not about the token.
+/// How often the token may be refused during one piece of work. A second refusal has another cause than the token.
 const RENEWALS: u32 = 1;
 
 /// A registry, by its host. Cheap to clone.
@@ -25,7 +25,7 @@ pub(crate) struct Client(Arc<Inner>);
 struct Inner {
     host: String,
     /// Account and region, for the log of calls.
-    place: String,
+    account_and_region: String,
     endpoint: Url,
     /// For questions.
     http: reqwest::Client,
@@ -34,7 +34,7 @@ struct Inner {
     tokens: Tokens,
     put_rate: RateLimit,
     policy: RetryPolicy,
-    /// Nobody asks before this time, because the registry said that it is asked too often.
+    /// No request is sent before this time, because the registry reported too many requests.
     quiet_until: Mutex<Instant>,
 }
 
@@ -77,7 +77,7 @@ impl Client {
         })?;
         Ok(Self(Arc::new(Inner {
             host: registry.host.clone(),
-            place: registry.place.clone(),
+            account_and_region: registry.account_and_region.clone(),
             endpoint,
             http: net.http().clone(),
             transfer: net.transfer().clone(),
@@ -110,7 +110,7 @@ impl Client {
         }
     }
 
-    /// Does `once` until it succeeds, its failure is final, or the policy gives up.
+    /// Repeats `once` until it succeeds, its failure is final, or the policy gives up.
     pub(crate) async fn retry<T>(
         &self,
         mut once: impl AsyncFnMut(&Pass) -> Result<T, Fault>,
@@ -145,9 +145,9 @@ impl Client {
         }
     }
 
-    /// The pause after the `failed`-th failure of a piece of work, `None` to give up. If the registry is asked too often,
-    /// nobody asks it for a while. The time that a try itself took is not counted in `waited`: a long transfer that broke
-    /// off at its end is tried again like a short one.
+    /// The pause after the `failed`-th failure of a piece of work, `None` to give up. If the registry reported too many
+    /// requests, all requests pause for a while. `waited` does not include the time of the attempts themselves: a long
+    /// transfer that broke off at its end is retried like a short one.
     pub(crate) fn pause(&self, failed: u32, waited: Duration, fault: &Fault) -> Option<Duration> {
         let pause = self.0.policy.pause(failed, waited, fault.after)?;
         if fault.throttled {
@@ -180,7 +180,7 @@ impl Client {
             .map_err(|_| Error::failed(format!("{path} is not a path in a registry")).into())
     }
 
-    /// A question to the registry, with the token.
+    /// A request to the registry, with the token.
     pub(super) fn ask(&self, method: Method, url: Url, pass: &Pass) -> RequestBuilder {
         with(self.0.http.request(method, url), pass)
     }
@@ -190,24 +190,28 @@ impl Client {
         with(self.0.transfer.request(method, url), pass)
     }
 
-    /// A request without the token, to whom the registry sends us.
+    /// A request without the token, to the host that the registry redirects to.
     pub(super) fn fetch(&self, url: Url) -> RequestBuilder {
         self.0.transfer.get(url)
     }
 
-    /// Where an answer's `Location` leads, if that is the registry itself: the next request there carries the token.
+    /// The URL in an answer's `Location`, if it is on the registry itself: the next request there carries the token.
     ///
     /// # Errors
     /// No such header, or another host.
-    pub(super) fn own_location(&self, what: &Request, response: &Response) -> Result<Url, Fault> {
-        let url = location(what, response)?;
+    pub(super) fn own_location(
+        &self,
+        operation: &Request,
+        response: &Response,
+    ) -> Result<Url, Fault> {
+        let url = location(operation, response)?;
         if url.origin() == self.0.endpoint.origin() {
             return Ok(url);
         }
-        let to = url.host_str().unwrap_or("nowhere");
-        Err(what.refused()
+        let host = url.host_str().unwrap_or("nowhere");
+        Err(operation.refused()
             .cause(format!(
-                "registry {} redirects the upload to {to}, and the registry token is not for that host",
+                "registry {} redirects the upload to {host}, and the registry token is not for that host",
                 self.0.host
             ))
             .hint("a proxy in front of the registry must keep the host name and scheme in `Location` as they are")
@@ -221,10 +225,10 @@ impl Repo {
         format!("{}/{}", self.client.host(), self.name)
     }
 
-    /// A request to this repository; `doing` ends where the repository's name follows.
-    pub(super) fn request(&self, doing: impl Into<String>) -> Request {
-        let place = self.client.0.place.clone();
-        Request::new(doing.into(), self.reference(), place)
+    /// A request to this repository; `action` ends where the repository's name follows.
+    pub(super) fn request(&self, action: impl Into<String>) -> Request {
+        let account_and_region = self.client.0.account_and_region.clone();
+        Request::new(action.into(), self.reference(), account_and_region)
     }
 
     pub(super) fn url(&self, rest: &str) -> Result<Url, Fault> {
@@ -237,47 +241,51 @@ fn with(request: RequestBuilder, pass: &Pass) -> RequestBuilder {
 }
 
 /// The absolute URL in an answer's `Location`.
-pub(super) fn location(what: &Request, response: &Response) -> Result<Url, Fault> {
+pub(super) fn location(operation: &Request, response: &Response) -> Result<Url, Fault> {
     response
         .headers()
         .get(header::LOCATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| response.url().join(text).ok())
         .ok_or_else(|| {
-            what.failed()
+            operation
+                .failed()
                 .cause("the registry answered without a usable Location")
                 .into()
         })
 }
 
-/// Sends a question and gives back a successful answer.
-pub(super) async fn answer(what: &Request, request: RequestBuilder) -> Result<Response, Fault> {
-    let response = what
+/// Sends a request and returns a successful answer.
+pub(super) async fn answer(
+    operation: &Request,
+    request: RequestBuilder,
+) -> Result<Response, Fault> {
+    let response = operation
         .send(request)
         .await
-        .map_err(|error| Fault::no_answer(what, error))?;
-    success(what, response).await
+        .map_err(|error| Fault::no_answer(operation, error))?;
+    success(operation, response).await
 }
 
-/// The same for a request whose body takes its time.
+/// The same for a request with a long body.
 pub(super) async fn carried(
-    what: &Request,
+    operation: &Request,
     stall: Duration,
     moved: &Moved,
     request: RequestBuilder,
 ) -> Result<Response, Fault> {
     let response = moved
-        .or_stall(what, stall, what.send(request))
+        .or_stall(operation, stall, operation.send(request))
         .await?
-        .map_err(|error| Fault::no_answer(what, error))?;
-    success(what, response).await
+        .map_err(|error| Fault::no_answer(operation, error))?;
+    success(operation, response).await
 }
 
-async fn success(what: &Request, response: Response) -> Result<Response, Fault> {
+async fn success(operation: &Request, response: Response) -> Result<Response, Fault> {
     if response.status().is_success() {
         Ok(response)
     } else {
-        Err(Fault::answered(what, response).await)
+        Err(Fault::answered(operation, response).await)
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct Registry {
     /// When the login ends, where ECR said so.
     pub(crate) expires: Option<SystemTime>,
     /// Account and region, for the log of calls; empty where they are not known.
-    pub(crate) place: String,
+    pub(crate) account_and_region: String,
     /// Scheme and host.
     pub(super) endpoint: String,
 }
@@ -53,7 +53,7 @@ impl Registry {
             host: host.to_owned(),
             login,
             expires: None,
-            place: String::new(),
+            account_and_region: String::new(),
             endpoint: endpoint.to_owned(),
         })
     }

@@ -31,11 +31,11 @@ pub(crate) enum Kind {
 pub(crate) struct Fault {
     pub(crate) kind: Kind,
     pub(crate) error: Error,
-    /// How long the registry asks to be left alone.
+    /// The pause that the registry asks for.
     pub(crate) after: Option<Duration>,
-    /// The registry is asked too often, by whomever.
+    /// The registry reported too many requests, not necessarily from this step.
     pub(crate) throttled: bool,
-    /// The registry failed (500), and says of nobody that it is busy.
+    /// The registry failed (500) without reporting that it is busy.
     pub(crate) broken: bool,
     /// The registry's first error code.
     pub(crate) code: Option<String>,
@@ -54,24 +54,24 @@ impl Fault {
     }
 
     /// There was no answer. The request's URL is left out: it may hold what signs it.
-    pub(crate) fn no_answer(what: &Request, error: reqwest::Error) -> Self {
+    pub(crate) fn no_answer(operation: &Request, error: reqwest::Error) -> Self {
         let kind = if error.is_builder() {
             Kind::Final
         } else {
             Kind::Passing
         };
         let error = error.without_url();
-        let why = net::no_answer(&error).unwrap_or_else(|| error.to_string());
+        let reason = net::no_answer(&error).unwrap_or_else(|| error.to_string());
         Self::new(
             kind,
-            what.failed()
-                .cause(why)
+            operation.failed()
+                .cause(reason)
                 .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
         )
     }
 
     /// The registry answered, and not with success.
-    pub(crate) async fn answered(what: &Request, mut response: Response) -> Self {
+    pub(crate) async fn answered(operation: &Request, mut response: Response) -> Self {
         let status = response.status();
         let after = response
             .headers()
@@ -87,15 +87,15 @@ impl Fault {
         }
         let (code, message) = first_error(&body);
         let kind = kind(status, code.as_deref());
-        let said = match (&code, &message) {
+        let detail = match (&code, &message) {
             (Some(code), Some(message)) => format!(": {code}: {message}"),
             (Some(code), None) => format!(": {code}"),
             (None, Some(message)) => format!(": {message}"),
             (None, None) => String::new(),
         };
-        let mut error = what
+        let mut error = operation
             .failed()
-            .cause(format!("the registry answered {status}{said}"));
+            .cause(format!("the registry answered {status}{detail}"));
         if let Some(hint) = hint(status, code.as_deref(), kind) {
             error = error.hint(hint);
         }
@@ -109,7 +109,7 @@ impl Fault {
         }
     }
 
-    /// As another kind, where who asked knows more.
+    /// The same fault with another kind, for a caller that knows more.
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self

@@ -1,4 +1,4 @@
-//! Manifests, as bytes that are never parsed and written again.
+//! Manifests, as bytes that are passed on unchanged.
 
 use super::blobs::{limited, stored};
 use super::client::{Repo, answer};
@@ -33,8 +33,8 @@ impl Repo {
         pass: &Pass,
         reference: &str,
     ) -> Result<Option<Manifest>, Fault> {
-        let what = self.request(format!("read manifest {reference} of"));
-        let response = match self.read(Method::GET, &what, pass, reference).await {
+        let operation = self.request(format!("read manifest {reference} of"));
+        let response = match self.read(Method::GET, &operation, pass, reference).await {
             Ok(response) => response,
             Err(fault) if fault.kind == Kind::Missing && !unknown_name(&fault) => return Ok(None),
             Err(fault) => return Err(fault),
@@ -45,10 +45,10 @@ impl Repo {
             .and_then(|value| value.to_str().ok())
             .map(|text| text.split(';').next().unwrap_or(text).trim().to_owned())
             .unwrap_or_default();
-        let bytes = limited(&what, response).await?;
+        let bytes = limited(&operation, response).await?;
         let digest = digest(&bytes);
         if reference.starts_with("sha256:") && reference != digest.as_str() {
-            return Err(what
+            return Err(operation
                 .failed()
                 .cause(format!("the bytes that came hash to {digest}"))
                 .hint("the manifest was changed on its way or where it is kept; do not deploy it")
@@ -61,14 +61,14 @@ impl Repo {
         }))
     }
 
-    /// The digest that a tag names, or that a digest is there.
+    /// The digest that a tag names; for a digest, whether it exists.
     pub(crate) async fn digest(
         &self,
         pass: &Pass,
         reference: &str,
     ) -> Result<Option<Digest>, Fault> {
-        let what = self.request(format!("ask for manifest {reference} in"));
-        let response = match self.read(Method::HEAD, &what, pass, reference).await {
+        let operation = self.request(format!("ask for manifest {reference} in"));
+        let response = match self.read(Method::HEAD, &operation, pass, reference).await {
             Ok(response) => response,
             Err(fault) if fault.kind == Kind::Missing => return Ok(None),
             Err(fault) => return Err(fault),
@@ -91,7 +91,7 @@ impl Repo {
     async fn read(
         &self,
         method: Method,
-        what: &Request,
+        operation: &Request,
         pass: &Pass,
         reference: &str,
     ) -> Result<Response, Fault> {
@@ -100,7 +100,7 @@ impl Repo {
             .client
             .ask(method, url, pass)
             .header(header::ACCEPT, MANIFESTS.join(", "));
-        answer(what, request).await
+        answer(operation, request).await
     }
 
     /// Puts a manifest under a tag or its digest, in its turn. The answer says whether the registry itself keeps the list
@@ -111,7 +111,7 @@ impl Repo {
         reference: &str,
         manifest: &Manifest,
     ) -> Result<bool, Fault> {
-        let what = self.request(format!("put manifest {reference} in"));
+        let operation = self.request(format!("put manifest {reference} in"));
         let url = self.url(&format!("manifests/{reference}"))?;
         self.client.turn().await;
         let request = self
@@ -119,13 +119,13 @@ impl Repo {
             .ask(Method::PUT, url, pass)
             .header(header::CONTENT_TYPE, &manifest.media_type)
             .body(manifest.bytes.clone());
-        let response = answer(&what, request).await.map_err(incomplete)?;
-        stored(&what, &response, &manifest.digest)?;
+        let response = answer(&operation, request).await.map_err(incomplete)?;
+        stored(&operation, &response, &manifest.digest)?;
         Ok(response.headers().contains_key("oci-subject"))
     }
 }
 
-/// For a manifest that is being put, a blob or manifest that is unknown is one that it names.
+/// Marks a fault as incomplete if the registry does not know a blob or manifest that the put manifest names.
 fn incomplete(fault: Fault) -> Fault {
     match fault.code.as_deref() {
         Some("BLOB_UNKNOWN" | "MANIFEST_UNKNOWN" | "MANIFEST_BLOB_UNKNOWN") => {

@@ -45,21 +45,21 @@ mod tests {
     fn no_second_has_ten() {
         let start = Instant::now();
         let mut full = start;
-        let mut went = Vec::new();
+        let mut starts = Vec::new();
         // Callers that come all at once, and again after a rest.
-        for rest in [0, 5000] {
-            let now = start + Duration::from_millis(rest);
+        for pause in [0, 5000] {
+            let now = start + Duration::from_millis(pause);
             for _ in 0..30 {
                 let (at, next) = reserve(now, full);
                 full = next;
-                went.push(at);
+                starts.push(at);
             }
         }
-        assert_eq!(went[0], start);
-        assert_eq!(went[1], start);
-        assert!(went[2] > start);
-        for from in &went {
-            let second = went
+        assert_eq!(starts[0], start);
+        assert_eq!(starts[1], start);
+        assert!(starts[2] > start);
+        for from in &starts {
+            let second = starts
                 .iter()
                 .filter(|at| **at >= *from && **at < *from + Duration::from_secs(1))
                 .count();

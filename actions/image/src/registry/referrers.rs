@@ -49,31 +49,31 @@ impl Repo {
         pass: &Pass,
         subject: &Digest,
     ) -> Result<Vec<Digest>, Fault> {
-        let what = self.request(format!("list what refers to {subject} in"));
+        let operation = self.request(format!("list what refers to {subject} in"));
         let mut found = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}"))?);
         let mut pages = 0;
         while let Some(url) = next.take() {
             pages += 1;
             if pages > PAGES {
-                return Err(what
+                return Err(operation
                     .failed()
                     .cause(format!("there are more than {PAGES} pages"))
                     .into());
             }
-            let response = what
+            let response = operation
                 .send(self.client.ask(Method::GET, url, pass))
                 .await
-                .map_err(|error| Fault::no_answer(&what, error))?;
+                .map_err(|error| Fault::no_answer(&operation, error))?;
             if is_missing(&response) && pages == 1 {
                 let list = self.manifest(pass, &list_tag(subject)).await?;
                 return Ok(list.map(|list| listed(&list.bytes)).unwrap_or_default());
             }
             if !response.status().is_success() {
-                return Err(Fault::answered(&what, response).await);
+                return Err(Fault::answered(&operation, response).await);
             }
             next = following(&response).filter(|url| url.origin() == response.url().origin());
-            found.extend(listed(&limited(&what, response).await?));
+            found.extend(listed(&limited(&operation, response).await?));
         }
         Ok(found)
     }

@@ -7,25 +7,25 @@ use reqwest::{RequestBuilder, Response};
 /// The purpose of a request, as its errors name it.
 #[derive(Debug)]
 pub(crate) struct Request {
-    doing: String,
+    action: String,
     repository: String,
     /// The registry's account and region, for the log of calls.
-    place: String,
+    account_and_region: String,
 }
 
 impl Request {
-    /// `doing` ends where the repository's name follows.
-    pub(super) fn new(doing: String, repository: String, place: String) -> Self {
+    /// `action` ends where the repository's name follows.
+    pub(super) fn new(action: String, repository: String, account_and_region: String) -> Self {
         Self {
-            doing,
+            action,
             repository,
-            place,
+            account_and_region,
         }
     }
 
     /// Sends it, and logs the call.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
-        net::send_to_registry(request, &self.place, attempt()).await
+        net::send_to_registry(request, &self.account_and_region, attempt()).await
     }
 
     /// The request failed (exit 1).
@@ -41,6 +41,6 @@ impl Request {
 
 impl std::fmt::Display for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.doing, self.repository)
+        write!(f, "{} {}", self.action, self.repository)
     }
 }

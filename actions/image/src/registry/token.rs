@@ -87,11 +87,11 @@ impl Held {
     }
 }
 
-/// When to fetch anew; `None` where the end is already past, as clocks that disagree have it: then the registry's refusal
-/// decides.
+/// When to fetch a new token; `None` if the end is already past because clocks disagree: then the token is renewed when
+/// the registry refuses it.
 fn renewal(now: SystemTime, expires: SystemTime) -> Option<SystemTime> {
-    let left = expires.duration_since(now).ok()?;
-    Some(now + left.saturating_sub(MARGIN).max(left / 2))
+    let remaining = expires.duration_since(now).ok()?;
+    Some(now + remaining.saturating_sub(MARGIN).max(remaining / 2))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(crate) async fn observe(ecr: &Ecr, wanted: &Wanted, scanning: bool) -> Resul
     Ok(Some(seen))
 }
 
-/// Creates the repository. `false`: somebody else did meanwhile.
+/// Creates the repository. `false`: it was created by another run meanwhile.
 pub(crate) async fn create(ecr: &Ecr, wanted: &Wanted) -> Result<bool> {
     let mut request = ecr
         .client

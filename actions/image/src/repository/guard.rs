@@ -27,7 +27,7 @@ pub(crate) struct Live {
 pub(crate) enum Checked {
     /// No lifecycle policy was asked for.
     NotAsked,
-    /// No contract names a ledger, so nobody knows what is live.
+    /// No contract names a ledger, so the live images are unknown.
     NoLedger,
     /// So many images are live, and the policy takes none now; what it takes later.
     Safe { live: usize, later: Vec<String> },
@@ -69,8 +69,8 @@ pub(crate) async fn check(
 /// The live images with their provenance, without which they could not be promoted again.
 fn with_provenance(mut live: Vec<Live>, images: &[Image]) -> Vec<Live> {
     let mut provenance = Vec::new();
-    for one in &live {
-        let Ok(digest) = Digest::parse(&one.digest) else {
+    for live_image in &live {
+        let Ok(digest) = Digest::parse(&live_image.digest) else {
             continue;
         };
         let prefix = attest::tag_prefix(&digest);
@@ -79,7 +79,7 @@ fn with_provenance(mut live: Vec<Live>, images: &[Image]) -> Vec<Live> {
             .filter(|image| image.tags.iter().any(|tag| tag.starts_with(&prefix)));
         provenance.extend(own.map(|image| Live {
             digest: image.digest.clone(),
-            environment: one.environment.clone(),
+            environment: live_image.environment.clone(),
             why: "proves an image that is live",
         }));
     }
@@ -141,7 +141,7 @@ impl Seen {
     /// # Errors
     /// The record of the image that runs there is too far back in the chain to be seen (exit 3).
     fn live(&self, now: OffsetDateTime) -> Result<Vec<Live>> {
-        permit::whole(&self.chain, &self.records)
+        permit::require_deployment(&self.chain, &self.records)
             .map_err(|error| error.under("the lifecycle policy is not set"))?;
         let environment = self.chain.environment();
         let newest = self.records.first().map_or(0, |newest| newest.record.seq);
@@ -195,12 +195,12 @@ fn judge(
     now: OffsetDateTime,
 ) -> Result<Checked> {
     let (mut taken, mut later) = (Vec::new(), Vec::new());
-    for one in live {
+    for live_image in live {
         let Live {
             digest,
             environment,
             why,
-        } = one;
+        } = live_image;
         if let Some(Taken { rule, action }) = preview.get(digest) {
             taken.push(format!(
                 "rule {rule} would {action} {digest}, which {why} ({environment})"

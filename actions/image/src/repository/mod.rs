@@ -148,14 +148,14 @@ async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
     .hint("run the step again; it goes on where it stopped"))
 }
 
-/// Looks until nothing is left to do.
+/// Reads the repository until no change remains.
 async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
-    let mut left = Plan::default();
+    let mut remaining = Plan::default();
     for pause in changed_within() {
         tokio::time::sleep(pause).await;
         let seen = api::observe(ecr, wanted, false).await?;
-        left = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
-        if seen.is_some() && left.changes.is_empty() {
+        remaining = plan::plan(&ecr.repository, ecr.partition, seen.as_ref(), wanted)?;
+        if seen.is_some() && remaining.changes.is_empty() {
             return Ok(());
         }
     }
@@ -163,7 +163,7 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
         "repository {} was changed, but is not as wanted when read back",
         ecr.repository
     ));
-    for change in &left.changes {
+    for change in &remaining.changes {
         error = error.cause(format!(
             "{} is {}, not {}",
             change.setting,
@@ -174,8 +174,8 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
     Err(error.hint("somebody else may have changed it at the same time; run the step again"))
 }
 
-/// Reads the policy anew before it writes, so that little time is left in which a statement that somebody else adds would
-/// be lost: ECR has no conditional write.
+/// Reads the policy again right before the write, so that there is little time in which a statement that somebody else
+/// adds would be lost: ECR has no conditional write.
 async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
     let seen = ecr.policy().await?;
     match pull_policy::policy(ecr.partition, accounts, seen.as_deref())? {

@@ -85,7 +85,7 @@ pub(crate) fn plan(
         act: Act::Pull(wanted.pull.clone()),
     });
     let mut changes = Vec::new();
-    changes.extend(itself(repository, seen, wanted)?);
+    changes.extend(creation_or_mutability(repository, seen, wanted)?);
     changes.extend(pull);
     changes.extend(lifecycle(seen, wanted));
     changes.extend(tags(seen, wanted));
@@ -96,16 +96,20 @@ pub(crate) fn plan(
 }
 
 /// The repository's creation, or a change of which of its tags can move.
-fn itself(repository: &str, seen: Option<&Seen>, wanted: &Wanted) -> Result<Option<Change>> {
+fn creation_or_mutability(
+    repository: &str,
+    seen: Option<&Seen>,
+    wanted: &Wanted,
+) -> Result<Option<Change>> {
     let Some(seen) = seen else {
-        let mut how = mutability_text(false, &wanted.mutable_tags);
+        let mut description = mutability_text(false, &wanted.mutable_tags);
         if let Some(key) = &wanted.kms_key {
-            how.push_str(&format!(", encrypted with {key}"));
+            description.push_str(&format!(", encrypted with {key}"));
         }
         return Ok(Some(Change {
             setting: "repository".to_owned(),
             from: None,
-            to: how,
+            to: description,
             act: Act::Create,
         }));
     };
@@ -199,13 +203,13 @@ fn sorted(mutability: &Mutability) -> Vec<String> {
 }
 
 fn mutability_text(mutable: bool, exceptions: &[String]) -> String {
-    let (all, others) = match mutable {
+    let (all, exceptions_text) = match mutable {
         true => ("mutable tags", "are not"),
         false => ("immutable tags", "may move"),
     };
     match exceptions {
         [] => all.to_owned(),
-        some => format!("{all}, but {} {others}", some.join(", ")),
+        some => format!("{all}, but {} {exceptions_text}", some.join(", ")),
     }
 }
 

@@ -13,13 +13,13 @@ const HEADER: [&str; 3] = ["setting", "from", "to"];
 /// `host` is there once it was done; without it the report is a plan.
 pub(crate) fn report(ecr: &Ecr, prepared: &Prepared, host: Option<&str>) -> Report {
     let changes = rows(prepared);
-    let what = match (host, changes.len()) {
+    let outcome = match (host, changes.len()) {
         (_, 0) => "nothing to change".to_owned(),
         (Some(_), number) => format!("{} made", count(number, "change")),
         (None, number) => format!("{} to make", count(number, "change")),
     };
     let title = format!(
-        "Repository {} in account {}, {}: {what}",
+        "Repository {} in account {}, {}: {outcome}",
         ecr.repository, ecr.account, ecr.region
     );
     let mut notes: Vec<String> = prepared.warnings().cloned().collect();

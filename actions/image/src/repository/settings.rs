@@ -194,16 +194,16 @@ mod tests {
             kms_key: Some("arn:aws:kms:eu-west-1:111111111111:key/x".to_owned()),
             ..Wanted::default()
         };
-        let place = |region: &str| net::Target {
+        let target = |region: &str| net::Target {
             region: Some(region.parse().unwrap()),
             ..net::Target::ambient()
         };
-        assert!(wanted.has_key_for(&[place("eu-west-1")]).is_ok());
-        let places = [place("eu-west-1"), place("eu-west-2")];
-        let error = wanted.has_key_for(&places).unwrap_err();
+        assert!(wanted.has_key_for(&[target("eu-west-1")]).is_ok());
+        let targets = [target("eu-west-1"), target("eu-west-2")];
+        let error = wanted.has_key_for(&targets).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Usage);
         assert!(error.message.contains("eu-west-2"), "{error}");
-        assert!(Wanted::default().has_key_for(&places).is_ok());
+        assert!(Wanted::default().has_key_for(&targets).is_ok());
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn checked(
         Origin::Prebuilt => {
             // A commit that only the run names is that of the checkout, in which the image was probably built.
             if !is_named {
-                checkout::is_not_elsewhere(&cx.env, &files.context, commit)?;
+                checkout::refuse_other_commit(&cx.env, &files.context, commit)?;
             }
             cx.host.info(format!(
                 "the image was built elsewhere and is not compared with the commit; --layout publishes it as commit {commit}"

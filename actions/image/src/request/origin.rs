@@ -14,7 +14,7 @@ const UNVERIFIED: &str = "dev.slipway.unverified";
 pub(crate) enum Origin {
     /// Everything that the build reads was compared with the commit.
     Commit,
-    /// Something else built it, and `--layout` says that it is the commit's.
+    /// It was built elsewhere, and `--layout` claims that it is the commit's.
     Prebuilt,
     /// There is none; a person gave this reason for publishing it all the same.
     Unverified(String),

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 /// # Errors
 /// The repository has no such image.
 pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
-    let what = format!("read {digest} from repository {}", ecr.repository);
+    let operation = format!("read {digest} from repository {}", ecr.repository);
     let answer = ecr
         .client
         .batch_get_image()
@@ -31,7 +31,7 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
         ))
         .send()
         .await
-        .cannot(&what)
+        .cannot(&operation)
         .map_err(|error| error.hint("the publish role needs ecr:BatchGetImage"))?;
     let Some(manifest) = answer
         .images()
@@ -43,12 +43,12 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
             .first()
             .and_then(|failure| failure.failure_reason())
             .unwrap_or("ECR answered no image");
-        return Err(Error::failed(format!("cannot {what}"))
+        return Err(Error::failed(format!("cannot {operation}"))
             .cause(reason)
             .hint("take the `digest` output of the step that published the image"));
     };
     let parts = of(digest, manifest).ok_or_else(|| {
-        Error::failed(format!("cannot {what}"))
+        Error::failed(format!("cannot {operation}"))
             .cause("an entry of the index has no SHA-256 digest")
             .hint("publish the image again; ECR names images by SHA-256 digests")
     })?;

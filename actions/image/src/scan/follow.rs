@@ -31,7 +31,7 @@ pub(crate) struct Scan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Started {
     Yes,
-    /// Amazon Inspector scans the repository by itself, and nobody can ask.
+    /// Amazon Inspector scans the repository by itself, and a scan cannot be requested.
     ByItself,
     /// With what ECR said.
     No(NotPerformed),
@@ -50,7 +50,7 @@ pub(crate) enum Step {
 pub(crate) struct Watch {
     asked: bool,
     by_itself: bool,
-    /// Since when the scan has ended, and says too little.
+    /// When the scan was first seen as complete with too few findings.
     thin_since: Option<OffsetDateTime>,
     state: State,
 }
@@ -94,7 +94,7 @@ impl Watch {
         if !empty && missing == 0 {
             return done(scan);
         }
-        // A scan that ended long ago has settled, whoever looks first.
+        // A scan that ended long ago has settled, even if this is the first look.
         let since = *self.thin_since.get_or_insert(match scan.completed {
             Some(completed) if empty => completed.min(now),
             _ => now,
@@ -114,7 +114,7 @@ impl Watch {
         }))
     }
 
-    /// Notes how asking for a scan went; what ended the matter comes back.
+    /// Records the result of requesting a scan; returns the outcome if there will be no scan.
     pub(crate) fn started(&mut self, started: Started) -> Option<Outcome> {
         self.asked = true;
         match started {
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn scan_statuses_without_findings_are_distinguished() {
-        let mut told = std::collections::BTreeSet::new();
+        let mut distinct = std::collections::BTreeSet::new();
         for status in [
             "FAILED",
             "UNSUPPORTED_IMAGE",
@@ -296,11 +296,11 @@ mod tests {
                 at(&mut Watch::default(), 0, scan(status, 0, None)),
                 format!("not performed: {status}")
             );
-            let said = not_performed(status, Some("words of ECR".to_owned()));
-            assert!(said.why.ends_with("(words of ECR)"), "{said:?}");
-            told.insert((said.why, said.hint));
+            let reason = not_performed(status, Some("words of ECR".to_owned()));
+            assert!(reason.why.ends_with("(words of ECR)"), "{reason:?}");
+            distinct.insert((reason.why, reason.hint));
         }
-        assert_eq!(told.len(), 8);
+        assert_eq!(distinct.len(), 8);
     }
 
     #[test]

@@ -44,14 +44,14 @@ pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
 /// # Errors
 /// Some scan is not over in time (exit 4), or ECR cannot be asked.
 async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Result<Vec<Scanned>> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut watches: Vec<(Part, Watch)> = parts
         .into_iter()
         .map(|part| (part, Watch::default()))
         .collect();
     let mut scanned = Vec::new();
     let mut pauses = PAUSES.iter().copied().chain(std::iter::repeat(10));
-    let mut said = String::new();
+    let mut announced = String::new();
     loop {
         let mut waiting = Vec::new();
         for (part, mut watch) in watches {
@@ -77,20 +77,20 @@ async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Resu
             return Ok(scanned);
         };
         let state = format!("the scan of {}: {}", part.name(), watch.state());
-        if begun.elapsed() >= timeout {
-            return Err(late(ecr, timeout, &state));
+        if started.elapsed() >= timeout {
+            return Err(timed_out(ecr, timeout, &state));
         }
-        if state != said {
+        if state != announced {
             cx.host.info(&state);
-            said = state;
+            announced = state;
         }
         let pause = Duration::from_secs(pauses.next().unwrap_or(10));
-        let left = timeout.saturating_sub(begun.elapsed());
-        tokio::time::sleep(spread(pause).min(left)).await;
+        let remaining = timeout.saturating_sub(started.elapsed());
+        tokio::time::sleep(spread(pause).min(remaining)).await;
     }
 }
 
-fn late(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
+fn timed_out(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
     let mut error = Error::new(
         ErrorKind::Busy,
         format!(

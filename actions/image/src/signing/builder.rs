@@ -1,4 +1,4 @@
-//! Who builds, as the host of this run says. A statement is only as true as the job that signs it, which
+//! The builder, according to the host of this run. A statement is only as true as the job that signs it, which
 //! is why no job but the build may use the key.
 
 use attest::Builder;

@@ -1,10 +1,10 @@
-//! An image as Docker exports it: in a file, whose end can be looked at first, or as the engine's stream, whose end comes last.
+//! An image as Docker exports it: in a file, whose end can be read first, or as the engine's stream, whose end is read last.
 
 use super::contents::{Contents, Entry, Known, SMALL, missing};
 use super::engine::Engine;
 use super::legacy_store::Store;
 use super::manifest::{Config, Manifest};
-use super::reading::{Reading, Whole};
+use super::reading::{ExactReader, Reading};
 use super::stream::stream;
 use super::tarball::{Tarball, compressed};
 use crate::blob::{Chunk, Compression};
@@ -25,9 +25,9 @@ enum Origin {
         engine: Engine,
         image: String,
         known: Option<Known>,
-        /// Where its layers can be read without an export, or why they cannot.
+        /// The store from which its layers can be read without an export, or why they cannot.
         store: io::Result<Box<Store>>,
-        /// True if that is left alone, after a reading of it failed.
+        /// True if the store is no longer read, because a reading of it failed.
         given_up: AtomicBool,
     },
 }
@@ -80,7 +80,7 @@ impl Archive {
         }
     }
 
-    /// Where the next reading gets an engine's layers from, for people.
+    /// The origin of an engine's layers in the next reading, for messages.
     pub(crate) fn origin_text(&self) -> Option<String> {
         let Origin::Engine {
             store, given_up, ..
@@ -97,7 +97,7 @@ impl Archive {
         })
     }
 
-    /// After a reading that failed: leaves the engine's store alone and turns to its export. `false`: it was not of the store.
+    /// Switches from the engine's store to its export after a reading failed. `false`: that reading did not use the store.
     pub(crate) fn give_up_store(&self) -> bool {
         match &self.0 {
             Origin::Engine {
@@ -113,7 +113,7 @@ impl Archive {
     /// it has no channel is passed over, and not read at all where that can be helped. It blocks.
     ///
     /// # Errors
-    /// The archive cannot be read, or is not what it says it is. The chunks sent until then do not belong to any image.
+    /// The archive cannot be read, or its content does not match its manifest. The chunks sent until then do not belong to any image.
     pub(crate) fn read(
         &self,
         compression: Compression,
@@ -135,8 +135,8 @@ impl Archive {
                     {
                         return store.read(reading);
                     }
-                    let what = format!("the Docker Engine's export of {image}");
-                    stream(engine.export(image)?, &what, known.as_ref(), reading)
+                    let source = format!("the Docker Engine's export of {image}");
+                    stream(engine.export(image)?, &source, known.as_ref(), reading)
                 }
             }
         })
@@ -156,9 +156,9 @@ impl File {
     /// # Errors
     /// Its manifest or configuration is wrong (exit 2).
     pub(super) fn new(tar: Tarball) -> Result<Self> {
-        let what = tar.path().display().to_string();
-        let manifest = Manifest::parse(&member(&tar, "manifest.json")?, &what)?;
-        let config = Config::parse(member(&tar, &manifest.config)?, &manifest, &what)?;
+        let source = tar.path().display().to_string();
+        let manifest = Manifest::parse(&member(&tar, "manifest.json")?, &source)?;
+        let config = Config::parse(member(&tar, &manifest.config)?, &manifest, &source)?;
         let known = Known {
             config: config.digest.clone(),
             diff_ids: config.diff_ids.clone(),
@@ -201,15 +201,15 @@ impl File {
         self.tar
     }
 
-    /// Each layer once, in the order of the file: the member that holds it, its diff ID, its place.
+    /// Each layer once, in the order of the file: the member that holds it, its diff ID, its offset.
     fn layers(&self) -> Result<Vec<(String, &Digest, u64)>> {
         let mut layers: Vec<(String, &Digest, u64)> = Vec::new();
         for (name, diff_id) in self.manifest.layers.iter().zip(&self.config.diff_ids) {
-            let Some((path, place)) = self.tar.resolve(name)? else {
+            let Some((path, offset)) = self.tar.resolve(name)? else {
                 return Err(missing(name, &self.tar.path().display().to_string()));
             };
             match layers.iter().find(|(other, _, _)| *other == path) {
-                None => layers.push((path, diff_id, place)),
+                None => layers.push((path, diff_id, offset)),
                 Some((_, other, _)) if *other == diff_id => {}
                 Some((_, other, _)) => {
                     return Err(Error::usage(format!(
@@ -220,46 +220,46 @@ impl File {
                 }
             }
         }
-        layers.sort_by_key(|(_, _, place)| *place);
+        layers.sort_by_key(|(_, _, offset)| *offset);
         Ok(layers)
     }
 
     fn read(&self, mut reading: Reading) -> Result<Contents> {
-        let what = self.tar.path().display().to_string();
+        let source = self.tar.path().display().to_string();
         for (path, diff_id, _) in self.layers()? {
             let Some(layer) = self.tar.open_member(&path)? else {
-                return Err(missing(&path, &what));
+                return Err(missing(&path, &source));
             };
             let entry = Entry {
                 path,
                 diff_id: Some(diff_id.clone()),
                 size: layer.size(),
             };
-            let mut layer = Whole {
-                left: entry.size,
+            let mut layer = ExactReader {
+                remaining: entry.size,
                 input: layer,
             };
-            reading.layer(entry, &mut layer, &what)?;
+            reading.layer(entry, &mut layer, &source)?;
         }
         reading.finish(
             &self.manifest.layers,
             self.config.bytes.clone(),
             &self.config.diff_ids,
             |name| Ok(self.tar.resolve(name)?.map(|(path, _)| path)),
-            &what,
+            &source,
         )
     }
 }
 
 /// A small member of a file.
 fn member(tar: &Tarball, name: &str) -> Result<Bytes> {
-    let what = tar.path().display();
+    let display = tar.path().display();
     let Some(section) = tar.open_member(name)? else {
-        return Err(missing(name, &what.to_string()));
+        return Err(missing(name, &display.to_string()));
     };
     if section.size() > SMALL {
         return Err(Error::usage(format!(
-            "{name} of {what} has {} bytes, too many for a manifest or configuration",
+            "{name} of {display} has {} bytes, too many for a manifest or configuration",
             section.size()
         ))
         .hint("the archive is damaged; write it again"));
@@ -268,6 +268,6 @@ fn member(tar: &Tarball, name: &str) -> Result<Bytes> {
     let mut section = section;
     section
         .read_to_end(&mut bytes)
-        .context(format!("cannot read {what}"))?;
+        .context(format!("cannot read {display}"))?;
     Ok(bytes.into())
 }

@@ -45,8 +45,8 @@ pub(crate) struct Read {
 }
 
 /// A member that an archive does not have.
-pub(super) fn missing(name: &str, what: &str) -> Error {
-    Error::usage(format!("{name} is missing in {what}")).hint(
+pub(super) fn missing(name: &str, source: &str) -> Error {
+    Error::usage(format!("{name} is missing in {source}")).hint(
         "the archive is cut short or damaged; write it again, and check that the disk is not full",
     )
 }

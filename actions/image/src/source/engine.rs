@@ -219,14 +219,16 @@ impl Engine {
     }
 
     fn silent(&self, error: io::Error) -> Error {
-        let place = match self {
+        let address_text = match self {
             Self::Unix(path) => path.display().to_string(),
             Self::Tcp(address) => address.to_string(),
         };
-        Error::failed(format!("the Docker Engine at {place} does not answer"))
-            .because(error)
-            .hint("start the engine, or point DOCKER_HOST at one; in CodeBuild set privileged mode")
-            .hint("add this user to the group `docker`, or run the step as root")
+        Error::failed(format!(
+            "the Docker Engine at {address_text} does not answer"
+        ))
+        .because(error)
+        .hint("start the engine, or point DOCKER_HOST at one; in CodeBuild set privileged mode")
+        .hint("add this user to the group `docker`, or run the step as root")
     }
 }
 

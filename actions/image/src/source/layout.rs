@@ -23,10 +23,10 @@ pub(crate) struct Layout {
     root: Descriptor,
     /// `index.json`, if it is itself the index of an image for several platforms.
     flat: Option<Bytes>,
-    place: Place,
+    storage: Storage,
 }
 
-enum Place {
+enum Storage {
     Folder(PathBuf),
     Tar(Tarball),
 }
@@ -80,33 +80,33 @@ impl Layout {
     /// # Errors
     /// The folder is not a layout.
     pub(super) fn folder(path: &Path) -> Result<Self> {
-        Self::new(Place::Folder(path.to_owned()))
+        Self::new(Storage::Folder(path.to_owned()))
     }
 
     /// # Errors
     /// The tar holds no layout.
     pub(super) fn tar(tarball: Tarball) -> Result<Self> {
-        Self::new(Place::Tar(tarball))
+        Self::new(Storage::Tar(tarball))
     }
 
-    fn new(place: Place) -> Result<Self> {
-        let what = place.what();
-        let marker: Marker = place.json("oci-layout")?.0;
+    fn new(storage: Storage) -> Result<Self> {
+        let source = storage.display_name();
+        let marker: Marker = storage.json("oci-layout")?.0;
         if marker.version != "1.0.0" {
             return Err(Error::usage(format!(
-                "{what} is an OCI layout of version {:?}, which is not known",
+                "{source} is an OCI layout of version {:?}, which is not known",
                 marker.version
             ))
             .hint("write it in version 1.0.0, as docker buildx, buildah and skopeo do"));
         }
-        let (index, bytes): (Index, Bytes) = place.json("index.json")?;
+        let (index, bytes): (Index, Bytes) = storage.json("index.json")?;
         let mut entries = Vec::new();
         for entry in &index.manifests {
             entries.push(Descriptor {
                 media_type: entry.media_type.clone(),
                 digest: Digest::parse(&entry.digest).map_err(|_| {
                     Error::usage(format!(
-                        "index.json of {what} names a manifest by {:?}, which is not a SHA-256 digest",
+                        "index.json of {source} names a manifest by {:?}, which is not a SHA-256 digest",
                         entry.digest
                     ))
                     .hint("write the layout with SHA-256 digests, the only ones ECR takes")
@@ -116,7 +116,7 @@ impl Layout {
         }
         let Some(first) = entries.first() else {
             return Err(
-                Error::usage(format!("{what} is an OCI layout without an image"))
+                Error::usage(format!("{source} is an OCI layout without an image"))
                     .hint("its index.json lists no manifest; look at the command that wrote it"),
             );
         };
@@ -125,12 +125,12 @@ impl Layout {
             return Ok(Self {
                 root: first.clone(),
                 flat: None,
-                place,
+                storage,
             });
         };
         if !is_of_platforms(&index.manifests) {
             return Err(Error::usage(format!(
-                "{what} holds several images, such as {} and {}",
+                "{source} holds several images, such as {} and {}",
                 first.digest, other.digest
             ))
             .hint("write each image to a folder of its own; of one image for several platforms, index.json has to name each platform once"));
@@ -142,7 +142,7 @@ impl Layout {
                 size: bytes.len() as u64,
             },
             flat: Some(bytes),
-            place,
+            storage,
         })
     }
 
@@ -163,7 +163,7 @@ impl Layout {
         if blob.size > SMALL {
             return Err(Error::failed(format!(
                 "blob {digest} of {} has {} bytes, too many for a manifest or configuration",
-                self.what(),
+                self.display_name(),
                 blob.size
             ))
             .hint("ECR takes manifests of up to 4 MiB"));
@@ -171,7 +171,7 @@ impl Layout {
         let mut bytes = Vec::new();
         blob.reader
             .read_to_end(&mut bytes)
-            .map_err(|error| self.place.unreadable(error))?;
+            .map_err(|error| self.storage.unreadable(error))?;
         Ok(bytes.into())
     }
 
@@ -181,16 +181,16 @@ impl Layout {
     /// It is missing.
     pub(crate) fn open(&self, digest: &Digest) -> Result<Blob> {
         let name = format!("blobs/sha256/{}", digest.hex());
-        let (size, reader) = self.place.raw(&name)?.ok_or_else(|| {
-            Error::failed(format!("blob {digest} is missing in {}", self.what()))
+        let (size, reader) = self.storage.raw(&name)?.ok_or_else(|| {
+            Error::failed(format!("blob {digest} is missing in {}", self.display_name()))
                 .hint("the layout is not whole; write it again (a shallow one, made with --sparse or from a cache, cannot be pushed)")
         })?;
         Ok(Blob {
             size,
             reader: Box::new(Verified {
-                what: format!("blob {digest} of {}", self.what()),
+                blob_name: format!("blob {digest} of {}", self.display_name()),
                 reader,
-                left: size,
+                remaining: size,
                 hash: Some(Context::new(&SHA256)),
                 digest: digest.clone(),
             }),
@@ -198,8 +198,8 @@ impl Layout {
     }
 
     /// Its name in messages.
-    fn what(&self) -> String {
-        self.place.what()
+    fn display_name(&self) -> String {
+        self.storage.display_name()
     }
 }
 
@@ -217,9 +217,9 @@ fn is_of_platforms(entries: &[Entry]) -> bool {
     })
 }
 
-impl Place {
+impl Storage {
     /// Its name in messages.
-    fn what(&self) -> String {
+    fn display_name(&self) -> String {
         match self {
             Self::Folder(path) => path.display().to_string(),
             Self::Tar(tar) => tar.path().display().to_string(),
@@ -228,9 +228,9 @@ impl Place {
 
     /// A file of JSON, with its bytes.
     fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<(T, Bytes)> {
-        let what = self.what();
+        let source = self.display_name();
         let Some((size, reader)) = self.raw(name)? else {
-            return Err(Error::usage(format!("{what} is not an OCI layout: it has no {name}"))
+            return Err(Error::usage(format!("{source} is not an OCI layout: it has no {name}"))
                 .hint("--layout takes a folder or tar from `docker buildx build --output type=oci`, `buildah push … oci:DIR` or `skopeo copy … oci:DIR`, or a tar from `docker save`"));
         };
         let mut bytes = Vec::new();
@@ -241,7 +241,7 @@ impl Place {
         let bytes = without_mark(bytes.into());
         let read = serde_json::from_slice(&bytes).map_err(|error| {
             let error = Error::usage(format!(
-                "{name} of {what} does not have the expected content"
+                "{name} of {source} does not have the expected content"
             ))
             .cause(malformed(&error))
             .hint("the layout is damaged or not one; write it again");
@@ -288,15 +288,15 @@ impl Place {
     }
 
     fn unreadable(&self, error: io::Error) -> Error {
-        Error::failed(format!("cannot read {}", self.what())).because(error)
+        Error::failed(format!("cannot read {}", self.display_name())).because(error)
     }
 }
 
-/// Hands bytes through, and fails at the last ones where all of them are not what the digest names.
+/// Passes bytes through, and fails at the end if their digest is another one.
 struct Verified {
-    what: String,
+    blob_name: String,
     reader: Box<dyn Read + Send>,
-    left: u64,
+    remaining: u64,
     hash: Option<Context>,
     digest: Digest,
 }
@@ -307,24 +307,24 @@ impl Read for Verified {
             return Ok(0);
         }
         let read = self.reader.read(buffer)?;
-        self.left = self.left.saturating_sub(read as u64);
+        self.remaining = self.remaining.saturating_sub(read as u64);
         if let Some(hash) = &mut self.hash {
             hash.update(&buffer[..read]);
         }
-        if read == 0 && self.left > 0 {
+        if read == 0 && self.remaining > 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("{} ends {} bytes early", self.what, self.left),
+                format!("{} ends {} bytes early", self.blob_name, self.remaining),
             ));
         }
-        if self.left == 0
+        if self.remaining == 0
             && let Some(hash) = self.hash.take()
         {
             let found = digest_of(hash);
             if found != self.digest {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("{} is damaged: its bytes are {found}", self.what),
+                    format!("{} is damaged: its bytes are {found}", self.blob_name),
                 ));
             }
         }

@@ -22,24 +22,24 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// The only image in `manifest.json` of `what`.
+    /// The only image in `manifest.json` of `source`.
     ///
     /// # Errors
     /// None, several, or one with layers that must not be given on (exit 2).
-    pub(super) fn parse(bytes: &[u8], what: &str) -> Result<Self> {
+    pub(super) fn parse(bytes: &[u8], source: &str) -> Result<Self> {
         let mut images: Vec<Self> = serde_json::from_slice(&without_mark(Bytes::copy_from_slice(
             bytes,
         )))
         .map_err(|error| {
             Error::usage(format!(
-                "manifest.json of {what} does not have the expected content"
+                "manifest.json of {source} does not have the expected content"
             ))
             .cause(malformed(&error))
             .hint("write it again with `docker save` or `skopeo copy … docker-archive:FILE`")
         })?;
         let count = images.len();
         let (Some(image), None) = (images.pop(), images.pop()) else {
-            return Err(Error::usage(format!("{what} holds {count} images"))
+            return Err(Error::usage(format!("{source} holds {count} images"))
                 .hint("save one image: docker save --output FILE IMAGE"));
         };
         if image
@@ -47,7 +47,7 @@ impl Manifest {
             .as_ref()
             .is_some_and(|sources| !sources.is_empty())
         {
-            return Err(Error::usage(format!("{what} has foreign layers"))
+            return Err(Error::usage(format!("{source} has foreign layers"))
                 .cause("foreign layers come from their vendor, and a docker archive does not hold enough to refer to them")
                 .hint("push it as an OCI layout: skopeo copy docker-daemon:IMAGE oci:DIR, then --layout DIR"));
         }
@@ -66,10 +66,10 @@ pub(super) struct Config {
 impl Config {
     /// # Errors
     /// It is not a configuration, or does not fit the manifest (exit 2).
-    pub(super) fn parse(bytes: Bytes, manifest: &Manifest, what: &str) -> Result<Self> {
+    pub(super) fn parse(bytes: Bytes, manifest: &Manifest, source: &str) -> Result<Self> {
         let damaged = || {
             Error::usage(format!(
-                "the image's configuration {} of {what} is damaged",
+                "the image's configuration {} of {source} is damaged",
                 manifest.config
             ))
             .hint("write the archive again")

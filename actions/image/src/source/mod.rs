@@ -36,9 +36,9 @@ impl Source {
     /// # Errors
     /// It is neither, or damaged (exit 2).
     pub(crate) fn open(path: &Path, env: &Env) -> Result<Self> {
-        let what = path.display();
+        let display = path.display();
         let metadata = path.metadata().map_err(|error| {
-            Error::usage(format!("there is no {what} to push"))
+            Error::usage(format!("there is no {display} to push"))
                 .because(error)
                 .hint("--layout names an OCI layout (folder or tar) or a docker archive that an earlier step wrote")
         })?;
@@ -47,7 +47,7 @@ impl Source {
         }
         if !metadata.is_file() {
             return Err(
-                Error::usage(format!("{what} is neither a folder nor a file"))
+                Error::usage(format!("{display} is neither a folder nor a file"))
                     .hint("a pipe can be read only once; write the image to a file"),
             );
         }

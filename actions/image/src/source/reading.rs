@@ -1,4 +1,5 @@
-//! One reading of an archive: each layer to whoever asked for it, and at the end the proof that they are the image's.
+//! One reading of an archive: each layer goes to its receiver, and at the end all layers are compared with the
+//! configuration.
 
 use super::contents::{Contents, Entry, Read as Layer};
 use super::tarball::compressed;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 
-/// All that is kept of manifests and configurations in an archive that goes by.
+/// The most bytes of manifests and configurations that are kept of a streamed archive.
 pub(super) const SMALLS: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a layer that is handed on as it is.
@@ -30,10 +31,10 @@ pub(super) struct Reading<'a> {
 }
 
 enum State {
-    /// Nobody wants it, or nobody any more.
-    PassedOver,
+    /// It has no receiver, or no longer has one.
+    Skipped,
     Compressing(Pending),
-    /// It came compressed.
+    /// It was compressed already.
     Sent(Option<Measured>),
 }
 
@@ -56,15 +57,15 @@ impl<'a> Reading<'a> {
         self
     }
 
-    /// A layer that comes by.
-    pub(super) fn layer(&mut self, entry: Entry, input: &mut dyn Read, what: &str) -> Result<()> {
+    /// Reads the next layer of the archive.
+    pub(super) fn layer(&mut self, entry: Entry, input: &mut dyn Read, source: &str) -> Result<()> {
         let Some(sink) = (self.start)(&entry) else {
             self.layers
-                .insert(entry.path.clone(), (entry, State::PassedOver));
+                .insert(entry.path.clone(), (entry, State::Skipped));
             return Ok(());
         };
         let broken = |error: io::Error| {
-            Error::failed(format!("layer {} of {what} cannot be read", entry.path))
+            Error::failed(format!("layer {} of {source} cannot be read", entry.path))
                 .because(error)
                 .hint("the archive is cut short or damaged; write it again, and check that the disk is not full")
         };
@@ -90,12 +91,12 @@ impl<'a> Reading<'a> {
                     })
                     .map_err(broken)?;
                 if let (Some(found), Some(wanted)) = (&found, &entry.diff_id) {
-                    hold(found, wanted, &entry.path, what)?;
+                    verify_digest(found, wanted, &entry.path, source)?;
                 }
-                pending.map_or(State::PassedOver, State::Compressing)
+                pending.map_or(State::Skipped, State::Compressing)
             }
             Some(format) if format == "gzip" || (format == "zstd" && self.is_named(&entry)) => {
-                let measured = as_it_is(&mut input, &sink, format).map_err(broken)?;
+                let measured = forward_unchanged(&mut input, &sink, format).map_err(broken)?;
                 if let Some(measured) = &measured {
                     if let Some(named) = entry.path.strip_prefix("blobs/sha256/")
                         && named != measured.digest.hex()
@@ -104,7 +105,7 @@ impl<'a> Reading<'a> {
                         return Err(broken(io::Error::other(other)));
                     }
                     if let (Some(found), Some(wanted)) = (&measured.diff_id, &entry.diff_id) {
-                        hold(found, wanted, &entry.path, what)?;
+                        verify_digest(found, wanted, &entry.path, source)?;
                     }
                 }
                 let end = |measured: &Measured| sink.blocking_send(Chunk::End(measured.clone()));
@@ -112,7 +113,7 @@ impl<'a> Reading<'a> {
             }
             Some(format) => {
                 return Err(Error::usage(format!(
-                    "layer {} of {what} is compressed with {format}",
+                    "layer {} of {source} is compressed with {format}",
                     entry.path
                 ))
                 .cause("only gzip is handed on from an archive")
@@ -128,32 +129,35 @@ impl<'a> Reading<'a> {
         self.names_blobs && entry.diff_id.is_none() && entry.path.starts_with("blobs/sha256/")
     }
 
-    /// Waits for what is under way, and holds every layer against the configuration. `resolve` follows links.
+    /// Waits for the layers that are still being compressed, and compares every layer with the configuration. `resolve`
+    /// follows links.
     pub(super) fn finish(
         mut self,
         names: &[String],
         config: Bytes,
         diff_ids: &[Digest],
         resolve: impl Fn(&str) -> Result<Option<String>>,
-        what: &str,
+        source: &str,
     ) -> Result<Contents> {
         let mut done: HashMap<String, Option<Measured>> = HashMap::new();
         let mut layers = Vec::new();
         for (name, diff_id) in names.iter().zip(diff_ids) {
             let path = resolve(name)?.unwrap_or_else(|| name.clone());
             let Some((entry, state)) = self.layers.get_mut(&path) else {
-                return Err(Error::failed(format!("layer {name} is missing in {what}"))
-                    .hint("the archive is cut short or damaged; write it again"));
+                return Err(
+                    Error::failed(format!("layer {name} is missing in {source}"))
+                        .hint("the archive is cut short or damaged; write it again"),
+                );
             };
             if !done.contains_key(&path) {
-                let measured = match std::mem::replace(state, State::PassedOver) {
-                    State::PassedOver => None,
+                let measured = match std::mem::replace(state, State::Skipped) {
+                    State::Skipped => None,
                     State::Sent(measured) => measured,
                     State::Compressing(pending) => {
                         // The receiver may have left; that the bytes are the layer's is known all the same.
-                        hold(&pending.diff_id, diff_id, name, what)?;
+                        verify_digest(&pending.diff_id, diff_id, name, source)?;
                         pending.wait().map_err(|error| {
-                            Error::failed(format!("layer {name} of {what} cannot be compressed"))
+                            Error::failed(format!("layer {name} of {source} cannot be compressed"))
                                 .because(error)
                         })?
                     }
@@ -162,10 +166,10 @@ impl<'a> Reading<'a> {
             }
             let measured = done.get(&path).cloned().flatten();
             if let Some(known) = &entry.diff_id {
-                hold(known, diff_id, name, what)?;
+                verify_digest(known, diff_id, name, source)?;
             }
             if let Some(found) = measured.as_ref().and_then(|one| one.diff_id.as_ref()) {
-                hold(found, diff_id, name, what)?;
+                verify_digest(found, diff_id, name, source)?;
             }
             layers.push(Layer {
                 entry: entry.clone(),
@@ -177,21 +181,21 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Holds what a layer is against what the configuration says.
-fn hold(found: &Digest, wanted: &Digest, name: &str, what: &str) -> Result<()> {
+/// Refuses a layer that is not the one the configuration lists.
+fn verify_digest(found: &Digest, wanted: &Digest, name: &str, source: &str) -> Result<()> {
     if found == wanted {
         return Ok(());
     }
     Err(Error::failed(format!(
-        "layer {name} of {what} is not the one that the image's configuration lists"
+        "layer {name} of {source} is not the one that the image's configuration lists"
     ))
     .cause(format!("it is {found}, listed is {wanted}"))
     .hint("the source is damaged: recreate the archive, or check the engine's disk and rebuild"))
 }
 
-/// Sends a compressed layer on byte for byte; its end is not told yet. One in gzip is unpacked to know what it is. One in zstd is
-/// known by its name alone, like every blob of a layout. `None` where the receiver went away.
-fn as_it_is(
+/// Forwards a compressed layer unchanged, without `Chunk::End`. A gzip layer is unpacked to compute its diff ID; a zstd layer is
+/// identified by its name alone, like every blob of a layout. `None` if the receiver is gone.
+fn forward_unchanged(
     input: &mut dyn Read,
     sink: &mpsc::Sender<Chunk>,
     format: &str,
@@ -241,21 +245,22 @@ impl Write for Hash {
     }
 }
 
-/// A member of a tar, which must not end before its size is reached.
-pub(super) struct Whole<R> {
-    pub(super) left: u64,
+/// A reader of a tar's member that fails if the member ends before its size is reached.
+pub(super) struct ExactReader<R> {
+    pub(super) remaining: u64,
     pub(super) input: R,
 }
 
-impl<R: Read> Read for Whole<R> {
+impl<R: Read> Read for ExactReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let wanted = usize::try_from(self.remaining)
+            .map_or(buffer.len(), |remaining| remaining.min(buffer.len()));
         let read = self.input.read(&mut buffer[..wanted])?;
-        self.left -= read as u64;
+        self.remaining -= read as u64;
         if read == 0 && wanted > 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("{} bytes of it are missing", self.left),
+                format!("{} bytes of it are missing", self.remaining),
             ));
         }
         Ok(read)

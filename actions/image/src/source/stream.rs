@@ -1,9 +1,9 @@
-//! A docker archive that can be read only once, such as the engine's export. A layer is recognized by its name, since
-//! `manifest.json` comes last.
+//! A docker archive that can be read only once, such as the engine's export. A layer is recognized by its name, because
+//! `manifest.json` is the last member.
 
 use super::contents::{Contents, Entry, Known, SMALL, missing};
 use super::manifest::{Config, Manifest};
-use super::reading::{Reading, SMALLS, Whole};
+use super::reading::{ExactReader, Reading, SMALLS};
 use super::tarball::{self, Links};
 use super::v1::Names;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use std::io::{self, Read};
 
 /// The archive as it was read so far, without its layers.
 struct Seen<'a> {
-    what: &'a str,
+    source: &'a str,
     diff_ids: &'a [Digest],
     names: Names,
     links: Links,
@@ -30,7 +30,7 @@ struct Seen<'a> {
 /// It breaks off, or is not the image that is known.
 pub(super) fn stream(
     input: impl Read,
-    what: &str,
+    source: &str,
     known: Option<&Known>,
     mut reading: Reading,
 ) -> Result<Contents> {
@@ -39,7 +39,7 @@ pub(super) fn stream(
         reading = reading.with_named_blobs();
     }
     let mut seen = Seen {
-        what,
+        source,
         diff_ids,
         names: Names::of(diff_ids),
         links: Links::default(),
@@ -48,21 +48,21 @@ pub(super) fn stream(
         parents: HashMap::new(),
     };
     let mut archive = tar::Archive::new(input);
-    let entries = archive.entries().map_err(|error| broken(what, error))?;
+    let entries = archive.entries().map_err(|error| broken(source, error))?;
     for entry in entries {
-        seen.member(entry.map_err(|error| broken(what, error))?, &mut reading)?;
+        seen.member(entry.map_err(|error| broken(source, error))?, &mut reading)?;
     }
     seen.finish(known, reading)
 }
 
-fn broken(what: &str, error: io::Error) -> Error {
-    Error::failed(format!("{what} broke off"))
+fn broken(source: &str, error: io::Error) -> Error {
+    Error::failed(format!("{source} broke off"))
         .because(error)
         .hint("run the step again; if it happens again, look at the engine's log and at the free space of its disk")
 }
 
 impl Seen<'_> {
-    /// Takes in one member: hands on a layer, keeps what is small.
+    /// Reads one member: forwards a layer, keeps a small member.
     fn member(
         &mut self,
         mut entry: tar::Entry<'_, impl Read>,
@@ -73,7 +73,7 @@ impl Seen<'_> {
             self.links.add(&entry, path);
             return Ok(());
         }
-        let broken = |error| broken(self.what, error);
+        let broken = |error| broken(self.source, error);
         let size = entry.size();
         let kind = kind(&path, self.diff_ids);
         let mut peeked = Vec::new();
@@ -86,8 +86,8 @@ impl Seen<'_> {
             Kind::Layer(_) | Kind::V1 | Kind::Parent | Kind::Small => {}
         }
         let is_json = matches!(kind, Kind::Small | Kind::Parent) || peeked.first() == Some(&b'{');
-        let mut input = Whole {
-            left: size,
+        let mut input = ExactReader {
+            remaining: size,
             input: peeked.as_slice().chain(entry),
         };
         if is_json && size <= SMALL {
@@ -100,7 +100,7 @@ impl Seen<'_> {
             path,
             size,
         };
-        reading.layer(entry, &mut input, self.what)
+        reading.layer(entry, &mut input, self.source)
     }
 
     fn keep(&mut self, path: String, kind: &Kind, bytes: Vec<u8>) -> Result<()> {
@@ -113,7 +113,7 @@ impl Seen<'_> {
         if self.kept > SMALLS {
             return Err(Error::failed(format!(
                 "{} has more than {SMALLS} bytes of manifests, so it is not an image",
-                self.what
+                self.source
             )));
         }
         self.smalls.insert(path, bytes.into());
@@ -134,21 +134,21 @@ impl Seen<'_> {
 
     fn small(&self, name: &str) -> Result<Bytes> {
         let found = self.smalls.get(name).cloned();
-        found.ok_or_else(|| missing(name, self.what))
+        found.ok_or_else(|| missing(name, self.source))
     }
 
     /// Puts the layers in the order of the manifest.
     fn finish(&self, known: Option<&Known>, reading: Reading) -> Result<Contents> {
-        let what = self.what;
-        let manifest = Manifest::parse(&self.small("manifest.json")?, what)?;
+        let source = self.source;
+        let manifest = Manifest::parse(&self.small("manifest.json")?, source)?;
         let config = self.links.follow(&manifest.config)?;
-        let config = Config::parse(self.small(&config)?, &manifest, what)?;
+        let config = Config::parse(self.small(&config)?, &manifest, source)?;
         if let Some(known) = known
             && (known.diff_ids != config.diff_ids
                 || (known.config != config.digest && !names_root(&self.smalls, &known.config)))
         {
             return Err(
-                Error::failed(format!("{what} holds another image, {}", config.digest))
+                Error::failed(format!("{source} holds another image, {}", config.digest))
                     .hint("the image was replaced while it was read; run the step again"),
             );
         }
@@ -157,7 +157,7 @@ impl Seen<'_> {
             config.bytes,
             &config.diff_ids,
             |name| self.links.follow(name).map(Some),
-            what,
+            source,
         )
     }
 }

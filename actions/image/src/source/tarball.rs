@@ -40,16 +40,16 @@ impl Tarball {
     /// # Errors
     /// It is not a tar, or is cut short.
     pub(super) fn read(path: &Path, file: File) -> Result<Self> {
-        let what = path.display();
+        let display = path.display();
         let length = file
             .metadata()
-            .context(format!("cannot read {what}"))?
+            .context(format!("cannot read {display}"))?
             .len();
         let file = Arc::new(file);
         let mut members = Members::default();
         let mut archive = tar::Archive::new(Section::new(Arc::clone(&file), 0, length));
         let damaged = |error: io::Error| {
-            let damaged = Error::usage(format!("{what} is not a tar, or a damaged one"))
+            let damaged = Error::usage(format!("{display} is not a tar, or a damaged one"))
                 .hint("--layout takes an OCI layout or the output of `docker save`");
             // The tar reader's own words quote the file, which may have been given by mistake and hold a secret.
             match error.raw_os_error() {
@@ -64,15 +64,15 @@ impl Tarball {
             if entry.header().entry_type().is_file()
                 && offset.checked_add(size).is_none_or(|end| end > length)
             {
-                return Err(
-                    Error::usage(format!("{what} is cut short: it ends within {name:?}"))
-                        .hint("write it again, and look whether the disk was full"),
-                );
+                return Err(Error::usage(format!(
+                    "{display} is cut short: it ends within {name:?}"
+                ))
+                .hint("write it again, and look whether the disk was full"));
             }
             members.add(&entry, name, offset, size);
             if members.spans.len() + members.links.0.len() > MOST_MEMBERS {
                 return Err(Error::usage(format!(
-                    "{what} has more than {MOST_MEMBERS} members, so it is not an image"
+                    "{display} has more than {MOST_MEMBERS} members, so it is not an image"
                 )));
             }
         }
@@ -121,7 +121,7 @@ impl Tarball {
 impl Members {
     fn add<R: Read>(&mut self, entry: &tar::Entry<'_, R>, name: String, offset: u64, size: u64) {
         if entry.header().entry_type().is_file() {
-            // As whoever unpacks it would have it: the last of a name stands.
+            // The last member of a name counts, as when the archive is unpacked.
             self.links.0.remove(&name);
             self.spans.insert(name, (offset, size));
         } else {
@@ -236,8 +236,9 @@ impl Section {
 
 impl Read for Section {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.size.saturating_sub(self.at);
-        let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let remaining = self.size.saturating_sub(self.at);
+        let wanted = usize::try_from(remaining)
+            .map_or(buffer.len(), |remaining| remaining.min(buffer.len()));
         let read = self
             .file
             .read_at(&mut buffer[..wanted], self.start + self.at)?;

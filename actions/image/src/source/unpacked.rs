@@ -15,8 +15,8 @@ use std::path::Path;
 /// # Errors
 /// It is not a tar, compressed otherwise, or cut short.
 pub(super) fn open(path: &Path, env: &Env) -> Result<Tarball> {
-    let what = path.display();
-    let unreadable = format!("cannot read {what}");
+    let display = path.display();
+    let unreadable = format!("cannot read {display}");
     let mut file = File::open(path).context(&unreadable)?;
     let mut start = Vec::new();
     (&mut file)
@@ -28,17 +28,17 @@ pub(super) fn open(path: &Path, env: &Env) -> Result<Tarball> {
         None => Tarball::read(path, file),
         Some(("gzip", _)) => Tarball::read(path, unpack(path, file, env)?),
         Some((format, tool)) => Err(Error::usage(format!(
-            "{what} is a {format} file, not a tar"
+            "{display} is a {format} file, not a tar"
         ))
         .hint(format!(
-            "unpack it first, then pass image.tar: {tool} --decompress --stdout {what} > image.tar"
+            "unpack it first, then pass image.tar: {tool} --decompress --stdout {display} > image.tar"
         ))),
     }
 }
 
 /// The content in a file that has no name, so that nothing of it is left behind.
 fn unpack(path: &Path, file: File, env: &Env) -> Result<File> {
-    let dir = PrivateDir::near(env)?;
+    let dir = PrivateDir::create(env)?;
     let to = dir.path().join("archive");
     let copy = || -> io::Result<File> {
         let mut unpacked = File::options()

@@ -216,8 +216,8 @@ fn a_value_of_several_lines_is_one_argument_if_it_is_quoted() {
         ("B=1\nhunter2", "a --build-arg is not NAME=VALUE"),
     ] {
         for variable in ["INPUT_BUILD-ARG", "SLIPWAY_BUILD_ARG"] {
-            let said = job.refuses(&publish(&[]), &[(variable, value)], 2, message);
-            assert!(!said.contains("hunter2"), "{said}");
+            let log = job.refuses(&publish(&[]), &[(variable, value)], 2, message);
+            assert!(!log.contains("hunter2"), "{log}");
         }
     }
     // A flag is one argument, whatever is in it.
@@ -235,15 +235,15 @@ fn a_value_of_several_lines_is_one_argument_if_it_is_quoted() {
 fn a_build_argument_that_the_dockerfile_does_not_declare_is_a_warning() {
     let job = Job::new();
     let given = publish(&["--build-arg", "GIVEN=hunter2"]);
-    let said = job.refuses(
+    let log = job.refuses(
         &given,
         &[],
         2,
         "build argument GIVEN has no effect: ./Dockerfile has no `ARG GIVEN`",
     );
     assert!(
-        said.contains("::warning") && !said.contains("hunter2"),
-        "{said}"
+        log.contains("::warning") && !log.contains("hunter2"),
+        "{log}"
     );
 }
 

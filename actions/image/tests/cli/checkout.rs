@@ -178,16 +178,16 @@ const HIDDEN: [Case; 11] = [
 
 #[test]
 fn a_checkout_that_is_not_the_commit_s_is_refused_by_the_file_s_name() {
-    for (what, change, message) in CHANGES.into_iter().chain(HIDDEN) {
+    for (case, change, message) in CHANGES.into_iter().chain(HIDDEN) {
         let (job, commit) = rich();
         job.refuses(&of(&commit), &[], 2, IN_ORDER);
         change(&job);
-        let said = job.refuses(&of(&commit), &[], 3, message);
+        let log = job.refuses(&of(&commit), &[], 3, message);
         for piece in [
             &format!("is not as commit {commit} has it"),
             "--allow-unverified",
         ] {
-            assert!(said.contains(piece), "{what}: {said}");
+            assert!(log.contains(piece), "{case}: {log}");
         }
     }
 }
@@ -229,11 +229,11 @@ fn excluded_ignored_and_unchanged_files_are_not_a_difference() {
             "",
         ),
     ];
-    for (what, change, message) in cases {
+    for (case, change, message) in cases {
         let (job, commit) = rich();
         change(&job);
-        let said = job.refuses(&of(&commit), &[], 2, IN_ORDER);
-        assert!(said.contains(message), "{what}: {said}");
+        let log = job.refuses(&of(&commit), &[], 2, IN_ORDER);
+        assert!(log.contains(message), "{case}: {log}");
     }
 }
 
@@ -263,13 +263,13 @@ fn the_environment_has_no_say_in_what_git_sees() {
 fn a_checkout_of_another_commit_is_refused_whatever_names_the_commit() {
     let job = Job::new();
     let second = job.commit();
-    let said = job.refuses(
+    let log = job.refuses(
         &publish(&[]),
         &[],
         3,
         &format!("is checked out at {second}, not at {COMMIT}"),
     );
-    assert!(said.contains(&format!("--commit {second}")), "{said}");
+    assert!(log.contains(&format!("--commit {second}")), "{log}");
     // `pull_request_target` names the base's commit, while the head is checked out.
     let named = ["publish", "--repository", "acme/storefront"];
     for env in [
@@ -285,8 +285,8 @@ fn a_checkout_of_another_commit_is_refused_whatever_names_the_commit() {
     let layout = [&named[..], &["--layout", "gone"]].concat();
     job.refuses(&layout, &[("GITHUB_SHA", COMMIT)], 3, "is checked out at");
     let layout = [&publish(&[])[..], &["--layout", "gone"]].concat();
-    let said = job.refuses(&layout, &[], 2, "gone");
-    assert!(said.contains("the image was built elsewhere"), "{said}");
+    let log = job.refuses(&layout, &[], 2, "gone");
+    assert!(log.contains("the image was built elsewhere"), "{log}");
 }
 
 #[test]
@@ -297,8 +297,8 @@ fn a_checkout_that_git_cannot_read_is_refused() {
     job.write("app/.git/HEAD", "ref: refs/heads/gone\n");
     job.refuses(&publish(&[]), &[], 3, "the commit that is checked out in");
     std::fs::remove_dir_all(job.file("app/.git")).unwrap();
-    let said = job.refuses(&publish(&[]), &[], 3, "is not in a git repository");
-    assert!(said.contains("full clone"), "{said}");
+    let log = job.refuses(&publish(&[]), &[], 3, "is not in a git repository");
+    assert!(log.contains("full clone"), "{log}");
     // As CodePipeline hands over its source.
     let zip = [
         ("GITHUB_ACTIONS", ""),
@@ -317,13 +317,13 @@ fn the_way_out_is_spelled_out_and_never_has_the_commit_s_tag() {
     let job = Job::new();
     job.write("app/new", "");
     let with = |more: &[&'static str]| [&publish(&[])[..], more].concat();
-    let said = job.refuses(
+    let log = job.refuses(
         &with(&["--allow-unverified", "a ZIP file", "--tag", "zip-1"]),
         &[],
         2,
         IN_ORDER,
     );
-    assert!(said.contains("does not get its tag: a ZIP file"), "{said}");
+    assert!(log.contains("does not get its tag: a ZIP file"), "{log}");
     job.refuses(
         &with(&["--allow-unverified", "a ZIP file"]),
         &[],

@@ -60,13 +60,13 @@ fn the_dockerfile_is_named_from_the_contract_s_folder() {
     job.write("app/delivery.yaml", &format!("{CONTRACT}{image}"));
     job.write("app/src/docker/Dockerfile", "FROM scratch\n");
     let first = job.commit();
-    let said = job.refuses(
+    let log = job.refuses(
         &["publish", "--commit", &first],
         &ACCOUNTS,
         2,
         "there is no Dockerfile at docker/Dockerfile",
     );
-    assert!(said.contains("it is at src/docker/Dockerfile"), "{said}");
+    assert!(log.contains("it is at src/docker/Dockerfile"), "{log}");
     job.write("app/docker/Dockerfile", "FROM scratch\n");
     let second = job.commit();
     let both = "docker/Dockerfile is built, not src/docker/Dockerfile";
@@ -74,8 +74,8 @@ fn the_dockerfile_is_named_from_the_contract_s_folder() {
     std::fs::remove_dir_all(job.file("app/src/docker")).unwrap();
     job.write("app/src/main", "");
     let third = job.commit();
-    let said = job.refuses(&["publish", "--commit", &third], &ACCOUNTS, 1, IN_ORDER);
-    assert!(!said.contains("is built, not"), "{said}");
+    let log = job.refuses(&["publish", "--commit", &third], &ACCOUNTS, 1, IN_ORDER);
+    assert!(!log.contains("is built, not"), "{log}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Job {
         command.current_dir(folder).output().unwrap()
     }
 
-    /// Runs, and expects `exit`, `message` and no output. Answers the log.
+    /// Runs, and expects `exit`, `message` and no output. Returns the log.
     pub(crate) fn refuses(
         &self,
         arguments: &[&str],

@@ -65,13 +65,13 @@ fn an_artifact_is_not_an_image() {
         "",
     );
     let path = job.file("sbom").display().to_string();
-    let said = job.refuses(
+    let log = job.refuses(
         &publish(&["--layout", &path]),
         &[],
         2,
         "--layout names an artifact, not an image",
     );
-    assert!(said.contains("it holds "), "{said}");
+    assert!(log.contains("it holds "), "{log}");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_file_that_was_given_by_mistake_is_not_quoted() {
     job.write("index/index.json", &json);
     for name in ["short.env", "long.env", "token.json", "marker", "index"] {
         let path = job.file(name).display().to_string();
-        let said = job.refuses(&publish(&["--layout", &path]), &[], 2, name);
-        assert!(!said.contains(SECRET), "{said}");
+        let log = job.refuses(&publish(&["--layout", &path]), &[], 2, name);
+        assert!(!log.contains(SECRET), "{log}");
     }
 }

@@ -9,9 +9,9 @@ use kit::error::{Context, Result};
 use kit::id::Invalid;
 use std::str::FromStr;
 
-/// The ARN of `what`, as an answer names it.
-pub(crate) fn arn<T: FromStr<Err = Invalid>>(named: Option<String>, what: &str) -> Result<T> {
-    let wrong = || format!("ECS returned {what} in an undocumented format");
+/// The ARN of `resource` from an answer.
+pub(crate) fn arn<T: FromStr<Err = Invalid>>(named: Option<String>, resource: &str) -> Result<T> {
+    let wrong = || format!("ECS returned {resource} in an undocumented format");
     named.unwrap_or_default().parse::<T>().context(wrong())
 }
 

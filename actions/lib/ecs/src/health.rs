@@ -86,7 +86,7 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
         missing.push("the desired count is 0".to_owned());
     }
     for task in tasks {
-        missing.extend(lacks(expected, task));
+        missing.extend(missing_of_task(expected, task));
         if task.status == "RUNNING" {
             for attachment in &service.attachments {
                 missing.extend(unhealthy(task, attachment, &seen.groups));
@@ -97,41 +97,41 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
 }
 
 /// The conditions that one task does not meet by itself.
-fn lacks(expected: &Expected, task: &Task) -> Vec<String> {
-    let mut lacks = Vec::new();
+fn missing_of_task(expected: &Expected, task: &Task) -> Vec<String> {
+    let mut missing = Vec::new();
     if task.status != "RUNNING" {
-        lacks.push(format!(
+        missing.push(format!(
             "task {} is {}, expected RUNNING",
             task.id, task.status
         ));
-        return lacks;
+        return missing;
     }
     for name in &expected.containers {
         let found = task.containers.iter().find(|found| found.name == *name);
         // The container is named only where there is a choice.
-        let place = match expected.containers.len() {
+        let label = match expected.containers.len() {
             1 => format!("task {}", task.id),
             _ => format!("container {name} of task {}", task.id),
         };
         match found.map(|container| container.digest.as_deref()) {
-            None => lacks.push(format!("task {} has no container {name}", task.id)),
+            None => missing.push(format!("task {} has no container {name}", task.id)),
             Some(Some(digest)) if digest == expected.digest.as_str() => {}
-            Some(Some(digest)) => lacks.push(format!(
-                "{place} runs {digest}, expected {}",
+            Some(Some(digest)) => missing.push(format!(
+                "{label} runs {digest}, expected {}",
                 expected.digest
             )),
-            Some(None) => lacks.push(format!("ECS does not name the image digest of {place}")),
+            Some(None) => missing.push(format!("ECS does not name the image digest of {label}")),
         }
     }
     for container in &task.containers {
         if expected.health_checked.contains(&container.name) && container.health != "HEALTHY" {
-            lacks.push(format!(
+            missing.push(format!(
                 "container {} of task {} is {}, expected HEALTHY",
                 container.name, task.id, container.health
             ));
         }
     }
-    lacks
+    missing
 }
 
 /// The reason why one task is not healthy behind one load balancer, if it is not.
@@ -154,7 +154,7 @@ fn unhealthy(task: &Task, attachment: &Attachment, groups: &[TargetGroup]) -> Op
     Some(match target {
         Some(target) => format!(
             "target {} of {group} is {}, expected healthy",
-            place(target),
+            endpoint(target),
             state(target)
         ),
         None => format!("task {} is not registered as a target of {group}", task.id),
@@ -176,8 +176,8 @@ pub fn is_target(task: &Task, attachment: &Attachment, target: &Target) -> bool 
             .any(|(port, bound)| *port == attachment.port && *bound == target.port)
 }
 
-/// Where a target is, `ID:PORT`.
-pub fn place(target: &Target) -> String {
+/// A target as `ID:PORT`.
+pub fn endpoint(target: &Target) -> String {
     format!("{}:{}", target.id, target.port)
 }
 

@@ -17,7 +17,7 @@ mod select;
 pub use client::Client;
 pub use definition::Definition;
 pub use error::Error;
-pub use health::{Expected, is_target, missing, place, state};
+pub use health::{Expected, endpoint, is_target, missing, state};
 pub use image::{host_of, name_of, repository_of};
 pub use look::Tasks;
 pub use object::Object;

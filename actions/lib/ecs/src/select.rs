@@ -62,11 +62,11 @@ pub fn containers(
         .cloned()
         .collect();
     if !named.is_empty() {
-        let (containers, others): (Vec<String>, Vec<String>) =
+        let (containers, remaining): (Vec<String>, Vec<String>) =
             there.into_iter().partition(|name| named.contains(name));
         return Ok(Selection {
             containers,
-            left_out: others
+            left_out: remaining
                 .into_iter()
                 .filter(|name| same.contains(name))
                 .collect(),

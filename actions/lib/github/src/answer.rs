@@ -17,10 +17,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The answer as `T`.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, what: &str) -> Result<T, Unknown> {
+    pub(crate) fn decode<T: DeserializeOwned>(&self, action: &str) -> Result<T, Unknown> {
         serde_json::from_str(&self.body).map_err(|error| {
             Unknown::new(
-                what,
+                action,
                 format!("GitHub's answer has an unexpected form ({error})"),
             )
         })
@@ -41,7 +41,7 @@ impl Answer {
     /// The meaning of an answer other than success. GitHub also answers 404 for objects that the
     /// token may not see, so both 403 and 404 name the permission: the one from GitHub's header,
     /// else the documented one.
-    pub(crate) fn refusal(&self, what: &str, permission: &str) -> Unknown {
+    pub(crate) fn refusal(&self, action: &str, permission: &str) -> Unknown {
         #[derive(serde::Deserialize)]
         struct Body {
             message: String,
@@ -53,7 +53,7 @@ impl Answer {
             .filter(|value| !value.trim().is_empty())
             .map_or_else(|| permission.to_owned(), accepted);
         Unknown {
-            what: what.to_owned(),
+            action: action.to_owned(),
             permission: matches!(failure, Failure::Denied | Failure::Missing).then_some(accepted),
             why: Why::Answered(ServiceError {
                 service: "github".to_owned(),
@@ -93,7 +93,7 @@ fn accepted(header: &str) -> String {
         .split(';')
         .map(|set| {
             set.split(',')
-                .map(|one| one.trim().replace('_', "-").replace('=', ": "))
+                .map(|permission| permission.trim().replace('_', "-").replace('=', ": "))
                 .collect::<Vec<_>>()
                 .join(" and ")
         })

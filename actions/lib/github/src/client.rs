@@ -116,7 +116,7 @@ impl GitHub {
         })
     }
 
-    /// The same client, which notes in `transcript` what it asks and is answered.
+    /// The same client, which records its requests and their answers in `transcript`.
     #[must_use]
     pub fn noting(mut self, transcript: &Transcript) -> Self {
         if let Source::Live(live) = &mut self.source {
@@ -125,7 +125,7 @@ impl GitHub {
         self
     }
 
-    /// A client that is answered from what another one noted, and by nobody else.
+    /// A client that takes its answers from the exchanges of another one and sends nothing to GitHub.
     pub fn kept(repository: Repository, exchanges: Vec<Exchange>) -> Self {
         Self {
             source: Source::Kept(Arc::new(Kept::new(exchanges))),
@@ -150,13 +150,13 @@ impl GitHub {
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
         let uri = format!("/repos/{}/{path}", self.repository);
         let uri = uri.trim_end_matches('/');
-        let answer = self.ask(Request::Get(uri), what, permission).await?;
-        answer.decode(what)
+        let answer = self.ask(Request::Get(uri), action, permission).await?;
+        answer.decode(action)
     }
 
     /// A list, read to its end; `items` takes the entries from one page.
@@ -166,7 +166,7 @@ impl GitHub {
         &self,
         uri: &str,
         cap: usize,
-        what: &str,
+        action: &str,
         permission: &str,
         items: impl Fn(P) -> Vec<T>,
     ) -> Result<Vec<T>, Unknown> {
@@ -174,21 +174,21 @@ impl GitHub {
         let separator = if uri.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{uri}{separator}per_page={PER_PAGE}"));
         while let Some(page) = next {
-            let answer = self.ask(Request::Get(&page), what, permission).await?;
-            let found = items(answer.decode(what)?);
+            let answer = self.ask(Request::Get(&page), action, permission).await?;
+            let found = items(answer.decode(action)?);
             next = answer
                 .next_query()
                 .map(|query| format!("{}?{query}", uri.split('?').next().unwrap_or(uri)));
             if found.is_empty() && next.is_some() {
                 return Err(Unknown::new(
-                    what,
+                    action,
                     "GitHub returned an empty page before the last one",
                 ));
             }
             all.extend(found);
             if all.len() > cap || (all.len() == cap && next.is_some()) {
                 return Err(Unknown::too_many(
-                    what,
+                    action,
                     format!("the list has more than {cap} entries, the most that are read"),
                 ));
             }
@@ -202,10 +202,10 @@ impl GitHub {
         &self,
         path: &str,
         body: &impl Serialize,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
-        self.change(&Method::POST, path, body, what, permission)
+        self.change(&Method::POST, path, body, action, permission)
             .await
     }
 
@@ -214,10 +214,10 @@ impl GitHub {
         &self,
         path: &str,
         body: &impl Serialize,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
-        self.change(&Method::PATCH, path, body, what, permission)
+        self.change(&Method::PATCH, path, body, action, permission)
             .await
     }
 
@@ -226,18 +226,18 @@ impl GitHub {
         method: &Method,
         path: &str,
         body: &impl Serialize,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
         let Source::Live(live) = &self.source else {
-            return Err(Unknown::new(what, "kept answers change nothing"));
+            return Err(Unknown::new(action, "kept answers change nothing"));
         };
         let uri = format!("/repos/{}/{path}", self.repository);
-        let answer = live.exchange(method, &uri, Some(body), what, 1).await?;
+        let answer = live.exchange(method, &uri, Some(body), action, 1).await?;
         if answer.status.is_success() {
-            return answer.decode(what);
+            return answer.decode(action);
         }
-        Err(answer.refusal(what, permission))
+        Err(answer.refusal(action, permission))
     }
 
     /// A GraphQL query. Retried like a GET, since a query changes nothing.
@@ -245,7 +245,7 @@ impl GitHub {
         &self,
         query: &str,
         variables: serde_json::Value,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<T, Unknown> {
         #[derive(serde::Deserialize)]
@@ -255,12 +255,12 @@ impl GitHub {
             errors: Vec<Problem>,
         }
         let body = serde_json::json!({ "query": query, "variables": variables });
-        let answer = self.ask(Request::Query(&body), what, permission).await?;
-        let body: Body<T> = answer.decode(what)?;
+        let answer = self.ask(Request::Query(&body), action, permission).await?;
+        let body: Body<T> = answer.decode(action)?;
         match (body.data, body.errors.first()) {
             (Some(data), None) => Ok(data),
-            (_, Some(problem)) => Err(problem.unknown(what, permission)),
-            (None, None) => Err(Unknown::new(what, "GitHub's answer contains no data")),
+            (_, Some(problem)) => Err(problem.unknown(action, permission)),
+            (None, None) => Err(Unknown::new(action, "GitHub's answer contains no data")),
         }
     }
 
@@ -268,22 +268,22 @@ impl GitHub {
     async fn ask(
         &self,
         request: Request<'_>,
-        what: &str,
+        action: &str,
         permission: &str,
     ) -> Result<Answer, Unknown> {
         let judged = |answer: Answer| match answer.status.is_success() {
             true => Ok(answer),
-            false => Err(answer.refusal(what, permission)),
+            false => Err(answer.refusal(action, permission)),
         };
         let live = match &self.source {
-            Source::Kept(kept) => return judged(kept.answer(request, what)?),
+            Source::Kept(kept) => return judged(kept.answer(request, action)?),
             Source::Live(live) => live,
         };
         let mut attempt = 0;
-        let place = OnceLock::new();
+        let index = OnceLock::new();
         let ask = || {
             attempt += 1;
-            let answer = live.ask(request, what, attempt, &place);
+            let answer = live.ask(request, action, attempt, &index);
             async move { judged(answer.await?) }
         };
         ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
@@ -301,13 +301,13 @@ impl Live {
         authority.map(ToString::to_string).unwrap_or_default()
     }
 
-    /// One request that changes nothing, noted in its `place` where somebody keeps it.
+    /// One request that changes nothing; the transcript, if there is one, notes it at `index`.
     async fn ask(
         &self,
         request: Request<'_>,
-        what: &str,
+        action: &str,
         attempt: u32,
-        place: &OnceLock<usize>,
+        index: &OnceLock<usize>,
     ) -> Result<Answer, Unknown> {
         let graphql = self.graphql.to_string();
         let (uri, body) = match request {
@@ -315,10 +315,10 @@ impl Live {
             Request::Query(query) => (graphql.as_str(), Some(query)),
         };
         let answered = self
-            .exchange(&request.method(), uri, body, what, attempt)
+            .exchange(&request.method(), uri, body, action, attempt)
             .await;
         if let Some(transcript) = &self.transcript {
-            transcript.note(place, Exchange::of(request, &answered));
+            transcript.note(index, Exchange::of(request, &answered));
         }
         answered
     }
@@ -329,7 +329,7 @@ impl Live {
         method: &Method,
         uri: &str,
         body: Option<&(impl Serialize + ?Sized)>,
-        what: &str,
+        action: &str,
         attempt: u32,
     ) -> Result<Answer, Unknown> {
         let path = uri.split('?').next().unwrap_or(uri);
@@ -354,12 +354,12 @@ impl Live {
             .map_err(|error| {
                 let why = net::no_answer(&error).map_or_else(String::new, |why| format!(": {why}"));
                 let host = self.host(uri);
-                Unknown::unanswered(what, format!("GitHub cannot be reached at {host}{why}"))
+                Unknown::unanswered(action, format!("GitHub cannot be reached at {host}{why}"))
             })?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = self.octocrab.body_to_string(response).await.map_err(|_| {
-            Unknown::unanswered(what, "the connection broke during GitHub's answer")
+            Unknown::unanswered(action, "the connection broke during GitHub's answer")
         })?;
         Ok(Answer {
             operation: format!("{method} {path}"),

@@ -79,8 +79,8 @@ impl GitHub {
                 .await?
             }
             None => {
-                let what = format!("comment on #{number}");
-                self.post(&path, &text, &what, WRITE).await?
+                let action = format!("comment on #{number}");
+                self.post(&path, &text, &action, WRITE).await?
             }
         };
         Ok(comment.html_url)

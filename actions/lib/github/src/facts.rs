@@ -102,9 +102,9 @@ impl GitHub {
             escape(organization),
             escape(team)
         );
-        let what = format!("read the members of {organization}/{team}");
+        let action = format!("read the members of {organization}/{team}");
         let permission = "members: read";
-        self.list(&path, LIST, &what, permission, |page: Vec<User>| page)
+        self.list(&path, LIST, &action, permission, |page: Vec<User>| page)
             .await
     }
 
@@ -117,8 +117,8 @@ impl GitHub {
         struct Own {
             default_branch: String,
         }
-        let what = "read the repository's default branch";
-        let own: Own = self.get("", what, "metadata: read").await?;
+        let action = "read the repository's default branch";
+        let own: Own = self.get("", action, "metadata: read").await?;
         Ok(own.default_branch)
     }
 

@@ -87,13 +87,13 @@ impl GitHub {
             #[serde(default)]
             previous_filename: Option<String>,
         }
-        let what = format!("read the files that differ between {base} and {head}");
+        let action = format!("read the files that differ between {base} and {head}");
         let path = format!(
             "compare/{}...{}?per_page=1&page=1",
             escape(base),
             escape(head)
         );
-        let page: Page = self.get(&path, &what, "contents: read").await?;
+        let page: Page = self.get(&path, &action, "contents: read").await?;
         let both = |file: File| [Some(file.filename), file.previous_filename];
         Ok(Changes {
             base: page.merge_base_commit.sha,
@@ -153,20 +153,20 @@ impl GitHub {
     }
 
     /// The object of each file, named as `(commit, path)`, in the same order; `None` where GitHub shows none.
-    /// `what` is being done, for an error.
+    /// `action` completes "cannot …" in an error.
     ///
     /// # Errors
     /// GitHub did not answer.
     pub async fn oids(
         &self,
         files: &[(String, String)],
-        what: &str,
+        action: &str,
     ) -> Result<Vec<Option<String>>, Unknown> {
         #[derive(Deserialize)]
         struct Object {
             oid: String,
         }
-        let objects: Vec<Option<Object>> = self.objects(files, "oid", OIDS_A_QUERY, what).await?;
+        let objects: Vec<Option<Object>> = self.objects(files, "oid", OIDS_A_QUERY, action).await?;
         let oid = |object: Option<Object>| object.map(|object| object.oid);
         Ok(objects.into_iter().map(oid).collect())
     }
@@ -177,7 +177,7 @@ impl GitHub {
         files: &[(String, String)],
         fields: &str,
         a_query: usize,
-        what: &str,
+        action: &str,
     ) -> Result<Vec<Option<T>>, Unknown> {
         let read = async |chunk: &[(String, String)]| -> Result<Vec<Option<T>>, Unknown> {
             let objects = chunk.iter().enumerate().map(|(index, (commit, path))| {
@@ -186,8 +186,8 @@ impl GitHub {
             });
             let objects: String = objects.collect();
             let mut found: BTreeMap<String, Option<T>> =
-                self.repository_query(&objects, what).await?;
-            let left_out = || Unknown::new(what, "GitHub's answer leaves a file out");
+                self.repository_query(&objects, action).await?;
+            let left_out = || Unknown::new(action, "GitHub's answer leaves a file out");
             (0..chunk.len())
                 .map(|index| found.remove(&format!("f{index}")).ok_or_else(left_out))
                 .collect()

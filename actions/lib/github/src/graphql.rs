@@ -15,7 +15,7 @@ impl GitHub {
     pub(crate) async fn repository_query<T: DeserializeOwned>(
         &self,
         selection: &str,
-        what: &str,
+        action: &str,
     ) -> Result<T, Unknown> {
         #[derive(Deserialize)]
         struct Data<T> {
@@ -31,8 +31,8 @@ impl GitHub {
             .unwrap_or_default();
         let variables = json!({ "owner": owner, "name": name });
         let permission = "contents: read, pull-requests: read";
-        let data: Data<T> = self.query(&query, variables, what, permission).await?;
+        let data: Data<T> = self.query(&query, variables, action, permission).await?;
         data.repository
-            .ok_or_else(|| Unknown::new(what, "GitHub's answer does not hold the repository"))
+            .ok_or_else(|| Unknown::new(action, "GitHub's answer does not hold the repository"))
     }
 }

@@ -95,7 +95,11 @@ impl From<ListedCommit> for RangeCommit {
         Self {
             sha: listed.sha,
             tree: listed.commit.tree.sha,
-            parents: listed.parents.into_iter().map(|one| one.sha).collect(),
+            parents: listed
+                .parents
+                .into_iter()
+                .map(|parent| parent.sha)
+                .collect(),
             message: listed.commit.message,
             authored_at: written.and_then(|author| author.date).unwrap_or_default(),
             author: login.or(name).unwrap_or_else(|| "nobody".to_owned()),
@@ -162,16 +166,16 @@ impl GitHub {
             total_commits: usize,
             commits: Vec<ListedCommit>,
         }
-        let what = format!("read the commits from {base} to {head}");
+        let action = format!("read the commits from {base} to {head}");
         let page = async |number: usize| -> Result<Page, Unknown> {
             let query = format!("per_page={PER_PAGE}&page={number}");
             let path = format!("compare/{}...{}?{query}", escape(base), escape(head));
-            self.get(&path, &what, "contents: read").await
+            self.get(&path, &action, "contents: read").await
         };
         let first = page(1).await?;
         if first.total_commits > RANGE_LIMIT {
             return Err(Unknown::too_many(
-                &what,
+                &action,
                 format!(
                     "there are {} commits, more than the {RANGE_LIMIT} that are examined",
                     first.total_commits
@@ -189,10 +193,10 @@ impl GitHub {
             .flatten()
             .map(RangeCommit::from)
             .collect();
-        let distinct: BTreeSet<&str> = commits.iter().map(|one| one.sha.as_str()).collect();
+        let distinct: BTreeSet<&str> = commits.iter().map(|commit| commit.sha.as_str()).collect();
         if distinct.len() != first.total_commits {
             return Err(Unknown::new(
-                &what,
+                &action,
                 format!(
                     "GitHub sent {} of {} commits",
                     distinct.len(),
@@ -231,8 +235,8 @@ impl GitHub {
         }
         let whole = commits.len() <= HISTORY_LIMIT;
         commits.truncate(HISTORY_LIMIT);
-        let listed: BTreeSet<&str> = commits.iter().map(|one| one.sha.as_str()).collect();
-        let mut parents = commits.iter().flat_map(|one| &one.parents);
+        let listed: BTreeSet<&str> = commits.iter().map(|commit| commit.sha.as_str()).collect();
+        let mut parents = commits.iter().flat_map(|commit| &commit.parents);
         let missing = parents.find(|parent| !listed.contains(parent.as_str()));
         if let Some(missing) = missing.filter(|_| whole) {
             return Err(Unknown::new(
@@ -245,9 +249,9 @@ impl GitHub {
 
     async fn ancestry_page(&self, commit: &str, page: usize) -> Result<Vec<RangeCommit>, Unknown> {
         let query = format!("sha={}&per_page={PER_PAGE}&page={page}", escape(commit));
-        let what = format!("read the history of {commit}");
+        let action = format!("read the history of {commit}");
         let path = format!("commits?{query}");
-        let listed: Vec<ListedCommit> = self.get(&path, &what, "contents: read").await?;
+        let listed: Vec<ListedCommit> = self.get(&path, &action, "contents: read").await?;
         Ok(listed.into_iter().map(RangeCommit::from).collect())
     }
 
@@ -284,7 +288,7 @@ impl GitHub {
             total_count: usize,
             nodes: Vec<Option<Merged>>,
         }
-        let what = "read the pull requests of the commits";
+        let action = "read the pull requests of the commits";
         // Not asked where it decides nothing: evidence has the query as it was.
         let when = base.formerly.map_or("", |_| " mergedAt");
         let objects = commits.iter().enumerate().map(|(index, sha)| {
@@ -296,17 +300,19 @@ impl GitHub {
         });
         let objects: String = objects.collect();
         let mut nodes: BTreeMap<String, Option<Node>> =
-            self.repository_query(&objects, what).await?;
+            self.repository_query(&objects, action).await?;
         let mut all = Vec::with_capacity(commits.len());
         for (index, sha) in commits.iter().enumerate() {
             let node = nodes.remove(&format!("c{index}")).flatten();
             let listed = node
                 .and_then(|node| node.associated_pull_requests)
-                .ok_or_else(|| Unknown::new(what, format!("GitHub does not know commit {sha}")))?;
+                .ok_or_else(|| {
+                    Unknown::new(action, format!("GitHub does not know commit {sha}"))
+                })?;
             let found: Vec<Merged> = listed.nodes.into_iter().flatten().collect();
             if found.len() != listed.total_count {
                 return Err(Unknown::new(
-                    what,
+                    action,
                     format!(
                         "GitHub sent {} of the {} pull requests of {sha}",
                         found.len(),
@@ -340,13 +346,13 @@ impl GitHub {
         struct Object {
             oid: String,
         }
-        let what = format!("read the newest commit of {branch}");
+        let action = format!("read the newest commit of {branch}");
         let name = json!(format!("refs/heads/{branch}"));
         let selection = format!("ref(qualifiedName:{name}){{target{{oid}}}}");
-        let found: Found = self.repository_query(&selection, &what).await?;
+        let found: Found = self.repository_query(&selection, &action).await?;
         let target = found.reference.and_then(|reference| reference.target);
         let tip = target.map(|object| object.oid);
-        tip.ok_or_else(|| Unknown::new(&what, "GitHub knows no such branch"))
+        tip.ok_or_else(|| Unknown::new(&action, "GitHub knows no such branch"))
     }
 }
 

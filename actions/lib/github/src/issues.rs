@@ -80,9 +80,9 @@ impl GitHub {
             "/repos/{}/issues?state=all&direction=asc&since={since}",
             self.repository()
         );
-        let what = "read the issues";
+        let action = "read the issues";
         let all = self
-            .list(&uri, LIST, what, READ, |page: Vec<Issue>| page)
+            .list(&uri, LIST, action, READ, |page: Vec<Issue>| page)
             .await?;
         let mut marked: Vec<Issue> = all
             .into_iter()
@@ -111,8 +111,8 @@ impl GitHub {
     /// GitHub did not answer.
     pub async fn change_issue(&self, number: u64, change: &IssueChange) -> Result<Issue, Unknown> {
         let path = format!("issues/{number}");
-        let what = format!("change issue #{number}");
-        self.patch(&path, change, &what, WRITE).await
+        let action = format!("change issue #{number}");
+        self.patch(&path, change, &action, WRITE).await
     }
 }
 

@@ -103,19 +103,19 @@ impl Exchange {
         }
     }
 
-    fn answered(self, what: &str) -> Result<Answer, Unknown> {
+    fn answered(self, action: &str) -> Result<Answer, Unknown> {
         let Some(status) = self.status else {
-            return Err(Unknown::unanswered(what, self.answer));
+            return Err(Unknown::unanswered(action, self.answer));
         };
         let status = StatusCode::from_u16(status)
-            .map_err(|_| Unknown::new(what, format!("{status} is not a status")))?;
+            .map_err(|_| Unknown::new(action, format!("{status} is not a status")))?;
         let mut headers = HeaderMap::new();
         for (name, value) in self.headers {
             let (Ok(name), Ok(value)) = (
                 HeaderName::try_from(name.as_str()),
                 HeaderValue::try_from(value.as_str()),
             ) else {
-                return Err(Unknown::new(what, format!("{name} is not a header")));
+                return Err(Unknown::new(action, format!("{name} is not a header")));
             };
             headers.insert(name, value);
         }
@@ -139,11 +139,11 @@ impl Transcript {
         locked(&self.0).clone()
     }
 
-    /// Notes an answer. That of another attempt replaces the one before it, since only the last one counted; `place` is
+    /// Notes an answer. That of another attempt replaces the one before it, since only the last one counted; `index` is
     /// where the attempts of one request are noted, since an equal one may be under way.
-    pub(crate) fn note(&self, place: &OnceLock<usize>, exchange: Exchange) {
+    pub(crate) fn note(&self, index: &OnceLock<usize>, exchange: Exchange) {
         let mut all = locked(&self.0);
-        let at = *place.get_or_init(|| all.len());
+        let at = *index.get_or_init(|| all.len());
         match all.get_mut(at) {
             Some(earlier) => *earlier = exchange,
             None => all.push(exchange),
@@ -168,21 +168,21 @@ impl Kept {
     }
 
     /// The answer. Equal requests get their answers in the order in which they were kept.
-    pub(crate) fn answer(&self, request: Request<'_>, what: &str) -> Result<Answer, Unknown> {
+    pub(crate) fn answer(&self, request: Request<'_>, action: &str) -> Result<Answer, Unknown> {
         let mut all = locked(&self.exchanges);
-        let same: Vec<usize> = (0..all.len())
+        let matching: Vec<usize> = (0..all.len())
             .filter(|at| request.is(&all[*at]))
             .take(2)
             .collect();
-        let exchange = match same.as_slice() {
+        let exchange = match matching.as_slice() {
             [] => {
                 locked(&self.missing).push(request.shown());
-                return Err(Unknown::new(what, "no answer to it was kept"));
+                return Err(Unknown::new(action, "no answer to it was kept"));
             }
             [only] => all[*only].clone(),
             [first, ..] => all.remove(*first),
         };
-        exchange.answered(what)
+        exchange.answered(action)
     }
 
     pub(crate) fn missing(&self) -> Vec<String> {
@@ -220,14 +220,14 @@ mod tests {
     /// The client's answers when it is asked for ada's permission `times` times, and the requests without a kept answer.
     async fn asked(exchanges: Vec<Exchange>, times: usize) -> (Vec<String>, Vec<String>) {
         let github = GitHub::kept(Repository::parse("acme/shop").unwrap(), exchanges);
-        let mut said = Vec::new();
+        let mut answers = Vec::new();
         for _ in 0..times {
-            said.push(match github.permission("ada").await {
+            answers.push(match github.permission("ada").await {
                 Ok(found) => found.permission,
                 Err(unknown) => unknown.to_string(),
             });
         }
-        (said, github.unkept())
+        (answers, github.unkept())
     }
 
     #[tokio::test]
@@ -238,12 +238,15 @@ mod tests {
             exchange("GET /repos/acme/shop/other", Some(200), "{}"),
             exchange(&get, Some(200), &permission("write")),
         ];
-        let (said, unkept) = asked(kept, 3).await;
-        assert_eq!(said, ["read", "write", "write"]);
+        let (answers, unkept) = asked(kept, 3).await;
+        assert_eq!(answers, ["read", "write", "write"]);
         assert_eq!(unkept, Vec::<String>::new());
 
-        let (said, unkept) = asked(Vec::new(), 1).await;
-        assert!(said[0].contains("no answer to it was kept"), "{said:?}");
+        let (answers, unkept) = asked(Vec::new(), 1).await;
+        assert!(
+            answers[0].contains("no answer to it was kept"),
+            "{answers:?}"
+        );
         assert_eq!(unkept, [get]);
     }
 
@@ -254,17 +257,20 @@ mod tests {
         let accepted = ("x-accepted-github-permissions", "metadata=read");
         let (name, value) = accepted;
         forbidden.headers.insert(name.to_owned(), value.to_owned());
-        let (said, _) = asked(vec![forbidden], 1).await;
+        let (answers, _) = asked(vec![forbidden], 1).await;
         assert!(
-            said[0].contains("403 Not here (needs `metadata: read`)"),
-            "{said:?}"
+            answers[0].contains("403 Not here (needs `metadata: read`)"),
+            "{answers:?}"
         );
         // A second attempt would get the second answer.
         let gone = exchange(&get, None, "GitHub cannot be reached");
         let second = exchange(&get, Some(200), &permission("read"));
-        let (said, unkept) = asked(vec![gone, second], 2).await;
-        assert!(said[0].contains("GitHub cannot be reached"), "{said:?}");
-        assert_eq!(said[1], "read");
+        let (answers, unkept) = asked(vec![gone, second], 2).await;
+        assert!(
+            answers[0].contains("GitHub cannot be reached"),
+            "{answers:?}"
+        );
+        assert_eq!(answers[1], "read");
         assert_eq!(unkept, Vec::<String>::new());
     }
 
@@ -280,7 +286,7 @@ mod tests {
         let kept: Vec<String> = transcript
             .exchanges()
             .into_iter()
-            .map(|one| one.answer)
+            .map(|exchange| exchange.answer)
             .collect();
         assert_eq!(kept, ["first", "second", "y"]);
     }

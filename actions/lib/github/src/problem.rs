@@ -15,7 +15,7 @@ pub(crate) struct Problem {
 impl Problem {
     /// GitHub reports a missing permission and a rate limit with status 200 and a type; what has no
     /// type is a mistake in the query or GitHub's own failure, which no permission mends.
-    pub(crate) fn unknown(&self, what: &str, permission: &str) -> Unknown {
+    pub(crate) fn unknown(&self, action: &str, permission: &str) -> Unknown {
         let failure = match self.kind.as_deref() {
             Some("RATE_LIMITED") => Failure::Throttled,
             Some("FORBIDDEN" | "INSUFFICIENT_SCOPES") => Failure::Denied,
@@ -24,7 +24,7 @@ impl Problem {
         };
         let denied = matches!(failure, Failure::Denied | Failure::Missing);
         Unknown {
-            what: what.to_owned(),
+            action: action.to_owned(),
             permission: denied.then(|| permission.to_owned()),
             why: Why::Answered(ServiceError {
                 service: "github".to_owned(),

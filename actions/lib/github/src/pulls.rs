@@ -70,13 +70,13 @@ impl Cursor {
         }
     }
 
-    fn follow(&mut self, page: PageInfo, what: &str) -> Result<(), Unknown> {
+    fn follow(&mut self, page: PageInfo, action: &str) -> Result<(), Unknown> {
         *self = match (page.has_next_page, page.end_cursor) {
             (false, _) => Self::End,
             (true, Some(cursor)) if *self != Self::After(cursor.clone()) => Self::After(cursor),
             (true, _) => {
                 return Err(Unknown::new(
-                    what,
+                    action,
                     "GitHub does not say where the list goes on",
                 ));
             }
@@ -136,7 +136,7 @@ impl GitHub {
     }
 
     async fn pulls_chunk(&self, numbers: &[u64]) -> Result<Vec<Pull>, Unknown> {
-        let what = match numbers {
+        let action = match numbers {
             [number] => format!("read #{number}"),
             _ => format!("read {} pull requests", numbers.len()),
         };
@@ -146,13 +146,13 @@ impl GitHub {
         });
         let selections: String = selections.collect();
         let mut found: BTreeMap<String, Option<Answered>> =
-            self.repository_query(&selections, &what).await?;
+            self.repository_query(&selections, &action).await?;
         let mut begun = Vec::with_capacity(numbers.len());
         for number in numbers {
             let answered = found
                 .remove(&format!("p{number}"))
                 .flatten()
-                .ok_or_else(|| Unknown::new(&what, format!("GitHub does not know #{number}")))?;
+                .ok_or_else(|| Unknown::new(&action, format!("GitHub does not know #{number}")))?;
             begun.push(Reading::begin(answered)?);
         }
         stream::iter(begun)
@@ -169,20 +169,20 @@ impl GitHub {
             let lists = reading.cursors.selection();
             let selection = format!("pull:pullRequest(number:{number}){{{lists}}}");
             let mut found: BTreeMap<String, Option<Lists>> =
-                self.repository_query(&selection, &reading.what).await?;
+                self.repository_query(&selection, &reading.action).await?;
             let page = found.remove("pull").flatten();
             let page = page
-                .ok_or_else(|| Unknown::new(&reading.what, "GitHub does not know it any more"))?;
+                .ok_or_else(|| Unknown::new(&reading.action, "GitHub does not know it any more"))?;
             reading.take(page)?;
         }
-        reading.whole()
+        reading.complete()
     }
 }
 
 /// A pull request of which some lists may go on.
 struct Reading {
     pull: Pull,
-    what: String,
+    action: String,
     cursors: Cursors,
     commits: usize,
     reviews: usize,
@@ -192,8 +192,8 @@ struct Reading {
 
 impl Reading {
     fn begin(answered: Answered) -> Result<Self, Unknown> {
-        let what = format!("read #{}", answered.number);
-        let repository = |one: Option<Owned>| one.map(|one| one.name_with_owner);
+        let action = format!("read #{}", answered.number);
+        let repository = |owned: Option<Owned>| owned.map(|owned| owned.name_with_owner);
         let mut reading = Self {
             pull: Pull {
                 number: answered.number,
@@ -213,7 +213,7 @@ impl Reading {
                 reviews: Vec::new(),
                 events: Vec::new(),
             },
-            what,
+            action,
             cursors: Cursors::default(),
             commits: 0,
             reviews: 0,
@@ -225,22 +225,22 @@ impl Reading {
 
     /// Takes one page of each list that was asked for.
     fn take(&mut self, lists: Lists) -> Result<(), Unknown> {
-        let what = &self.what;
+        let action = &self.action;
         // A cursor may lead back to an earlier page, which may be empty.
         self.rounds += 1;
         if self.rounds > ROUNDS {
-            return Err(Unknown::new(what, "GitHub's lists of it do not end"));
+            return Err(Unknown::new(action, "GitHub's lists of it do not end"));
         }
-        let left_out = || Unknown::new(what, "GitHub's answer leaves a list out");
-        let hole = || Unknown::new(what, "GitHub's answer leaves an entry of a list out");
+        let left_out = || Unknown::new(action, "GitHub's answer leaves a list out");
+        let hole = || Unknown::new(action, "GitHub's answer leaves an entry of a list out");
         if self.cursors.commits != Cursor::End {
             let page = lists.commits.ok_or_else(left_out)?;
             self.commits = page.total_count.unwrap_or_default();
             for node in page.nodes {
                 let commit = node.ok_or_else(hole)?.commit;
-                self.pull.commits.push(commit.commit(what)?);
+                self.pull.commits.push(commit.commit(action)?);
             }
-            self.cursors.commits.follow(page.page_info, what)?;
+            self.cursors.commits.follow(page.page_info, action)?;
         }
         if self.cursors.reviews != Cursor::End {
             let page = lists.reviews.ok_or_else(left_out)?;
@@ -248,20 +248,20 @@ impl Reading {
             for node in page.nodes {
                 self.pull.reviews.push(node.ok_or_else(hole)?.review());
             }
-            self.cursors.reviews.follow(page.page_info, what)?;
+            self.cursors.reviews.follow(page.page_info, action)?;
         }
         if self.cursors.events != Cursor::End {
             let page = lists.timeline_items.ok_or_else(left_out)?;
             for node in page.nodes {
                 self.pull.events.push(node.ok_or_else(hole)?.event());
             }
-            self.cursors.events.follow(page.page_info, what)?;
+            self.cursors.events.follow(page.page_info, action)?;
         }
         let pull = &self.pull;
         let longest = pull.reviews.len().max(pull.events.len());
         if longest.max(pull.commits.len()) > LIMIT {
             return Err(Unknown::new(
-                what,
+                action,
                 format!("a list has more than {LIMIT} entries, the most that are read"),
             ));
         }
@@ -269,14 +269,14 @@ impl Reading {
     }
 
     /// The pull request, if GitHub sent as many entries as it counts.
-    fn whole(self) -> Result<Pull, Unknown> {
+    fn complete(self) -> Result<Pull, Unknown> {
         for (name, sent, counted) in [
             ("commits", self.pull.commits.len(), self.commits),
             ("reviews", self.pull.reviews.len(), self.reviews),
         ] {
             if sent != counted {
                 return Err(Unknown::new(
-                    &self.what,
+                    &self.action,
                     format!("GitHub lists {sent} of its {counted} {name}"),
                 ));
             }

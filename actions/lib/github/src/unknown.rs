@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     /// The operation, e.g. `read the reviews of #7`.
-    pub what: String,
+    pub action: String,
     /// Why there is no answer.
     pub why: Why,
     /// The permission that the token lacks, e.g. `pull-requests: read`, if that is why.
@@ -28,25 +28,25 @@ pub enum Why {
 }
 
 impl Unknown {
-    pub(crate) fn new(what: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn new(action: &str, why: impl Into<String>) -> Self {
         Self {
-            what: what.to_owned(),
+            action: action.to_owned(),
             why: Why::Incomplete(why.into()),
             permission: None,
         }
     }
 
-    pub(crate) fn unanswered(what: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn unanswered(action: &str, why: impl Into<String>) -> Self {
         Self {
             why: Why::Unanswered(why.into()),
-            ..Self::new(what, "")
+            ..Self::new(action, "")
         }
     }
 
-    pub(crate) fn too_many(what: &str, why: impl Into<String>) -> Self {
+    pub(crate) fn too_many(action: &str, why: impl Into<String>) -> Self {
         Self {
             why: Why::TooMany(why.into()),
-            ..Self::new(what, "")
+            ..Self::new(action, "")
         }
     }
 
@@ -92,7 +92,7 @@ impl fmt::Display for Why {
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.what, self.why)?;
+        write!(f, "cannot {}: {}", self.action, self.why)?;
         match &self.permission {
             Some(permission) => write!(f, " (needs `{permission}`)"),
             None => Ok(()),

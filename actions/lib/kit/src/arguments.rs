@@ -120,8 +120,8 @@ pub(crate) fn refuse_arguments<A: Args>(
         // `--help` and `--version`: data, so standard output.
         return match error.print() {
             Err(unwritten) if unwritten.kind() != std::io::ErrorKind::BrokenPipe => {
-                let what = "cannot write the help to standard output";
-                host.error(action.name, &Error::failed(what).because(unwritten));
+                let message = "cannot write the help to standard output";
+                host.error(action.name, &Error::failed(message).because(unwritten));
                 Exit::Failed
             }
             _ => Exit::Done,

@@ -72,8 +72,12 @@ mod tests {
     fn pauses_differ_and_stay_within_half_of_what_was_asked_for() {
         let pause = Duration::from_secs(4);
         let drawn: Vec<Duration> = (0..100).map(|_| spread(pause)).collect();
-        assert!(drawn.iter().all(|it| *it >= pause / 2 && *it <= pause));
-        assert!(drawn.iter().any(|it| *it != drawn[0]));
+        assert!(
+            drawn
+                .iter()
+                .all(|wait| *wait >= pause / 2 && *wait <= pause)
+        );
+        assert!(drawn.iter().any(|wait| *wait != drawn[0]));
         assert_eq!(spread(Duration::ZERO), Duration::ZERO);
     }
 

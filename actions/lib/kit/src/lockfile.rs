@@ -43,7 +43,7 @@ pub fn read(text: &str) -> Result<Lock, String> {
             Within::Nothing => {
                 let name = line
                     .strip_prefix("provider ")
-                    .and_then(|it| it.strip_suffix(" {"));
+                    .and_then(|name| name.strip_suffix(" {"));
                 let name = name.and_then(quoted).ok_or_else(wrong)?;
                 Within::Provider(name.to_owned(), Locked::default())
             }

@@ -23,12 +23,16 @@ impl Own {
     pub fn new(path: &Path, made: &Metadata) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let since = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).ok();
-        let nanos = made.created().ok().and_then(since).map(|it| it.as_nanos());
+        let nanos = made
+            .created()
+            .ok()
+            .and_then(since)
+            .map(|time| time.as_nanos());
         Self {
             path,
             device: made.dev(),
             inode: made.ino(),
-            made: nanos.and_then(|it| u64::try_from(it).ok()),
+            made: nanos.and_then(|nanos| u64::try_from(nanos).ok()),
             owner: made.uid(),
         }
     }

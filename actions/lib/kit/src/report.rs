@@ -38,9 +38,9 @@ impl Report {
 }
 
 /// A number of things: `1 secret`, `3 secrets`.
-pub fn count(number: usize, thing: &str) -> String {
+pub fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
+    format!("{number} {noun}{plural}")
 }
 
 pub use crate::markdown::{fence, table as markdown_table};

@@ -188,7 +188,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
     } else {
         signal::unless_interrupted(work).await
     };
-    let result = cx.host.untouched(done).and_then(|report| match report {
+    let result = cx.host.check_files(done).and_then(|report| match report {
         Some(report) => cx.host.write(S::ACTION.name, &report, cx.common.json),
         None => Ok(()),
     });
@@ -222,13 +222,13 @@ pub fn harden() {
     std::panic::set_hook(Box::new(|panic| {
         use std::io::Write;
         // The panic's message is left out: it may quote a value.
-        let place = panic
+        let location = panic
             .location()
-            .map(|place| format!("{}:{}", place.file(), place.line()))
+            .map(|location| format!("{}:{}", location.file(), location.line()))
             .unwrap_or_default();
         let _ = writeln!(
             std::io::stderr(),
-            "error: this is a bug in Slipway ({place})\n\nhint: report it at {}/issues with the command and this line",
+            "error: this is a bug in Slipway ({location})\n\nhint: report it at {}/issues with the command and this line",
             env!("CARGO_PKG_REPOSITORY"),
         );
         #[expect(clippy::exit, reason = "a panic must end as exit 70, not as a signal")]

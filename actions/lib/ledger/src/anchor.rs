@@ -30,7 +30,7 @@ pub(crate) const EVIDENCE: &str = "evidence";
 
 /// Where the hashes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct AnchorLocation {
     /// The bucket, in the ledger's account and region.
     pub bucket: String,
     /// The prefix of the keys, without a slash at its end; may be empty.
@@ -41,7 +41,7 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Anchor {
     client: Client,
-    place: Place,
+    location: AnchorLocation,
 }
 
 /// The anchor's content for a chain, from one record on.
@@ -56,15 +56,15 @@ pub(crate) struct Seen {
 }
 
 impl Anchor {
-    /// The anchor at `place`. `path_style` names the bucket in the path of an endpoint that was set by
+    /// The anchor at `location`. `path_style` names the bucket in the path of an endpoint that was set by
     /// hand ([`net::path_style`]).
-    pub(crate) fn new(account: &Account, place: Place, path_style: bool) -> Self {
+    pub(crate) fn new(account: &Account, location: AnchorLocation, path_style: bool) -> Self {
         let config = aws_sdk_s3::config::Builder::from(&account.config)
             .force_path_style(path_style)
             .build();
         Self {
             client: Client::from_conf(config),
-            place,
+            location,
         }
     }
 
@@ -88,14 +88,14 @@ impl Anchor {
             ))
             .hint("give the service another name"));
         }
-        Ok(match self.place.prefix.trim_matches('/') {
+        Ok(match self.location.prefix.trim_matches('/') {
             "" => format!("{outer}{service}/{environment}/"),
             prefix => format!("{prefix}/{outer}{service}/{environment}/"),
         })
     }
 
     fn shown(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.place.bucket)
+        format!("s3://{}/{key}", self.location.bucket)
     }
 
     /// The anchor's content for record `seq` and for the records after it; for 0, for the whole chain.
@@ -142,11 +142,11 @@ impl Anchor {
 
     /// An object of at most so many bytes.
     pub(crate) async fn read(&self, key: &str, most: usize) -> Result<Option<Vec<u8>>> {
-        let what = format!("read {}", self.shown(key));
+        let action = format!("read {}", self.shown(key));
         let answer = self
             .client
             .get_object()
-            .bucket(&self.place.bucket)
+            .bucket(&self.location.bucket)
             .key(key)
             .send()
             .await;
@@ -157,7 +157,7 @@ impl Anchor {
             {
                 return Ok(None);
             }
-            Err(error) => return Err(hinted(net::cannot(error, &what), "s3:GetObject")),
+            Err(error) => return Err(hinted(net::cannot(error, &action), "s3:GetObject")),
         };
         let too_large =
             || Error::refused(format!("{} has more than {most} bytes", self.shown(key)));
@@ -167,7 +167,7 @@ impl Anchor {
         if length.is_some_and(|length| length > most) {
             return Err(too_large());
         }
-        let broke = |error| Error::failed(format!("cannot {what}")).because(error);
+        let broke = |error| Error::failed(format!("cannot {action}")).because(error);
         let (mut bytes, mut body) = (Vec::new(), object.body);
         while let Some(chunk) = body.try_next().await.map_err(broke)? {
             if bytes.len() + chunk.len() > most {
@@ -211,7 +211,7 @@ impl Anchor {
         let answer = self
             .client
             .get_object_lock_configuration()
-            .bucket(&self.place.bucket)
+            .bucket(&self.location.bucket)
             .send()
             .await;
         let found = match answer {
@@ -220,9 +220,9 @@ impl Anchor {
                 return Ok(None);
             }
             Err(error) => {
-                let what = format!("read the object lock of {}", self.place.bucket);
+                let action = format!("read the object lock of {}", self.location.bucket);
                 let permission = "s3:GetBucketObjectLockConfiguration";
-                return Err(hinted(net::cannot(error, &what), permission));
+                return Err(hinted(net::cannot(error, &action), permission));
             }
         };
         let configuration = found.object_lock_configuration();
@@ -268,7 +268,7 @@ impl Anchor {
         let answer = self
             .client
             .put_object()
-            .bucket(&self.place.bucket)
+            .bucket(&self.location.bucket)
             .key(key)
             .content_type(kind)
             .if_none_match("*")
@@ -287,8 +287,8 @@ impl Anchor {
                 Ok(false)
             }
             Err(error) => {
-                let what = format!("write {}", self.shown(key));
-                Err(hinted(net::cannot(error, &what), "s3:PutObject"))
+                let action = format!("write {}", self.shown(key));
+                Err(hinted(net::cannot(error, &action), "s3:PutObject"))
             }
         }
     }
@@ -318,7 +318,7 @@ impl Anchor {
             let answer = self
                 .client
                 .list_object_versions()
-                .bucket(&self.place.bucket)
+                .bucket(&self.location.bucket)
                 .prefix(folder)
                 .set_key_marker(key)
                 .set_version_id_marker(version)

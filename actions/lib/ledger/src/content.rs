@@ -175,8 +175,8 @@ fn partition(service: &str, digest: &Digest) -> Result<String> {
 fn read(item: &HashMap<String, AttributeValue>, own: &str) -> Option<(u64, Content)> {
     let seq = item.get("seq")?.as_n().ok()?.parse().ok()?;
     let content: Content = serde_json::from_str(item.get("content")?.as_s().ok()?).ok()?;
-    let place = partition(&content.service, &content.digest).ok()?;
-    (place == own).then_some((seq, content))
+    let key = partition(&content.service, &content.digest).ok()?;
+    (key == own).then_some((seq, content))
 }
 
 #[cfg(test)]

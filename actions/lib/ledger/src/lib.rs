@@ -23,7 +23,7 @@ mod trial;
 mod trust;
 mod walk;
 
-pub use anchor::Place;
+pub use anchor::AnchorLocation;
 pub use audit::{Anchors, Audit};
 pub use chain::Chain;
 pub use content::{Content, Noted};

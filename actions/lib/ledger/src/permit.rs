@@ -147,7 +147,7 @@ pub fn usable(
     let last = begun.peek().copied();
     let used = begun.find(|it| it.record.under == Some(attempt.permit));
     if let (Some(used), Some(last)) = (used, last) {
-        if !goes_on_from(attempt.run, used.record.run.as_deref()) {
+        if !continues_run(attempt.run, used.record.run.as_deref()) {
             return Err(Reason::Started(Box::new(used.record.clone())));
         }
         // It was taken for dead, and another deployment began.
@@ -193,7 +193,7 @@ pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'
             && record.under == Some(attempt.permit)
             && record.digest == *digest
             && record.account.as_ref() == Some(attempt.account)
-            && goes_on_from(attempt.run, record.run.as_deref())
+            && continues_run(attempt.run, record.run.as_deref())
     })
 }
 
@@ -258,7 +258,7 @@ pub(crate) fn in_force(
 ///
 /// # Errors
 /// They do not (exit 3).
-pub fn whole(chain: &Chain, records: &[Recorded]) -> Result<()> {
+pub fn require_deployment(chain: &Chain, records: &[Recorded]) -> Result<()> {
     let reaches = records.iter().any(|it| it.record.is_deployment());
     let environment = chain.environment();
     match records.last() {
@@ -276,7 +276,7 @@ pub fn whole(chain: &Chain, records: &[Recorded]) -> Result<()> {
 /// Whether what the permit allows need not wait for a deployment that is under way, which then is over:
 /// a rollback, which must always be possible, and the run that began it, in a later attempt.
 pub fn supersedes(permit: &Record, run: Option<&str>, underway: &Record) -> bool {
-    permit.rollback.is_some() || goes_on_from(run, underway.run.as_deref())
+    permit.rollback.is_some() || continues_run(run, underway.run.as_deref())
 }
 
 /// The record that overtook a deployment, which began with a record of this number: a deployment that
@@ -296,7 +296,7 @@ pub fn overtaken(records: &[Recorded], started: u64) -> Option<&Record> {
 /// Whether a page is of the run that began something, in the same attempt or in a later one. The
 /// attempts of a run on GitHub follow each other, so that every earlier one is over, also where it is
 /// still at work. Without a page, nobody is the same run.
-pub fn goes_on_from(run: Option<&str>, began: Option<&str>) -> bool {
+pub fn continues_run(run: Option<&str>, began: Option<&str>) -> bool {
     let (Some(run), Some(began)) = (run, began) else {
         return false;
     };

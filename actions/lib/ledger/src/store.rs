@@ -201,7 +201,7 @@ impl Ledger {
                 self.anchor_new(chain, &entry).await?;
                 Ok(Append::Done(entry))
             }
-            Err(error) if lost_the_race(error.as_service_error()) => {
+            Err(error) if is_head_conflict(error.as_service_error()) => {
                 Ok(Append::Conflict(self.head(chain).await?))
             }
             Err(error) => Err(error).cannot(format!(
@@ -340,7 +340,7 @@ impl Ledger {
 
 /// Whether a transaction was cancelled because the chain has a newer head, by its reasons
 /// (Amazon DynamoDB API Reference, TransactWriteItems, "Cancellation reason codes").
-fn lost_the_race(error: Option<&TransactWriteItemsError>) -> bool {
+fn is_head_conflict(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {
         return false;
     };

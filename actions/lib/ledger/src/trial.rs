@@ -14,14 +14,14 @@ use net::AwsContext;
 const NEVER: &str = "attribute_exists(#chain) AND attribute_not_exists(#chain)";
 
 /// Whether a transaction was refused for its conditions and for nothing else, such as too many writes at once.
-fn is_by_conditions(reasons: &[CancellationReason]) -> bool {
+fn only_conditions_failed(reasons: &[CancellationReason]) -> bool {
     let mut codes = reasons.iter().map(|reason| reason.code());
     let met = |code: &Option<&str>| matches!(code, None | Some("None"));
     codes.clone().any(|code| !met(&code))
         && codes.all(|code| met(&code) || code == Some("ConditionalCheckFailed"))
 }
 
-fn unbuilt(error: BuildError) -> Error {
+fn build_error(error: BuildError) -> Error {
     Error::failed("cannot build a ledger write").because(error)
 }
 
@@ -52,7 +52,7 @@ impl Ledger {
             .condition_expression(NEVER)
             .expression_attribute_names("#chain", "chain")
             .build()
-            .map_err(unbuilt)?;
+            .map_err(build_error)?;
         let mut other = self.key(chain, 0);
         other.insert("seq".to_owned(), AttributeValue::N("-1".to_owned()));
         let check = ConditionCheck::builder()
@@ -61,7 +61,7 @@ impl Ledger {
             .condition_expression(NEVER)
             .expression_attribute_names("#chain", "chain")
             .build()
-            .map_err(unbuilt)?;
+            .map_err(build_error)?;
         let answer = self
             .client
             .transact_write_items()
@@ -76,7 +76,7 @@ impl Ledger {
             ))),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(why))
-                    if is_by_conditions(why.cancellation_reasons()) =>
+                    if only_conditions_failed(why.cancellation_reasons()) =>
                 {
                     Ok(())
                 }
@@ -126,7 +126,7 @@ mod tests {
             let reasons: Vec<_> = codes
                 .map(|code| CancellationReason::builder().code(*code).build())
                 .collect();
-            is_by_conditions(&reasons)
+            only_conditions_failed(&reasons)
         };
         let failed = "ConditionalCheckFailed";
         assert!(reasons(&[failed, failed]));

@@ -1,6 +1,6 @@
 //! A ledger whose chains are proven: its key, its anchor, and what a reader does about them.
 
-use crate::anchor::{Anchor, Place};
+use crate::anchor::{Anchor, AnchorLocation};
 use crate::chain::Chain;
 use crate::entry::Entry;
 use crate::fault::Fault;
@@ -19,14 +19,14 @@ pub struct Trust {
     /// The KMS key that signs each record.
     pub key: Option<KmsKey>,
     /// Where the hash of each record is.
-    pub anchor: Option<Place>,
+    pub anchor: Option<AnchorLocation>,
 }
 
 impl From<&kit::contract::Build> for Trust {
     fn from(build: &kit::contract::Build) -> Self {
         Self {
             key: build.keys.ledger.clone(),
-            anchor: build.anchor.as_ref().map(|anchor| Place {
+            anchor: build.anchor.as_ref().map(|anchor| AnchorLocation {
                 bucket: anchor.bucket.clone(),
                 prefix: anchor.prefix.clone(),
             }),
@@ -51,7 +51,7 @@ impl Ledger {
         self.anchor = trust
             .anchor
             .clone()
-            .map(|place| Anchor::new(account, place, path_style));
+            .map(|location| Anchor::new(account, location, path_style));
         self
     }
 

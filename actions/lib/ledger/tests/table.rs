@@ -92,7 +92,7 @@ fn each_commit_is_noted_once_and_the_first_stays_first() {
         .output()
         .unwrap();
     let [text, errors] =
-        [&ended.stdout, &ended.stderr].map(|it| String::from_utf8_lossy(it).into_owned());
+        [&ended.stdout, &ended.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     assert!(
         ended.status.success() && text.contains("1 passed"),
         "{text}{errors}"

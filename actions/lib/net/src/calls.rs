@@ -26,65 +26,74 @@ const REQUEST_IDS: [&str; 4] = [
 /// A call that is under way.
 #[derive(Debug)]
 pub struct Call {
-    what: String,
+    description: String,
     since: Instant,
 }
 
 impl Call {
     /// Begins a call. `None`, which costs nothing, where nobody asked for the log.
-    pub fn begin<T: Display>(what: impl FnOnce() -> T) -> Option<Self> {
+    pub fn begin<T: Display>(description: impl FnOnce() -> T) -> Option<Self> {
         kit::host::verbose().then(|| Self {
-            what: what().to_string(),
+            description: description().to_string(),
             since: Instant::now(),
         })
     }
 
-    /// It was answered. `header` finds a header of the answer by its name.
+    /// Ends the call with an answer. `header` finds a header of the answer by its name.
     pub fn answered<'h>(self, status: u16, header: impl Fn(&str) -> Option<&'h str>) {
         let request = request_id(header).map_or_else(String::new, |id| format!(", request {id}"));
         self.end(format_args!("{status}"), &request);
     }
 
-    /// It was not answered.
+    /// Ends the call without an answer.
     pub fn unanswered(self) {
         self.end(format_args!("no answer"), "");
     }
 
     fn end(self, outcome: impl Display, request: &str) {
         let took = self.since.elapsed().as_millis();
-        kit::host::debug(&format!("{}: {outcome} in {took} ms{request}", self.what));
+        kit::host::debug(&format!(
+            "{}: {outcome} in {took} ms{request}",
+            self.description
+        ));
     }
 }
 
-/// Sends a request that is not to AWS's SDK, and logs it as `what`, or by its method, host and path.
+/// Sends a request that is not to AWS's SDK, and logs it as `description`, or by its method, host and path.
 ///
 /// # Errors
 /// The request's own.
 pub async fn send(
-    what: Option<String>,
+    description: Option<String>,
     request: reqwest::RequestBuilder,
 ) -> Result<reqwest::Response, reqwest::Error> {
-    send_with(request, |request| what.unwrap_or_else(|| target(request))).await
+    send_with(request, |request| {
+        description.unwrap_or_else(|| target(request))
+    })
+    .await
 }
 
-/// The same for a request to a registry, whose account and region its host need not say. `place`: what is known of
-/// the two, as [`place`] writes it; `attempt`: from 1.
+/// The same for a request to a registry, whose account and region its host need not say. `account_and_region`: what is
+/// known of the two, as [`account_and_region`] writes it; `attempt`: from 1.
 ///
 /// # Errors
 /// The request's own.
 pub async fn send_to_registry(
     request: reqwest::RequestBuilder,
-    place: &str,
+    account_and_region: &str,
     attempt: u32,
 ) -> Result<reqwest::Response, reqwest::Error> {
     send_with(request, |request| {
-        format!("registry {}{place}, attempt {attempt}", target(request))
+        format!(
+            "registry {}{account_and_region}, attempt {attempt}",
+            target(request)
+        )
     })
     .await
 }
 
-/// An account and a region, as a line of the log names them.
-pub fn place(account: &str, region: &str) -> String {
+/// An account and a region for a line of the log.
+pub fn account_and_region(account: &str, region: &str) -> String {
     format!(", account {account}, region {region}")
 }
 
@@ -126,7 +135,7 @@ pub fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Whose access key IDs are known, which the requests are signed with.
+/// The accounts of the access key IDs that requests are signed with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Owners(Arc<Mutex<BTreeMap<String, AccountId>>>);
 

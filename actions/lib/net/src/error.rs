@@ -52,30 +52,30 @@ fn chain<'a>(
 
 /// Says what was being done when AWS answered with an error.
 pub trait AwsContext<T> {
-    /// Turns the SDK's error into one for people: `cannot {what}`.
+    /// Turns the SDK's error into one for people: `cannot {action}`.
     ///
     /// # Errors
     /// The SDK's error, wrapped; exit 1.
-    fn cannot(self, what: impl Into<String>) -> Result<T>;
+    fn cannot(self, action: impl Into<String>) -> Result<T>;
 }
 
 impl<T, E> AwsContext<T> for std::result::Result<T, SdkError<E, HttpResponse>>
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    fn cannot(self, what: impl Into<String>) -> Result<T> {
-        self.map_err(|error| cannot(error, &what.into()))
+    fn cannot(self, action: impl Into<String>) -> Result<T> {
+        self.map_err(|error| cannot(error, &action.into()))
     }
 }
 
-/// The SDK's error as one for people, exit 1: `cannot {what}`, the service's answer as data, and a
+/// The SDK's error as one for people, exit 1: `cannot {action}`, the service's answer as data, and a
 /// hint where the answer tells what to do.
-pub fn cannot<E>(error: SdkError<E, HttpResponse>, what: &str) -> Error
+pub fn cannot<E>(error: SdkError<E, HttpResponse>, action: &str) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let failure = failure(&error);
-    let failed = Error::new(ErrorKind::Service(failure), format!("cannot {what}"));
+    let failed = Error::new(ErrorKind::Service(failure), format!("cannot {action}"));
     match error {
         SdkError::ServiceError(context) => {
             let failed = failed.because(service_error(&context, failure));

@@ -33,8 +33,8 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
     let mut attempt = 0;
     let ask = || {
         attempt += 1;
-        let what = format!("github identity token, attempt {attempt}");
-        ask(what, net.http().get(url.clone()).bearer_auth(bearer))
+        let description = format!("github identity token, attempt {attempt}");
+        ask(description, net.http().get(url.clone()).bearer_auth(bearer))
     };
     ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
         .when(|error: &Error| error.failure().is_some_and(Failure::is_transient))
@@ -42,12 +42,12 @@ pub async fn id_token(net: &Net, audience: &str) -> Result<Secret> {
 }
 
 /// One attempt.
-async fn ask(what: String, request: reqwest::RequestBuilder) -> Result<Secret> {
+async fn ask(description: String, request: reqwest::RequestBuilder) -> Result<Secret> {
     #[derive(Deserialize)]
     struct Answer {
         value: String,
     }
-    let answer = crate::calls::send(Some(what), request).await;
+    let answer = crate::calls::send(Some(description), request).await;
     let answer = answer.map_err(|error| {
         let kind = ErrorKind::Service(Failure::NoAnswer);
         Error::new(kind, "cannot reach GitHub's token service").because(error.without_url())

@@ -110,11 +110,11 @@ impl Net {
         for (name, value) in headers.iter().copied().chain(instructions.headers()) {
             call = call.header(name, value);
         }
-        let what = format!(
+        let description = format!(
             "{service} {operation}, account {}, region {}, attempt 1",
             account.id, account.region
         );
-        let answer = crate::calls::send(Some(what), call.body(body)).await;
+        let answer = crate::calls::send(Some(description), call.body(body)).await;
         let answer = answer.map_err(|error| {
             let mut failed = failed()
                 .cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()));

@@ -69,7 +69,8 @@ impl Target {
         role: Option<&RoleArn>,
         region: Option<&Region>,
     ) -> Self {
-        let mut target = resolved.map_or_else(Self::ambient, |it| Self::of(it, purpose));
+        let mut target =
+            resolved.map_or_else(Self::ambient, |resolved| Self::of(resolved, purpose));
         if let Some(role) = role {
             target.role = Some(role.clone());
         }

@@ -22,7 +22,7 @@ fn outcome_of(
     let (policy, people) = (setting.policy().unwrap(), people_hash(setting).unwrap());
     let approve = setting.gate.approve.as_ref().unwrap();
     let approvers = Approvers::of(approve, &setting.persons(), &[]);
-    let mut said = PersonalAnswer {
+    let mut personal_answer = PersonalAnswer {
         word,
         actor,
         setting,
@@ -35,8 +35,8 @@ fn outcome_of(
         account: None,
         repository: None,
     };
-    change(&mut said);
-    match said.decide(standing) {
+    change(&mut personal_answer);
+    match personal_answer.decide(standing) {
         Ok(Next::Already(recorded)) => Ok(recorded.record.seq),
         Ok(Next::Write(record)) => {
             assert_eq!(record.seq, 2);
@@ -158,42 +158,47 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     };
     let fresh = chain(&setting, &[]);
     refuses(
-        approve(&fresh, |it| it.number = 1),
+        approve(&fresh, |answer| answer.number = 1),
         "record 1 of production is not a request; it is healthy",
     );
-    refuses(approve(&fresh, |it| it.number = 9), "has no request 9");
+    refuses(
+        approve(&fresh, |answer| answer.number = 9),
+        "has no request 9",
+    );
     let (own, other) = (digest('b'), digest('c'));
     let of = |digest: &Digest| {
         let digest = digest.clone();
-        outcome_of(&setting, &fresh, Word::Approve, &ada, |it| {
-            it.digest = Some(Box::leak(Box::new(digest)));
+        outcome_of(&setting, &fresh, Word::Approve, &ada, |answer| {
+            answer.digest = Some(Box::leak(Box::new(digest)));
         })
     };
     assert_eq!(of(&own), Ok(0));
     refuses(of(&other), "request 2 is for sha256:bbb");
     refuses(
-        approve(&fresh, |it| it.now = at("2026-11-22T12:00:00Z").unwrap()),
+        approve(&fresh, |answer| {
+            answer.now = at("2026-11-22T12:00:00Z").unwrap()
+        }),
         "request 2 expired at 2026-11-22T12:00:00Z",
     );
     refuses(
-        approve(&fresh, |it| it.policy = "sha256:other"),
+        approve(&fresh, |answer| answer.policy = "sha256:other"),
         "since it was made, the contract's gate changed",
     );
     refuses(
-        approve(&fresh, |it| it.people = "other"),
+        approve(&fresh, |answer| answer.people = "other"),
         "since it was made, the contract's people changed",
     );
     refuses(
-        approve(&fresh, |it| it.account = Some("1".repeat(12))),
+        approve(&fresh, |answer| answer.account = Some("1".repeat(12))),
         "since it was made, the environment's account changed",
     );
     // An objection counts whatever has changed: a permit that rests on the request may still be used.
     for word in [Word::Reject, Word::Withdraw] {
         let changes: [fn(&mut PersonalAnswer<'_>); 4] = [
-            |it| it.policy = "sha256:old",
-            |it| it.people = "old",
-            |it| it.account = Some("1".repeat(12)),
-            |it| it.now = at("2026-11-22T12:00:00Z").unwrap(),
+            |answer| answer.policy = "sha256:old",
+            |answer| answer.people = "old",
+            |answer| answer.account = Some("1".repeat(12)),
+            |answer| answer.now = at("2026-11-22T12:00:00Z").unwrap(),
         ];
         for change in changes {
             assert_eq!(outcome_of(&setting, &fresh, word, &ada, change), Ok(0));
@@ -206,11 +211,13 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     let approved = chain(&setting, std::slice::from_ref(&own));
     assert_eq!(approve(&approved, |_| {}), Ok(3));
     refuses(
-        approve(&approved, |it| it.now = at("2026-11-22T12:00:00Z").unwrap()),
+        approve(&approved, |answer| {
+            answer.now = at("2026-11-22T12:00:00Z").unwrap()
+        }),
         "request 2 expired at 2026-11-22T12:00:00Z",
     );
     refuses(
-        approve(&approved, |it| it.policy = "sha256:other"),
+        approve(&approved, |answer| answer.policy = "sha256:other"),
         "since it was made, the contract's gate changed",
     );
     refuses(
@@ -273,8 +280,8 @@ fn only_the_codes_repository_and_the_one_for_approvals_answer() {
         asked.run = run.map(str::to_owned);
         let from = |asked: &Record, repository| {
             let chain = standing(&[deployed('a'), asked.clone()]);
-            outcome_of(&setting, &chain, Word::Approve, &ada, |said| {
-                said.repository = repository;
+            outcome_of(&setting, &chain, Word::Approve, &ada, |personal_answer| {
+                personal_answer.repository = repository;
             })
         };
         for repository in [Some("acme/storefront"), Some("Acme/Approvals"), None] {

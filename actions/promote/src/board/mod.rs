@@ -92,11 +92,11 @@ fn deployments(records: Vec<Recorded>) -> Vec<page::Deployment> {
     };
     records
         .iter()
-        .filter(|it| it.record.is_deployment())
+        .filter(|recorded| recorded.record.is_deployment())
         .take(DEPLOYMENTS)
-        .map(|it| page::Deployment {
-            record: it.record.clone(),
-            permit: it.record.under.and_then(permit),
+        .map(|recorded| page::Deployment {
+            record: recorded.record.clone(),
+            permit: recorded.record.under.and_then(permit),
         })
         .collect()
 }

@@ -12,7 +12,7 @@ fn seen(missing: &[&str]) -> Option<kit::Result<Seen>> {
         task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:3"
             .parse()
             .unwrap(),
-        missing: missing.iter().map(|what| (*what).to_owned()).collect(),
+        missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
     }))
 }
 
@@ -43,7 +43,7 @@ fn html(environments: Vec<Environment>) -> String {
 }
 
 #[track_caller]
-fn shows(html: &str, pieces: &[&str]) {
+fn assert_contains(html: &str, pieces: &[&str]) {
     for piece in pieces {
         assert!(html.contains(piece), "no {piece:?} in\n{html}");
     }
@@ -61,7 +61,7 @@ fn an_environment_that_cannot_be_observed_is_not_shown_as_healthy() {
         hidden,
         environment("spare", None),
     ]);
-    shows(
+    assert_contains(
         &page,
         &[
             "<section class=\"good\">\n<h2>dev</h2>\n<p class=\"health\">healthy now</p>",
@@ -90,7 +90,7 @@ fn a_digest_in_a_sentence_is_shortened_with_the_full_one_in_its_title() {
         code("b"),
         code("a")
     );
-    shows(&html(vec![one]), &[&line]);
+    assert_contains(&html(vec![one]), &[&line]);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn the_next_promotion_is_shown_with_the_rule_that_refuses_it() {
         let mut one = environment("staging", Some(deployed('a')));
         one.follows = Some("dev".to_owned());
         one.next = Some(next);
-        shows(&html(vec![one]), &[words, "follows dev"]);
+        assert_contains(&html(vec![one]), &[words, "follows dev"]);
     }
     assert!(!html(vec![environment("dev", None)]).contains("Next"));
 }
@@ -156,7 +156,7 @@ fn a_deployment_is_shown_with_its_evidence() {
         plain(failed('d')),
     ];
     one.row.open = vec!["BREAK-GLASS by eve".to_owned()];
-    shows(
+    assert_contains(
         &html(vec![one]),
         &[
             "<li class=\"good\"><b>healthy</b>",

@@ -143,6 +143,6 @@ pub(super) fn unknown(unknown: &Unknown) -> Finding {
 }
 
 /// The answer of a rule whose facts are missing because another rule already refuses.
-pub(super) fn not_examined(what: &str) -> Finding {
-    finding(Answer::Unknown, what)
+pub(super) fn not_examined(fact: &str) -> Finding {
+    finding(Answer::Unknown, fact)
 }

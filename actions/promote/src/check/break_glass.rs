@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::answer::{Answer, Decision, Finding, Rule, fail, not_asked, pass, unknown};
-use super::conditions::{Conditions, owed};
+use super::conditions::{Conditions, unreviewed};
 use super::fact::Fact;
 use crate::person::logins;
 use crate::setting::Setting;
@@ -24,13 +24,13 @@ pub(super) fn apply_break_glass(
     conditions: Option<&Conditions>,
 ) -> Option<Vec<Actor>> {
     let finding = match conditions {
-        Some(conditions) if !decision.allowed() => may(reason, setting, conditions),
+        Some(conditions) if !decision.allowed() => may_break_glass(reason, setting, conditions),
         _ => not_asked("every rule passes, so break-glass is not needed"),
     };
-    let may = finding.answer == Answer::Pass;
+    let allowed = finding.answer == Answer::Pass;
     let unseen = setting.follows.is_some() && subject.evidence.is_none();
     decision.rules.push(finding.named(RULE));
-    if !may {
+    if !allowed {
         return None;
     }
     override_refusals(decision, |rule| {
@@ -59,9 +59,9 @@ pub(super) fn apply_break_glass_to_rollback(
         true => not_asked("every rule passes, so break-glass is not needed"),
         false => listed(reason, setting, promoter),
     };
-    let may = finding.answer == Answer::Pass;
+    let allowed = finding.answer == Answer::Pass;
     decision.rules.push(finding.named(RULE));
-    if !may {
+    if !allowed {
         return None;
     }
     override_refusals(decision, |rule| rule.rule == "policy" && by_ledger);
@@ -80,14 +80,14 @@ fn override_refusals(decision: &mut Decision, breakable: impl Fn(&Rule) -> bool)
     }
 }
 
-fn may(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
+fn may_break_glass(reason: &str, setting: &Setting, conditions: &Conditions) -> Finding {
     let finding = listed(reason, setting, &conditions.promoter);
     if finding.answer != Answer::Pass {
         return finding;
     }
     let mut debts = conditions.standing.open_debts(setting.persons());
     match debts.find(|debt| debt.expired(conditions.now)) {
-        Some(debt) => owed(&setting.environment, debt),
+        Some(debt) => unreviewed(&setting.environment, debt),
         None => finding,
     }
 }

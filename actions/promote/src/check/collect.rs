@@ -7,7 +7,7 @@ use super::fact::{Fact, Unknown};
 use super::merge::updates;
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};
-use super::sides::{COMMITS, Place, Sides};
+use super::sides::{COMMITS, DirectoryKey, Sides};
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
@@ -188,26 +188,26 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
     let changes = github.changes(ours, theirs).await?;
     let commits = [changes.base.as_str(), ours, theirs, made];
     let mut sides = Sides::default();
-    let mut likely = likely(&changes.paths);
+    let mut likely = likely_directories(&changes.paths);
     loop {
         let judged = sides.judge();
-        let mut wanted: BTreeSet<Place> = judged.directories;
+        let mut wanted: BTreeSet<DirectoryKey> = judged.directories;
         let Some((_, some)) = wanted.first().cloned() else {
             break;
         };
         wanted.append(&mut likely);
         if sides.directories.len() + wanted.len() > DIRECTORIES {
-            return Err(too_much(made, DIRECTORIES, "directories"));
+            return Err(too_many_changes(made, DIRECTORIES, "directories"));
         }
-        let wanted: Vec<Place> = wanted.into_iter().collect();
+        let wanted: Vec<DirectoryKey> = wanted.into_iter().collect();
         let names = wanted
             .iter()
             .map(|(commit, path)| (commits[*commit].to_owned(), path.clone()));
         let found = github.directories(&names.collect::<Vec<_>>()).await?;
         let before = sides.directories.len();
-        for (place, entries) in wanted.into_iter().zip(found) {
+        for (key, entries) in wanted.into_iter().zip(found) {
             if let Some(entries) = entries {
-                sides.directories.insert(place, entries);
+                sides.directories.insert(key, entries);
             }
         }
         if sides.directories.len() == before {
@@ -221,7 +221,7 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
     }
     let paths: Vec<String> = sides.judge().files.into_iter().collect();
     if paths.len() > FILES {
-        return Err(too_much(made, FILES, "files"));
+        return Err(too_many_changes(made, FILES, "files"));
     }
     let files: Vec<(String, String)> = paths
         .iter()
@@ -241,16 +241,16 @@ async fn sides(github: &GitHub, ours: &str, theirs: &str, made: &str) -> Fact<Si
     Ok(sides)
 }
 
-fn too_much(made: &str, most: usize, what: &str) -> Unknown {
+fn too_many_changes(made: &str, limit: usize, noun: &str) -> Unknown {
     Unknown::new(
-        format!("both sides of {made} changed more than the {most} {what} that are compared"),
+        format!("both sides of {made} changed more than the {limit} {noun} that are compared"),
         "revert it by a pull request, and merge it again from an updated branch",
     )
 }
 
 /// The directories that a merge of these files is likely to lead into. They are read together with the
 /// root, if they are few, instead of one level after the other.
-fn likely(paths: &[String]) -> BTreeSet<Place> {
+fn likely_directories(paths: &[String]) -> BTreeSet<DirectoryKey> {
     let folders = |path: &'_ str| -> Vec<String> {
         let ends = path.match_indices('/').map(|(end, _)| end);
         ends.map(|end| path[..end].to_owned()).collect()
@@ -259,10 +259,10 @@ fn likely(paths: &[String]) -> BTreeSet<Place> {
     if all.len() > AT_ONCE {
         return BTreeSet::new();
     }
-    let places = all
+    let keys = all
         .into_iter()
         .flat_map(|path| (0..COMMITS).map(move |commit| (commit, path.clone())));
-    places.collect()
+    keys.collect()
 }
 
 async fn pushes(github: &GitHub, pull: &Pull) -> Fact<Pushes> {

@@ -118,7 +118,7 @@ mod tests {
         let steps: std::collections::BTreeSet<&str> = failures.map(next).into();
         assert_eq!(steps.len(), failures.len());
         let unanswered = Unknown::from(github::Unknown {
-            what: "read run 5".to_owned(),
+            action: "read run 5".to_owned(),
             why: github::Why::Unanswered("GitHub cannot be reached at api.github.com".to_owned()),
             permission: None,
         });
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn exceeding_githubs_list_limit_does_not_suggest_running_again() {
         let more = |why| github::Unknown {
-            what: "read the files that a merge changed".to_owned(),
+            action: "read the files that a merge changed".to_owned(),
             why,
             permission: None,
         };

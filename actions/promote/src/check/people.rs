@@ -38,11 +38,11 @@ impl Contributors {
     }
 
     /// Adds everybody of another change.
-    pub(super) fn add_all(&mut self, others: Self) {
-        for (key, name) in others.persons {
+    pub(super) fn add_all(&mut self, other: Self) {
+        for (key, name) in other.persons {
             self.persons.entry(key).or_insert(name);
         }
-        for name in &others.unlisted {
+        for name in &other.unlisted {
             self.unlisted(name);
         }
     }
@@ -73,13 +73,15 @@ impl Contributors {
     /// # Errors
     /// The author or the committer is unknown, who might be the approver.
     pub(super) fn add_commit(&mut self, persons: &Persons<'_>, commit: &PullCommit) -> Fact<()> {
-        self.add_signer(persons, &commit.author, || nobody(commit, "author"))?;
+        self.add_signer(persons, &commit.author, || unknown_person(commit, "author"))?;
         if !commit.by_github {
-            self.add_signer(persons, &commit.committer, || nobody(commit, "committer"))?;
+            self.add_signer(persons, &commit.committer, || {
+                unknown_person(commit, "committer")
+            })?;
         }
         for co_author in &commit.co_authors {
             // An address that belongs to nobody proves nothing.
-            let _ = self.add_signer(persons, co_author, || nobody(commit, "co-author"));
+            let _ = self.add_signer(persons, co_author, || unknown_person(commit, "co-author"));
         }
         Ok(())
     }
@@ -133,7 +135,7 @@ pub(crate) fn contributors(change: &Change, persons: &Persons<'_>) -> Fact<Contr
     Ok(all)
 }
 
-fn nobody(commit: &PullCommit, role: &str) -> Unknown {
+fn unknown_person(commit: &PullCommit, role: &str) -> Unknown {
     let signer = match role {
         "author" => &commit.author,
         _ => &commit.committer,

@@ -120,7 +120,7 @@ pub(super) async fn compared(
         .into_iter()
         .chain(workflow)
         .collect();
-    let what = format!("read {} as the branch has them", files.join(" and "));
+    let action = format!("read {} as the branch has them", files.join(" and "));
     let is_on_the_branch = async {
         match commit == tip {
             true => Ok(true),
@@ -130,7 +130,7 @@ pub(super) async fn compared(
                 .map(|it| it.status == "ahead"),
         }
     };
-    let (on_the_branch, oids) = tokio::join!(is_on_the_branch, github.oids(&versions, &what));
+    let (on_the_branch, oids) = tokio::join!(is_on_the_branch, github.oids(&versions, &action));
     let on_the_branch = on_the_branch?;
     let mut oids = oids?.into_iter();
     let contract = contract.map(|contract| {
@@ -209,10 +209,10 @@ pub(super) fn contract(cx: &Cx) -> String {
         Kind::Terminal => None,
     };
     let given = cx.contract_path();
-    let whole = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
+    let absolute = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
     let root = root.map(plain_path);
-    let inner = root.as_deref().and_then(|root| checkout(root, &whole));
-    below(inner.as_deref().or(root.as_deref()), &whole, &given)
+    let inner = root.as_deref().and_then(|root| checkout(root, &absolute));
+    below(inner.as_deref().or(root.as_deref()), &absolute, &given)
 }
 
 fn plain_path(path: &str) -> PathBuf {
@@ -232,9 +232,9 @@ fn checkout(root: &Path, file: &Path) -> Option<PathBuf> {
 }
 
 /// A path below `root`, as git writes it.
-fn below(root: Option<&Path>, whole: &Path, given: &Path) -> String {
-    let whole = plain(whole);
-    let inside = root.and_then(|root| whole.strip_prefix(plain(root)).ok());
+fn below(root: Option<&Path>, absolute: &Path, given: &Path) -> String {
+    let absolute = plain(absolute);
+    let inside = root.and_then(|root| absolute.strip_prefix(plain(root)).ok());
     let path = inside.map_or_else(|| plain(given), Path::to_path_buf);
     path.to_string_lossy().into_owned()
 }
@@ -385,10 +385,10 @@ mod tests {
 
     #[test]
     fn the_contracts_path_is_the_repositorys() {
-        let path = |root: Option<&str>, whole: &str, given: &str| {
-            below(root.map(Path::new), Path::new(whole), Path::new(given))
+        let path = |root: Option<&str>, absolute: &str, given: &str| {
+            below(root.map(Path::new), Path::new(absolute), Path::new(given))
         };
-        for (root, whole, given, wanted) in [
+        for (root, absolute, given, wanted) in [
             (
                 Some("/w/shop"),
                 "/w/shop/delivery.yaml",
@@ -420,7 +420,7 @@ mod tests {
                 "/tmp/delivery.yaml",
             ),
         ] {
-            assert_eq!(path(root, whole, given), wanted, "{root:?} {whole}");
+            assert_eq!(path(root, absolute, given), wanted, "{root:?} {absolute}");
         }
     }
 }

@@ -167,7 +167,7 @@ fn judge(
 
 /// How the image was built, if by whom the contract says.
 fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<String, String> {
-    let how = match (&provenance.origin, &provenance.built_for) {
+    let origin = match (&provenance.origin, &provenance.built_for) {
         (Origin::Commit, _) => "built from the commit".to_owned(),
         (Origin::SameContent, Some(first)) => {
             format!("built for commit {first}, which has the same content")
@@ -204,7 +204,7 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
             {
                 return Err(format!("the image was built by {path}, not by {workflow}"));
             }
-            Ok(format!("{how} by {path} on {branch}, in {run}"))
+            Ok(format!("{origin} by {path} on {branch}, in {run}"))
         }
         Builder::CodeBuild { build } => {
             let arn: Option<Arn> = build.parse().ok();
@@ -212,7 +212,7 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
                 arn.service == "codebuild" && arn.account.as_ref() == Some(&proofs.account)
             });
             match ours {
-                true => Ok(format!("{how} in {build}")),
+                true => Ok(format!("{origin} in {build}")),
                 false => Err(format!(
                     "the image was built in {build}, which is not a build of account {}",
                     proofs.account

@@ -278,7 +278,7 @@ fn markdown_commits(commits: &[Value]) -> String {
     let mut listed: Vec<(usize, &Value)> = commits.iter().enumerate().collect();
     listed.sort_by_key(|(_, commit)| !commit["pull_request"].is_null());
     listed.truncate(LISTED);
-    listed.sort_by_key(|(place, _)| *place);
+    listed.sort_by_key(|(index, _)| *index);
     let row = |commit: &Value| {
         let pull = match &commit["pull_request"] {
             Value::Null => "none".to_owned(),

@@ -69,7 +69,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         approvers: &approvers,
         asked,
         brought: report::brought(&setting, facts),
-        how: how(written.already, args.dry_run),
+        outcome: write_outcome(written.already, args.dry_run),
         workflow: workflow(cx, approve, &facts.run),
     };
     let teller = Teller {
@@ -117,7 +117,7 @@ async fn judged_now(
         keeps: false,
     };
     let mut judged = judge(cx, net, setting, question).await?;
-    of_now(&mut judged.decision);
+    defer_to_promotion(&mut judged.decision);
     let (subject, facts, decision) = (&judged.subject, &judged.facts, &judged.decision);
     report::report(setting, subject, facts, decision, Way::Forward)?;
     Ok(judged)
@@ -125,11 +125,11 @@ async fn judged_now(
 
 /// Refuses to ask from the repository for approvals, whose token sees nothing of the code.
 fn in_the_codes_repository(cx: &Cx, setting: &Setting, repository: Option<&str>) -> Result<()> {
-    let here = repository.or_else(|| cx.env.get("GITHUB_REPOSITORY"));
-    match here.filter(|here| setting.is_for_approvals(here)) {
+    let own_repository = repository.or_else(|| cx.env.get("GITHUB_REPOSITORY"));
+    match own_repository.filter(|own_repository| setting.is_for_approvals(own_repository)) {
         None => Ok(()),
-        Some(here) => Err(Error::refused(format!(
-            "{here} is only for answers: a run there cannot see what would be promoted"
+        Some(own_repository) => Err(Error::refused(format!(
+            "{own_repository} is only for answers: a run there cannot see what would be promoted"
         ))
         .hint("ask in the repository of the code")),
     }
@@ -164,7 +164,7 @@ fn approvers(setting: &Setting, approve: &Approve, judged: &Judged) -> Result<Ap
     Ok(Approvers::of(approve, &setting.persons(), members))
 }
 
-fn how(already: bool, dry_run: bool) -> &'static str {
+fn write_outcome(already: bool, dry_run: bool) -> &'static str {
     match (already, dry_run) {
         (true, _) => "is open already",
         (false, true) => "would be written",
@@ -215,9 +215,8 @@ fn bound(
     Ok((parts, request))
 }
 
-/// The answers that count for a request: the approvals are what it asks for, and the run that promotes
-/// is another one.
-fn of_now(decision: &mut Decision) {
+/// Leaves two rules to the promotion: a request asks for the approvals, and another run promotes.
+fn defer_to_promotion(decision: &mut Decision) {
     for rule in &mut decision.rules {
         if rule.rule == RULE || (rule.rule == "run" && rule.answer != Answer::NotAsked) {
             *rule = not_asked("asked when it is promoted").named(rule.rule);
@@ -329,7 +328,7 @@ struct Shown<'a> {
     approvers: &'a Approvers,
     asked: &'a Asked,
     brought: Brought,
-    how: &'static str,
+    outcome: &'static str,
     workflow: Option<Workflow>,
 }
 
@@ -345,12 +344,12 @@ impl Shown<'_> {
             false => ("", ""),
         };
         match &self.workflow {
-            Some(it) => {
-                let branch = it.branch.as_ref();
+            Some(workflow) => {
+                let branch = workflow.branch.as_ref();
                 let branch = branch.map_or_else(String::new, |name| format!(" --ref {name}"));
                 format!(
                     "gh workflow run {} --repo {}{branch} -f command={verb} -f environment={environment} -f request={number} -f digest={digest}{field}",
-                    it.file, it.repository
+                    workflow.file, workflow.repository
                 )
             }
             None => format!(
@@ -373,8 +372,8 @@ impl Shown<'_> {
             text: &report.text,
             details: Some(self.details()),
         };
-        let told = teller.tell(&message).await;
-        told.report(teller.cx, report, number)
+        let notification = teller.tell(&message).await;
+        notification.report(teller.cx, report, number)
     }
 
     /// The request and how to answer it, in Markdown.
@@ -406,7 +405,7 @@ impl Shown<'_> {
         let count = tally.shown(self.approve);
         let title = format!(
             "request {number} of {} in {environment} {}: {count}, until {}",
-            self.setting.service, self.how, request.expires
+            self.setting.service, self.outcome, request.expires
         );
         let brought = &self.brought;
         let approve = self.command(Word::Approve);
@@ -431,7 +430,7 @@ impl Shown<'_> {
             json: json!({
                 "record": self.asked.record(),
                 "hash": self.asked.recorded.hash,
-                "written": self.how == "written",
+                "written": self.outcome == "written",
                 "approved": tally.approved,
                 "may_approve": tally.may,
                 "may_not_approve": tally.barred,
@@ -529,7 +528,7 @@ mod tests {
             approvers: &approvers,
             asked: &all[0],
             brought: Brought::default(),
-            how: "written",
+            outcome: "written",
             workflow: None,
         };
         let ends = |command: String, text: &str| assert!(command.ends_with(text), "{command}");
@@ -563,10 +562,10 @@ mod tests {
                 fail("nobody has asked", "y").named(RULE),
             ],
         };
-        of_now(&mut decision);
+        defer_to_promotion(&mut decision);
         assert!(decision.allowed());
         decision.rules.push(fail("frozen", "y").named("freeze"));
-        of_now(&mut decision);
+        defer_to_promotion(&mut decision);
         assert_eq!(decision.obstacle().unwrap().rule, "freeze");
     }
 }

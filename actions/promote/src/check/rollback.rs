@@ -69,12 +69,12 @@ impl RollbackInputs {
         let standing = subject::standing(&chain, &own)?;
         let digest = match digest {
             Some(digest) => digest,
-            None => way_back(setting, &standing)?.digest.clone(),
+            None => rollback_target(setting, &standing)?.digest.clone(),
         };
         let healthy = match standing.healthy_record(&digest) {
             Some(_) => None,
             None => {
-                let healthy = |record: &Record| was(record, &digest);
+                let healthy = |record: &Record| says_healthy(record, &digest);
                 ledger.find_entry(&chain, LOOK_BACK, healthy).await?
             }
         };
@@ -122,7 +122,7 @@ impl RollbackInputs {
         let chain = Chain::new(&setting.service, &setting.environment)?;
         let further = subject::recorded(&chain, self.healthy.as_slice())?;
         let further = further.first().map(|it| &it.record);
-        let further = further.filter(|record| was(record, &self.digest));
+        let further = further.filter(|record| says_healthy(record, &self.digest));
         let healthy = standing.healthy_record(&self.digest).or(further);
         let mut decision = decide(setting, standing, &self.digest, healthy, &self.promoter);
         let subject = Subject {
@@ -156,12 +156,12 @@ impl RollbackInputs {
 }
 
 /// Whether the record says that the digest was healthy.
-fn was(record: &Record, digest: &Digest) -> bool {
+fn says_healthy(record: &Record, digest: &Digest) -> bool {
     record.digest == *digest && record.verdict == Verdict::Healthy
 }
 
-fn way_back<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> Result<&'s Record> {
-    standing.way_back().ok_or_else(|| {
+fn rollback_target<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> Result<&'s Record> {
+    standing.rollback_target().ok_or_else(|| {
         Error::refused(format!(
             "no other digest is recorded as healthy in {} lately",
             setting.environment
@@ -225,16 +225,16 @@ fn approvals(
         Err(reason) => return unknown(reason),
     };
     let persons = setting.persons();
-    let mut others = standing.reviewers_since(digest);
-    others.retain(|reviewer| persons.is_other(reviewer, promoter));
-    let others = persons.distinct(others);
-    if others.len() >= needed {
-        return pass(format!("reviewed by {}", logins(others)));
+    let mut reviewers = standing.reviewers_since(digest);
+    reviewers.retain(|reviewer| persons.is_other(reviewer, promoter));
+    let reviewers = persons.distinct(reviewers);
+    if reviewers.len() >= needed {
+        return pass(format!("reviewed by {}", logins(reviewers)));
     }
     fail(
         format!(
             "{} of {needed} reviews by people other than {} since the newest deployment",
-            others.len(),
+            reviewers.len(),
             logins(promoter)
         ),
         format!(

@@ -18,14 +18,14 @@ const FILES: [u32; 2] = [0o100_644, 0o100_755];
 /// The commits of a merge: the merge base, the branch before, the merged head, and the merge.
 pub(crate) const COMMITS: usize = 4;
 
-/// A directory of one of the commits: which one, and the path.
-pub(crate) type Place = (usize, String);
+/// A directory of one of the commits: the commit's index and the path.
+pub(crate) type DirectoryKey = (usize, String);
 
 /// The directories and files of a merge's commits, as far as they were read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sides {
     /// The directories that were read.
-    pub(crate) directories: BTreeMap<Place, Vec<Entry>>,
+    pub(crate) directories: BTreeMap<DirectoryKey, Vec<Entry>>,
     /// The content of the files that both sides changed, in each of the commits.
     pub(crate) contents: BTreeMap<String, [Content; COMMITS]>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Judged {
     /// The paths that are not what merging gives.
     pub(crate) handmade: Vec<String>,
     /// The directories to read before more can be said.
-    pub(crate) directories: BTreeSet<Place>,
+    pub(crate) directories: BTreeSet<DirectoryKey>,
     /// The files to read before more can be said.
     pub(crate) files: BTreeSet<String>,
 }
@@ -60,10 +60,10 @@ impl Sides {
         let mut judged = Judged::default();
         let mut open = vec![(String::new(), [true; COMMITS])];
         while let Some((path, there)) = open.pop() {
-            let places = (0..COMMITS).filter(|commit| there[*commit]);
-            let places = places.map(|commit| (commit, path.clone()));
-            let unread: Vec<Place> = places
-                .filter(|place| !self.directories.contains_key(place))
+            let keys = (0..COMMITS).filter(|commit| there[*commit]);
+            let keys = keys.map(|commit| (commit, path.clone()));
+            let unread: Vec<DirectoryKey> = keys
+                .filter(|key| !self.directories.contains_key(key))
                 .collect();
             if !unread.is_empty() {
                 judged.directories.extend(unread);
@@ -107,8 +107,8 @@ impl Sides {
     fn entries(&self, path: &str, there: [bool; COMMITS]) -> BTreeMap<&str, Entries<'_>> {
         let mut all: BTreeMap<&str, Entries<'_>> = BTreeMap::new();
         for commit in (0..COMMITS).filter(|commit| there[*commit]) {
-            let place = (commit, path.to_owned());
-            for entry in self.directories.get(&place).into_iter().flatten() {
+            let key = (commit, path.to_owned());
+            for entry in self.directories.get(&key).into_iter().flatten() {
                 all.entry(&entry.key).or_default()[commit] = Some(entry);
             }
         }

@@ -80,7 +80,7 @@ impl Read {
         from: Option<&str>,
     ) -> Result<Self> {
         let Some(follows) = &setting.follows else {
-            return Self::of_the_first(cx, net, setting, digest).await;
+            return Self::of_first_environment(cx, net, setting, digest).await;
         };
         let account = net.account(&setting.ledger_reader).await?;
         let ledger = setting.ledger(net, &account);
@@ -90,7 +90,7 @@ impl Read {
             None => newest_healthy(&ledger, setting, from.unwrap_or(follows)).await?,
         };
         let now = cx.clock.now();
-        let enough = |record: &Record| far_enough(setting, &digest, record, now);
+        let enough = |record: &Record| settles_health(setting, &digest, record, now);
         let own = Chain::new(&setting.service, &setting.environment)?;
         let (before, own) = tokio::join!(
             ledger.entries(&before, LOOK_BACK, enough),
@@ -111,7 +111,7 @@ impl Read {
         Ok(read)
     }
 
-    async fn of_the_first(
+    async fn of_first_environment(
         cx: &Cx,
         net: &Net,
         setting: &Setting,
@@ -194,7 +194,12 @@ impl Read {
 
 /// Whether the records of the environment before, newest first, need not be read further back than this one: by
 /// now it is known for how long the digest was healthy.
-fn far_enough(setting: &Setting, digest: &Digest, record: &Record, now: OffsetDateTime) -> bool {
+fn settles_health(
+    setting: &Setting,
+    digest: &Digest,
+    record: &Record,
+    now: OffsetDateTime,
+) -> bool {
     let soak = time::Duration::seconds(setting.gate.soak.unwrap_or(0).cast_signed());
     let old = at(&record.at).is_some_and(|at| now - at >= soak);
     record.is_deployment()
@@ -212,10 +217,10 @@ pub(super) fn recorded(chain: &Chain, entries: &[Entry]) -> Result<Vec<Recorded>
 /// Where an environment stands by its newest records, newest first.
 ///
 /// # Errors
-/// One of them is not a record, or as [`permit::whole`].
+/// One of them is not a record, or as [`permit::require_deployment`].
 pub(super) fn standing(chain: &Chain, own: &[Entry]) -> Result<EnvironmentHistory> {
     let records = recorded(chain, own)?;
-    permit::whole(chain, &records)?;
+    permit::require_deployment(chain, &records)?;
     Ok(EnvironmentHistory::of(records))
 }
 
@@ -303,10 +308,10 @@ mod tests {
             ),
         ] {
             let found = usable(setting, digest, from);
-            let said = found
+            let message = found
                 .as_ref()
                 .map_or_else(|error| error.message.as_str(), |()| "");
-            assert_eq!(said, wanted.err().unwrap_or_default());
+            assert_eq!(message, wanted.err().unwrap_or_default());
             assert!(
                 found
                     .err()
@@ -321,7 +326,7 @@ mod tests {
         setting.gate.soak = Some(3600);
         let of = |record: Record, now: &str| {
             let now = at(now).unwrap();
-            far_enough(&setting, &digest('a'), &record, now)
+            settles_health(&setting, &digest('a'), &record, now)
         };
         let (early, late) = ("2026-11-21T18:59:59Z", "2026-11-21T19:00:00Z");
         assert!(of(deployed('a'), late));

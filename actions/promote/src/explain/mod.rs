@@ -51,30 +51,35 @@ fn report(setting: &Setting) -> Report {
             false => text.push_str(&format!("\n{rule}\n  not asked: {asks}\n")),
         }
     }
-    for (what, how) in &besides {
-        text.push_str(&format!("\n{what}\n  {how}\n"));
+    for (topic, explanation) in &besides {
+        text.push_str(&format!("\n{topic}\n  {explanation}\n"));
     }
-    let row = |it: &Explained| {
-        let asks = match it.asked {
-            true => it.asks.clone(),
-            false => format!("not asked: {}", it.asks),
+    let row = |explained: &Explained| {
+        let asks = match explained.asked {
+            true => explained.asks.clone(),
+            false => format!("not asked: {}", explained.asks),
         };
-        vec![it.rule.to_owned(), asks, it.reads.clone(), it.lifts.clone()]
+        vec![
+            explained.rule.to_owned(),
+            asks,
+            explained.reads.clone(),
+            explained.lifts.clone(),
+        ]
     };
     let rows: Vec<Vec<String>> = rules.iter().map(row).collect();
-    let others: Vec<Vec<String>> = besides
+    let besides_rows: Vec<Vec<String>> = besides
         .iter()
-        .map(|(what, how)| vec![(*what).to_owned(), how.clone()])
+        .map(|(topic, explanation)| vec![(*topic).to_owned(), explanation.clone()])
         .collect();
     let summary = format!(
         "### {}\n\n{}\n{}",
         markdown::text(&title),
         markdown_table(&HEADER, &rows),
-        markdown_table(&["besides", ""], &others)
+        markdown_table(&["besides", ""], &besides_rows)
     );
     let besides: serde_json::Map<String, serde_json::Value> = besides
         .into_iter()
-        .map(|(what, how)| (what.to_owned(), json!(how)))
+        .map(|(topic, explanation)| (topic.to_owned(), json!(explanation)))
         .collect();
     Report {
         text,

@@ -116,8 +116,8 @@ fn changes(setting: &Setting) -> Vec<Explained> {
             count(listed, "commit")
         ),
     };
-    let formerly = gate.formerly.as_ref().map_or_else(String::new, |it| {
-        format!(" (until {}: into {})", it.until, it.branch)
+    let formerly = gate.formerly.as_ref().map_or_else(String::new, |formerly| {
+        format!(" (until {}: into {})", formerly.until, formerly.branch)
     });
     let approvals = match gate.approvals {
         0 => not_asked("approvals", "the contract asks for no approvals of changes"),
@@ -316,14 +316,14 @@ fn approved(setting: &Setting) -> Explained {
         .teams
         .iter()
         .map(|team| format!("the members of {team}"));
-    let who: Vec<String> = approve.people.iter().cloned().chain(teams).collect();
+    let approvers: Vec<String> = approve.people.iter().cloned().chain(teams).collect();
     let reads = match approve.teams.is_empty() {
         true => LEDGER.to_owned(),
         false => {
             format!("{LEDGER}; GitHub: members: read of the organization, which no job's token has")
         }
     };
-    let told = match &approve.tell {
+    let notification = match &approve.tell {
         Some(tell) => format!("; they are told by {tell}"),
         None => String::new(),
     };
@@ -334,9 +334,9 @@ fn approved(setting: &Setting) -> Explained {
     asked(
         "approved",
         format!(
-            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{told}{also}; one more if somebody unknown had a hand in it",
+            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{notification}{also}; one more if somebody unknown had a hand in it",
             number(approve.count, "approval"),
-            who.join(", "),
+            approvers.join(", "),
             human(Duration::from_secs(approve.expires)),
         ),
         &reads,
@@ -377,8 +377,8 @@ pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
     all
 }
 
-fn number(number: u32, thing: &str) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), thing)
+fn number(number: u32, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
 /// A window of `freeze` in words.

@@ -51,7 +51,7 @@ pub(super) async fn write(
     Ok(missing)
 }
 
-/// That the export lacks evidence.
+/// The error of an export that lacks evidence.
 pub(super) fn incomplete(missing: &[Missing]) -> Error {
     let shown = missing.iter().take(SHOWN);
     Error::refused("the export is written, but without evidence that its permits name")
@@ -59,8 +59,8 @@ pub(super) fn incomplete(missing: &[Missing]) -> Error {
         .hint("see which permits that is about: slipway-promote verify")
 }
 
-fn cannot(what: &str, path: &Path) -> String {
-    format!("cannot {what} {}", path.display())
+fn cannot(action: &str, path: &Path) -> String {
+    format!("cannot {action} {}", path.display())
 }
 
 /// Whether the file is there and has the hash in its name. A file with other content is not replaced: it may be the only copy.

@@ -7,7 +7,7 @@ use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
-use ledger::permit::{Attempt, Reason, Use, goes_on_from, usable};
+use ledger::permit::{Attempt, Reason, Use, continues_run, usable};
 use ledger::{Chain, Recorded, Verdict};
 use net::Net;
 use serde_json::json;
@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 ///
 /// # Errors
 /// The permit does not let this run deploy any more (exit 3), or the chain cannot be read.
-pub(super) async fn going_on(
+pub(super) async fn reuse(
     number: u64,
     args: &Args,
     cx: &Cx,
@@ -45,18 +45,18 @@ pub(super) async fn going_on(
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let ledger = setting.reading(&net).await?;
     let (_, records) = ledger.since_deployment(&chain).await?;
-    let found = goes_on(&records, &attempt, &digest, cx.clock.now())
+    let found = find_reusable(&records, &attempt, &digest, cx.clock.now())
         .map_err(|reason| reason.refusal(&chain, &attempt))?;
     Ok(found.map(|(number, why)| report(number, why)))
 }
 
-/// The permit that goes on and why, from the chain's records since its newest deployment, newest first and with that
+/// The permit that stays valid and why, from the chain's records since its newest deployment, newest first and with that
 /// one; nothing if the promotion is to be judged once more.
 ///
 /// # Errors
 /// The permit does not let this run deploy any more. Then it began nothing, so that all of its jobs have to run again:
 /// what they did for the permit, such as to apply a plan, may be old.
-fn goes_on(
+fn find_reusable(
     records: &[Recorded],
     attempt: &Attempt<'_>,
     digest: &Digest,
@@ -64,14 +64,14 @@ fn goes_on(
 ) -> Result<Option<(u64, &'static str)>, Reason> {
     let mut all = records.iter().map(|it| &it.record);
     // The last that began or ended. A failure ended it for good, and a permit that was granted since is a new beginning.
-    let last = all.find(|it| it.verdict == Verdict::Started || it.is_deployment());
-    let own = last.filter(|it| {
-        matches!(it.verdict, Verdict::Started | Verdict::Healthy)
-            && attempt.permit < it.seq
-            && it.digest == *digest
-            && goes_on_from(attempt.run, it.run.as_deref())
+    let last = all.find(|record| record.verdict == Verdict::Started || record.is_deployment());
+    let own = last.filter(|record| {
+        matches!(record.verdict, Verdict::Started | Verdict::Healthy)
+            && attempt.permit < record.seq
+            && record.digest == *digest
+            && continues_run(attempt.run, record.run.as_deref())
     });
-    if let Some(under) = own.and_then(|it| it.under) {
+    if let Some(under) = own.and_then(|record| record.under) {
         return Ok(Some((under, "this run began its deployment under it")));
     }
     let permit = usable(records, attempt, now)?.permit.record;
@@ -137,7 +137,7 @@ mod tests {
             policy: "sha256:rules",
             run,
         };
-        let found = goes_on(&chain(records), &attempt, &digest, instant(now).unwrap())?;
+        let found = find_reusable(&chain(records), &attempt, &digest, instant(now).unwrap())?;
         Ok(found.map_or(0, |(number, _)| number))
     }
 

@@ -151,11 +151,11 @@ mod tests {
         let then = |more: &[Record]| found(&[&judged[..], more].concat(), &draft);
         assert_eq!(then(&[]), Ok(0));
         // Records that deploy nothing do not matter, nor do permits that are not used.
-        let others = [
+        let unrelated = [
             reviewed('a', "eve"),
             of_run(AGAIN, permitted('c', "hash-1")),
         ];
-        assert_eq!(then(&others), Ok(0));
+        assert_eq!(then(&unrelated), Ok(0));
         assert_eq!(then(&[by("ada", Verdict::Approved)]), Ok(0));
 
         let moved = "another deployment to production was recorded";
@@ -235,7 +235,7 @@ mod tests {
         let by_another = [&written[..], &[of_run(OTHER, started('b', 3))]].concat();
         found(&by_another, &draft).unwrap_err();
 
-        let mut others = vec![
+        let mut different = vec![
             of_run(AGAIN, permitted('b', "hash-1")),
             of_run(RUN, permitted('c', "hash-1")),
             of_run(RUN, permitted('b', "hash-2")),
@@ -243,15 +243,15 @@ mod tests {
         ];
         let mut changed = draft.clone();
         changed.policy = Some("sha256:others".to_owned());
-        others.push(changed);
+        different.push(changed);
         let mut back = draft.clone();
         back.rollback = Some(Rollback { from: None });
-        others.push(back);
+        different.push(back);
         let mut expired = draft.clone();
         if let Some(permit) = &mut expired.permit {
             permit.expires = "2026-11-21T18:05:00Z".to_owned();
         }
-        others.push(expired);
+        different.push(expired);
         // It is not expired, and too old for its deployment to begin.
         let mut stale = draft.clone();
         stale.at = "2026-11-21T17:55:00Z".to_owned();
@@ -260,9 +260,9 @@ mod tests {
         if let Some(permit) = &mut planned.permit {
             permit.plan = Some("p".to_owned());
         }
-        others.push(planned);
-        for other in others {
-            let records = [deployed('a'), reviewed('a', "ada"), other];
+        different.push(planned);
+        for record in different {
+            let records = [deployed('a'), reviewed('a', "ada"), record];
             assert_eq!(found(&records, &draft), Ok(0), "{records:?}");
         }
         // Without a run, nobody is the same.

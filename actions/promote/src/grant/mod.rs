@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     }
     let setting = Setting::of(cx, &args.check.ledger)?;
     if let Some(number) = args.permit
-        && let Some(report) = again::going_on(number, &args, cx, &setting).await?
+        && let Some(report) = again::reuse(number, &args, cx, &setting).await?
     {
         return Ok(report);
     }
@@ -60,8 +60,8 @@ fn unsigned(setting: &Setting) -> Option<String> {
 
 /// The inputs of the decision, where they can be kept.
 fn kept(allowed: &Allowed) -> Result<Option<Vec<u8>>> {
-    let place = &allowed.setting.trust.anchor;
-    let kept = allowed.kept.as_ref().filter(|_| place.is_some());
+    let anchor = &allowed.setting.trust.anchor;
+    let kept = allowed.kept.as_ref().filter(|_| anchor.is_some());
     kept.map(Kept::bytes).transpose()
 }
 
@@ -189,7 +189,7 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         report.json["record"] = json!(record);
         return report.output("permit", "");
     };
-    let how = match already {
+    let outcome = match already {
         true => "was already written",
         false => "written",
     };
@@ -207,12 +207,13 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
         ));
     }
     report.text.push_str(&format!(
-        "permit {} {how}: {permits}\nhash {hash}\n",
+        "permit {} {outcome}: {permits}\nhash {hash}\n",
         record.seq
     ));
-    report
-        .summary
-        .push_str(&format!("\n**Permit {}** {how}: {permits}\n", record.seq));
+    report.summary.push_str(&format!(
+        "\n**Permit {}** {outcome}: {permits}\n",
+        record.seq
+    ));
     report.json["permit"] = json!({
         "record": record.seq,
         "hash": hash,

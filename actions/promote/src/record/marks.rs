@@ -87,7 +87,7 @@ pub(crate) fn compare(
 
 /// Refuses a record without a permit that does more than accept the head: it says once more what the
 /// newest deployment's says, which whoever accepts the head believes.
-pub(super) fn only_accepts(
+pub(super) fn check_accepts_only(
     accepting: bool,
     newest: Option<&Recorded>,
     draft: &Record,
@@ -114,7 +114,7 @@ pub(super) fn only_accepts(
 /// The digest that a rollback leaves: that of a promotion which began and was never recorded, else what
 /// was healthy until now, else what was deployed last. From the records since the newest deployment,
 /// newest first and with that one.
-pub(crate) fn left(records: &[Recorded], record: &Record) -> Option<Digest> {
+pub(crate) fn rolled_back_from(records: &[Recorded], record: &Record) -> Option<Digest> {
     let began = unrecorded(records).map(|began| &began.digest);
     let newest = records.iter().find(|it| it.record.is_deployment());
     let last = newest.map(|newest| &newest.record.digest);
@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn an_accepted_head_stands_for_no_permit() {
         let newest = recorded(deployed('a'));
-        let accepts = |accepting, newest, draft: Record| only_accepts(accepting, newest, &draft);
+        let accepts =
+            |accepting, newest, draft: Record| check_accepts_only(accepting, newest, &draft);
         accepts(true, Some(&newest), deployed('a')).unwrap();
         let other = Record {
             commit: "d".repeat(40).parse().unwrap(),
@@ -247,24 +248,27 @@ mod tests {
 
     #[test]
     fn a_rollback_leaves_what_was_healthy_or_what_failed() {
-        let left = |newest: Record, previous: Option<char>| {
+        let rolled_back_from = |newest: Record, previous: Option<char>| {
             let record = Record {
                 previous: previous.map(digest),
                 ..deployed('a')
             };
-            super::left(&[recorded(newest)], &record)
+            super::rolled_back_from(&[recorded(newest)], &record)
         };
-        assert_eq!(left(deployed('b'), Some('b')), Some(digest('b')));
-        assert_eq!(left(failed('c'), Some('b')), Some(digest('b')));
-        assert_eq!(left(failed('c'), Some('a')), Some(digest('c')));
-        assert_eq!(left(deployed('a'), Some('a')), None);
+        assert_eq!(
+            rolled_back_from(deployed('b'), Some('b')),
+            Some(digest('b'))
+        );
+        assert_eq!(rolled_back_from(failed('c'), Some('b')), Some(digest('b')));
+        assert_eq!(rolled_back_from(failed('c'), Some('a')), Some(digest('c')));
+        assert_eq!(rolled_back_from(deployed('a'), Some('a')), None);
         // A deployment that began and was never recorded may run.
         let record = Record {
             previous: Some(digest('b')),
             ..deployed('b')
         };
         let began = [started('c', 2), deployed('b'), started('d', 1)].map(recorded);
-        assert_eq!(super::left(&began, &record), Some(digest('c')));
-        assert_eq!(super::left(&began[1..], &record), None);
+        assert_eq!(super::rolled_back_from(&began, &record), Some(digest('c')));
+        assert_eq!(super::rolled_back_from(&began[1..], &record), None);
     }
 }

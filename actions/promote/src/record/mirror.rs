@@ -9,9 +9,9 @@ use serde_json::json;
 /// is inactive. Existing parts are not created again, so a run that stopped halfway is completed by
 /// the next.
 pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Result<u64, Unknown> {
-    let others = github.deployments(&record.environment).await?;
+    let deployments = github.deployments(&record.environment).await?;
     let description = format!("{} {}", record.verdict, record.digest);
-    let id = match others.iter().find(|found| mirrors(found, hash)) {
+    let id = match deployments.iter().find(|found| mirrors(found, hash)) {
         Some(found) => found.id,
         None => {
             let payload = json!(Mirrored::of(record, hash));
@@ -36,7 +36,7 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
             .await?;
     }
     if record.verdict == Verdict::Healthy {
-        retire(github, &others, id, &record.service).await?;
+        retire(github, &deployments, id, &record.service).await?;
     }
     Ok(id)
 }
@@ -45,11 +45,11 @@ pub(super) async fn mirror(github: &GitHub, record: &Record, hash: &str) -> Resu
 /// itself, but not for production environments.
 async fn retire(
     github: &GitHub,
-    others: &[Deployment],
+    deployments: &[Deployment],
     id: u64,
     service: &str,
 ) -> Result<(), Unknown> {
-    let earlier = others
+    let earlier = deployments
         .iter()
         .filter(|found| found.id < id && is_of(found, |it| it.service == service));
     for found in earlier {

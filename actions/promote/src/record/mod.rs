@@ -74,12 +74,12 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     }
     if let Some(number) = args.permit {
         let Some(permit) = under::permit(&ledger, &chain, number, &draft).await? else {
-            return Ok(report::nothing(&setting, number));
+            return Ok(report::nothing_recorded(&setting, number));
         };
         expected = Some(permit.head.clone());
         draft = permit.marked(draft);
     }
-    was_before(&ledger, &setting, &draft).await?;
+    check_deployed_before(&ledger, &setting, &draft).await?;
     let write = write::Write {
         ledger: &ledger,
         chain: &chain,
@@ -90,7 +90,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let written = write.append(draft).await?;
     if args.dry_run {
-        return Ok(report::dry(&written));
+        return Ok(report::dry_run(&written));
     }
     let deployment = match &github {
         Some(github) => mirrored(cx, github, &written).await,
@@ -124,7 +124,7 @@ fn draft(
 
 /// Refuses a healthy deployment that no permit covers, where the contract has a gate. A failure can make
 /// nothing look better than it is. A head that a person accepts is not a chain that a permit rests on yet
-/// ([`marks::only_accepts`]).
+/// ([`marks::check_accepts_only`]).
 fn permitted(setting: &Setting, verdict: Verdict, covered: bool) -> Result<()> {
     let gated = setting.declared && !setting.asks_nothing();
     if covered || !gated || verdict != Verdict::Healthy {
@@ -206,7 +206,7 @@ async fn accepting(
 
 /// Checks that this digest was deployed to the previous environment with this commit. A digest can
 /// have several commits: a commit that changes nothing in the image is not built again.
-async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Result<()> {
+async fn check_deployed_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Result<()> {
     let Some(before) = &setting.follows else {
         return Ok(());
     };
@@ -214,7 +214,7 @@ async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Resul
     // Requests and permits name digests that may never have been deployed there.
     let there = |record: &Record| record.is_deployment() && record.digest == draft.digest;
     let Some(newest) = ledger.find(&chain, LOOK_BACK, there).await? else {
-        return never_before(before, draft);
+        return refuse_undeployed(before, draft);
     };
     let this = |record: &Record| there(record) && record.commit == draft.commit;
     if this(&newest) || ledger.find(&chain, LOOK_BACK, this).await?.is_some() {
@@ -229,7 +229,7 @@ async fn was_before(ledger: &Ledger, setting: &Setting, draft: &Record) -> Resul
 
 /// Refuses a digest that the previous environment never had. A failure is always recorded; what a
 /// rollback brings back was there long ago; and a break-glass is on record, to be reviewed.
-fn never_before(before: &str, draft: &Record) -> Result<()> {
+fn refuse_undeployed(before: &str, draft: &Record) -> Result<()> {
     let past = draft.rollback.is_some() || draft.break_glass.is_some();
     if draft.verdict != Verdict::Healthy || past {
         return Ok(());
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_digest_that_the_previous_environment_never_had_is_not_healthy_here() {
         let healthy = deployed('a');
-        let error = never_before("staging", &healthy).unwrap_err();
+        let error = refuse_undeployed("staging", &healthy).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         let rollback = Record {
             rollback: Some(Rollback { from: None }),
@@ -285,7 +285,7 @@ mod tests {
         };
         let failed = failed('a');
         for draft in [rollback, broken, failed] {
-            never_before("staging", &draft).unwrap();
+            refuse_undeployed("staging", &draft).unwrap();
         }
     }
 

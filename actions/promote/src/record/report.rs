@@ -8,7 +8,7 @@ use kit::report::markdown_table;
 use serde_json::json;
 
 /// The record that would be written.
-pub(super) fn dry(written: &Written) -> Report {
+pub(super) fn dry_run(written: &Written) -> Report {
     let record = json!(written.record);
     Report {
         text: format!(
@@ -25,7 +25,7 @@ pub(super) fn dry(written: &Written) -> Report {
 }
 
 /// Where no deployment began under the permit, so that none failed.
-pub(super) fn nothing(setting: &Setting, permit: u64) -> Report {
+pub(super) fn nothing_recorded(setting: &Setting, permit: u64) -> Report {
     let line = format!(
         "no deployment to {} began under permit {permit}, so nothing was recorded",
         setting.environment
@@ -43,7 +43,7 @@ pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u6
     let record = &written.record;
     let hash = written.hash.clone().unwrap_or_default();
     let deployment = deployment.map(|id| id.to_string()).unwrap_or_default();
-    let how = if written.already {
+    let outcome = if written.already {
         "was already written"
     } else {
         "written"
@@ -80,11 +80,11 @@ pub(super) fn report(setting: &Setting, written: &Written, deployment: Option<u6
         .collect();
     Report {
         text: format!(
-            "record {} of {} in {} {how}: {} {}\n{marks}hash {hash}\n",
+            "record {} of {} in {} {outcome}: {} {}\n{marks}hash {hash}\n",
             record.seq, record.service, setting.environment, record.digest, record.verdict
         ),
         summary: format!(
-            "### {}: record {} {how}\n\n{}",
+            "### {}: record {} {outcome}\n\n{}",
             setting.environment,
             record.seq,
             markdown_table(&["", ""], &rows)

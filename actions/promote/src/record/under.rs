@@ -69,7 +69,7 @@ fn closes<'r>(
         }
         return Ok(Some((found, permit)));
     }
-    let began = still_to_record(records, number, draft)?;
+    let began = has_unrecorded_deployment(records, number, draft)?;
     Ok(began.then_some((found, permit)))
 }
 
@@ -79,13 +79,13 @@ pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
         && head.digest == draft.digest
         && head.commit == draft.commit
         && head.verdict == draft.verdict
-        && (head.run == draft.run || goes_on_under_a_permit(head, draft))
+        && (head.run == draft.run || continues_permitted_run(head, draft))
 }
 
 /// Whether the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
 /// stopped right after that records nothing else when it is run again. Without a permit, a later attempt deployed once more.
-fn goes_on_under_a_permit(head: &Record, draft: &Record) -> bool {
-    draft.under.is_some() && permit::goes_on_from(draft.run.as_deref(), head.run.as_deref())
+fn continues_permitted_run(head: &Record, draft: &Record) -> bool {
+    draft.under.is_some() && permit::continues_run(draft.run.as_deref(), head.run.as_deref())
 }
 
 /// The permit of this number, if it is for the draft's digest and commit.
@@ -126,15 +126,18 @@ fn named<'r>(
 
 /// Whether a deployment began under the permit. Refuses where one is said to be healthy that did not, or
 /// where what began is over or another run's to record.
-fn still_to_record(records: &[Recorded], number: u64, draft: &Record) -> Result<bool> {
+fn has_unrecorded_deployment(records: &[Recorded], number: u64, draft: &Record) -> Result<bool> {
     let environment = &draft.environment;
     let refused = || refusal(draft, number);
-    let start =
-        |it: &&Recorded| it.record.verdict == Verdict::Started && it.record.under == Some(number);
-    let started = records.iter().find(start).map(|it| &it.record);
+    let start = |recorded: &&Recorded| {
+        recorded.record.verdict == Verdict::Started && recorded.record.under == Some(number)
+    };
+    let started = records.iter().find(start).map(|recorded| &recorded.record);
     let since = |start: &Record| {
-        records.iter().map(|it| &it.record).find(|it| {
-            it.verdict == Verdict::Started && it.seq > start.seq && it.under != Some(number)
+        records.iter().map(|record| &record.record).find(|record| {
+            record.verdict == Verdict::Started
+                && record.seq > start.seq
+                && record.under != Some(number)
         })
     };
     if let Some(later) = started.and_then(since) {
@@ -178,7 +181,7 @@ fn refusal(draft: &Record, number: u64) -> Error {
 
 /// Whether the run of the draft began it, in this attempt or an earlier one; at a terminal, whoever has no run either.
 fn is_own(started: &Record, draft: &Record) -> bool {
-    started.run == draft.run || permit::goes_on_from(draft.run.as_deref(), started.run.as_deref())
+    started.run == draft.run || permit::continues_run(draft.run.as_deref(), started.run.as_deref())
 }
 
 fn closed(number: u64, record: &Record) -> Error {
@@ -211,7 +214,7 @@ mod tests {
 
     /// Why the draft may not close permit 2; nothing if it may.
     #[track_caller]
-    fn why_not(records: &[Record], draft: &Record) -> Option<String> {
+    fn refusal_message(records: &[Record], draft: &Record) -> Option<String> {
         let error = closes(&chain(records), 2, draft).err()?;
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert!(!error.hints.is_empty());
@@ -270,7 +273,7 @@ mod tests {
                 Some("record 4 closed it"),
             ),
         ] {
-            let found = why_not(&records, &draft);
+            let found = refusal_message(&records, &draft);
             match wanted {
                 None => assert_eq!(found, None),
                 Some(words) => assert!(
@@ -288,9 +291,9 @@ mod tests {
         let granted = [deployed('a'), permitted('b', "hash-1")];
         let begun = [&granted[..], &[of_run(started('b', 2))]].concat();
         let with = |more: Record| [&begun[..], &[more]].concat();
-        let failures = |records: &[Record]| why_not(records, &failure);
+        let failures = |records: &[Record]| refusal_message(records, &failure);
         let by_another = [&granted[..], &[started('b', 2)]].concat();
-        assert_eq!(why_not(&by_another, &healthy), None);
+        assert_eq!(refusal_message(&by_another, &healthy), None);
         assert!(
             failures(&by_another)
                 .is_some_and(|it| it.contains("dora at 2026-11-21T18:00:00Z began it"))
@@ -298,17 +301,17 @@ mod tests {
         // A later attempt of the run that began it may say so.
         let mut again = failure.clone();
         again.run = Some("https://ci.example/runs/7/attempts/2".to_owned());
-        assert_eq!(why_not(&begun, &again), None);
+        assert_eq!(refusal_message(&begun, &again), None);
         // Once it goes on there, the earlier attempt does not end it any more.
         let mut later = started('b', 2);
         later.run.clone_from(&again.run);
         let gone_on = with(later);
-        assert_eq!(why_not(&gone_on, &again), None);
+        assert_eq!(refusal_message(&gone_on, &again), None);
         assert!(failures(&gone_on).is_some_and(|it| it.contains("began it")));
         // A deployment that a rollback superseded is over, however it ended.
         let superseded = with(started('a', 1));
         for draft in [&healthy, &failure] {
-            let why = why_not(&superseded, draft);
+            let why = refusal_message(&superseded, draft);
             assert!(why.is_some_and(|it| it.contains("has since begun another deployment")));
         }
         // This deployment supersedes one that began before under another permit, and not the other way around.
@@ -318,7 +321,7 @@ mod tests {
             of_run(started('b', 2)),
         ];
         for draft in [&healthy, &failure] {
-            assert_eq!(why_not(&before, draft), None);
+            assert_eq!(refusal_message(&before, draft), None);
         }
         let busy = [&granted[..], &[permitted('c', "hash-1"), started('c', 3)]].concat();
         // A failure before the deployment began is not recorded, and does not end the permit.
@@ -331,7 +334,9 @@ mod tests {
             ..healthy.clone()
         };
         let later = [&with(closed)[..], &[deployed('c')]].concat();
-        assert!(why_not(&later, &healthy).is_some_and(|it| it.contains("record 4 closed it")));
+        assert!(
+            refusal_message(&later, &healthy).is_some_and(|it| it.contains("record 4 closed it"))
+        );
     }
 
     #[test]

@@ -98,11 +98,11 @@ impl Write<'_> {
         let newest = newest(records);
         // A failure is always recorded: it can make nothing look better than it is.
         if draft.verdict == Verdict::Healthy {
-            permit::whole(self.chain, records)?;
+            permit::require_deployment(self.chain, records)?;
             marks::compare(self.expected, newest, draft)?;
         }
         if self.only_accepts {
-            marks::only_accepts(accepting, newest, draft)?;
+            marks::check_accepts_only(accepting, newest, draft)?;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ pub(crate) fn after(head: Option<&Entry>, records: &[Recorded], mut record: Reco
     record.seq = head.map_or(1, |head| head.seq + 1);
     record.previous = newest(records).and_then(|newest| healthy_until_now(&newest.record));
     if record.rollback.is_some() {
-        let from = marks::left(records, &record);
+        let from = marks::rolled_back_from(records, &record);
         record.rollback = Some(Rollback { from });
     }
     record

@@ -114,8 +114,8 @@ impl Parts {
             ("the contract's people", *people == other.people),
             ("the infrastructure plan", *plan == other.plan),
         ];
-        let different = compared.into_iter().filter(|(_, same)| !same);
-        different.map(|(what, _)| what).collect()
+        let different = compared.into_iter().filter(|(_, matches)| !matches);
+        different.map(|(part, _)| part).collect()
     }
 }
 

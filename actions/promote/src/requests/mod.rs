@@ -81,12 +81,12 @@ impl Asked {
             Some(reason) => format!(": {reason}"),
             None => String::new(),
         };
-        let how = match end.verdict {
+        let verb = match end.verdict {
             Verdict::Rejected => "rejected",
             _ => "withdrew",
         };
         Some(format!(
-            "{} {how} request {} at {}{why}",
+            "{} {verb} request {} at {}{why}",
             end.actor.login,
             self.number(),
             end.at

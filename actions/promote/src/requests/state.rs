@@ -103,10 +103,10 @@ mod tests {
             let records = [&[deployed('a'), ask.clone()], more].concat();
             let standing = standing(&records);
             let asked = Asked::all(standing.records()).remove(0);
-            let ground = RequestContext::of(setting, &standing).unwrap();
+            let context = RequestContext::of(setting, &standing).unwrap();
             let approvers = Approvers::of(approve, &setting.persons(), &[]);
             let now = at(now).unwrap();
-            ground.state(setting, approve, &approvers, &asked, now).0
+            context.state(setting, approve, &approvers, &asked, now).0
         };
         let (early, late) = ("2026-11-21T20:00:00Z", "2026-11-22T12:00:00Z");
         let approved = |by| answered(Verdict::Approved, 2, actor(by));
@@ -137,7 +137,7 @@ mod tests {
         let deployed = [&both[..], &[deployed('b')]].concat();
         assert_eq!(state(&setting, &deployed, late), State::Approved);
         let rejected = [&both[..], &[answered(Verdict::Rejected, 2, actor("ada"))]].concat();
-        let said = "ada rejected request 2 at 2026-11-21T18:00:00Z: no";
-        assert_eq!(state(&setting, &rejected, early), over(said));
+        let message = "ada rejected request 2 at 2026-11-21T18:00:00Z: no";
+        assert_eq!(state(&setting, &rejected, early), over(message));
     }
 }

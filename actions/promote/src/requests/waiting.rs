@@ -60,11 +60,11 @@ pub(crate) fn waiting(
     let Some(approve) = &setting.gate.approve else {
         return Ok(Vec::new());
     };
-    let ground = RequestContext::of(setting, standing)?;
+    let context = RequestContext::of(setting, standing)?;
     let persons = setting.persons();
     let all = Asked::all(standing.records());
     let open = all.iter().filter(|asked| {
-        asked.end.is_none() && !asked.expired(now) && ground.changed(asked).is_none()
+        asked.end.is_none() && !asked.expired(now) && context.changed(asked).is_none()
     });
     Ok(open
         .map(|asked| {

@@ -52,12 +52,12 @@ impl Wanted {
         setting: &Setting,
         approve: &Approve,
         approvers: &Approvers,
-        ground: &RequestContext,
+        context: &RequestContext,
         asked: &Asked,
         now: OffsetDateTime,
         details: Option<&str>,
     ) -> Self {
-        let (state, tally) = ground.state(setting, approve, approvers, asked, now);
+        let (state, tally) = context.state(setting, approve, approvers, asked, now);
         let number = asked.number();
         Self {
             number,
@@ -133,7 +133,7 @@ fn status(approve: &Approve, asked: &Asked, state: &State, tally: &Tally) -> Str
 
 /// The changes that give each request one issue that says how it stands. Only the request of this run gets a new one, if
 /// somebody can answer it.
-pub(super) fn acts(issues: &[Issue], wanted: &[Wanted], own: u64) -> Vec<Act> {
+pub(super) fn plan_acts(issues: &[Issue], wanted: &[Wanted], own: u64) -> Vec<Act> {
     let mut acts = Vec::new();
     for one in wanted {
         let mut of_it = issues

@@ -8,7 +8,7 @@ use crate::requests::{Approvers, Asked, RequestContext};
 use crate::setting::Setting;
 use crate::standing::{EnvironmentHistory, at};
 use github::{GitHub, Issue};
-use issue::{Act, Wanted, acts, marker, page};
+use issue::{Act, Wanted, marker, page, plan_acts};
 use kit::aws::Arn;
 use kit::clock::rfc3339;
 use kit::contract::{Approve, Tell};
@@ -26,7 +26,7 @@ const SUBJECT: usize = 99;
 const MESSAGE: usize = 262_144;
 const VERSION: &str = "2010-03-31";
 
-/// Who is told, with what it takes.
+/// The people to notify, and the clients and settings that this needs.
 pub(crate) struct Teller<'a> {
     pub(crate) cx: &'a Cx,
     pub(crate) net: &'a Net,
@@ -52,12 +52,12 @@ pub(crate) struct Message<'a> {
     pub(crate) details: Option<String>,
 }
 
-/// Whether anybody was told.
+/// Whether the approvers were notified.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notification {
     /// The contract names no way, or there was nothing left to tell.
     Nothing,
-    /// Where they were told.
+    /// The page of the issue, or the ARN of the topic.
     At(String),
     Nobody(Unknown),
 }
@@ -67,7 +67,7 @@ impl Notification {
     pub(crate) fn report(&self, cx: &Cx, mut report: Report, request: u64) -> Report {
         let line = match self {
             Self::Nothing => String::new(),
-            Self::At(place) => format!("the approvers are told by {place}"),
+            Self::At(destination) => format!("the approvers are told by {destination}"),
             Self::Nobody(unknown) => format!(
                 "the approvers could not be notified: {}; {}",
                 unknown.why, unknown.next
@@ -90,7 +90,7 @@ impl Notification {
     fn json(&self) -> Value {
         match self {
             Self::Nothing => Value::Null,
-            Self::At(place) => json!({"at": place}),
+            Self::At(destination) => json!({"at": destination}),
             Self::Nobody(unknown) => {
                 json!({"at": null, "why": unknown.why, "next": unknown.next})
             }
@@ -101,13 +101,13 @@ impl Notification {
 impl Teller<'_> {
     /// Notifies the approvers. An issue that already says so is left unchanged.
     pub(crate) async fn tell(&self, message: &Message<'_>) -> Notification {
-        let told = match &self.approve.tell {
+        let sent = match &self.approve.tell {
             None => return Notification::Nothing,
             Some(Tell::Issue) => self.by_issue(message).await,
             Some(Tell::Topic(name)) => self.by_topic(name, message).await.map(Some),
         };
-        match told {
-            Ok(Some(place)) => Notification::At(place),
+        match sent {
+            Ok(Some(destination)) => Notification::At(destination),
             Ok(None) => Notification::Nothing,
             Err(unknown) => Notification::Nobody(unknown),
         }
@@ -129,11 +129,11 @@ impl Teller<'_> {
                 .issues(&marker(self.setting), &since(&standing, self.cx))
                 .await?;
             // GitHub's list may come from before this run opened one.
-            let listed = |one: &&Issue| issues.iter().any(|issue| issue.number == one.number);
+            let listed = |ours: &&Issue| issues.iter().any(|issue| issue.number == ours.number);
             let missing: Vec<Issue> = opened.iter().filter(|it| !listed(it)).cloned().collect();
             issues.extend(missing);
             shown = page(&issues, &wanted, own).map(str::to_owned);
-            let acts = acts(&issues, &wanted, own);
+            let acts = plan_acts(&issues, &wanted, own);
             if acts.is_empty() {
                 break;
             }
@@ -156,10 +156,10 @@ impl Teller<'_> {
         standing: &EnvironmentHistory,
         message: &Message<'_>,
     ) -> Result<Vec<Wanted>, Unknown> {
-        let ground = RequestContext::of(self.setting, standing).map_err(failed)?;
+        let context = RequestContext::of(self.setting, standing).map_err(failed)?;
         let now = self.cx.clock.now();
         let all = Asked::all(standing.records());
-        let one = |asked: &Asked| {
+        let wanted_issue = |asked: &Asked| {
             let details = message.details.as_deref();
             let details = details.filter(|_| asked.number() == message.request);
             let (setting, approve) = (self.setting, self.approve);
@@ -167,13 +167,13 @@ impl Teller<'_> {
                 setting,
                 approve,
                 self.approvers,
-                &ground,
+                &context,
                 asked,
                 now,
                 details,
             )
         };
-        Ok(all.iter().map(one).collect())
+        Ok(all.iter().map(wanted_issue).collect())
     }
 
     async fn by_topic(&self, name: &str, message: &Message<'_>) -> Result<String, Unknown> {
@@ -214,8 +214,8 @@ fn failed(error: Error) -> Unknown {
 }
 
 fn causes(error: &Error) -> String {
-    let whole = std::iter::once(error.message.to_string()).chain(error.causes());
-    whole.collect::<Vec<_>>().join(": ")
+    let messages = std::iter::once(error.message.to_string()).chain(error.causes());
+    messages.collect::<Vec<_>>().join(": ")
 }
 
 /// One line of ASCII, as SNS takes a subject.

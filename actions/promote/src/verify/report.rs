@@ -14,7 +14,7 @@ const SHOWN: usize = 20;
 /// The result of verifying a chain or a file, and what it was checked against.
 pub(super) struct Verified {
     /// The chain, or the file.
-    pub(super) what: String,
+    pub(super) subject: String,
     pub(super) walked: Walked,
     /// The key that signatures were held against, or why they were not.
     pub(super) key: Result<String, &'static str>,
@@ -147,13 +147,13 @@ pub(super) fn report(verified: &Verified) -> Result<Report> {
     let mut summary = format!("### The ledger {verdict}\n\n{table}\n");
     if faults.is_empty() {
         return Ok(Report {
-            text: format!("{} {verdict}\n{lines}", verified.what),
+            text: format!("{} {verdict}\n{lines}", verified.subject),
             summary,
             json: verified.json(),
             ..Report::default()
         });
     }
-    let mut error = Error::refused(format!("{} {verdict}", verified.what))
+    let mut error = Error::refused(format!("{} {verdict}", verified.subject))
         .with_causes(faults.iter().take(SHOWN).map(Fault::to_string));
     for fault in faults.iter().take(SHOWN) {
         summary.push_str(&format!("- {fault}\n"));
@@ -184,7 +184,7 @@ mod tests {
 
     fn verified(faults: Vec<Fault>) -> Verified {
         Verified {
-            what: "the export x.jsonl of chain storefront#dev".to_owned(),
+            subject: "the export x.jsonl of chain storefront#dev".to_owned(),
             walked: Walked {
                 faults,
                 records: 3,

@@ -6,7 +6,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use ecs::{Breaker, Seen, Target, Task, is_target, name_of_group, place, prose};
+use ecs::{Breaker, Seen, Target, Task, endpoint, is_target, name_of_group, prose};
 use kit::aws::Arn;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,7 @@ impl Evidence {
                         .values()
                         .any(|task| is_target(task, attachment, target))
                     {
-                        self.complaint(&group.arn, target);
+                        self.update_target(&group.arn, target);
                     }
                 }
             }
@@ -83,8 +83,8 @@ impl Evidence {
         fresh
     }
 
-    fn complaint(&mut self, group: &Arn, target: &Target) {
-        let key = (group.clone(), place(target));
+    fn update_target(&mut self, group: &Arn, target: &Target) {
+        let key = (group.clone(), endpoint(target));
         match target.state.as_str() {
             "unhealthy" | "unavailable" => {
                 let words = (target.reason.clone(), target.description.clone());

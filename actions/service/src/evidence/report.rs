@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const EVENTS: usize = 5;
 
 impl Evidence {
-    /// Lines for people, nothing when nothing is known.
+    /// The evidence as lines of text; empty if there is none.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (stop, tasks) in self.grouped() {
@@ -18,15 +18,15 @@ impl Evidence {
                 lines.push(format!("  container {container} ({})", ids.join(", ")));
             }
         }
-        for ((group, reason, description), places) in self.complaints() {
+        for ((group, reason, description), targets) in self.unhealthy_targets() {
             let words = [reason.as_str(), description.as_str()];
             let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
             lines.push(format!(
                 "{} of {} unhealthy: {} ({})",
-                count(places.len(), "target"),
+                count(targets.len(), "target"),
                 name_of_group(group),
                 words.join(": "),
-                places.join(", ")
+                targets.join(", ")
             ));
         }
         if let Some(breaker) = &self.breaker
@@ -39,7 +39,7 @@ impl Evidence {
                 breaker.threshold
             ));
         }
-        // An event that quotes what a task stopped of says nothing more.
+        // An event that quotes the reason of a stopped task adds nothing.
         let reported: Vec<String> = self
             .stopped
             .values()
@@ -85,9 +85,9 @@ impl Evidence {
         let targets: Vec<_> = self
             .targets
             .iter()
-            .map(|((group, place), (reason, description))| {
+            .map(|((group, target), (reason, description))| {
                 serde_json::json!({
-                    "target_group": group, "target": place,
+                    "target_group": group, "target": target,
                     "reason": reason, "description": description,
                 })
             })
@@ -118,18 +118,18 @@ impl Evidence {
         groups
     }
 
-    fn complaints(&self) -> BTreeMap<(&Arn, &String, &String), Vec<&str>> {
+    fn unhealthy_targets(&self) -> BTreeMap<(&Arn, &String, &String), Vec<&str>> {
         let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
-        for ((group, place), (reason, description)) in &self.targets {
+        for ((group, target), (reason, description)) in &self.targets {
             groups
                 .entry((group, reason, description))
                 .or_default()
-                .push(place);
+                .push(target);
         }
         groups
     }
 
-    /// The last events up to the failure: what comes after it tells of the rollback.
+    /// The last events up to the failure; later ones are about the rollback.
     fn last_events(&self) -> &[String] {
         let failure = self
             .events

@@ -24,7 +24,7 @@ pub(crate) enum Value {
     Expression,
 }
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     pub(crate) value: Value,

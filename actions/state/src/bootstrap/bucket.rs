@@ -24,7 +24,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// How it stands; `unset` says what is missing where there is none.
+    /// The finding about the setting; `unset` is the message if the bucket does not have it.
     fn found(self, unset: &str, judge: impl FnOnce(T) -> Found) -> Found {
         match self {
             Seen::Set(value) => judge(value),
@@ -54,7 +54,7 @@ async fn seen<T, E>(
     call: impl Future<Output = std::result::Result<T, SdkError<E>>>,
     unset: &str,
     permission: &str,
-    what: &str,
+    subject: &str,
 ) -> Result<Seen<T>>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -62,7 +62,7 @@ where
     match call.await {
         Ok(answer) => Ok(Seen::Set(answer)),
         Err(error) if net::code(&error) == Some(unset) => Ok(Seen::Unset),
-        Err(error) => unread(error, permission, what).map(Seen::Unknown),
+        Err(error) => unread(error, permission, subject).map(Seen::Unknown),
     }
 }
 
@@ -192,7 +192,7 @@ impl Site<'_> {
         };
         let fine = match (self.kms_key(), &key) {
             (None, _) => true,
-            (Some(wanted), Some(key)) => is_key(key, wanted),
+            (Some(wanted), Some(key)) => is_same_key(key, wanted),
             (Some(_), None) => false,
         };
         Ok(Found::of(fine, &is, &is))
@@ -250,8 +250,8 @@ impl Site<'_> {
             (removes_plans(&rules), "no rule removes old plans"),
         ]
         .into_iter()
-        .filter(|(there, _)| !there)
-        .map(|(_, what)| what)
+        .filter(|(present, _)| !present)
+        .map(|(_, problem)| problem)
         .collect();
         Ok(Found::of(
             missing.is_empty(),
@@ -261,12 +261,12 @@ impl Site<'_> {
     }
 }
 
-/// Whether two ways to name a key of KMS name one: by ARN, or by the ID at its end.
-fn is_key(one: &str, other: &str) -> bool {
+/// Whether two names are those of one KMS key: an ARN, or the ID at its end.
+fn is_same_key(first: &str, second: &str) -> bool {
     let named = |arn: &Arn, id: &str| arn.resource.rsplit('/').next() == id.rsplit('/').next();
-    match (one.parse::<Arn>(), other.parse::<Arn>()) {
-        (Ok(arn), Err(_)) => named(&arn, other),
-        (Err(_), Ok(arn)) => named(&arn, one),
-        _ => one == other,
+    match (first.parse::<Arn>(), second.parse::<Arn>()) {
+        (Ok(arn), Err(_)) => named(&arn, second),
+        (Err(_), Ok(arn)) => named(&arn, first),
+        _ => first == second,
     }
 }

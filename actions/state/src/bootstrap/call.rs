@@ -10,30 +10,30 @@ use std::time::Duration;
 pub(super) const TRIES: u32 = 30;
 
 /// The finding for a call that failed: the missing permission if it was denied, otherwise an error.
-pub(super) fn unread<E>(error: SdkError<E>, permission: &str, what: &str) -> Result<Found>
+pub(super) fn unread<E>(error: SdkError<E>, permission: &str, subject: &str) -> Result<Found>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match net::failure(&error) {
         Failure::Denied => Ok(Found::Unknown(permission.to_owned())),
-        _ => Err(net::cannot(error, &format!("look at {what}"))),
+        _ => Err(net::cannot(error, &format!("look at {subject}"))),
     }
 }
 
 /// Changes something that another run may be changing too.
 pub(super) async fn change<T, E>(
-    what: &str,
+    operation: &str,
     call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
 ) -> Result<()>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    patiently(what, call).await.map(drop)
+    retry(operation, call).await.map(drop)
 }
 
 /// Calls until what another run does, or what was just made, is no longer in the way.
-pub(super) async fn patiently<T, E>(
-    what: &str,
+pub(super) async fn retry<T, E>(
+    operation: &str,
     call: impl AsyncFn() -> std::result::Result<T, SdkError<E>>,
 ) -> Result<T>
 where
@@ -62,7 +62,7 @@ where
             {
                 tokio::time::sleep(spread(Duration::from_secs(2))).await;
             }
-            Err(error) => return Err(net::cannot(error, what)),
+            Err(error) => return Err(net::cannot(error, operation)),
         }
     }
 }

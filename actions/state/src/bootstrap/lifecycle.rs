@@ -17,15 +17,15 @@ const PLAN_DAYS: i32 = 8;
 const VERSIONS_RULE: &str = "slipway-old-versions";
 const PLANS_RULE: &str = "slipway-plans";
 
-/// Where a rule holds: under this prefix, for every object. `None`: not for every object.
+/// The prefix of the objects that a rule applies to. `None`: it does not apply to every object under a prefix.
 fn prefix(rule: &LifecycleRule) -> Option<&str> {
     let filter = rule.filter.as_ref();
     // A filter by tag or size does not match every object.
-    if filter.is_some_and(|it| {
-        it.tag.is_some()
-            || it.and.is_some()
-            || it.object_size_greater_than.is_some()
-            || it.object_size_less_than.is_some()
+    if filter.is_some_and(|filter| {
+        filter.tag.is_some()
+            || filter.and.is_some()
+            || filter.object_size_greater_than.is_some()
+            || filter.object_size_less_than.is_some()
     }) {
         return None;
     }
@@ -48,7 +48,7 @@ pub(super) fn removes_versions(rules: &[LifecycleRule]) -> bool {
     })
 }
 
-/// Whether a rule removes plans that nobody may apply any more.
+/// Whether a rule removes plans that can no longer be applied.
 pub(super) fn removes_plans(rules: &[LifecycleRule]) -> bool {
     rules.iter().any(|rule| {
         rule.status == ExpirationStatus::Enabled

@@ -1,7 +1,7 @@
 //! The bucket's parts, made as they should be.
 
 use super::lifecycle::{plans_rule, removes_plans, removes_versions, versions_rule};
-use super::{Part, Site, bad, change, of_bucket, patiently, policy};
+use super::{Part, Site, bad, change, of_bucket, policy, retry};
 use aws_sdk_s3::types::{
     BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
     CreateBucketConfiguration, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
@@ -13,7 +13,7 @@ use kit::error::{Error, Result};
 impl Site<'_> {
     pub(super) async fn make(&self, part: Part) -> Result<()> {
         let bucket = &self.store.bucket;
-        let what = format!("{} ({bucket})", part.act());
+        let operation = format!("{} ({bucket})", part.act());
         match part {
             Part::Bucket => self.create_bucket().await,
             Part::Versions => {
@@ -22,7 +22,7 @@ impl Site<'_> {
                     .build();
                 let call =
                     of_bucket!(self.put_bucket_versioning).versioning_configuration(versioning);
-                change(&what, async || call.clone().send().await).await
+                change(&operation, async || call.clone().send().await).await
             }
             Part::Private => {
                 let block = PublicAccessBlockConfiguration::builder()
@@ -33,7 +33,7 @@ impl Site<'_> {
                     .build();
                 let call = of_bucket!(self.put_public_access_block)
                     .public_access_block_configuration(block);
-                change(&what, async || call.clone().send().await).await
+                change(&operation, async || call.clone().send().await).await
             }
             Part::Owned => {
                 let rule = OwnershipControlsRule::builder()
@@ -46,11 +46,11 @@ impl Site<'_> {
                     .map_err(bad)?;
                 let call =
                     of_bucket!(self.put_bucket_ownership_controls).ownership_controls(controls);
-                change(&what, async || call.clone().send().await).await
+                change(&operation, async || call.clone().send().await).await
             }
-            Part::Encrypted => self.encrypt(&what).await,
-            Part::Tls => self.deny_without_tls(&what).await,
-            Part::Lifecycle => self.add_rules(&what).await,
+            Part::Encrypted => self.encrypt(&operation).await,
+            Part::Tls => self.deny_without_tls(&operation).await,
+            Part::Lifecycle => self.add_rules(&operation).await,
             Part::Table | Part::Billing | Part::Recovery | Part::Protected => {
                 self.make_of_table(part).await
             }
@@ -62,15 +62,15 @@ impl Site<'_> {
         let mut call = self.s3.create_bucket().bucket(bucket);
         // The first region takes no location (S3 API reference, CreateBucket).
         if self.store.region != "us-east-1" {
-            let place = BucketLocationConstraint::from(self.store.region.as_str());
+            let location = BucketLocationConstraint::from(self.store.region.as_str());
             call = call.create_bucket_configuration(
                 CreateBucketConfiguration::builder()
-                    .location_constraint(place)
+                    .location_constraint(location)
                     .build(),
             );
         }
-        let what = format!("create the bucket {bucket}");
-        let made = patiently(&what, async || {
+        let operation = format!("create the bucket {bucket}");
+        let made = retry(&operation, async || {
             match call.clone().send().await {
                 // Another run was faster: the rest still has to be done.
                 Err(error) if net::code(&error) == Some("BucketAlreadyOwnedByYou") => Ok(()),
@@ -88,7 +88,7 @@ impl Site<'_> {
         })
     }
 
-    async fn encrypt(&self, what: &str) -> Result<()> {
+    async fn encrypt(&self, operation: &str) -> Result<()> {
         let by_default = ServerSideEncryptionByDefault::builder()
             .sse_algorithm(ServerSideEncryption::AwsKms)
             .set_kms_master_key_id(self.kms_key().map(str::to_owned))
@@ -105,10 +105,10 @@ impl Site<'_> {
             .map_err(bad)?;
         let call = of_bucket!(self.put_bucket_encryption)
             .server_side_encryption_configuration(configuration);
-        change(what, async || call.clone().send().await).await
+        change(operation, async || call.clone().send().await).await
     }
 
-    async fn deny_without_tls(&self, what: &str) -> Result<()> {
+    async fn deny_without_tls(&self, operation: &str) -> Result<()> {
         let bucket = &self.store.bucket;
         let there = self.policy().await?.known()?;
         let policy =
@@ -116,16 +116,16 @@ impl Site<'_> {
                 Error::refused(format!("the policy of {bucket} cannot be read")).because(error)
             })?;
         let call = of_bucket!(self.put_bucket_policy).policy(policy);
-        change(what, async || call.clone().send().await).await
+        change(operation, async || call.clone().send().await).await
     }
 
-    async fn add_rules(&self, what: &str) -> Result<()> {
+    async fn add_rules(&self, operation: &str) -> Result<()> {
         let mut rules = self.rules().await?.known()?.unwrap_or_default();
-        for (there, rule) in [
+        for (present, rule) in [
             (removes_versions(&rules), versions_rule()?),
             (removes_plans(&rules), plans_rule()?),
         ] {
-            if !there {
+            if !present {
                 rules.retain(|other| other.id != rule.id);
                 rules.push(rule);
             }
@@ -136,6 +136,6 @@ impl Site<'_> {
             .map_err(bad)?;
         let call = of_bucket!(self.put_bucket_lifecycle_configuration)
             .lifecycle_configuration(configuration);
-        change(what, async || call.clone().send().await).await
+        change(operation, async || call.clone().send().await).await
     }
 }

@@ -12,7 +12,7 @@ mod table;
 use crate::access::access;
 use crate::args::Storage;
 use crate::locate::{self, Store};
-use call::{TRIES, bad, change, patiently, unread};
+use call::{TRIES, bad, change, retry, unread};
 use kit::backoff::spread;
 use kit::error::{Error, Result};
 use kit::markdown;
@@ -126,7 +126,7 @@ async fn reached(store: &Store, cx: &Cx) -> Result<Account> {
 /// Brings bucket and table to what they should be, or shows what it would do.
 ///
 /// # Errors
-/// Somebody else's bucket, or a call that fails; what was done stays and a second run goes on.
+/// Somebody else's bucket, or a call that fails; finished changes remain, and a second run continues.
 pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
     let store = locate::store(&args.storage, Purpose::Deploy, cx)?;
     let account = reached(&store, cx).await?;
@@ -138,17 +138,17 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
             cx.host.info(part.act());
             site.make(*part).await?;
         }
-        let mut left = todo(&site.look().await?)?;
+        let mut remaining = todo(&site.look().await?)?;
         // AWS may still report the old value of a setting that was just changed.
         for _ in 0..TRIES {
-            if left.is_empty() {
+            if remaining.is_empty() {
                 break;
             }
             tokio::time::sleep(spread(Duration::from_secs(2))).await;
-            left = todo(&site.look().await?)?;
+            remaining = todo(&site.look().await?)?;
         }
-        if !left.is_empty() {
-            let words: Vec<&str> = left.iter().map(|part| part.act()).collect();
+        if !remaining.is_empty() {
+            let words: Vec<&str> = remaining.iter().map(|part| part.act()).collect();
             return Err(
                 Error::failed(format!("{} are still not as they should be", site.shown()))
                     .cause(words.join(", ")),
@@ -176,7 +176,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
     })
 }
 
-/// Says how each part stands, and changes nothing.
+/// Reports the finding for each part, and changes nothing.
 ///
 /// # Errors
 /// A part is not as it should be or cannot be looked at (exit 3).

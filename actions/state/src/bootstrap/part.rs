@@ -1,4 +1,4 @@
-//! The parts of bucket and table, and how each of them stands.
+//! The parts of bucket and table, and the findings about them.
 
 /// One thing about bucket or table, in the order in which they are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Part {
     }
 }
 
-/// How a part stands.
+/// The finding about a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     /// As it should be, and how.
@@ -85,11 +85,11 @@ impl Found {
 
     pub(super) fn detail(&self) -> String {
         match self {
-            Found::Fine(how) | Found::Missing(how) | Found::Wrong(how) => how.clone(),
+            Found::Fine(detail) | Found::Missing(detail) | Found::Wrong(detail) => detail.clone(),
             Found::Unknown(permission) => format!("cannot be checked: needs {permission}"),
         }
     }
 }
 
-/// A part and how it stands.
+/// A part and what was found.
 pub(super) type Finding = (Part, Found);

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 /// The name of our statement.
 const SID: &str = "SlipwayTlsOnly";
 
-/// Whether `policy` denies everybody everything on the bucket that comes without TLS.
+/// Whether `policy` denies every request to the bucket without TLS.
 pub(super) fn is_tls_only(
     policy: &str,
     bucket: &str,
     partition: Partition,
 ) -> Result<bool, serde_json::Error> {
     let policy = parsed(policy)?;
-    let [whole, inside] = resources(bucket, partition);
+    let [bucket_arn, objects_arn] = resources(bucket, partition);
     let statements = listed(&policy["Statement"]);
     let covers = |resource: &str| {
         statements.iter().any(|statement| {
@@ -23,7 +23,7 @@ pub(super) fn is_tls_only(
                     .any(|found| *found == resource || *found == "*")
         })
     };
-    Ok(covers(&whole) && covers(&inside))
+    Ok(covers(&bucket_arn) && covers(&objects_arn))
 }
 
 /// The policy with our statement in it, everything else as it was.
@@ -77,7 +77,7 @@ fn denies(statement: &Value) -> bool {
     let everybody = statement["Principal"] == "*"
         || listed(&statement["Principal"]["AWS"])
             .iter()
-            .any(|who| *who == "*");
+            .any(|principal| *principal == "*");
     let everything = listed(&statement["Action"])
         .iter()
         .any(|action| *action == "s3:*" || *action == "*");

@@ -1,6 +1,6 @@
 //! The lock table's parts: looked at and made.
 
-use super::{Finding, Found, Part, Site, bad, change, patiently, unread};
+use super::{Finding, Found, Part, Site, bad, change, retry, unread};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, PointInTimeRecoverySpecification,
     ScalarAttributeType, TableDescription, TableStatus,
@@ -97,7 +97,7 @@ impl Site<'_> {
 
     pub(super) async fn make_of_table(&self, part: Part) -> Result<()> {
         let table = &self.store.table;
-        let what = format!("{} ({table})", part.act());
+        let operation = format!("{} ({table})", part.act());
         match part {
             Part::Table => self.create_table().await?,
             Part::Recovery => {
@@ -110,7 +110,7 @@ impl Site<'_> {
                     .update_continuous_backups()
                     .table_name(table)
                     .point_in_time_recovery_specification(on);
-                change(&what, async || call.clone().send().await).await?;
+                change(&operation, async || call.clone().send().await).await?;
             }
             _ => {
                 let call = self.dynamodb.update_table().table_name(table);
@@ -118,7 +118,7 @@ impl Site<'_> {
                     Part::Billing => call.billing_mode(BillingMode::PayPerRequest),
                     _ => call.deletion_protection_enabled(true),
                 };
-                change(&what, async || call.clone().send().await).await?;
+                change(&operation, async || call.clone().send().await).await?;
             }
         }
         // A table that is being changed takes no other change.
@@ -156,10 +156,10 @@ impl Site<'_> {
 
     async fn ready(&self) -> Result<()> {
         let table = &self.store.table;
-        let what = format!("look at the table {table}");
+        let operation = format!("look at the table {table}");
         for _ in 0..60 {
             let call = self.dynamodb.describe_table().table_name(table);
-            let answer = patiently(&what, async || call.clone().send().await);
+            let answer = retry(&operation, async || call.clone().send().await);
             let status = answer.await?.table.and_then(|it| it.table_status);
             if status == Some(TableStatus::Active) {
                 return Ok(());

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) struct ModuleCall {
     pub(super) source: Option<Value>,
     pub(super) version: Option<Value>,
-    /// Where it stands.
+    /// Its location.
     pub(super) at: String,
 }
 
@@ -445,7 +445,7 @@ locals {
         ] {
             assert!(Code::default().add_hcl(text, "x").is_err(), "{text}");
         }
-        // The tool reads these otherwise than somebody who only looks for quotes and braces.
+        // The tool reads these differently from a parser that only looks for quotes and braces.
         for text in [
             "x = <<EOT \na\nEOT\n",
             "x = <<\"EOT\"\na\nEOT\n",

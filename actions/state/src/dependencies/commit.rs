@@ -107,7 +107,7 @@ fn git(folder: &Path, arguments: &[&str], env: &Env) -> Result<Vec<u8>, String> 
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let first = said.lines().next().unwrap_or("it fails");
-    Err(format!("git says: {first}"))
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let message = stderr.lines().next().unwrap_or("it fails");
+    Err(format!("git says: {message}"))
 }

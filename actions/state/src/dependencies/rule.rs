@@ -17,7 +17,7 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// The rule of an environment with a gate. Where there is no gate, nobody approved what is to be applied.
+    /// The rule of an environment with a gate. Without a gate, the code that is applied was not approved.
     pub(crate) fn of(resolved: Option<&Complete>) -> Option<Self> {
         let resolved = &resolved?.resolved;
         let excepted = resolved.gate.unpinned.iter();
@@ -63,13 +63,14 @@ impl Rule {
             faults.push(format!("provider {provider} ({at}) {there}"));
         }
         // The tool also installs what only the state needs, and verifies nothing of a provider without a hash.
-        let bare = lock.iter().filter(|(provider, locked)| {
+        let without_hash = lock.iter().filter(|(provider, locked)| {
             locked.hashes.is_empty()
                 && !found.providers.contains_key(*provider)
                 && !self.excepts(provider)
         });
         faults.extend(
-            bare.map(|(provider, _)| format!("provider {provider} is without a hash in {FILE}")),
+            without_hash
+                .map(|(provider, _)| format!("provider {provider} is without a hash in {FILE}")),
         );
         faults
     }
@@ -123,8 +124,8 @@ impl Rule {
     /// The providers that `init` added to the lock file or changed there although the contract does not except them, each
     /// in words. A tool that may write the lock file for an excepted provider may not write anything else.
     pub(crate) fn moved(&self, before: &Lock, now: &Lock) -> Vec<String> {
-        let others = now.iter().filter(|(provider, _)| !self.excepts(provider));
-        let moved = others.filter_map(|(provider, locked)| {
+        let not_excepted = now.iter().filter(|(provider, _)| !self.excepts(provider));
+        let moved = not_excepted.filter_map(|(provider, locked)| {
             let why = match before.get(provider) {
                 None => "was not locked before `init`",
                 Some(old) if old.version != locked.version => "was locked at another version",

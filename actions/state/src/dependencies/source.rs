@@ -1,4 +1,4 @@
-//! Where a module comes from, and whether its source says exactly which content that is. Pure.
+//! The source of a module, and whether it pins the module's content. Pure.
 //! Source: terraform `internal/addrs/module_source.go`, hashicorp/terraform-registry-address
 //! `module.go`, hashicorp/go-getter `detect*.go` and `checksum.go`; OpenTofu `docs/…/oci`.
 

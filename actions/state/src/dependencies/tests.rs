@@ -91,7 +91,7 @@ fn a_module_from_elsewhere_brings_others_which_are_judged_too() {
             "module `vpc.near.far` ({inner}:1): acme/far/aws has no version: add `version = \"1.2.3\"`"
         )]
     );
-    // Before it is installed, nobody can see it.
+    // It cannot be seen before it is installed.
     assert!(
         Rule::excepting(&[])
             .faults(&declared(folder.path(), false).unwrap())
@@ -277,12 +277,12 @@ fn the_code_of_another_commit_is_read_from_the_clone() {
         ],
     );
     let env = kit::env::Env::process();
-    let told = |folder: &Path, base: &kit::id::CommitId| {
+    let new_since = |folder: &Path, base: &kit::id::CommitId| {
         let now = declared(folder, false).unwrap();
         super::since::since(base, folder, &now, false, &env)
     };
     assert_eq!(
-        told(&infra, &base).unwrap(),
+        new_since(&infra, &base).unwrap(),
         [
             "provider hashicorp/null: 3.2.1 → 3.2.2".to_owned(),
             format!("module `near.far` is new: github.com/acme/far {COMMIT}"),
@@ -291,10 +291,10 @@ fn the_code_of_another_commit_is_read_from_the_clone() {
     // A folder that the commit did not have.
     write(&top, &[("more/main.tf", &call("far", "acme/far/aws"))]);
     assert_eq!(
-        told(&top.join("more"), &base).unwrap(),
+        new_since(&top.join("more"), &base).unwrap(),
         ["module `far` is new: acme/far/aws"]
     );
     let unknown = kit::id::CommitId::parse(COMMIT).unwrap();
-    let why = told(&infra, &unknown).unwrap_err();
-    assert!(why.contains("fetch-depth: 0"), "{why}");
+    let message = new_since(&infra, &unknown).unwrap_err();
+    assert!(message.contains("fetch-depth: 0"), "{message}");
 }

@@ -237,7 +237,7 @@ fn a_command_that_had_its_state_elsewhere_has_failed() {
 #[test]
 fn the_block_and_the_step_agree_or_the_line_is_named() {
     use Locking::{Both, Dynamodb, File};
-    for (locking, line, wanted, said) in [
+    for (locking, line, wanted, message) in [
         (Dynamodb, "", Dynamodb, ""),
         (Dynamodb, "bucket = \"b\"", Dynamodb, ""),
         (
@@ -289,14 +289,14 @@ fn the_block_and_the_step_agree_or_the_line_is_named() {
         let differences: Vec<_> = found
             .differences
             .iter()
-            .map(|(line, what)| format!("{line} {what}"))
+            .map(|(line, difference)| format!("{line} {difference}"))
             .collect();
         assert_eq!(found.locking, wanted, "{line}");
         let differences = differences.join(" ");
-        assert!(differences.starts_with(said), "{line}: {differences}");
+        assert!(differences.starts_with(message), "{line}: {differences}");
         assert_eq!(
             differences.is_empty(),
-            said.is_empty(),
+            message.is_empty(),
             "{line}: {differences}"
         );
     }

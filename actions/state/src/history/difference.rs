@@ -31,7 +31,7 @@ fn known(state: &Value) -> BTreeMap<String, &Value> {
     known
 }
 
-/// One line for each that differs: what comes back, what is forgotten, what is known otherwise.
+/// One line for each difference: what is restored, what is forgotten, what is recorded differently.
 pub(super) fn lines(current: Option<&[u8]>, target: &[u8]) -> Vec<String> {
     let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
     let current = current.map(parsed).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The digest that Terraform keeps of a state beside its lock: whether it is the state's, and how to repair it. The decision is pure.
 
 use super::seen::{Known, Looked, Verdict};
-use super::{Change, args, change_digest, item, report, stands};
+use super::{Change, args, change_digest, item, report, verify_written};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
 use crate::locate;
@@ -12,7 +12,7 @@ use kit::report::Report;
 use kit::signal::unless_interrupted;
 use kit::step::Cx;
 
-/// How far back a version is looked for that the digest belongs to.
+/// The number of versions that are compared with the digest.
 const BACK: usize = 50;
 
 fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
@@ -20,7 +20,7 @@ fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
         known.iter().find_map(|known| {
             let state = known.state.as_ref()?;
             (Some(state.digest().as_str()) == kept)
-                .then(|| (known.version.id.clone(), state.standing()))
+                .then(|| (known.version.id.clone(), state.state_version()))
         })
     };
     let state = match found {
@@ -38,8 +38,8 @@ fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
     }
 }
 
-/// Whether the state as it is may get its digest without anybody's word for it: it follows the one
-/// that the digest belongs to, so the digest's write was lost.
+/// Whether the digest of the current state may be written without a person's consent: the state follows the one that
+/// the digest belongs to, so the write of its digest was lost.
 fn follows(state: &StateFile, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Missing => true,
@@ -95,7 +95,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
                 Decision::Unproven => return Err(report::unproven(&objects, &looked)),
                 Decision::Change(change) => change,
             };
-            held.alive().await?;
+            held.renew_lease().await?;
             change_digest(held, &item, change).await.map_err(|error| {
                 error.hint(format!(
                     "compare state and digest: {}",
@@ -103,7 +103,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
                 ))
             })?;
             match looked.found.state() {
-                Some(state) => stands(&objects, Some(&item), state).await?,
+                Some(state) => verify_written(&objects, Some(&item), state).await?,
                 None => refuse_if_present(&objects, &item).await?,
             }
             Ok(report::repaired(&objects.name(), &looked))
@@ -114,9 +114,9 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
 
 /// The change that a digest needs.
 enum Decision<'a> {
-    /// All is well, or nothing can be done here.
+    /// The digest is right, or it cannot be corrected here.
     Nothing,
-    /// Nobody can say by looking which of the two is right.
+    /// It is unknown which of the two is right.
     Unproven,
     Change(Change<'a>),
 }
@@ -193,7 +193,7 @@ mod tests {
             (None, true),
             // The write before the last one: its successor's digest was lost.
             (kept(4, "l"), true),
-            // A newer one: somebody put an older state back.
+            // A newer one: an older state was restored.
             (kept(9, "l"), false),
             (kept(3, "m"), false),
             (kept(8, "l"), false),
@@ -206,7 +206,10 @@ mod tests {
         assert_eq!(judge(&found(&now), Some(&digest), &[]), Verdict::Same);
         assert_eq!(judge(&Found::Nothing, None, &[]), Verdict::Nothing);
         let gone = judge(&Found::Nothing, Some(&digest), &history);
-        assert_eq!(gone, Verdict::NoState(Some(("v5".into(), now.standing()))));
+        assert_eq!(
+            gone,
+            Verdict::NoState(Some(("v5".into(), now.state_version())))
+        );
         assert!(!follows(&now, &gone));
     }
 

@@ -20,10 +20,12 @@ use kit::error::{Error, Result};
 use net::AwsContext;
 
 /// The lock's item, beside which the digest is.
-fn item<'a>(item: Option<&'a Item>, what: &str) -> Result<&'a Item> {
+fn item<'a>(item: Option<&'a Item>, action: &str) -> Result<&'a Item> {
     item.ok_or_else(|| {
-        Error::usage(format!("without a lock table there is no digest to {what}"))
-            .hint("Terraform keeps one only where it locks by a table")
+        Error::usage(format!(
+            "without a lock table there is no digest to {action}"
+        ))
+        .hint("Terraform keeps one only where it locks by a table")
     })
 }
 
@@ -89,11 +91,11 @@ async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -
         .map(drop)
 }
 
-/// Looks at the source: the state is `wanted` and its digest says so.
+/// Reads the bucket and the table again: the state is `wanted`, and the digest is that of `wanted`.
 ///
 /// # Errors
 /// It is not (exit 1).
-async fn stands(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> Result<()> {
+async fn verify_written(objects: &Objects, item: Option<&Item>, wanted: &StateFile) -> Result<()> {
     let found = objects.read().await?;
     if found.as_ref().map(|it| &it.bytes) != Some(&wanted.bytes) {
         return Err(Error::failed(format!(

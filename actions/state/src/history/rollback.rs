@@ -2,7 +2,7 @@
 //! its digest, under the lock. The infrastructure is not touched.
 
 use super::seen::Back;
-use super::{Change, args, change_digest, difference, report, stands};
+use super::{Change, args, change_digest, difference, report, verify_written};
 use crate::backend::Hold;
 use crate::hold::{self, Holding, held};
 use crate::locate;
@@ -38,7 +38,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
             for line in &back.lines {
                 cx.host.info(line);
             }
-            held.alive().await?;
+            held.renew_lease().await?;
             let instead_of = match back.current.stored() {
                 Some(current) => current.etag.clone(),
                 None => Some(String::new()),
@@ -63,7 +63,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
                         ))
                     })?;
             }
-            stands(&objects, item.as_ref(), &back.next).await?;
+            verify_written(&objects, item.as_ref(), &back.next).await?;
             Ok(report::rolled_back(&objects, Some(&back), false))
         },
     )

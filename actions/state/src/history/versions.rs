@@ -31,35 +31,39 @@ impl Objects {
                 .send()
                 .await
                 .cannot(format!("list the versions of {}", self.name()))?;
-            let versions = page.versions.unwrap_or_default().into_iter().map(|it| {
-                (
-                    it.key,
-                    Version {
-                        id: it.version_id.unwrap_or_default(),
-                        when: it.last_modified,
-                        latest: it.is_latest == Some(true),
-                        deleted: false,
-                    },
-                )
-            });
-            let marks = page
-                .delete_markers
+            let versions = page
+                .versions
                 .unwrap_or_default()
                 .into_iter()
-                .map(|it| {
+                .map(|version| {
                     (
-                        it.key,
+                        version.key,
                         Version {
-                            id: it.version_id.unwrap_or_default(),
-                            when: it.last_modified,
-                            latest: it.is_latest == Some(true),
-                            deleted: true,
+                            id: version.version_id.unwrap_or_default(),
+                            when: version.last_modified,
+                            latest: version.is_latest == Some(true),
+                            deleted: false,
                         },
                     )
                 });
+            let delete_markers =
+                page.delete_markers
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|marker| {
+                        (
+                            marker.key,
+                            Version {
+                                id: marker.version_id.unwrap_or_default(),
+                                when: marker.last_modified,
+                                latest: marker.is_latest == Some(true),
+                                deleted: true,
+                            },
+                        )
+                    });
             // A prefix is also that of the lock file beside the state.
             let ours = versions
-                .chain(marks)
+                .chain(delete_markers)
                 .filter(|(key, _)| key.as_ref() == Some(&self.key))
                 .map(|(_, version)| version);
             found.extend(ours);

@@ -1,64 +1,63 @@
-//! The next action of a waiter: whether it is its turn to look, whether it may take over from a dead
-//! holder, and how long it waits. Pure.
+//! The next action of a waiter: whether it may look at the lock, whether it may take it over, and how long it waits.
+//! Pure.
 
 use super::wait::pause;
 use std::time::Duration;
 
-/// One who wants the lock, and how far it has come.
+/// The progress of a waiter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim {
     /// How long it waits.
     pub(super) timeout: Duration,
     /// The length of its lease.
     pub(super) lease: Duration,
-    /// Whether those who wait stand in the queue.
+    /// Whether the lock has a queue.
     pub(super) queued: bool,
-    /// Whether it has asked yet: who comes while nobody waits needs no place in the queue.
+    /// Whether it has tried yet: without other waiters the first attempt needs no place in the queue.
     pub(super) asked: bool,
 }
 
 /// The attempt that a waiter may make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Try {
-    /// To take the lock, unless others stand in the queue.
+    /// Take the lock, unless the queue has waiters.
     First,
-    /// To look who has it, and to take it if nobody does.
+    /// Look at the lock, and take it if it is free.
     Look,
-    /// Nothing: others are in front.
+    /// Nothing: other waiters are ahead.
     Nothing,
 }
 
 /// The next action after a look that did not get the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// To stand in the queue.
+    /// Join the queue.
     Join,
-    /// To wait this long, a part of it at random, and to look again.
+    /// Wait this long, a part of it at random, and look again.
     Pause(Duration),
-    /// The time is over.
+    /// Stop waiting: the timeout is over.
     GiveUp,
 }
 
 impl Claim {
-    /// The attempt that a waiter with `place` others in front may make.
-    pub(super) fn tries(&self, place: u64) -> Try {
-        match (self.asked, place) {
+    /// The attempt that a waiter may make while `ahead` others are ahead of it.
+    pub(super) fn attempt(&self, ahead: u64) -> Try {
+        match (self.asked, ahead) {
             (false, _) => Try::First,
             (true, 0) => Try::Look,
             (true, _) => Try::Nothing,
         }
     }
 
-    /// Whether a dead holder's place may be taken: who came last does not take it before those who
-    /// stand in the queue.
-    pub(super) fn may_follow(&self) -> bool {
+    /// Whether the lock of a dead holder may be taken over: a new waiter may not do so before those in the queue.
+    pub(super) fn may_take_over(&self) -> bool {
         self.asked || !self.queued || self.timeout.is_zero()
     }
 
     /// The next action after a look, `waited` after the first one.
-    pub(super) fn after(&mut self, waited: Duration, place: u64) -> After {
-        let before = self.queued.then_some(place);
-        let Some(pause) = pause(waited, self.timeout, self.lease, before) else {
+    pub(super) fn after(&mut self, waited: Duration, ahead: u64) -> After {
+        let waiters = self.queued.then_some(ahead);
+        let Some(pause) = pause(waited, self.timeout, self.lease, waiters) else {
             return After::GiveUp;
         };
         let first = !std::mem::replace(&mut self.asked, true);
@@ -84,13 +83,13 @@ mod tests {
 
     #[test]
     fn a_claim_tries_at_once_and_then_only_in_its_turn() {
-        for (asked, place, wanted) in [
+        for (asked, ahead, wanted) in [
             (false, 0, Try::First),
             (false, 3, Try::First),
             (true, 0, Try::Look),
             (true, 1, Try::Nothing),
         ] {
-            assert_eq!(claim(60, true, asked).tries(place), wanted);
+            assert_eq!(claim(60, true, asked).attempt(ahead), wanted);
         }
     }
 
@@ -99,11 +98,11 @@ mod tests {
         for (timeout, queued, asked, wanted) in [
             (60, true, false, false),
             (60, true, true, true),
-            // Nobody stands in the queue for a file, nor who does not wait.
+            // The lock file has no queue, and a run that does not wait does not join one.
             (60, false, false, true),
             (0, true, false, true),
         ] {
-            assert_eq!(claim(timeout, queued, asked).may_follow(), wanted);
+            assert_eq!(claim(timeout, queued, asked).may_take_over(), wanted);
         }
     }
 

@@ -1,11 +1,11 @@
-//! One who wants the lock, and what it asks with.
+//! A run that wants the lock.
 
 use super::proof::Asker;
 use crate::args::Wait;
 use crate::lock::{Lock, Record};
 use kit::Cx;
 
-/// One who wants the lock, and what it asks with.
+/// A run that wants the lock, with everything that it needs to acquire it.
 pub(super) struct Claimant<'a> {
     pub(super) lock: &'a Lock,
     pub(super) record: &'a Record,

@@ -1,5 +1,4 @@
-//! A lock that others hold, for the person who waits: what is announced meanwhile, and the error at
-//! the end.
+//! The messages about a lock that another run holds: the announcements during the wait, and the error at its end.
 
 use super::claimant::Claimant;
 use super::repair::repair;
@@ -14,32 +13,32 @@ use std::time::Duration;
 pub(super) struct Announced(String);
 
 impl Announced {
-    /// Says where we stand and who holds the lock, when it is news.
+    /// Logs the place in the queue and the holder of the lock, if either changed.
     pub(super) async fn say(
         &mut self,
         claimant: &Claimant<'_>,
-        place: u64,
+        ahead: u64,
         held: Option<&Held>,
         watch: &Watch,
     ) -> Result<()> {
         let news = match held {
             Some(held) => format!("0 {}", held.id()),
-            None => place.to_string(),
+            None => ahead.to_string(),
         };
         if self.0 == news {
             return Ok(());
         }
         self.0 = news;
-        let looked = match held {
+        let current = match held {
             Some(_) => None,
             None => claimant.lock.look().await?,
         };
         let timeout = kit::clock::human(claimant.wait.lock_timeout);
-        let turn = match place {
+        let turn = match ahead {
             0 => "next in the queue".to_owned(),
-            place => format!("place {} in the queue", place + 1),
+            ahead => format!("place {} in the queue", ahead + 1),
         };
-        let holder = match held.or(looked.as_ref()) {
+        let holder = match held.or(current.as_ref()) {
             Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
             None => "free, but other runs are ahead in the queue".to_owned(),
         };
@@ -51,7 +50,7 @@ impl Announced {
     }
 }
 
-/// Nobody keeps the lock, and nobody gets it.
+/// The error for a lock that several runs take and release without one of them keeping it.
 pub(super) fn unsettled(lock: &Lock) -> Error {
     Error::new(
         ErrorKind::Busy,
@@ -62,7 +61,7 @@ pub(super) fn unsettled(lock: &Lock) -> Error {
 pub(super) fn busy(
     lock: &Lock,
     held: &Held,
-    place: u64,
+    ahead: u64,
     timeout: Duration,
     watch: &Watch,
 ) -> Error {
@@ -78,9 +77,9 @@ pub(super) fn busy(
     let error = error
         .cause(format!("held by {held}"))
         .cause(watch.known(held.lease.as_deref()));
-    let error = match place {
+    let error = match ahead {
         0 => error,
-        place => error.cause(format!("{place} ahead of us in the queue")),
+        ahead => error.cause(format!("{ahead} ahead of us in the queue")),
     };
     let error = match &held.lease {
         Some(lease) if lease.phase == Phase::Running && timeout <= lease.length() => {
@@ -100,8 +99,8 @@ pub(super) fn busy(
             "this state is locked with the file now: remove `table` from the contract and omit --table (or give --locking file), and set use_lockfile = true instead of dynamodb_table in the backend",
         ),
         (Some(_), lease) => {
-            let (what, verb) = match lease.as_ref().map(|lease| lease.phase) {
-                // No command runs under it, and so nothing has to be forced.
+            let (program, verb) = match lease.as_ref().map(|lease| lease.phase) {
+                // No command runs under it, so it need not be forced.
                 Some(Phase::Kept | Phase::Parked) => ("run", format!("unlock --lock-id {}", held.typed_id())),
                 Some(_) => ("run", format!("force-unlock --lock-id {}", held.typed_id())),
                 None => ("Terraform", format!("force-unlock --lock-id {}", held.typed_id())),
@@ -109,7 +108,7 @@ pub(super) fn busy(
             let command = lock.command(&verb);
             error
                 .hint(wait)
-                .hint(format!("only if you are certain that this {what} has ended: {command}"))
+                .hint(format!("only if you are certain that this {program} has ended: {command}"))
         }
         (None, _) => error
             .hint("somebody wrote this by hand; look at it in the lock table")

@@ -1,5 +1,4 @@
-//! How a hold ends: a state that the command could not write is rescued, and the lock goes back or
-//! stays.
+//! The end of a hold: a state that the command could not write is rescued, and the lock is released or kept.
 
 use super::holding::{Holding, Stage};
 use super::opened::{expired, open};
@@ -16,9 +15,9 @@ use std::time::Duration;
 const KEPT: Duration = Duration::from_secs(6 * 3600);
 
 impl Holding<'_> {
-    /// Gives the lock back after a failure, and says what became of it. While a command may be at work the lock stays: nobody
-    /// is to come in until its lease has ended, which ends the command.
-    pub(super) async fn release_after_failure(&mut self, error: Error, well: bool) -> Error {
+    /// Releases the lock after a failure, and adds the outcome to the error. While a command may be running the lock is
+    /// kept: no other run may acquire it until its lease has ended, which ends the command.
+    pub(super) async fn release_after_failure(&mut self, error: Error, succeeded: bool) -> Error {
         if self.stage == Stage::AtWork {
             let length = kit::clock::human(self.record.lease.length());
             return error.cause(format!(
@@ -26,25 +25,25 @@ impl Holding<'_> {
                 self.opened.lock.id
             ));
         }
-        match self.release_or_keep(well).await {
+        match self.release_or_keep(succeeded).await {
             Ok(()) if self.record.lease.phase.is_broken() => {
                 error.cause("the lock stays until its state is repaired")
             }
             Ok(()) => error.cause("the lock was released"),
-            Err(mut back) => {
-                let hints = std::mem::take(&mut back.hints);
+            Err(mut release_error) => {
+                let hints = std::mem::take(&mut release_error.hints);
                 hints
                     .into_iter()
-                    .fold(error.with_second_failure(back), Error::hint)
+                    .fold(error.with_second_failure(release_error), Error::hint)
             }
         }
     }
 
-    /// Gives the lock back, or to where it was; with new credentials where the old ones have ended.
-    /// `well`: the command did what it was to do.
-    pub(super) async fn release_or_keep(&mut self, well: bool) -> Result<()> {
+    /// Releases the lock, or keeps it if it was adopted; with new credentials if the old ones have expired. `succeeded`:
+    /// the command was successful.
+    pub(super) async fn release_or_keep(&mut self, succeeded: bool) -> Result<()> {
         if self.adopted {
-            let phase = if self.record.lease.phase.is_broken() && !well {
+            let phase = if self.record.lease.phase.is_broken() && !succeeded {
                 Phase::NeedsRepair
             } else {
                 Phase::Kept
@@ -59,8 +58,8 @@ impl Holding<'_> {
         let lock = &self.opened.lock;
         match released {
             Ok(Release::Released) => Ok(()),
-            Ok(Release::Absent) => Err(self.lost(None)),
-            Ok(Release::NotOurs(held)) => Err(self.lost(Some(&held))),
+            Ok(Release::Absent) => Err(self.lock_lost(None)),
+            Ok(Release::NotOurs(held)) => Err(self.lock_lost(Some(&held))),
             Err(error) => Err(error
                 .under(format!(
                     "the lock {} with ID {} could not be released",
@@ -81,9 +80,9 @@ impl Holding<'_> {
         record.lease.add_rescued(rescued.as_ref());
         if phase == Phase::Kept {
             record.lease.rescued = None;
-            // Nobody renews it from here on, and at a terminal no run's end is proof.
+            // From here on the lock is not renewed, and at a terminal there is no run whose end would be proof.
             let end = record.lease.until;
-            record.lease.until = end.or_else(|| handover::until(KEPT, self.cx));
+            record.lease.until = end.or_else(|| handover::hold_end(KEPT, self.cx));
         }
         let mut changed = self.renew(&record).await?;
         // A renewal whose answer never came.
@@ -97,21 +96,25 @@ impl Holding<'_> {
                 self.record = record;
                 Ok(())
             }
-            Changed::Moved(held) => Err(self.lost(held.as_ref())),
+            Changed::Moved(held) => Err(self.lock_lost(held.as_ref())),
         }
     }
 
     /// The folder of a call in which Terraform could not have left a state.
-    pub(super) fn unkept(&self) -> Option<PathBuf> {
+    pub(super) fn unwritable_folder(&self) -> Option<PathBuf> {
         let mut worked = self.worked.iter();
         worked
-            .find(|(folder, worked)| worked.creates && !rescue::can_be_left(folder))
+            .find(|(folder, worked)| worked.creates && !rescue::can_write_state(folder))
             .map(|(folder, _)| folder.clone())
     }
 
-    /// The command failed, and a state that it could not write would be nowhere but in its log: the
-    /// lock stays, since that cannot be seen.
-    pub(super) async fn unwritten(&mut self, verdict: Error, folder: &Path) -> Error {
+    /// Keeps the lock after a command that failed and could leave no state file: whether it had a state that it could not
+    /// write is unknown, because such a state would be in its log only.
+    pub(super) async fn keep_for_unwritten_state(
+        &mut self,
+        verdict: Error,
+        folder: &Path,
+    ) -> Error {
         self.stage = Stage::Broken;
         let error = verdict
             .cause(format!(
@@ -119,11 +122,11 @@ impl Holding<'_> {
                 folder.display()
             ))
             .hint(rescue::IN_THE_LOG);
-        self.mark(error, None).await
+        self.mark_needs_repair(error, None).await
     }
 
-    /// The command could not write its state: that is kept, and so is the lock, since whatever runs
-    /// next would not know of what was created.
+    /// Rescues a state that the command could not write, and keeps the lock, because the next command would not know what
+    /// was created.
     pub(super) async fn rescue(&mut self, verdict: Error, files: &[PathBuf]) -> Error {
         self.stage = Stage::Broken;
         let backend = &self.located.backend;
@@ -145,16 +148,16 @@ impl Holding<'_> {
         for file in &files {
             error = error.cause(file.to_string());
         }
-        let (error, place) = match kept {
-            Ok(places) => {
-                let places = places.join(", ");
-                let error = match files.iter().all(|file| file.whole) {
-                    true => error.cause(format!("rescued to {places}")),
+        let (error, rescued_to) = match kept {
+            Ok(locations) => {
+                let locations = locations.join(", ");
+                let error = match files.iter().all(|file| file.complete) {
+                    true => error.cause(format!("rescued to {locations}")),
                     false => error
-                        .cause(format!("saved only a part of the state, at {places}"))
+                        .cause(format!("saved only a part of the state, at {locations}"))
                         .hint(rescue::IN_THE_LOG),
                 };
-                (error, Some(places))
+                (error, Some(locations))
             }
             Err(lost) => (
                 error
@@ -163,13 +166,13 @@ impl Holding<'_> {
                 None,
             ),
         };
-        self.mark(error, place).await
+        self.mark_needs_repair(error, rescued_to).await
     }
 
-    /// Marks the lock as one whose state needs a repair; it was rescued to `place`.
-    async fn mark(&mut self, error: Error, place: Option<String>) -> Error {
+    /// Marks the lock as one whose state needs repair and was rescued to `rescued_to`.
+    async fn mark_needs_repair(&mut self, error: Error, rescued_to: Option<String>) -> Error {
         let id = self.record.info.id.clone();
-        let marked = self.put(Phase::NeedsRepair, place.clone()).await;
+        let marked = self.put(Phase::NeedsRepair, rescued_to.clone()).await;
         let lock = &self.opened.lock;
         match marked {
             Ok(()) => error
@@ -184,7 +187,7 @@ impl Holding<'_> {
                 lock.id,
                 kit::clock::human(self.record.lease.length())
             ))
-            .hint(repair::repair(lock, &id, place.as_deref())),
+            .hint(repair::repair(lock, &id, rescued_to.as_deref())),
         }
     }
 
@@ -199,8 +202,8 @@ impl Holding<'_> {
         Origin::new(file, state)
     }
 
-    /// Somebody removed the lock while the command ran: two may have changed the state at once.
-    pub(super) fn lost(&self, found: Option<&Held>) -> Error {
+    /// The error for a lock that was removed while the command ran: two runs may have changed the state at once.
+    pub(super) fn lock_lost(&self, found: Option<&Held>) -> Error {
         let error = Error::failed(format!(
             "the lock {} was removed while the command ran",
             self.opened.lock.id

@@ -2,7 +2,7 @@
 //! adopted and released.
 
 use super::adopt::{Adoption, adoption};
-use super::left::{end, ours};
+use super::left::{end_command, own_lease};
 use super::opened::{Opened, open};
 use super::repair::repair;
 use super::unlock::{Unlocking, unlocking};
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// The lock that an ID names, of either kind.
 ///
 /// # Errors
-/// No ID, or nothing stands there under it (exit 3).
+/// No ID, or no lock with this ID (exit 3).
 pub(super) async fn find(located: &LocatedState, adopt: &Adopt, cx: &Cx) -> Result<(Opened, Held)> {
     let id = adopt.which.id()?;
     let mut opened = open(located, Hold::Native, cx).await?;
@@ -36,7 +36,7 @@ pub(super) async fn find(located: &LocatedState, adopt: &Adopt, cx: &Cx) -> Resu
                     opened.hold = Hold::Beside;
                     held
                 }
-                beside => return Err(another(&opened.lock, id, native.or(beside).as_ref())),
+                beside => return Err(wrong_lock(&opened.lock, id, native.or(beside).as_ref())),
             }
         }
     };
@@ -53,7 +53,7 @@ pub(super) async fn find(located: &LocatedState, adopt: &Adopt, cx: &Cx) -> Resu
     Ok((opened, found))
 }
 
-fn another(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
+fn wrong_lock(lock: &Lock, id: &str, held: Option<&Held>) -> Error {
     let error = Error::refused(format!("the lock {} is not the one with ID {id}", lock.id));
     match held {
         Some(held) => error.cause(format!("held by {held}")),
@@ -79,12 +79,12 @@ pub(super) async fn adopt(
 ) -> Result<Record> {
     let lock = &opened.lock;
     let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
-        return Err(foreign(lock, held));
+        return Err(foreign_lock(lock, held));
     };
     let phase = match adoption(held, lock.item().is_some(), wanted) {
         Adoption::Into(phase) => phase,
         Adoption::OnceSilent(phase) => {
-            silent(lock, held, lease, cx).await?;
+            wait_until_silent(lock, held, lease, cx).await?;
             phase
         }
         Adoption::InUse => return Err(in_use(lock, held)),
@@ -96,13 +96,13 @@ pub(super) async fn adopt(
             .cause(format!("held by {held}"))
             .hint("give --locking both and the table, as whoever took it did"));
         }
-        Adoption::Foreign => return Err(foreign(lock, held)),
+        Adoption::Foreign => return Err(foreign_lock(lock, held)),
     };
-    let ours = Lease::new(phase, length, Some(opened.who(cx)), cx);
+    let ours = Lease::new(phase, length, Some(opened.actor(cx)), cx);
     Ok(Record {
         info: (**info).clone(),
         lease: Lease {
-            until: max.map_or(lease.until, |max| until(max, cx)),
+            until: max.map_or(lease.until, |max| hold_end(max, cx)),
             rescued: lease.rescued.clone(),
             ..ours
         },
@@ -115,9 +115,9 @@ fn in_use(lock: &Lock, held: &Held) -> Error {
         .hint("wait for the command that runs under it")
 }
 
-/// Waits until a command that repairs a state was silent for its whole lease: nothing else tells
-/// that it died, and nobody breaks its lock.
-async fn silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> {
+/// Waits until a command that repairs a state has sent no heartbeat for a whole lease. Nothing else proves that it
+/// died, and its lock is never taken over.
+async fn wait_until_silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> {
     let length = lease.length();
     let began = uptime();
     cx.host.info(format!(
@@ -142,28 +142,26 @@ async fn silent(lock: &Lock, held: &Held, lease: &Lease, cx: &Cx) -> Result<()> 
     }
 }
 
-/// Writes what was decided about a hold, on the condition of what was seen.
+/// Replaces `held` by `record`, if it is still as it was seen.
 ///
 /// # Errors
 /// Somebody else was quicker (exit 3), or AWS's.
 pub(super) async fn put(lock: &Lock, held: &Held, record: &Record) -> Result<()> {
     match lock.replace(held, record).await? {
         Changed::Done => Ok(()),
-        Changed::Moved(held) => {
-            Err(another(lock, &record.info.id, held.as_ref())
-                .cause("it changed while we looked at it"))
-        }
+        Changed::Moved(held) => Err(wrong_lock(lock, &record.info.id, held.as_ref())
+            .cause("it changed while we looked at it")),
     }
 }
 
-/// When a hold ends that is kept for `max`.
-pub(super) fn until(max: Duration, cx: &Cx) -> Option<i64> {
+/// The end of a hold that is kept for `max`, in seconds since 1970.
+pub(super) fn hold_end(max: Duration, cx: &Cx) -> Option<i64> {
     i64::try_from(max.as_secs())
         .ok()
         .map(|max| cx.clock.now().unix_timestamp().saturating_add(max))
 }
 
-fn foreign(lock: &Lock, held: &Held) -> Error {
+fn foreign_lock(lock: &Lock, held: &Held) -> Error {
     Error::refused(format!(
         "the lock {} was not taken by slipway-state",
         lock.id
@@ -178,11 +176,11 @@ fn foreign(lock: &Lock, held: &Held) -> Error {
 /// The verb `park`: leaves a kept hold to a later job.
 pub(crate) async fn park(
     located: &LocatedState,
-    which: &Adopt,
+    args: &Adopt,
     keep: &Keep,
     cx: &Cx,
 ) -> Result<Report> {
-    let (opened, held) = find(located, which, cx).await?;
+    let (opened, held) = find(located, args, cx).await?;
     let length = held.lease.as_ref().map_or(Duration::ZERO, |it| it.length());
     let record = adopt(&opened, &held, Phase::Parked, Some(keep.max), length, cx).await?;
     put(&opened.lock, &held, &record).await?;
@@ -190,12 +188,12 @@ pub(crate) async fn park(
 }
 
 /// The verb `unlock`: releases a hold of ours.
-pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Result<Report> {
-    let lock_id = which.which.lock_id.clone().unwrap_or_default();
-    let (opened, held) = match find(located, which, cx).await {
+pub(crate) async fn unlock(located: &LocatedState, args: &Adopt, cx: &Cx) -> Result<Report> {
+    let lock_id = args.which.lock_id.clone().unwrap_or_default();
+    let (opened, held) = match find(located, args, cx).await {
         Ok(found) => found,
         // A lock that was released before counts as released.
-        Err(error) if error.kind == ErrorKind::Refused && which.rvn.is_none() => {
+        Err(error) if error.kind == ErrorKind::Refused && args.rvn.is_none() => {
             let opened = open(located, Hold::Native, cx).await?;
             return match opened.lock.look().await? {
                 None => Ok(report::unlocked(&opened.lock, "already free")),
@@ -205,22 +203,22 @@ pub(crate) async fn unlock(located: &LocatedState, which: &Adopt, cx: &Cx) -> Re
         Err(error) => return Err(error),
     };
     let lock = &opened.lock;
-    match unlocking(&held, &ours(cx)) {
+    match unlocking(&held, &own_lease(cx)) {
         Unlocking::Remove => {}
-        Unlocking::EndAndRemove => end(None, lock, &lock_id, cx).await?,
-        refused => return Err(stays_locked(lock, &held, refused)),
+        Unlocking::EndAndRemove => end_command(None, lock, &lock_id, cx).await?,
+        refused => return Err(unlock_refusal(lock, &held, refused)),
     }
     match lock.remove(&held).await? {
         Changed::Done => Ok(report::unlocked(lock, "released")),
         Changed::Moved(None) => Ok(report::unlocked(lock, "already free")),
-        Changed::Moved(Some(held)) => Err(another(lock, &lock_id, Some(&held))),
+        Changed::Moved(Some(held)) => Err(wrong_lock(lock, &lock_id, Some(&held))),
     }
 }
 
-/// Why `unlock` does not remove a lock.
-fn stays_locked(lock: &Lock, held: &Held, why: Unlocking) -> Error {
+/// The error for a lock that `unlock` does not remove.
+fn unlock_refusal(lock: &Lock, held: &Held, reason: Unlocking) -> Error {
     let force = lock.command(&format!("force-unlock --lock-id {}", held.typed_id()));
-    match why {
+    match reason {
         Unlocking::InUse => Error::refused(format!("a command runs under the lock {}", lock.id))
             .cause(format!("held by {held}"))
             .hint(format!(
@@ -243,6 +241,8 @@ fn stays_locked(lock: &Lock, held: &Held, why: Unlocking) -> Error {
             "to go back: {}",
             lock.command("move-lock --to dynamodb")
         )),
-        Unlocking::Foreign | Unlocking::Remove | Unlocking::EndAndRemove => foreign(lock, held),
+        Unlocking::Foreign | Unlocking::Remove | Unlocking::EndAndRemove => {
+            foreign_lock(lock, held)
+        }
     }
 }

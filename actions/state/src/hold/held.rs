@@ -31,7 +31,7 @@ impl Runs<'_, '_> {
         }
     }
 
-    /// Runs a command and answers what it printed.
+    /// Runs a command and returns its output.
     ///
     /// # Errors
     /// The lock is gone, or the command cannot be started.
@@ -47,8 +47,8 @@ impl Runs<'_, '_> {
     }
 }
 
-/// Takes the lock for `verb`, does `work`, and gives the lock back whatever became of it, unless a
-/// command left a state that it could not write.
+/// Takes the lock for `verb`, does `work`, and releases the lock whether or not that succeeded, unless a command left
+/// a state that it could not write.
 ///
 /// # Errors
 /// The lock's, the work's, or that the lock was gone when the work was done.
@@ -99,19 +99,19 @@ impl Holding<'_> {
     /// # Errors
     /// The lock is gone, or the command cannot be started.
     pub(crate) async fn log(&mut self, program: Program) -> Result<ExitStatus> {
-        self.alive().await?;
+        self.renew_lease().await?;
         let (program, watchers) = self.begin(program)?;
         let (running, watchers) =
             watchers.unless_failed(program.start_in_log(&self.cx.host), &self.cx.host)?;
         self.end(running, watchers).await
     }
 
-    /// Runs a command and answers what it printed, the lease kept alive meanwhile.
+    /// Runs a command and returns its output; renews the lease meanwhile.
     ///
     /// # Errors
     /// As [`Holding::log`].
     pub(crate) async fn capture(&mut self, program: Program) -> Result<(ExitStatus, Vec<u8>)> {
-        self.alive().await?;
+        self.renew_lease().await?;
         let (program, watchers) = self.begin(program)?;
         let started = program.start_piped(&self.cx.host);
         let ((running, printed), watchers) = watchers.unless_failed(started, &self.cx.host)?;
@@ -123,18 +123,18 @@ impl Holding<'_> {
     ///
     /// # Errors
     /// `verdict`, with what became of the state.
-    pub(crate) async fn rescued(&mut self, verdict: Error) -> Error {
-        match self.left().as_slice() {
-            [] => match self.unkept() {
-                Some(folder) => self.unwritten(verdict, &folder).await,
+    pub(crate) async fn rescue_state(&mut self, verdict: Error) -> Error {
+        match self.errored_states().as_slice() {
+            [] => match self.unwritable_folder() {
+                Some(folder) => self.keep_for_unwritten_state(verdict, &folder).await,
                 None => verdict,
             },
-            left => self.rescue(verdict, left).await,
+            files => self.rescue(verdict, files).await,
         }
     }
 
     /// Renews the lease, which is also the proof that the lock is still ours.
-    pub(crate) async fn alive(&mut self) -> Result<()> {
+    pub(crate) async fn renew_lease(&mut self) -> Result<()> {
         let began = uptime();
         self.put(self.record.lease.phase, None).await?;
         self.since = began;
@@ -144,7 +144,7 @@ impl Holding<'_> {
     async fn end(&mut self, running: Running, watchers: Watchers) -> Result<ExitStatus> {
         let ended = self.until_ended(running, watchers).await?;
         if let Some(found) = &ended.lost {
-            return Err(self.lost(found.as_ref()));
+            return Err(self.lock_lost(found.as_ref()));
         }
         if ended.unreached {
             return Err(Error::failed(

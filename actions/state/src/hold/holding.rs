@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Variables that [`net::Account::add_credentials`] takes away.
+/// Variables that [`net::Account::add_credentials`] removes.
 const REPLACED: [&str; 2] = ["AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 
 /// Where a command without a `PATH` finds its tools.
@@ -88,7 +88,7 @@ pub(super) struct Ended {
     pub(super) interrupted: bool,
     /// The lock that was found in place of ours, if ours was lost.
     pub(super) lost: Option<Option<Held>>,
-    /// Nobody could be reached for so long that the lease may be somebody else's.
+    /// No renewal succeeded for so long that another run may have the lock.
     pub(super) unreached: bool,
 }
 
@@ -181,8 +181,11 @@ impl Holding<'_> {
     }
 
     /// States that the last command left behind.
-    pub(super) fn left(&self) -> Vec<PathBuf> {
-        self.work.as_ref().map(Work::left).unwrap_or_default()
+    pub(super) fn errored_states(&self) -> Vec<PathBuf> {
+        self.work
+            .as_ref()
+            .map(Work::errored_states)
+            .unwrap_or_default()
     }
 
     /// Tells guard and post step which command has started.
@@ -191,7 +194,7 @@ impl Holding<'_> {
             return Ok(());
         };
         guard.guards(group)?;
-        // A guard interrupts the command of a run that was killed, so nobody else has to.
+        // The guard interrupts the command of a run that was killed, so the post step need not.
         work.command = Some(group.interrupted());
         self.note(self.work.as_ref())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Give a sign of life.
+    /// Send a heartbeat.
     Renew,
     /// Ask the command to stop.
     Interrupt,
@@ -16,12 +16,12 @@ pub(crate) enum Next {
     Sleep(Duration),
 }
 
-/// How far the keeping of a lease has come.
+/// The stage of a lease that is being kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// The lease is renewed.
     Kept,
-    /// Somebody else's lock stands there, or none, and the command was not told yet.
+    /// The lock is gone or another run's, and the command was not interrupted yet.
     Lost,
     /// The command was asked to stop. Unless the lock is lost, the lease is renewed meanwhile.
     Stopping { lost: bool },
@@ -55,7 +55,7 @@ impl Keeper {
         self.alive + self.length * 9 / 10
     }
 
-    /// When whoever watches over this process ends its command: after we would have.
+    /// When the guard ends the command: after this process would have.
     pub(crate) fn end(&self) -> Duration {
         self.alive + self.length * 19 / 20
     }
@@ -63,16 +63,16 @@ impl Keeper {
     /// How long a renewal may take that begins now: no answer is worth more than the moment at which
     /// something else is to be done.
     pub(crate) fn timeout(&self, now: Duration) -> Duration {
-        let until = match self.stage {
+        let deadline = match self.stage {
             Stage::Kept | Stage::Lost => self.renewal_deadline(),
             Stage::Stopping { .. } | Stage::Killed => self.last_moment(),
         };
         (self.length / 5)
             .max(Duration::from_millis(500))
-            .min(until.saturating_sub(now))
+            .min(deadline.saturating_sub(now))
     }
 
-    /// Nobody could be told of us for so long that we had better stop.
+    /// When the command is stopped if no renewal has succeeded.
     fn renewal_deadline(&self) -> Duration {
         self.alive + self.length / 2
     }
@@ -107,12 +107,12 @@ impl Keeper {
         self.due = began + self.length / 4;
     }
 
-    /// One failed, and nobody knows whether it arrived.
+    /// A renewal failed, and whether it arrived is unknown.
     pub(crate) fn unanswered(&mut self, now: Duration) {
         self.due = now + self.length / 20;
     }
 
-    /// Somebody else's lock stands there, or none.
+    /// The lock is gone or another run's.
     pub(crate) fn lost(&mut self) {
         self.stage = match self.stage {
             Stage::Kept | Stage::Lost => Stage::Lost,

@@ -2,7 +2,7 @@
 //! running.
 
 use super::opened::{Opened, open};
-use super::post::{self, Left, Settling, settling};
+use super::post::{self, Condition, Settling, settling};
 use super::repair::repair;
 use crate::guard::MARK;
 use crate::lease::{Lease, Phase};
@@ -16,55 +16,66 @@ use kit::step::Cx;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A lease as this job would write it, to compare others with.
-pub(super) fn ours(cx: &Cx) -> Lease {
+/// A lease as this job would write it, for comparison.
+pub(super) fn own_lease(cx: &Cx) -> Lease {
     Lease::new(Phase::Kept, Duration::ZERO, None, cx)
 }
 
 /// The post step: releases what its step left behind. Its job may have handed the lock on, which
 /// then is no longer its own.
 pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
-    let Some(left) = note::remembered(cx)? else {
+    let Some(remembered) = note::remembered(cx)? else {
         return Ok(());
     };
-    let opened = open(&left.located, left.hold, cx).await?;
+    let opened = open(&remembered.located, remembered.hold, cx).await?;
     let lock = &opened.lock;
-    // A command that runs on after its step gives signs of life no more; nothing else changes it.
+    // A command that outlives its step sends no heartbeats; nothing else changes the lock.
     for _ in 0..3 {
         let seen = lock.look().await?;
-        let files = || left.work.as_ref().map(Work::left).unwrap_or_default();
-        let what = post::left(seen.as_ref(), &left.lock_id, &ours(cx), !files().is_empty());
+        let files = || {
+            remembered
+                .work
+                .as_ref()
+                .map(Work::errored_states)
+                .unwrap_or_default()
+        };
+        let condition = post::condition(
+            seen.as_ref(),
+            &remembered.lock_id,
+            &own_lease(cx),
+            !files().is_empty(),
+        );
         let Some(held) = seen else {
             return Ok(());
         };
-        match what {
-            Left::Ours => {}
-            Left::Broken => {
-                stays(lock, &left.lock_id, held.rescued(), cx);
+        match condition {
+            Condition::Ours => {}
+            Condition::Broken => {
+                warn_lock_stays(lock, &remembered.lock_id, held.rescued(), cx);
                 return Ok(());
             }
-            Left::Nothing => return Ok(()),
-            Left::Elses => {
+            Condition::Released => return Ok(()),
+            Condition::Foreign => {
                 cx.host
                     .info(format!("{} is somebody else's by now: {held}", lock.id));
                 return Ok(());
             }
-            Left::Parked => {
+            Condition::Parked => {
                 cx.host.info(format!(
                     "{} is parked, and left to the job that adopts it",
                     lock.id
                 ));
                 return Ok(());
             }
-            Left::Adopted => {
+            Condition::Adopted => {
                 cx.host.info(format!("{} was adopted by {held}", lock.id));
                 return Ok(());
             }
         }
-        if let Some(work) = &left.work {
-            end(work.command, lock, &left.lock_id, cx).await?;
+        if let Some(work) = &remembered.work {
+            end_command(work.command, lock, &remembered.lock_id, cx).await?;
         }
-        if settle(&opened, &left, &held, &files(), cx).await? {
+        if settle(&opened, &remembered, &held, &files(), cx).await? {
             return Ok(());
         }
     }
@@ -79,7 +90,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
 /// was seen.
 async fn settle(
     opened: &Opened,
-    left: &Remembered,
+    remembered: &Remembered,
     held: &Held,
     files: &[PathBuf],
     cx: &Cx,
@@ -87,7 +98,7 @@ async fn settle(
     let lock = &opened.lock;
     let meant = match (settling(held, !files.is_empty()), &held.info, &held.lease) {
         (Settling::Rescue, Some(info), Some(lease)) => {
-            let rescued = rescue(opened, left, files, cx).await;
+            let rescued = rescue(opened, remembered, files, cx).await;
             let mut record = Record {
                 info: (**info).clone(),
                 lease: lease.renewed(),
@@ -97,7 +108,12 @@ async fn settle(
             if lock.replace(held, &record).await? != Changed::Done {
                 return Ok(false);
             }
-            stays(lock, &left.lock_id, record.lease.rescued.as_deref(), cx);
+            warn_lock_stays(
+                lock,
+                &remembered.lock_id,
+                record.lease.rescued.as_deref(),
+                cx,
+            );
             return rescued.map(|_| true);
         }
         (Settling::Release { meant }, _, _) => meant,
@@ -117,7 +133,7 @@ async fn settle(
     Ok(true)
 }
 
-fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
+fn warn_lock_stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
     cx.host.warn(format!(
         "{} stays locked until its state is repaired: {}",
         lock.id,
@@ -126,8 +142,13 @@ fn stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
 }
 
 /// Keeps the states that the command of a killed step could not write. Returns where.
-async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) -> Result<String> {
-    let backend = &left.located.backend;
+async fn rescue(
+    opened: &Opened,
+    remembered: &Remembered,
+    files: &[PathBuf],
+    cx: &Cx,
+) -> Result<String> {
+    let backend = &remembered.located.backend;
     let files: Vec<Origin> = files
         .iter()
         .map(|file| {
@@ -136,24 +157,29 @@ async fn rescue(opened: &Opened, left: &Remembered, files: &[PathBuf], cx: &Cx) 
             Origin::new(file, state)
         })
         .collect();
-    let places = rescue::keep(&opened.s3, backend, &left.lock_id, &files).await?;
-    let places = places.join(", ");
-    if files.iter().any(|file| !file.whole) {
+    let locations = rescue::keep(&opened.s3, backend, &remembered.lock_id, &files).await?;
+    let locations = locations.join(", ");
+    if files.iter().any(|file| !file.complete) {
         cx.host.warn(format!(
-            "the step left only a part of a state that its command could not write, kept at {places}: {}",
+            "the step left only a part of a state that its command could not write, kept at {locations}: {}",
             rescue::IN_THE_LOG
         ));
     } else if !files.is_empty() {
         cx.host.warn(format!(
-            "the step left a state that its command could not write: rescued to {places}"
+            "the step left a state that its command could not write: rescued to {locations}"
         ));
     }
-    Ok(places)
+    Ok(locations)
 }
 
 /// Ends the command of a step that was killed: while it runs it may write the state, and the lock
 /// is what keeps others away.
-pub(super) async fn end(command: Option<Group>, lock: &Lock, lock_id: &str, cx: &Cx) -> Result<()> {
+pub(super) async fn end_command(
+    command: Option<Group>,
+    lock: &Lock,
+    lock_id: &str,
+    cx: &Cx,
+) -> Result<()> {
     // A step that was killed while it started its command could not note which it is. The guard has
     // interrupted that one.
     let command = match command {

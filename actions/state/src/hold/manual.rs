@@ -1,4 +1,4 @@
-//! Looking at a lock, and removing by hand one that nobody releases.
+//! Showing a lock, and removing by hand a lock that is not released.
 
 use super::opened::{Opened, open};
 use super::proof::Asker;
@@ -13,7 +13,7 @@ use kit::error::{Error, Result};
 use kit::report::Report;
 use kit::step::Cx;
 
-/// How often the removal of a lock is tried that its holder keeps renewing.
+/// The number of attempts to remove a lock that its holder keeps renewing.
 const REMOVALS: usize = 5;
 
 /// The verb `status`.
@@ -92,25 +92,25 @@ fn half(lock: &Lock, item: Option<&Held>, object: Option<&Held>) -> Option<Strin
 pub(crate) async fn force_unlock(located: &LocatedState, id: &str, cx: &Cx) -> Result<Report> {
     let opened = open(located, Hold::Native, cx).await?;
     let beside = opened.other(located, Hold::Beside);
-    let mut others = Vec::new();
+    let mut other_locks = Vec::new();
     let mut removed = Vec::new();
     for lock in [&opened.lock, &beside] {
         let places = lock.places().await?;
         // Both halves, also where they are halves of different locks.
         for held in [places.item, places.object].into_iter().flatten() {
             if held.id() != id {
-                others.push(held);
+                other_locks.push(held);
                 continue;
             }
             match remove(lock, held, id, cx).await? {
                 Removal::Done(held) => removed.push(held),
                 // The item's removal took the object along.
                 Removal::Gone => {}
-                Removal::Other(other) => others.push(other),
+                Removal::Other(other) => other_locks.push(other),
             }
         }
     }
-    match (removed.first(), others.first()) {
+    match (removed.first(), other_locks.first()) {
         (Some(held), _) => Ok(report::forced(&opened.lock, held, cx.host.actor())),
         (None, Some(other)) => Err(Error::refused(format!(
             "the lock {} is not the one with {}",
@@ -138,8 +138,8 @@ enum Removal {
     Other(Held),
 }
 
-/// Removes what was seen of the lock with this ID. A holder that is alive renews it, maybe between the
-/// look and the removal, and it is still the lock that the person means.
+/// Removes the lock with this ID. A live holder may renew it between the look and the removal; it is still the lock
+/// that the person means.
 async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Removal> {
     for _ in 0..REMOVALS {
         cx.host.info(format!("removing the lock of {held}"));
@@ -156,7 +156,7 @@ async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Remova
         match lock.remove(&held).await? {
             Changed::Done => return Ok(Removal::Done(held)),
             Changed::Moved(None) => return Ok(Removal::Gone),
-            // A lock without an ID is not known again.
+            // A lock without an ID cannot be recognized again.
             Changed::Moved(Some(now)) if !id.is_empty() && now.id() == id => held = now,
             Changed::Moved(Some(other)) => return Ok(Removal::Other(other)),
         }
@@ -219,10 +219,10 @@ mod tests {
                 Some(wanted) => assert!(found.unwrap().contains(wanted)),
             }
         }
-        let one = Lock {
+        let table_only = Lock {
             location: Location::Table(both.item().unwrap().clone()),
             ..both
         };
-        assert_eq!(half(&one, Some(&a), None), None);
+        assert_eq!(half(&table_only, Some(&a), None), None);
     }
 }

@@ -1,8 +1,8 @@
-//! Moving from one way of locking to the other. First everybody locks in both ways, then in the new
-//! one alone: at no time do two ways exclude each other's users from knowing of one another.
+//! Moving from one way of locking to the other. First all clients lock in both ways, then in the new one alone, so
+//! that every client sees the locks of every other at all times.
 //!
-//! A lock beside Terraform's own is stored in one place in each way, so nobody can hold it in both:
-//! it has to be free when the way changes, and the sign of the move is left there as well.
+//! A lock beside Terraform's own is stored in one place only, so it cannot be held in both ways: it has to be free
+//! when the way changes, and the marker of the move is written there as well.
 
 use super::contention::unsettled;
 use super::opened::{Opened, open};
@@ -18,10 +18,10 @@ use kit::report::Report;
 use kit::step::Cx;
 use std::time::Duration;
 
-/// How long a step that dies here keeps others away.
+/// How long the lock of a step that dies during the move blocks other runs.
 const LEASE: Duration = Duration::from_secs(180);
 
-/// The locks of a state at the places where they stand, each alone.
+/// The locks of a state, one for each place where one is stored.
 struct Places {
     opened: Opened,
     table: Lock,
@@ -47,35 +47,35 @@ impl Places {
         })
     }
 
-    /// A lock of ours while this goes on.
+    /// The record of the lock that this step holds during the move.
     fn record(&self, lock: &Lock, cx: &Cx) -> Record {
         let mut record = take::record(&self.opened, "move-lock", Phase::Running, LEASE, cx);
         record.info.path.clone_from(&lock.id);
         record
     }
 
-    /// Leaves the sign beside, unless somebody is at work there.
+    /// Writes the marker into the lock beside Terraform's own, unless that is held.
     async fn close_beside(&self, cx: &Cx) -> Result<()> {
         let lock = &self.table_beside;
-        if sign_at(lock).await?.is_some() {
+        if marker_at(lock).await?.is_some() {
             return Ok(());
         }
         let record = self.record(lock, cx);
-        taken(lock, lock.take(&record).await?)?;
-        unmoved(lock, lock.renew(&record, &sign(&record)).await?)
+        require_taken(lock, lock.take(&record).await?)?;
+        require_unchanged(lock, lock.renew(&record, &marker(&record)).await?)
     }
 
-    /// Takes the sign beside away, while nobody is at work in the new way.
+    /// Removes the marker from the lock beside Terraform's own, while that is not held in the new way.
     async fn open_beside(&self, cx: &Cx) -> Result<()> {
-        let Some(sign) = sign_at(&self.table_beside).await? else {
+        let Some(marker) = marker_at(&self.table_beside).await? else {
             return Ok(());
         };
         let lock = &self.object_beside;
         let record = self.record(lock, cx);
-        taken(lock, lock.take(&record).await?)?;
-        let removed = self.table_beside.remove(&sign).await;
+        require_taken(lock, lock.take(&record).await?)?;
+        let removed = self.table_beside.remove(&marker).await;
         lock.release(&record).await?;
-        unmoved(&self.table_beside, removed?)
+        require_unchanged(&self.table_beside, removed?)
     }
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
     let places = Places::open(&both, cx).await?;
     let lock = &places.opened.lock;
     let record = places.record(lock, cx);
-    if let Some(sign) = sign_at(&places.table).await? {
+    if let Some(marker) = marker_at(&places.table).await? {
         // A `move-lock` that died between the steps below left the digest.
         forget_digest(lock, &both).await?;
         if to == Locking::File {
@@ -99,14 +99,14 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
         }
         places.open_beside(cx).await?;
         // Clients that lock with the object alone are kept out while the table opens again.
-        taken(&places.object, places.object.take(&record).await?)?;
-        let removed = places.table.remove(&sign).await;
+        require_taken(&places.object, places.object.take(&record).await?)?;
+        let removed = places.table.remove(&marker).await;
         places.object.release(&record).await?;
-        unmoved(lock, removed?)?;
+        require_unchanged(lock, removed?)?;
         return Ok(report::moved(lock, to, false));
     }
-    taken(lock, lock.take(&record).await?)?;
-    let mut result = proves_conditions(&places, cx).await;
+    require_taken(lock, lock.take(&record).await?)?;
+    let mut result = require_conditional_writes(&places, cx).await;
     if result.is_ok() {
         result = match to {
             Locking::File => places.close_beside(cx).await,
@@ -114,16 +114,15 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
         };
     }
     if result.is_ok() && to == Locking::File {
-        match places.table.renew(&record, &sign(&record)).await? {
+        match places.table.renew(&record, &marker(&record)).await? {
             Changed::Done => {
-                // It would stay what it is while states move on, and everybody who comes back to
-                // the table would be told that the state is broken. Until the sign stands, they
-                // need it.
+                // The digest would stay the same while the state changes, and Terraform would report a broken state to
+                // every client that returns to the table. The clients need it until the marker is written.
                 forget_digest(lock, &both).await?;
                 places.object.release(&record).await?;
                 return Ok(report::moved(lock, to, false));
             }
-            moved => result = unmoved(lock, moved),
+            moved => result = require_unchanged(lock, moved),
         }
     }
     match lock.release(&record).await? {
@@ -133,26 +132,26 @@ pub(crate) async fn move_lock(located: &LocatedState, to: Locking, cx: &Cx) -> R
 }
 
 /// The record that stops clients of the lock table, and tells them that locking has moved.
-fn sign(record: &Record) -> Record {
-    let mut sign = record.clone();
-    sign.info.operation = "moved to .tflock".to_owned();
-    sign.info.info = "locking has moved to .tflock: in the backend, set use_lockfile = true and remove dynamodb_table".to_owned();
-    sign.lease = Lease {
+fn marker(record: &Record) -> Record {
+    let mut marker = record.clone();
+    marker.info.operation = "moved to .tflock".to_owned();
+    marker.info.info = "locking has moved to .tflock: in the backend, set use_lockfile = true and remove dynamodb_table".to_owned();
+    marker.lease = Lease {
         phase: Phase::Moved,
         ..record.lease.renewed()
     };
-    sign
+    marker
 }
 
-async fn sign_at(lock: &Lock) -> Result<Option<Held>> {
-    let is_sign = |held: &Held| {
+async fn marker_at(lock: &Lock) -> Result<Option<Held>> {
+    let is_marker = |held: &Held| {
         let lease = held.lease.as_ref();
         lease.is_some_and(|lease| lease.phase == Phase::Moved)
     };
-    Ok(lock.places().await?.item.filter(is_sign))
+    Ok(lock.places().await?.item.filter(is_marker))
 }
 
-fn unmoved(lock: &Lock, changed: Changed) -> Result<()> {
+fn require_unchanged(lock: &Lock, changed: Changed) -> Result<()> {
     match changed {
         Changed::Done => Ok(()),
         Changed::Moved(Some(held)) => Err(busy(lock, &held)),
@@ -163,7 +162,7 @@ fn unmoved(lock: &Lock, changed: Changed) -> Result<()> {
     }
 }
 
-fn taken(lock: &Lock, put: Put) -> Result<()> {
+fn require_taken(lock: &Lock, put: Put) -> Result<()> {
     match put {
         Put::Taken => Ok(()),
         Put::Held(held) => Err(busy(lock, &held)),
@@ -180,9 +179,9 @@ fn busy(lock: &Lock, held: &Held) -> Error {
     .hint("move when nobody works on this state")
 }
 
-/// Whether this store keeps conditions: a second writer of the object must be refused. Stores that
-/// only resemble S3 may take the header and ignore it.
-async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
+/// Refuses a store that ignores conditional writes: it must reject a second writer of the object. Stores that only
+/// resemble S3 may accept the header and ignore it.
+async fn require_conditional_writes(places: &Places, cx: &Cx) -> Result<()> {
     let object = &places.object;
     let second = take::record(
         &places.opened,
@@ -193,8 +192,8 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
     );
     match object.take(&second).await? {
         Put::Held(_) => Ok(()),
-        // The first writer's is gone: somebody forced it meanwhile, which says nothing of the store.
-        missed @ Put::Missed => taken(object, missed),
+        // The first writer's object was removed by force meanwhile, which proves nothing about the store.
+        missed @ Put::Missed => require_taken(object, missed),
         Put::Taken => {
             object.release(&second).await?;
             Err(Error::refused(format!(
@@ -206,7 +205,7 @@ async fn proves_conditions(places: &Places, cx: &Cx) -> Result<()> {
     }
 }
 
-/// Removes the digest that nobody keeps any more, if it is the one that stands there now.
+/// Removes the digest, which is no longer kept up to date, unless it changes meanwhile.
 async fn forget_digest(lock: &Lock, located: &LocatedState) -> Result<()> {
     use aws_sdk_dynamodb::types::AttributeValue::S;
     use net::AwsContext;
@@ -227,7 +226,7 @@ async fn forget_digest(lock: &Lock, located: &LocatedState) -> Result<()> {
         .send()
         .await;
     match answer {
-        // Somebody writes states by the table all the same, and needs it.
+        // A client still writes states under the table's lock, and needs the digest.
         Err(error)
             if error
                 .as_service_error()

@@ -24,7 +24,7 @@ pub(crate) struct Opened {
     pub(crate) hold: Hold,
 }
 
-/// Credentials are minted anew by every call: those of an earlier one may have ended.
+/// Opens the lock with new credentials: those of an earlier call may have expired.
 ///
 /// # Errors
 /// No credentials, or another account's.
@@ -49,8 +49,8 @@ impl Opened {
         lock_of(located, hold, &self.access.state, &self.s3)
     }
 
-    /// Who this process is, for people.
-    pub(super) fn who(&self, cx: &Cx) -> String {
+    /// The name of this run's actor, for messages.
+    pub(super) fn actor(&self, cx: &Cx) -> String {
         cx.host
             .actor()
             .unwrap_or_else(|| self.access.account.arn.to_string())

@@ -1,4 +1,4 @@
-//! Our place in the queue of those who wait.
+//! This run's place in the queue of waiters.
 
 use super::wait::{ALIVE, Next, Watch};
 use crate::lease::Lease;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-/// A place, once it was taken.
+/// This run's place in the queue, once it has joined.
 #[derive(Debug)]
 pub(crate) struct QueuePlace {
     queue: Option<Queue>,
@@ -17,14 +17,14 @@ pub(crate) struct QueuePlace {
     /// The lease in our ticket.
     lease: Lease,
     refreshed: Duration,
-    /// When the nearest in front was looked at last.
+    /// When the nearest waiter ahead was last read.
     looked: Duration,
-    /// Those in front whom we watch, by number.
+    /// The waiters ahead that are watched, by number.
     watches: HashMap<u64, Watch>,
 }
 
 impl QueuePlace {
-    /// `None` for a lock without a table: those who wait for it have no queue.
+    /// `queue` is `None` for a lock without a table, whose waiters have no queue.
     pub(crate) fn new(queue: Option<Queue>, lease: Lease) -> Self {
         let length = lease.length().min(ALIVE);
         Self {
@@ -40,20 +40,20 @@ impl QueuePlace {
         }
     }
 
-    /// Whether those who wait have places.
+    /// Whether the lock has a queue.
     pub(crate) fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// Whether others stand in the queue.
-    pub(crate) async fn others(&self) -> Result<bool> {
+    /// Whether the queue has any waiters.
+    pub(crate) async fn has_waiters(&self) -> Result<bool> {
         match &self.queue {
             Some(queue) => queue.occupied().await,
             None => Ok(false),
         }
     }
 
-    /// Goes to the end of the queue, unless we stand in it.
+    /// Joins the queue at its end, unless this run is in it already.
     pub(crate) async fn join(&mut self) -> Result<()> {
         if let (Some(queue), None) = (&self.queue, &self.ticket) {
             self.ticket = Some(queue.join(self.lease.renewed()).await?);
@@ -64,9 +64,9 @@ impl QueuePlace {
         Ok(())
     }
 
-    /// How many are in front at most; 0 when it is our turn. Says that we are still there, and
-    /// takes out whoever in front did not for a whole lease.
-    pub(crate) async fn place(&mut self, wall: OffsetDateTime) -> Result<u64> {
+    /// Counts the waiters ahead at most; 0 when it is this run's turn. Renews the own ticket, and removes the tickets of
+    /// waiters ahead that were not renewed for a whole lease.
+    pub(crate) async fn count_ahead(&mut self, wall: OffsetDateTime) -> Result<u64> {
         let Some(queue) = self.queue.clone() else {
             return Ok(0);
         };
@@ -83,13 +83,13 @@ impl QueuePlace {
         let Some(ticket) = &mut self.ticket else {
             return Ok(0);
         };
-        // Far from our turn, where the queue begins says all there is to know, but whether those in
-        // front live: the nearest is looked at often enough to be followed soon after its end.
-        if ticket.place() > 1 {
-            queue.begins(ticket).await?;
+        // Far from this run's turn the queue's head is enough to count the waiters ahead, but not to know whether they are
+        // alive. So the nearest one is read often enough to take its place soon after its end.
+        if ticket.max_ahead() > 1 {
+            queue.refresh_head(ticket).await?;
             let rested = uptime().saturating_sub(self.looked) < self.lease.length() / 2;
-            if ticket.place() > 1 && rested {
-                return Ok(ticket.place());
+            if ticket.max_ahead() > 1 && rested {
+                return Ok(ticket.max_ahead());
             }
         }
         self.looked = uptime();
@@ -105,20 +105,19 @@ impl QueuePlace {
             // If the nearest seems dead, those before it may be dead too. Their leases run at the
             // same time, so several dead tickets cost two leases at most, however late we look.
             if gone || still >= ahead.lease.length() / 2 {
-                for before in queue.before(ticket, &ahead).await? {
-                    seen(before.number, &before.lease);
+                for earlier in queue.tickets_before(ticket, &ahead).await? {
+                    seen(earlier.number, &earlier.lease);
                 }
             }
             if !gone {
-                return Ok(ticket.place());
+                return Ok(ticket.max_ahead());
             }
             queue.prune(&ahead).await?;
         }
         Ok(0)
     }
 
-    /// Leaves the queue from wherever we stand. A ticket that cannot be taken back dies of its own
-    /// lease, so nobody's work depends on it.
+    /// Leaves the queue from any place in it. A ticket that cannot be removed expires with its lease.
     pub(crate) async fn leave(&mut self) {
         if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
             let _ = queue.leave(&ticket).await;

@@ -5,11 +5,11 @@ use crate::lock::Held;
 
 /// The condition in which the post step finds the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum Condition {
     /// It was released.
-    Nothing,
-    /// Somebody else has the lock by now.
-    Elses,
+    Released,
+    /// Another run has the lock by now.
+    Foreign,
     /// It was left to a later job, which has not adopted it yet.
     Parked,
     /// A later job has adopted it.
@@ -22,22 +22,22 @@ pub(super) enum Left {
 
 /// The condition of the lock `id`; `ours` is a lease as this job would write it. `unwritten`: the
 /// step's command left a state that it could not write.
-pub(super) fn left(held: Option<&Held>, id: &str, ours: &Lease, unwritten: bool) -> Left {
+pub(super) fn condition(held: Option<&Held>, id: &str, ours: &Lease, unwritten: bool) -> Condition {
     let Some(held) = held else {
-        return Left::Nothing;
+        return Condition::Released;
     };
     if held.id() != id {
-        return Left::Elses;
+        return Condition::Foreign;
     }
     match &held.lease {
-        Some(lease) if lease.phase == Phase::Parked => Left::Parked,
-        Some(lease) if !lease.same_job(ours) => Left::Adopted,
+        Some(lease) if lease.phase == Phase::Parked => Condition::Parked,
+        Some(lease) if !lease.same_job(ours) => Condition::Adopted,
         Some(lease)
             if lease.phase == Phase::NeedsRepair && (lease.rescued.is_some() || !unwritten) =>
         {
-            Left::Broken
+            Condition::Broken
         }
-        _ => Left::Ours,
+        _ => Condition::Ours,
     }
 }
 
@@ -75,18 +75,22 @@ mod tests {
             job: Some("apply".into()),
             ..ours.clone()
         };
-        assert_eq!(left(None, "3f", &ours, false), Left::Nothing);
+        assert_eq!(condition(None, "3f", &ours, false), Condition::Released);
         for (id, lease, answer) in [
-            ("4a", Some(lease(Phase::Running)), Left::Elses),
-            ("3f", Some(lease(Phase::Parked)), Left::Parked),
-            ("3f", Some(other), Left::Adopted),
-            ("3f", Some(lease(Phase::Kept)), Left::Ours),
-            ("3f", Some(lease(Phase::Running)), Left::Ours),
-            ("3f", Some(lease(Phase::Repairing)), Left::Ours),
-            ("3f", None, Left::Ours),
+            ("4a", Some(lease(Phase::Running)), Condition::Foreign),
+            ("3f", Some(lease(Phase::Parked)), Condition::Parked),
+            ("3f", Some(other), Condition::Adopted),
+            ("3f", Some(lease(Phase::Kept)), Condition::Ours),
+            ("3f", Some(lease(Phase::Running)), Condition::Ours),
+            ("3f", Some(lease(Phase::Repairing)), Condition::Ours),
+            ("3f", None, Condition::Ours),
         ] {
             let held = held(id, lease);
-            assert_eq!(left(Some(&held), "3f", &ours, false), answer, "{held:?}");
+            assert_eq!(
+                condition(Some(&held), "3f", &ours, false),
+                answer,
+                "{held:?}"
+            );
         }
     }
 
@@ -94,16 +98,16 @@ mod tests {
     fn a_broken_state_is_left_alone_once_it_is_safe() {
         let ours = lease(Phase::Kept);
         for (rescued, unwritten, answer) in [
-            (true, true, Left::Broken),
-            (true, false, Left::Broken),
-            (false, false, Left::Broken),
+            (true, true, Condition::Broken),
+            (true, false, Condition::Broken),
+            (false, false, Condition::Broken),
             // The step was killed before it could bring the state to a safe place.
-            (false, true, Left::Ours),
+            (false, true, Condition::Ours),
         ] {
             let mut broken = lease(Phase::NeedsRepair);
             broken.rescued = rescued.then(|| "s3://b/k.errored-3f".into());
             let held = held("3f", Some(broken));
-            assert_eq!(left(Some(&held), "3f", &ours, unwritten), answer);
+            assert_eq!(condition(Some(&held), "3f", &ours, unwritten), answer);
         }
     }
 

@@ -1,5 +1,5 @@
-//! Whether a holder's run is over, asked where it runs: GitHub for a workflow's attempt, CodeBuild
-//! for a build. A run that cannot be seen never counts as over.
+//! The status of a holder's run, from its host: GitHub for a workflow's attempt, CodeBuild for a build. A run whose
+//! status is unknown never counts as ended.
 
 use crate::lease::Lease;
 use github::GitHub;
@@ -11,15 +11,15 @@ use net::{Net, Target};
 /// The status of the holder's run, from its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Run {
-    /// It has ended: how, and whether well.
-    Over { how: String, well: bool },
-    /// It goes on.
-    Going(String),
-    /// It cannot be seen from here, and why.
-    Blind(String),
+    /// It has ended; whether it succeeded.
+    Ended { summary: String, succeeded: bool },
+    /// It has not ended.
+    Active(String),
+    /// Its status could not be determined, and why.
+    Unknown(String),
 }
 
-/// Asks, with whatever this process can see with.
+/// Asks the hosts of runs with the credentials that this process has.
 #[derive(Debug)]
 pub(crate) struct Asker<'a> {
     cx: &'a Cx,
@@ -40,55 +40,55 @@ impl<'a> Asker<'a> {
                 Ok(run) => run,
                 Err(error) => {
                     let causes = error.causes().join(": ");
-                    Run::Blind(format!("{} ({causes})", error.message))
+                    Run::Unknown(format!("{} ({causes})", error.message))
                 }
             },
-            (None, None) => Run::Blind("it runs at somebody's terminal".to_owned()),
+            (None, None) => Run::Unknown("it runs at somebody's terminal".to_owned()),
         }
     }
 
     async fn github(&self, attempt: &str, url: Option<&str>) -> Run {
         let Some((repository, run, number)) = parse_attempt(attempt) else {
-            return Run::Blind(format!("`{attempt}` names no attempt of a run"));
+            return Run::Unknown(format!("`{attempt}` names no attempt of a run"));
         };
         let server = self
             .cx
             .env
             .get("GITHUB_SERVER_URL")
             .unwrap_or("https://github.com");
-        // Two servers number their runs alike.
+        // Two servers can use the same run number.
         if url.is_none_or(|url| !url.starts_with(&format!("{server}/"))) {
-            return Run::Blind(format!("it runs on another GitHub than {server}"));
+            return Run::Unknown(format!("it runs on another GitHub than {server}"));
         }
         let github = match GitHub::connect(self.cx, self.net, Some(repository)) {
             Ok(github) => github,
-            Err(error) => return Run::Blind(error.message),
+            Err(error) => return Run::Unknown(error.message),
         };
         match github.attempt(run, number).await {
             Ok(found) if found.id == run && found.run_attempt == Some(number) => {
                 match found.status.as_deref() {
                     Some("completed") => {
                         let conclusion = found.conclusion.as_deref().unwrap_or("completed");
-                        Run::Over {
-                            how: format!("attempt {number} of run {run} is over: {conclusion}"),
-                            well: conclusion == "success",
+                        Run::Ended {
+                            summary: format!("attempt {number} of run {run} is over: {conclusion}"),
+                            succeeded: conclusion == "success",
                         }
                     }
-                    status => Run::Going(format!(
+                    status => Run::Active(format!(
                         "attempt {number} of run {run} is {}",
                         status.unwrap_or("there").replace('_', " ")
                     )),
                 }
             }
-            Ok(_) => Run::Blind("GitHub answered with another run".to_owned()),
-            Err(unknown) => Run::Blind(unknown.to_string()),
+            Ok(_) => Run::Unknown("GitHub answered with another run".to_owned()),
+            Err(unknown) => Run::Unknown(unknown.to_string()),
         }
     }
 
-    /// The build's own account has to be asked, whose credentials a build has as its own.
+    /// Asks CodeBuild in the account of the build, which has credentials for that account itself.
     async fn codebuild(&self, arn: &str) -> Result<Run> {
         let Some((region, account, id)) = parse_build(arn) else {
-            return Ok(Run::Blind(format!("`{arn}` is not a build")));
+            return Ok(Run::Unknown(format!("`{arn}` is not a build")));
         };
         let id = id.as_str();
         let target = Target {
@@ -109,16 +109,16 @@ impl<'a> Asker<'a> {
 /// was deleted or never existed; the answer does not say which.
 fn build(arn: &str, id: &str, build: &serde_json::Value) -> Run {
     if build["arn"].as_str() != Some(arn) {
-        return Run::Blind(format!("CodeBuild does not know {id}"));
+        return Run::Unknown(format!("CodeBuild does not know {id}"));
     }
     let status = build["buildStatus"].as_str().unwrap_or("unknown");
     if build["buildComplete"].as_bool() == Some(true) {
-        Run::Over {
-            how: format!("build {id} is over: {status}"),
-            well: status == "SUCCEEDED",
+        Run::Ended {
+            summary: format!("build {id} is over: {status}"),
+            succeeded: status == "SUCCEEDED",
         }
     } else {
-        Run::Going(format!("build {id} is {status}"))
+        Run::Active(format!("build {id} is {status}"))
     }
 }
 
@@ -147,15 +147,15 @@ mod tests {
         let run = |answer| build(arn, "deploy:6f-1", &answer);
         for (status, ended_well) in [("STOPPED", false), ("SUCCEEDED", true)] {
             assert!(
-                matches!(run(answer(arn, status, true)), Run::Over { well, .. } if well == ended_well)
+                matches!(run(answer(arn, status, true)), Run::Ended { succeeded, .. } if succeeded == ended_well)
             );
         }
         assert!(matches!(
             run(answer(arn, "IN_PROGRESS", false)),
-            Run::Going(_)
+            Run::Active(_)
         ));
         for unknown in [serde_json::Value::Null, answer("arn:x", "STOPPED", true)] {
-            assert!(matches!(run(unknown), Run::Blind(_)));
+            assert!(matches!(run(unknown), Run::Unknown(_)));
         }
     }
 

@@ -1,18 +1,18 @@
-//! How a person gets a state back to its place that its command could not write.
+//! The commands that restore a state that its command could not write.
 
 use crate::lock::Lock;
 use crate::rescue;
 
-/// The commands that restore a state that was rescued to `place`, or nowhere.
-pub(super) fn repair(lock: &Lock, id: &str, place: Option<&str>) -> String {
-    let fetch = match place {
-        Some(places) if places.contains(", ") => {
-            format!("`aws s3 cp` each of {places} to errored.tfstate in the folder it came from")
+/// The commands that restore a state that was rescued to `rescued_to`, if anywhere.
+pub(super) fn repair(lock: &Lock, id: &str, rescued_to: Option<&str>) -> String {
+    let fetch = match rescued_to {
+        Some(locations) if locations.contains(", ") => {
+            format!("`aws s3 cp` each of {locations} to errored.tfstate in the folder it came from")
         }
-        Some(place) => format!("aws s3 cp {place} errored.tfstate"),
+        Some(rescued_to) => format!("aws s3 cp {rescued_to} errored.tfstate"),
         None => "copy errored.tfstate from the machine that ran it".to_owned(),
     };
-    let other = rescue::origins(place)
+    let other = rescue::origins(rescued_to)
         .into_iter()
         .find(|origin| *origin != lock.id);
     let (folder, select) = match &other {

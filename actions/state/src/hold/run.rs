@@ -75,7 +75,7 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
 
     let mut holding = acquire(located, &job, hold, cx).await?;
     holding.free = true;
-    let ended = match holding.lasting(job.budget).await {
+    let ended = match holding.ensure_credentials_last(job.budget).await {
         Ok(()) => {
             let program = holding.opened.access.account.add_credentials(program()?);
             holding.command(program).await
@@ -113,8 +113,8 @@ async fn acquire<'a>(
         return Ok(Holding::new(opened, record, since, located, cx));
     }
     let (opened, held) = unless_interrupted(handover::find(located, job.adopt, cx)).await?;
-    agrees(&opened, job.hold)?;
-    whole(&opened, &held).await?;
+    require_hold(&opened, job.hold)?;
+    require_both_halves(&opened, &held).await?;
     refuse_short_credentials(&opened, job.budget, cx)?;
     let record = handover::adopt(&opened, &held, Phase::Running, None, length, cx).await?;
     note::remember(located, &record.info.id, opened.hold, None, cx)?;
@@ -127,8 +127,8 @@ async fn acquire<'a>(
     })
 }
 
-/// Refuses a lock of an earlier step that is not of the kind that is asked for.
-fn agrees(opened: &Opened, wanted: Option<Hold>) -> Result<()> {
+/// Refuses a lock of an earlier step that is not of the requested kind.
+fn require_hold(opened: &Opened, wanted: Option<Hold>) -> Result<()> {
     match wanted {
         Some(wanted) if wanted != opened.hold => Err(Error::refused(format!(
             "the lock {} was taken as `{}`, and --hold says `{}`",
@@ -141,9 +141,9 @@ fn agrees(opened: &Opened, wanted: Option<Hold>) -> Result<()> {
     }
 }
 
-/// Refuses a lock of an earlier step that is in the table alone, where the code locks in the file as
-/// well: somebody who locks in the file would not see it.
-async fn whole(opened: &Opened, held: &Held) -> Result<()> {
+/// Refuses a lock of an earlier step that is in the table only, if the code also locks in the file: a run that locks
+/// in the file would not see it.
+async fn require_both_halves(opened: &Opened, held: &Held) -> Result<()> {
     if !matches!(opened.lock.location, Location::Both { .. }) {
         return Ok(());
     }
@@ -179,11 +179,11 @@ fn refuse_short_credentials(opened: &Opened, budget: Option<Duration>, cx: &Cx) 
         .hint("or leave --budget out"));
     };
     let now = SystemTime::from(cx.clock.now());
-    let left = end.duration_since(now).unwrap_or_default();
-    if left < budget {
+    let remaining = end.duration_since(now).unwrap_or_default();
+    if remaining < budget {
         return Err(Error::refused(format!(
             "these credentials end in {}, before the command has had its {shown}",
-            kit::clock::human(left)
+            kit::clock::human(remaining)
         ))
         .hint("raise the role's maximum session duration, or split the command"));
     }
@@ -199,7 +199,7 @@ impl Holding<'_> {
             if uptime().saturating_sub(self.since) < self.record.lease.length() / 4 {
                 break;
             }
-            self.alive().await?;
+            self.renew_lease().await?;
         }
         let (program, watchers) = self.begin(program)?;
         let (running, watchers) =
@@ -207,8 +207,8 @@ impl Holding<'_> {
         self.until_ended(running, watchers).await
     }
 
-    /// Sees that the credentials last, also after a wait that took its part of them.
-    async fn lasting(&mut self, budget: Option<Duration>) -> Result<()> {
+    /// Renews credentials that do not last for `budget` after the wait for the lock, and refuses new ones that do not either.
+    async fn ensure_credentials_last(&mut self, budget: Option<Duration>) -> Result<()> {
         if refuse_short_credentials(&self.opened, budget, self.cx).is_err() {
             self.opened = open(self.located, self.opened.hold, self.cx).await?;
         }
@@ -229,7 +229,7 @@ impl Holding<'_> {
         })
     }
 
-    /// Gives the lock back after a command, or says why it stays and what went wrong.
+    /// Releases the lock after a command, or returns why it stays and what went wrong.
     async fn conclude(
         &mut self,
         shown: &str,
@@ -241,19 +241,21 @@ impl Holding<'_> {
             Err(error) => return Err(self.release_after_failure(error, false).await),
         };
         let verdict = self.allowed(shown, child::verdict(shown, ended.status));
-        let left = self.left();
-        if !left.is_empty() {
+        let errored_states = self.errored_states();
+        if !errored_states.is_empty() {
             let verdict = verdict
                 .err()
                 .unwrap_or_else(|| Error::failed(format!("`{shown}` left a state behind")));
-            return Err(self.rescue(verdict, &left).await);
+            return Err(self.rescue(verdict, &errored_states).await);
         }
-        let verdict = match (verdict, self.unkept()) {
-            (Err(error), Some(unkept)) => return Err(self.unwritten(error, &unkept).await),
+        let verdict = match (verdict, self.unwritable_folder()) {
+            (Err(error), Some(unwritable)) => {
+                return Err(self.keep_for_unwritten_state(error, &unwritable).await);
+            }
             (verdict, _) => verdict,
         };
         if let Some(found) = &ended.lost {
-            let lost = self.lost(found.as_ref());
+            let lost = self.lock_lost(found.as_ref());
             return Err(match verdict {
                 Ok(()) => lost,
                 Err(mut error) => {

@@ -1,5 +1,5 @@
-//! A command under the lock, from its start until nothing of it is left. `keep` decides when to
-//! renew the lease, to interrupt and to kill; this does it, for whatever of the command still runs.
+//! A command under the lock, from its start until the last of its processes has ended. `keep` decides when to renew
+//! the lease, to interrupt and to kill; this module does it for every process of the command that still runs.
 
 use super::holding::{Ended, Holding, Stage, Watchers};
 use super::keep::{Keeper, Next};
@@ -15,8 +15,8 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// How long what a command started may outlive it.
-const REST: Duration = Duration::from_secs(2);
+/// How long the processes that a command started may outlive it.
+const LEFTOVERS_GRACE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The processes that run under the lock.
@@ -33,8 +33,8 @@ enum Supervised<'r> {
 }
 
 impl Supervised<'_> {
-    /// Waits until it is over. Only a command has a status of its own.
-    async fn over(&mut self, guard: &Guard) -> Result<ExitStatus> {
+    /// Waits until the processes have ended. Only a command has a status of its own.
+    async fn wait(&mut self, guard: &Guard) -> Result<ExitStatus> {
         match self {
             Self::Command(running) => running.wait_telling(|| guard.interrupted()).await,
             Self::Leftovers(_, ending) => ending.await.map(|_| ExitStatus::default()),
@@ -62,8 +62,8 @@ struct Supervision {
     keeper: Keeper,
     guard: Guard,
     calls: CallServer,
-    /// A renewal whose answer never came.
-    open: Option<(Record, Duration)>,
+    /// A renewal that has not been answered.
+    pending: Option<(Record, Duration)>,
     /// As in [`Ended`].
     lost: Option<Option<Held>>,
     unreached: bool,
@@ -79,15 +79,15 @@ impl Holding<'_> {
     ) -> Result<Ended> {
         self.stage = Stage::AtWork;
         let (group, pid) = (running.group(), running.pid());
-        let told = self.tell(group, &watchers.guard);
-        if told.is_err() {
+        let announced = self.tell(group, &watchers.guard);
+        if announced.is_err() {
             running.stop();
         }
         let mut watch = Supervision {
             keeper: Keeper::new(self.record.lease.length(), self.since),
             guard: watchers.guard,
             calls: watchers.calls,
-            open: None,
+            pending: None,
             lost: None,
             unreached: false,
         };
@@ -101,7 +101,8 @@ impl Holding<'_> {
             };
             self.wait_for_descendants(group, &mut watch).await?;
         }
-        self.outlive(&running, group, pid, &mut watch).await?;
+        self.wait_for_unlocked_call(&running, group, pid, &mut watch)
+            .await?;
         self.stage = Stage::Idle;
         self.worked = watch.calls.worked();
         self.called = watch.calls.was_asked();
@@ -116,7 +117,7 @@ impl Holding<'_> {
             );
         }
         watch.guard.dismiss(&self.cx.host);
-        told?;
+        announced?;
         Ok(Ended {
             status,
             interrupted: running.was_interrupted(),
@@ -135,7 +136,7 @@ impl Holding<'_> {
         loop {
             match watch.keeper.next(uptime()) {
                 Next::Sleep(pause) => tokio::select! {
-                    over = supervised.over(&watch.guard) => return over,
+                    status = supervised.wait(&watch.guard) => return status,
                     () = tokio::time::sleep(pause) => {}
                 },
                 Next::Interrupt => {
@@ -164,8 +165,8 @@ impl Holding<'_> {
                 }
                 Next::Renew => {
                     let moved = tokio::select! {
-                        over = supervised.over(&watch.guard) => return over,
-                        moved = self.beat(&mut watch.keeper, &mut watch.open) => moved,
+                        status = supervised.wait(&watch.guard) => return status,
+                        moved = self.send_heartbeat(&mut watch.keeper, &mut watch.pending) => moved,
                     };
                     watch.lost = watch.lost.take().or(moved);
                     self.announce_lease_end(watch);
@@ -174,12 +175,12 @@ impl Holding<'_> {
         }
     }
 
-    /// Sees that what the command started is over too, before anybody else gets the lock: a wrapper
-    /// that dies of the interrupt leaves a Terraform that writes its state for some time yet.
+    /// Ends the processes that the command started before the lock is released: a wrapper that dies of the interrupt
+    /// leaves a Terraform that still writes its state.
     async fn wait_for_descendants(&mut self, group: Group, watch: &mut Supervision) -> Result<()> {
         // A process that reads the command's output ends a moment after it.
-        let soon = uptime() + REST;
-        while group.runs()? && uptime() < soon {
+        let deadline = uptime() + LEFTOVERS_GRACE;
+        while group.runs()? && uptime() < deadline {
             tokio::time::sleep(LOOK).await;
         }
         if !group.runs()? {
@@ -188,13 +189,13 @@ impl Holding<'_> {
         self.cx
             .host
             .warn("ending what the command left running: it would go on without the lock");
-        let rest = Supervised::Leftovers(group, Box::pin(group.end()));
-        self.supervise(rest, watch).await.map(drop)
+        let leftovers = Supervised::Leftovers(group, Box::pin(group.end()));
+        self.supervise(leftovers, watch).await.map(drop)
     }
 
     /// Waits for a call that runs without a lock of its own and outlives the command: at a terminal,
     /// and where it left the command's group.
-    async fn outlive(
+    async fn wait_for_unlocked_call(
         &mut self,
         running: &Running,
         group: Option<Group>,
@@ -231,30 +232,30 @@ impl Holding<'_> {
         }
     }
 
-    /// One sign of life. Returns what stood at the lock's place, where that is no longer ours.
-    async fn beat(
+    /// Sends one heartbeat. Returns the lock that was found instead, if it is no longer ours.
+    async fn send_heartbeat(
         &mut self,
         keeper: &mut Keeper,
-        open: &mut Option<(Record, Duration)>,
+        pending: &mut Option<(Record, Duration)>,
     ) -> Option<Option<Held>> {
         // One that got no answer is sent again as it was: it may have arrived.
-        let (renewed, began) = open.clone().unwrap_or_else(|| {
+        let (renewed, began) = pending.clone().unwrap_or_else(|| {
             let lease = self.record.lease.renewed();
             let info = self.record.info.clone();
             (Record { info, lease }, uptime())
         });
         // This future may be left before there is an answer, and the write may arrive all the same.
-        *open = Some((renewed.clone(), began));
+        *pending = Some((renewed.clone(), began));
         let timeout = keeper.timeout(uptime());
         match tokio::time::timeout(timeout, self.renew(&renewed)).await {
             Ok(Ok(Changed::Done)) => {
-                *open = None;
+                *pending = None;
                 self.record = renewed;
                 keeper.renewed(began);
                 None
             }
             Ok(Ok(Changed::Moved(held))) => {
-                *open = None;
+                *pending = None;
                 keeper.lost();
                 Some(held)
             }

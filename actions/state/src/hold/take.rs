@@ -1,5 +1,4 @@
-//! Taking the lock: at once where it is free, in turn where others wait, in somebody's place where
-//! that one is proven gone.
+//! Taking the lock: at once if it is free, in turn if there is a queue, as a takeover if its holder is proven gone.
 
 use super::claim::{After, Claim, Try};
 use super::claimant::Claimant;
@@ -25,9 +24,9 @@ use kit::signal::{interrupted, unless_interrupted};
 use kit::step::Cx;
 use std::time::Duration;
 
-/// How long a free lock is left to those who were first: next in the queue, one looks twice a second.
+/// How long a free lock is left to earlier waiters: the next one in the queue looks twice a second.
 const TURN: Duration = Duration::from_secs(5);
-/// How long a holder's host has to say whether its run goes on.
+/// The timeout for a holder's host to report the status of its run.
 const ANSWER: Duration = Duration::from_secs(10);
 /// The pause between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
@@ -60,34 +59,34 @@ pub(crate) async fn lock(
     let located = &agreed;
     let opened = unless_interrupted(open(located, hold, cx)).await?;
     let mut record = record(&opened, "lock", Phase::Kept, wait.lease, cx);
-    record.lease.until = handover::until(keep.max, cx);
+    record.lease.until = handover::hold_end(keep.max, cx);
     take(&opened, &record, wait, located, cx).await?;
     Ok(report::locked(&opened.lock, &record))
 }
 
-/// A lock of this run, as yet nowhere but on paper.
+/// The record of a lock that this run has not taken yet.
 pub(crate) fn record(
     opened: &Opened,
-    what: &str,
+    verb: &str,
     phase: Phase,
     lease: Duration,
     cx: &Cx,
 ) -> Record {
-    let who = opened.who(cx);
+    let actor = opened.actor(cx);
     Record {
         info: LockInfo::new(
             opened.lock.id.clone(),
-            &format!("slipway-state {what}"),
+            &format!("slipway-state {verb}"),
             cx.host.run_url().unwrap_or_default(),
-            who.clone(),
+            actor.clone(),
             cx.clock.now(),
         ),
-        lease: Lease::new(phase, lease, Some(who), cx),
+        lease: Lease::new(phase, lease, Some(actor), cx),
     }
 }
 
-/// Takes the lock and tells the post step of it, in the other order: between a lock that was taken
-/// and a note of it the job could be killed. Returns since when the lease counts.
+/// Writes the note to the post step and then takes the lock: in the other order the job could be killed between the
+/// two. Returns when the lease began.
 ///
 /// # Errors
 /// Still held when the time is over (exit 4, naming the holder), interrupted, or AWS's.
@@ -105,7 +104,7 @@ pub(crate) async fn take(
         until: None,
         ..record.lease.clone()
     };
-    let mut ours = QueuePlace::new(lock.queue(), waiting);
+    let mut place = QueuePlace::new(lock.queue(), waiting);
     let allowed = located.target.allow_long_lived_keys.clone();
     let claimant = Claimant {
         lock,
@@ -115,7 +114,7 @@ pub(crate) async fn take(
         cx,
     };
     let taken = {
-        let mut acquiring = std::pin::pin!(claimant.acquire(&mut ours));
+        let mut acquiring = std::pin::pin!(claimant.acquire(&mut place));
         tokio::select! {
             biased;
             // A write may be under way: it is answered first, so that what it wrote is known.
@@ -132,12 +131,12 @@ pub(crate) async fn take(
     let since = match taken {
         Ok(since) => since,
         Err(error) if error.kind == ErrorKind::Busy => {
-            ours.leave().await;
+            place.leave().await;
             return Err(error);
         }
         Err(error) => {
             // A write that got no answer may have arrived.
-            let ((), released) = tokio::join!(ours.leave(), lock.release(record));
+            let ((), released) = tokio::join!(place.leave(), lock.release(record));
             return match released {
                 // A lock that cannot be released is what the person has to know of.
                 Err(kept) if error.kind == ErrorKind::Interrupted => Err(kept),
@@ -153,24 +152,24 @@ pub(crate) async fn take(
 }
 
 impl Claimant<'_> {
-    async fn acquire(&self, ours: &mut QueuePlace) -> Result<Duration> {
+    async fn acquire(&self, place: &mut QueuePlace) -> Result<Duration> {
         let began = uptime();
         let mut watch = Watch::default();
-        let mut said = Announced::default();
+        let mut announced = Announced::default();
         let mut claim = Claim {
             timeout: self.wait.lock_timeout,
             lease: self.wait.lease,
-            queued: ours.has_queue(),
+            queued: place.has_queue(),
             asked: false,
         };
         loop {
-            let place = match claim.asked {
-                true => ours.place(self.cx.clock.now()).await?,
+            let ahead = match claim.asked {
+                true => place.count_ahead(self.cx.clock.now()).await?,
                 false => 0,
             };
             let since = uptime();
-            let put = match claim.tries(place) {
-                Try::First => self.first(ours).await?,
+            let put = match claim.attempt(ahead) {
+                Try::First => self.take_first(place).await?,
                 Try::Look => match self.lock.look().await? {
                     Some(held) => Some(Put::Held(held)),
                     None => Some(self.lock.take(self.record).await?),
@@ -179,24 +178,24 @@ impl Claimant<'_> {
             };
             let held = match put {
                 Some(Put::Taken) => {
-                    ours.leave().await;
+                    place.leave().await;
                     return Ok(since);
                 }
                 Some(Put::Held(held)) => Some(held),
-                // It is free, but other runs are ahead; or it comes and goes.
+                // It is free, but other runs are ahead; or it was taken and released meanwhile.
                 None | Some(Put::Missed) => None,
             };
             if let Some(held) = &held
-                && claim.may_follow()
-                && self.breaks(held, &mut watch).await?
+                && claim.may_take_over()
+                && self.take_over(held, &mut watch).await?
             {
-                ours.leave().await;
+                place.leave().await;
                 return Ok(since);
             }
-            match claim.after(uptime().saturating_sub(began), place) {
-                After::Join => ours.join().await?,
+            match claim.after(uptime().saturating_sub(began), ahead) {
+                After::Join => place.join().await?,
                 After::Pause(pause) => {
-                    said.say(self, place, held.as_ref(), &watch).await?;
+                    announced.say(self, ahead, held.as_ref(), &watch).await?;
                     sleep(spread(pause)).await?;
                 }
                 After::GiveUp => {
@@ -205,23 +204,23 @@ impl Claimant<'_> {
                         None => self.lock.look().await?,
                     };
                     return match held {
-                        Some(held) => Err(busy(self.lock, &held, place, claim.timeout, &watch)),
-                        None => self.take_after_timeout(ours, place, &watch).await,
+                        Some(held) => Err(busy(self.lock, &held, ahead, claim.timeout, &watch)),
+                        None => self.take_after_timeout(place, ahead, &watch).await,
                     };
                 }
             }
         }
     }
 
-    /// Takes a free lock with one write, and sees meanwhile whether others wait for it: then it goes
-    /// back, and we to the end of the queue. `None`: others wait.
-    async fn first(&self, ours: &QueuePlace) -> Result<Option<Put>> {
-        let (put, others) = tokio::join!(self.lock.take(self.record), ours.others());
-        match (put?, others) {
+    /// Takes a free lock with one write, and reads meanwhile whether the queue has waiters: then it releases the lock, and
+    /// this run joins the queue. `None`: there are waiters.
+    async fn take_first(&self, place: &QueuePlace) -> Result<Option<Put>> {
+        let (put, waiters) = tokio::join!(self.lock.take(self.record), place.has_waiters());
+        match (put?, waiters) {
             (Put::Taken, Ok(false)) => Ok(Some(Put::Taken)),
-            (Put::Taken, others) => {
+            (Put::Taken, waiters) => {
                 self.lock.release(self.record).await?;
-                others.map(|_| None)
+                waiters.map(|_| None)
             }
             (held, _) => Ok(Some(held)),
         }
@@ -231,8 +230,8 @@ impl Claimant<'_> {
     /// they are dead, and their tickets would keep out everyone who does not wait for as long as a ticket lives.
     async fn take_after_timeout(
         &self,
-        ours: &mut QueuePlace,
-        place: u64,
+        place: &mut QueuePlace,
+        ahead: u64,
         watch: &Watch,
     ) -> Result<Duration> {
         let timeout = self.wait.lock_timeout;
@@ -245,7 +244,7 @@ impl Claimant<'_> {
                     let since = uptime();
                     match self.lock.take(self.record).await? {
                         Put::Taken => {
-                            ours.leave().await;
+                            place.leave().await;
                             return Ok(since);
                         }
                         Put::Held(held) => break held,
@@ -258,11 +257,11 @@ impl Claimant<'_> {
                 }
             }
         };
-        Err(busy(self.lock, &found, place, timeout, watch))
+        Err(busy(self.lock, &found, ahead, timeout, watch))
     }
 
-    /// Takes a holder's place, if it is proven gone.
-    async fn breaks(&self, held: &Held, watch: &mut Watch) -> Result<bool> {
+    /// Takes the lock over if its holder is proven gone.
+    async fn take_over(&self, held: &Held, watch: &mut Watch) -> Result<bool> {
         let (id, lease) = sight(held);
         let wall = self.cx.clock.now();
         let mut next = watch.seen(uptime(), wall, id, lease);
@@ -271,8 +270,8 @@ impl Claimant<'_> {
                 // A waiter that spends too long here counts as gone itself.
                 Some(lease) => tokio::time::timeout(ANSWER, self.asker.ask(lease))
                     .await
-                    .unwrap_or_else(|_| Run::Blind("its host does not answer".to_owned())),
-                None => Run::Blind(String::new()),
+                    .unwrap_or_else(|_| Run::Unknown("its host does not answer".to_owned())),
+                None => Run::Unknown(String::new()),
             };
             watch.answered(uptime(), run);
             next = watch.seen(uptime(), wall, id, lease);
@@ -280,7 +279,7 @@ impl Claimant<'_> {
         let Next::Break(proof) = next else {
             return Ok(false);
         };
-        // Who is cancelled would release it at once, and with it what the next one could see.
+        // A run that is being cancelled would release the lock at once, and the next one would not see who held it.
         if kit::signal::seen().is_some()
             || self.lock.replace(held, self.record).await? != Changed::Done
         {

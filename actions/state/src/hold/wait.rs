@@ -11,37 +11,36 @@ use time::OffsetDateTime;
 /// off its own time (IAM User Guide, "Signature Version 4 troubleshooting"), S3 fifteen. So this is
 /// how far two clocks that both just spoke to AWS can lie apart, on either side of its own.
 const SKEW: Duration = Duration::from_secs(30 * 60);
-/// How long somebody who waits counts as alive at most. Nobody asks GitHub about each of many.
+/// The longest lease of a waiter. It is short because GitHub is not asked about each of many waiters.
 pub(super) const ALIVE: Duration = Duration::from_secs(60);
 /// How often the holder's host is asked at most.
 const ASK: Duration = Duration::from_secs(30);
-/// How long the last of many looks away at most.
+/// The longest pause of a waiter in a long queue.
 const FAR: Duration = Duration::from_secs(15);
-/// How long one looks away at most who waits without a queue. Sixty-four who wait ask 13 times a
-/// second then.
+/// The longest pause of a waiter without a queue. Sixty-four waiters then make 13 calls a second.
 const SELDOM: Duration = Duration::from_secs(5);
 
 /// Proof that a holder is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Its host says that its run has ended, and nobody renews the hold.
-    RunOver(String),
-    /// Its version number did not move for a whole lease while we watched.
-    Still(Duration),
-    /// Its own end lies back.
-    Ended(OffsetDateTime),
+    /// Its host reports that its run has ended, and the hold is not renewed.
+    RunEnded(String),
+    /// Its version number did not change for a whole lease while it was watched.
+    Silent(Duration),
+    /// The end that it set for itself has passed.
+    Expired(OffsetDateTime),
 }
 
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Proof::RunOver(how) => f.write_str(how),
-            Proof::Still(length) => write!(
+            Proof::RunEnded(summary) => f.write_str(summary),
+            Proof::Silent(length) => write!(
                 f,
                 "it sent no heartbeat for {} while it was watched",
                 kit::clock::human(*length)
             ),
-            Proof::Ended(at) => write!(f, "it ended at {}", kit::clock::rfc3339(*at)),
+            Proof::Expired(at) => write!(f, "it ended at {}", kit::clock::rfc3339(*at)),
         }
     }
 }
@@ -51,13 +50,13 @@ impl std::fmt::Display for Proof {
 pub(crate) enum Next {
     /// Ask its host whether its run is over.
     Ask,
-    /// Take its place, on the condition of what was seen.
+    /// Take its lock over, if that is still as it was seen.
     Break(Proof),
-    /// Nothing but wait.
+    /// Wait.
     Wait,
 }
 
-/// One holder as it is watched: of the lock, or of the place in front of ours.
+/// The observations of one holder: of the lock, or of a ticket ahead.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// The last look, and since when nothing has changed.
@@ -70,7 +69,7 @@ pub(crate) struct Watch {
 struct Sight {
     id: String,
     rvn: String,
-    /// Whose it is. Adoption leaves the lock its ID, and gives it another run.
+    /// The run that holds it. An adopted lock keeps its ID, but has another run.
     run: (Option<String>, Option<String>),
 }
 
@@ -107,7 +106,7 @@ impl Watch {
                     .as_ref()
                     .is_some_and(|(before, _)| before.same_holder(&sight));
                 // A holder that changes its lock is alive, whatever was said of its run.
-                if !same_holder || matches!(self.asked, Some((_, Run::Over { .. }))) {
+                if !same_holder || matches!(self.asked, Some((_, Run::Ended { .. }))) {
                     self.asked = None;
                 }
                 self.seen = Some((sight, now));
@@ -128,28 +127,33 @@ impl Watch {
         };
         let length = lease.length();
         if renews && now.saturating_sub(since) >= length {
-            return Next::Break(Proof::Still(length));
+            return Next::Break(Proof::Silent(length));
         }
         if !renews
             && let Some(end) = lease.ends()
             && wall > end + SKEW
         {
-            return Next::Break(Proof::Ended(end));
+            return Next::Break(Proof::Expired(end));
         }
         match &self.asked {
             // A run that is over may have left its command behind, on a runner that lost its host or
             // whose step was killed. Only the end of the lease, as its holder and its guard count it,
             // is sure to end that command, so nothing shorter is proof.
-            Some((_, Run::Over { .. })) if renews => Next::Wait,
+            Some((_, Run::Ended { .. })) if renews => Next::Wait,
             // A run that parks its lock and succeeds leaves it to another run.
-            Some((_, Run::Over { well: true, .. })) if lease.phase == Phase::Parked => Next::Wait,
-            Some((_, Run::Over { how, .. })) => Next::Break(Proof::RunOver(how.clone())),
+            Some((
+                _,
+                Run::Ended {
+                    succeeded: true, ..
+                },
+            )) if lease.phase == Phase::Parked => Next::Wait,
+            Some((_, Run::Ended { summary, .. })) => Next::Break(Proof::RunEnded(summary.clone())),
             Some((at, _)) if now.saturating_sub(*at) < ASK => Next::Wait,
             _ => Next::Ask,
         }
     }
 
-    /// For how long what is watched did not move.
+    /// For how long the holder has not changed.
     pub(crate) fn still(&self, now: Duration) -> Duration {
         let since = self.seen.as_ref().map_or(now, |(_, since)| *since);
         now.saturating_sub(since)
@@ -159,7 +163,7 @@ impl Watch {
         self.asked = Some((now, run));
     }
 
-    /// Whether the holder is alive, as far as is known, for people.
+    /// The message that says whether the holder is alive, as far as is known.
     pub(crate) fn known(&self, lease: Option<&Lease>) -> String {
         let Some(lease) = lease else {
             return "Terraform acquired this lock itself, and nothing shows whether its run is still active"
@@ -179,8 +183,8 @@ impl Watch {
             }
             (Phase::Moved, _) => "locking has moved to .tflock".to_owned(),
             (Phase::Unknown, _) => "a later version of slipway-state wrote it".to_owned(),
-            (_, Some((_, Run::Over { how, .. } | Run::Going(how)))) => how.clone(),
-            (_, Some((_, Run::Blind(why)))) => {
+            (_, Some((_, Run::Ended { summary, .. } | Run::Active(summary)))) => summary.clone(),
+            (_, Some((_, Run::Unknown(why)))) => {
                 format!("cannot tell whether its run is still active: {why}")
             }
             (_, None) => "its host was not asked".to_owned(),
@@ -188,7 +192,7 @@ impl Watch {
     }
 }
 
-/// The pause until the next look, never past the timeout; `None` once that is over. `before` is the number of
+/// The pause until the next look, never past the timeout; `None` once that is over. `ahead` is the number of
 /// waiters in front, `None` without a queue. The first waiter looks often, the rest less often the more are in
 /// front of them: each sees its turn in time, and a crowd asks hardly more often than a few.
 ///
@@ -199,23 +203,25 @@ pub(crate) fn pause(
     waited: Duration,
     timeout: Duration,
     lease: Duration,
-    before: Option<u64>,
+    ahead: Option<u64>,
 ) -> Option<Duration> {
-    let left = timeout.checked_sub(waited).filter(|left| !left.is_zero())?;
+    let remaining = timeout
+        .checked_sub(waited)
+        .filter(|remaining| !remaining.is_zero())?;
     let step = (lease / 20).min(Duration::from_secs(1));
-    let pause = match before {
+    let pause = match ahead {
         None => (waited / 8).clamp(step / 2, SELDOM),
         Some(0) => step / 2,
         // A waiter that looks too seldom counts as gone.
-        Some(before) => step
-            .saturating_mul(u32::try_from(before).unwrap_or(u32::MAX))
+        Some(ahead) => step
+            .saturating_mul(u32::try_from(ahead).unwrap_or(u32::MAX))
             .min(lease.min(ALIVE) / 2)
             .min(FAR),
     };
-    Some(pause.min(left))
+    Some(pause.min(remaining))
 }
 
-/// Who stands there, for the one who watches.
+/// The lock ID and the lease by which a holder is watched.
 pub(crate) fn sight(held: &Held) -> (&str, Option<&Lease>) {
     (held.id(), held.lease.as_deref())
 }

@@ -73,7 +73,7 @@ impl LocatedState {
 /// The state that `state` names.
 ///
 /// # Errors
-/// A part that nobody names, or a table that the contract does not name (exit 2).
+/// A part that is not named, or a table that the contract does not name (exit 2).
 pub(crate) fn of(state: &State, cx: &Cx) -> Result<LocatedState> {
     found(state, Purpose::Deploy, cx)
 }
@@ -103,7 +103,7 @@ fn found(state: &State, purpose: Purpose, cx: &Cx) -> Result<LocatedState> {
 /// The same for `move-lock`, which names the table that the contract no longer names.
 ///
 /// # Errors
-/// A part that nobody names (exit 2).
+/// A part that is not named (exit 2).
 pub(crate) fn to_move(state: &State, cx: &Cx) -> Result<LocatedState> {
     let store = any_store(&state.storage, Purpose::Deploy, cx)?;
     located(store, &state.object, cx)
@@ -115,7 +115,7 @@ fn located(store: Store, object: &Object, cx: &Cx) -> Result<LocatedState> {
     let key = object_key(key)?;
     let workspace = workspace(object, cx)?;
     if let Some(name) = workspace.as_deref().filter(|name| *name != "default") {
-        found_again(&key, name)?;
+        require_found_again(&key, name)?;
     }
     let directory = store
         .resolved
@@ -173,9 +173,9 @@ fn object_key(key: String) -> Result<String> {
     Ok(key)
 }
 
-/// Refuses a key that Terraform does not find again in a workspace: it writes to the joined path, and
-/// looks for one that ends with the key as it is (terraform `internal/backend/remote-state/s3`, `keyEnv`).
-fn found_again(key: &str, workspace: &str) -> Result<()> {
+/// Refuses a key that Terraform does not find again in a workspace: Terraform writes to the normalized path, but lists
+/// the paths that end with the key as it is given (terraform `internal/backend/remote-state/s3`, `keyEnv`).
+fn require_found_again(key: &str, workspace: &str) -> Result<()> {
     let written = key::of_workspace(key::PREFIX, workspace, key);
     if written == format!("{}/{workspace}/{key}", key::PREFIX) {
         return Ok(());

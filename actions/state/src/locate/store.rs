@@ -25,7 +25,7 @@ pub(crate) struct Store {
     pub(crate) owner: Option<AccountId>,
     pub(crate) encryption: Encryption,
     pub(super) resolved: Option<Complete>,
-    /// Whether the file is the lock because nobody named anything else, a contract neither.
+    /// Whether the file is the lock because neither the arguments nor a contract name a table.
     pub(super) unnamed: bool,
 }
 
@@ -39,7 +39,7 @@ fn named<T>(argument: &str, variable: &str, given: Option<T>, other: Option<T>) 
 }
 
 /// # Errors
-/// A part that nobody names, or a table that the contract does not name (exit 2).
+/// A part that is not named, or a table that the contract does not name (exit 2).
 pub(crate) fn store(storage: &Storage, purpose: Purpose, cx: &Cx) -> Result<Store> {
     let store = any_store(storage, purpose, cx)?;
     // The contract alone says where an environment's lock is.
@@ -72,7 +72,7 @@ fn undeclared(table: &str, given: bool) -> Error {
 /// The same where the contract need not name the table, as when locking moves.
 ///
 /// # Errors
-/// A part that nobody names (exit 2).
+/// A part that is not named (exit 2).
 pub(super) fn any_store(storage: &Storage, purpose: Purpose, cx: &Cx) -> Result<Store> {
     let resolved = cx.defaults_all()?.into_contract();
     let state = resolved.as_ref().map(|it| &it.state);

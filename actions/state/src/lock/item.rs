@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
-/// The item's place.
+/// The lock item's location.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub(crate) client: Client,
@@ -28,7 +28,7 @@ pub(crate) struct Item {
 }
 
 impl ObservedItem {
-    /// As `record` left it.
+    /// The item as the write of `record` left it.
     pub(super) fn of(record: &Record) -> Self {
         Self {
             info: Some(record.info.to_json()),
@@ -36,7 +36,7 @@ impl ObservedItem {
         }
     }
 
-    /// The condition that it stands so still.
+    /// The condition that the item is still like this.
     fn condition(&self) -> (String, Option<Attributes>) {
         let mut parts = vec!["attribute_exists(LockID)".to_owned()];
         let mut values = Attributes::new();
@@ -75,7 +75,7 @@ impl Item {
             .table_name(&self.table)
             .set_item(Some(self.attributes(record)))
             .condition_expression("attribute_not_exists(LockID)")
-            // The holder comes with the refusal, so that it cannot slip away between two calls.
+            // The refusal returns the holder, which could be gone before a second call.
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
@@ -112,8 +112,8 @@ impl Item {
             .map(held_item))
     }
 
-    /// Puts `record` where `seen` was seen, by a conditional write of the whole item: an update
-    /// would need a permission that Terraform has not got.
+    /// Replaces `seen` by `record` with a conditional write of the whole item, because Terraform does not have the
+    /// permission that an update needs.
     pub(super) async fn replace(&self, seen: &ObservedItem, record: &Record) -> Result<Changed> {
         let (condition, values) = seen.condition();
         let answer = self
@@ -183,26 +183,26 @@ impl Item {
             }
             let refused = error.raw_response().is_some_and(|response| {
                 response.status().as_u16() < 500
-                    && net::code(&error).is_some_and(|code| !passes(code))
+                    && net::code(&error).is_some_and(|code| !is_transient(code))
             });
-            let told = Err(error).cannot(format!("release {} in {}", self.id, self.table));
+            let failure = Err(error).cannot(format!("release {} in {}", self.id, self.table));
             if refused {
-                return told;
+                return failure;
             }
             let Some(pause) = pauses.next() else {
-                return told;
+                return failure;
             };
-            unanswered = Some(told);
+            unanswered = Some(failure);
             tokio::time::sleep(pause).await;
         }
     }
 
     /// Removes the item if it is the one that `record` wrote: one call where nothing went wrong.
     pub(super) async fn remove_ours(&self, record: &Record) -> Result<Release> {
-        let mut stood = ObservedItem::of(record);
+        let mut observed = ObservedItem::of(record);
         let mut tries = 0;
         loop {
-            let held = match self.remove(&stood, &record.info.id).await? {
+            let held = match self.remove(&observed, &record.info.id).await? {
                 Changed::Done => return Ok(Release::Released),
                 Changed::Moved(None) => return Ok(Release::Absent),
                 Changed::Moved(Some(held)) => held,
@@ -210,7 +210,7 @@ impl Item {
             tries += 1;
             match &held.witness {
                 // Ours with another number: a renewal whose answer never came.
-                Witness::Item(now) if held.is(record) && tries < 3 => stood = now.clone(),
+                Witness::Item(now) if held.is(record) && tries < 3 => observed = now.clone(),
                 _ => return Ok(Release::NotOurs(held)),
             }
         }
@@ -225,7 +225,7 @@ impl Item {
 }
 
 /// Whether the same call may succeed a moment later (DynamoDB Developer Guide, "Error handling").
-pub(super) fn passes(code: &str) -> bool {
+pub(super) fn is_transient(code: &str) -> bool {
     code.contains("Throttl")
         || matches!(
             code,
@@ -293,8 +293,8 @@ pub(super) async fn get(client: &Client, table: &str, id: &str) -> Result<Option
         .item)
 }
 
-/// Why a transaction of two writes was cancelled: for each, what stood there where its condition
-/// failed. Two times nothing: it met another transaction. `None`: it failed for another reason.
+/// Why a transaction of two writes was cancelled: for each write whose condition failed, the item that was there. Two
+/// times `None`: it conflicted with another transaction. `None`: it failed for another reason.
 pub(super) fn cancelled<R>(
     error: &SdkError<aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError, R>,
 ) -> Option<[Option<Attributes>; 2]> {
@@ -370,10 +370,10 @@ mod tests {
             "InternalServerError",
             "TransactionConflictException",
         ] {
-            assert!(passes(code), "{code}");
+            assert!(is_transient(code), "{code}");
         }
         for code in ["AccessDeniedException", "ResourceNotFoundException"] {
-            assert!(!passes(code), "{code}");
+            assert!(!is_transient(code), "{code}");
         }
     }
 }

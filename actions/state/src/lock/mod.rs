@@ -22,7 +22,7 @@ pub(crate) struct Lock {
     pub(crate) location: Location,
     /// `bucket/key`, as people name it; a hold beside Terraform's own lock ends with `#hold`.
     pub(crate) id: String,
-    /// The words that lead a command of ours to this lock.
+    /// The arguments that name this lock to a command of Slipway.
     pub(crate) arguments: String,
 }
 
@@ -33,11 +33,11 @@ pub(crate) enum Location {
     Table(Item),
     /// In an object beside the state (`use_lockfile`).
     File(Object),
-    /// In both; the item decides whose it is.
+    /// In both; the item decides who holds the lock.
     Both { item: Item, object: Object },
 }
 
-/// Both places at once, as somebody who looks for a half of a lock sees them.
+/// The lock's item and object, read together to find half a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) item: Option<Held>,
@@ -76,7 +76,7 @@ impl Lock {
             Location::File(object) => object.put_new(record, false).await,
             Location::Both { item, object } => match item.put_new(record).await? {
                 Put::Taken => {
-                    let outcome = second(object, record).await;
+                    let outcome = put_second_half(object, record).await;
                     if !matches!(outcome, Ok(Put::Taken)) {
                         item.remove_ours(record).await?;
                     }
@@ -87,7 +87,7 @@ impl Lock {
         }
     }
 
-    /// Who holds it: the place that leads, or else the other.
+    /// The lock's holder: the item's, or else the object's.
     ///
     /// # Errors
     /// DynamoDB's or S3's.
@@ -122,23 +122,25 @@ impl Lock {
         Ok(Places { item, object })
     }
 
-    /// Puts `record` where `seen` was seen: a renewal, a change of phase, or a takeover.
+    /// Replaces `seen` by `record`: a renewal, a change of phase, or a takeover.
     ///
     /// # Errors
     /// DynamoDB's or S3's.
     pub(crate) async fn replace(&self, seen: &Held, record: &Record) -> Result<Changed> {
         match (&self.location, &seen.witness) {
-            (Location::Table(item), Witness::Item(stood)) => item.replace(stood, record).await,
+            (Location::Table(item), Witness::Item(observed)) => {
+                item.replace(observed, record).await
+            }
             (Location::File(object), Witness::Object(etag)) => {
                 object.replace(etag, record, false).await
             }
-            (Location::Both { item, object }, Witness::Item(stood)) => {
-                let changed = item.replace(stood, record).await?;
+            (Location::Both { item, object }, Witness::Item(observed)) => {
+                let changed = item.replace(observed, record).await?;
                 if changed != Changed::Done || seen.is(record) {
                     return Ok(changed);
                 }
                 // A takeover has to bring the other half along.
-                let other = match second(object, record).await? {
+                let other = match put_second_half(object, record).await? {
                     Put::Taken => return Ok(Changed::Done),
                     Put::Held(other) => Some(other),
                     Put::Missed => None,
@@ -164,7 +166,7 @@ impl Lock {
         }
     }
 
-    /// A sign of life: `renewed` where `record` stands.
+    /// Replaces `record` by `renewed`: a heartbeat.
     ///
     /// # Errors
     /// DynamoDB's or S3's.
@@ -186,7 +188,7 @@ impl Lock {
             Location::Table(item) => item.remove_ours(record).await,
             Location::File(object) => object.remove_ours(record).await,
             Location::Both { item, object } => {
-                // The table decides whose it is. A second half without the item is nobody's.
+                // The table decides who holds the lock. A second half without the item belongs to no lock.
                 let released = item.remove_ours(record).await?;
                 if !matches!(released, Release::NotOurs(_)) {
                     object.remove_ours(record).await?;
@@ -203,9 +205,11 @@ impl Lock {
     /// DynamoDB's or S3's.
     pub(crate) async fn remove(&self, seen: &Held) -> Result<Changed> {
         match (&self.location, &seen.witness) {
-            (Location::Table(item), Witness::Item(stood)) => item.remove(stood, seen.id()).await,
-            (Location::Both { item, object }, Witness::Item(stood)) => {
-                let changed = item.remove(stood, seen.id()).await?;
+            (Location::Table(item), Witness::Item(observed)) => {
+                item.remove(observed, seen.id()).await
+            }
+            (Location::Both { item, object }, Witness::Item(observed)) => {
+                let changed = item.remove(observed, seen.id()).await?;
                 if matches!(changed, Changed::Done | Changed::Moved(None)) && !seen.id().is_empty()
                 {
                     object.remove_id(seen.id(), false).await?;
@@ -227,7 +231,7 @@ impl Lock {
         self.location.item()
     }
 
-    /// The queue of those who wait.
+    /// The queue of waiters.
     pub(crate) fn queue(&self) -> Option<Queue> {
         self.item().map(|item| Queue {
             client: item.client.clone(),
@@ -236,14 +240,14 @@ impl Lock {
         })
     }
 
-    /// A command about this lock, as it can be typed.
+    /// The command line that runs `verb` on this lock.
     pub(crate) fn command(&self, verb: &str) -> String {
         format!("slipway-state {verb} {}", self.arguments)
     }
 }
 
 /// The object, once the item is ours.
-async fn second(object: &Object, record: &Record) -> Result<Put> {
+async fn put_second_half(object: &Object, record: &Record) -> Result<Put> {
     let held = match object.put_new(record, true).await? {
         Put::Held(held) if object::is_second_half(&held) => held,
         put => return Ok(put),

@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The object's place.
+/// The lock object's location.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
     client: Client,
@@ -37,14 +37,14 @@ struct Written {
 }
 
 impl Written {
-    /// Whether this is `record`'s, and so young that nobody can have followed its holder: some
-    /// stores take a condition and ignore it, and there only a look first spares a follower's lock.
-    fn stands(&self, record: &Record, now: Duration) -> bool {
+    /// Whether this is the write of `record`, so recent that no other run can have taken over: some stores accept a
+    /// condition and ignore it, and there only a read before the write protects the next holder's lock.
+    fn is_recent_write_of(&self, record: &Record, now: Duration) -> bool {
         self.rvn == record.lease.rvn && now.saturating_sub(self.at) < record.lease.length() / 2
     }
 }
 
-/// The member that is ours.
+/// The name of Slipway's member in the object's JSON.
 const MEMBER: &str = "Slipway";
 
 impl Object {
@@ -62,7 +62,7 @@ impl Object {
         let put = self.put(record, second).if_none_match("*");
         match put.send().await {
             Ok(answer) => {
-                self.wrote(record, answer.e_tag, at);
+                self.record_write(record, answer.e_tag, at);
                 Ok(Put::Taken)
             }
             Err(error) if refused(&error) => Ok(match self.read().await? {
@@ -83,7 +83,7 @@ impl Object {
             .body(body(record, second).into_bytes().into())
     }
 
-    fn wrote(&self, record: &Record, etag: Option<String>, at: Duration) {
+    fn record_write(&self, record: &Record, etag: Option<String>, at: Duration) {
         let written = etag.map(|etag| Written {
             rvn: record.lease.rvn.clone(),
             etag: ETag(etag),
@@ -92,16 +92,16 @@ impl Object {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
-    /// The object as this process left it with `record`, if it did so a short while ago.
+    /// The entity tag of this process's write of `record`, if that write is recent.
     fn written(&self, record: &Record) -> Option<ETag> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let written = written.as_ref()?;
         written
-            .stands(record, uptime())
+            .is_recent_write_of(record, uptime())
             .then(|| written.etag.clone())
     }
 
-    /// Puts `renewed` where `record` stands.
+    /// Replaces `record` by `renewed`.
     pub(super) async fn renew(&self, record: &Record, renewed: &Record) -> Result<Changed> {
         if let Some(etag) = self.written(record) {
             return self.replace(&etag, renewed, false).await;
@@ -155,7 +155,7 @@ impl Object {
         let put = self.put(record, second).if_match(&seen.0);
         match put.send().await {
             Ok(answer) => {
-                self.wrote(record, answer.e_tag, at);
+                self.record_write(record, answer.e_tag, at);
                 Ok(Changed::Done)
             }
             Err(error) if refused(&error) => Ok(match self.read().await? {
@@ -187,8 +187,8 @@ impl Object {
         let Some(etag) = self.written(record) else {
             return self.remove_id(&record.info.id, false).await;
         };
-        // The SDK does not try this one again by itself: a refusal then says that somebody else
-        // removed or replaced it, and only after an answer that was lost nobody knows.
+        // The SDK does not retry this call: a refusal then proves that somebody else removed or replaced the object. Only
+        // after a lost answer the result is unknown.
         let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = self
             .client
@@ -204,12 +204,13 @@ impl Object {
             Ok(_) => Ok(Release::Released),
             Err(error) => {
                 let status = error.raw_response().map(|answer| answer.status().as_u16());
-                self.remove_id(&record.info.id, may_be_done(status)).await
+                self.remove_id(&record.info.id, may_have_succeeded(status))
+                    .await
             }
         }
     }
 
-    /// Removes the object if it holds the lock `id`. `tried`: a removal may have been carried out.
+    /// Removes the object if it holds the lock `id`. `tried`: an earlier removal may have succeeded.
     pub(super) async fn remove_id(&self, id: &str, mut tried: bool) -> Result<Release> {
         // A lock that is gone after our own removal was removed by it: the SDK retries if a response is lost, and the
         // second attempt finds nothing.
@@ -242,9 +243,9 @@ impl Object {
     }
 }
 
-/// Whether a removal that failed may have been carried out all the same: not one that was refused,
-/// as 4xx says, or put off, as 503 says (Amazon S3 API Reference, "Error responses").
-fn may_be_done(status: Option<u16>) -> bool {
+/// Whether a removal that returned an error may have succeeded nevertheless. S3 rejects with 4xx and defers with 503,
+/// both without removing anything (Amazon S3 API Reference, "Error responses").
+fn may_have_succeeded(status: Option<u16>) -> bool {
     !matches!(status, Some(400..=499 | 503))
 }
 
@@ -320,24 +321,24 @@ mod tests {
             at,
         };
         let half = record.lease.length() / 2;
-        assert!(written.stands(&record, at));
-        assert!(written.stands(&record, at + half - Duration::from_millis(1)));
-        assert!(!written.stands(&record, at + half));
+        assert!(written.is_recent_write_of(&record, at));
+        assert!(written.is_recent_write_of(&record, at + half - Duration::from_millis(1)));
+        assert!(!written.is_recent_write_of(&record, at + half));
         let renewed = Record {
             lease: record.lease.renewed(),
             ..record
         };
-        assert!(!written.stands(&renewed, at));
+        assert!(!written.is_recent_write_of(&renewed, at));
     }
 
     #[test]
     fn a_removal_that_was_refused_or_put_off_is_not_taken_for_done() {
         for status in [403, 404, 409, 412, 429, 503] {
-            assert!(!may_be_done(Some(status)), "{status}");
+            assert!(!may_have_succeeded(Some(status)), "{status}");
         }
         // The last is an answer that broke off in the middle.
         for status in [None, Some(500), Some(502), Some(504), Some(204)] {
-            assert!(may_be_done(status), "{status:?}");
+            assert!(may_have_succeeded(status), "{status:?}");
         }
     }
 

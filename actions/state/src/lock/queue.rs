@@ -1,5 +1,5 @@
-//! The queue of those who wait: one item for each, numbered, and one that says where the queue
-//! begins and ends. Everything with the permissions Terraform has: no scan, no query, no update.
+//! The queue of waiters: a numbered item for each of them, and one item that holds the queue's head and end. It
+//! uses only the permissions that Terraform has: no scan, no query, no update.
 
 use super::item::{Attributes, attributes, cancelled, get, lease, text};
 use super::ticket::{Ahead, Ends, SAME, Ticket, ends, names, number_of};
@@ -16,20 +16,20 @@ use std::time::Duration;
 pub(crate) struct Queue {
     pub(crate) client: Client,
     pub(crate) table: String,
-    /// The item that says where the queue begins and ends; a ticket's ID is this, `/` and a number.
+    /// The ID of the item that holds the queue's head and end; a ticket's ID is this, `/` and a number.
     pub(crate) id: String,
 }
 
 const ATTEMPTS: usize = 60;
-/// How often the queue's beginning is worked out anew when others come meanwhile.
-const SETTLES: u32 = 4;
+/// How often the queue's head is determined again if other waiters join meanwhile.
+const HEAD_UPDATES: u32 = 4;
 
 impl Queue {
-    /// Joins the queue at its end. Number and ticket are written together, so no number is given
-    /// twice and none is left out.
+    /// Joins the queue at its end. Number and ticket are written in one transaction, so no number is given twice and
+    /// none is skipped.
     pub(crate) async fn join(&self, lease: Lease) -> Result<Ticket> {
         let mut seen = get(&self.client, &self.table, &self.id).await?;
-        // Numbers at which somebody stands of whom the queue does not know: it was taken away and begun anew meanwhile.
+        // Numbers that have a ticket although the queue's item does not count them: the item was deleted and created again.
         let mut taken = 0;
         let mut pauses = doubling(Duration::from_millis(25), Duration::from_secs(2), ATTEMPTS);
         for attempt in 0..ATTEMPTS {
@@ -47,7 +47,7 @@ impl Queue {
                 );
             pointer = match ends {
                 None => pointer.condition_expression("attribute_not_exists(LockID)"),
-                // A beginning that moved meanwhile must not move back.
+                // A head that advanced meanwhile must not move back.
                 Some(ends) => pointer
                     .condition_expression(SAME)
                     .set_expression_attribute_names(Some(names()))
@@ -63,7 +63,7 @@ impl Queue {
                 .build();
             let (pointer, ticket) = match (pointer.build(), ticket) {
                 (Ok(pointer), Ok(ticket)) => (pointer, ticket),
-                (Err(error), _) | (_, Err(error)) => return Err(self.cannot().because(error)),
+                (Err(error), _) | (_, Err(error)) => return Err(self.join_error().because(error)),
             };
             let answer = self
                 .client
@@ -90,7 +90,7 @@ impl Queue {
                 Some([Some(item), _]) if attempt == 0 => {
                     seen = Some(item).filter(|item| !item.is_empty());
                 }
-                // Many come at once: each steps back for another time.
+                // Many waiters join at once: each of them retries later.
                 Some(_) => {
                     tokio::time::sleep(pauses.next().unwrap_or_default()).await;
                     seen = get(&self.client, &self.table, &self.id).await?;
@@ -98,12 +98,11 @@ impl Queue {
                 None => return Err(error).cannot(format!("join the queue at {}", self.id)),
             }
         }
-        Err(self.cannot().cause("too many others join it at once"))
+        Err(self.join_error().cause("too many others join it at once"))
     }
 
-    /// Learns from whoever left last where the queue begins: with one call, how many are in front of us
-    /// at most.
-    pub(crate) async fn begins(&self, ticket: &mut Ticket) -> Result<()> {
+    /// Reads the queue's head, which the last waiter that left has advanced: one call bounds the number of waiters ahead.
+    pub(crate) async fn refresh_head(&self, ticket: &mut Ticket) -> Result<()> {
         let seen = get(&self.client, &self.table, &self.id).await?;
         if let Some(seen) = seen.as_ref().map(ends) {
             ticket.head = ticket.head.max(seen.head);
@@ -111,9 +110,9 @@ impl Queue {
         Ok(())
     }
 
-    /// The nearest in front of us, or nobody: then it is our turn.
+    /// The nearest waiter ahead of this ticket; `None` if it is this ticket's turn.
     pub(crate) async fn ahead(&self, ticket: &mut Ticket) -> Result<Option<Ahead>> {
-        let mut asked = false;
+        let mut refreshed = false;
         while ticket.nearest < ticket.number && ticket.head <= ticket.nearest {
             let id = format!("{}/{}", self.id, ticket.nearest);
             // Something else under that name is nobody who waits.
@@ -128,18 +127,22 @@ impl Queue {
                 break;
             }
             ticket.nearest -= 1;
-            // Where the nearest has had its turn, so have those before it.
-            if !asked {
-                asked = true;
-                self.begins(ticket).await?;
+            // If the nearest waiter has had its turn, so have those before it.
+            if !refreshed {
+                refreshed = true;
+                self.refresh_head(ticket).await?;
             }
         }
         ticket.head = ticket.number;
         Ok(None)
     }
 
-    /// Those before `ahead` who stand in the queue, where it was not asked for them yet.
-    pub(crate) async fn before(&self, ticket: &mut Ticket, ahead: &Ahead) -> Result<Vec<Ahead>> {
+    /// The waiters before `ahead` whose tickets have not been read yet.
+    pub(crate) async fn tickets_before(
+        &self,
+        ticket: &mut Ticket,
+        ahead: &Ahead,
+    ) -> Result<Vec<Ahead>> {
         let mut found = Vec::new();
         let from = ticket.known.unwrap_or(ahead.number);
         for number in ticket.head..from {
@@ -152,7 +155,7 @@ impl Queue {
         Ok(found)
     }
 
-    /// Says that we are still there. `false`: somebody took us for dead, and our place is gone.
+    /// Renews the ticket's lease. `false`: another waiter took this one for dead and removed the ticket.
     pub(crate) async fn refresh(&self, ticket: &mut Ticket) -> Result<bool> {
         let renewed = ticket.lease.renewed();
         let mut item = attributes(&renewed);
@@ -173,44 +176,43 @@ impl Queue {
         Ok(kept)
     }
 
-    /// Takes somebody out of the queue who was proven gone, on the condition of what was seen.
+    /// Removes the ticket of a waiter that is proven to be gone, if it is still as it was read.
     pub(crate) async fn prune(&self, ahead: &Ahead) -> Result<()> {
         let id = format!("{}/{}", self.id, ahead.number);
         self.delete(&id, &ahead.lease.rvn).await
     }
 
-    /// Leaves the queue, from wherever in it. The last to leave takes the queue away.
+    /// Leaves the queue from any place in it. The last waiter to leave deletes the queue's item.
     pub(crate) async fn leave(&self, ticket: &Ticket) -> Result<()> {
-        let settled = async {
+        let advanced = async {
             let mut ticket = ticket.clone();
             if ticket.head < ticket.number {
-                self.begins(&mut ticket).await?;
+                self.refresh_head(&mut ticket).await?;
             }
             // A waiter further ahead settles the queue when it leaves. If many leave at once, possibly none of them does;
             // then the next arrival does.
             if ticket.head < ticket.number {
                 return Ok(());
             }
-            self.settle(ticket.number + 1).await
+            self.advance_head(ticket.number + 1).await
         };
         // A waiter whose turn has come has work to do, so both calls run at once.
-        let gone = self.delete(&ticket.id, &ticket.lease.rvn);
-        let (gone, settled) = tokio::join!(gone, settled);
-        gone.and(settled)
+        let deleted = self.delete(&ticket.id, &ticket.lease.rvn);
+        let (deleted, advanced) = tokio::join!(deleted, advanced);
+        deleted.and(advanced)
     }
 
-    /// Moves the queue's beginning to the first who stands in it, of whom nobody has a number below
-    /// `from`, and takes it away where nobody does. It only saves others from looking, so whoever
-    /// comes in between has precedence.
-    async fn settle(&self, from: u64) -> Result<()> {
-        for _ in 0..SETTLES {
+    /// Moves the queue's head to the first ticket, which has no number below `from`, or deletes the queue's item if there
+    /// is no ticket. This only saves other waiters reads, so a waiter that joins meanwhile has precedence.
+    async fn advance_head(&self, from: u64) -> Result<()> {
+        for _ in 0..HEAD_UPDATES {
             let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
                 return Ok(());
             };
             let seen = ends(&seen);
             let mut first = None;
             for number in from.max(seen.head)..seen.next {
-                if self.stands(number).await? {
+                if self.has_ticket(number).await? {
                     first = Some(number);
                     break;
                 }
@@ -250,31 +252,31 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether anybody stands in the queue. A queue that all have left is taken away.
+    /// Whether the queue has any waiters. An abandoned queue is deleted.
     pub(crate) async fn occupied(&self) -> Result<bool> {
         let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
             return Ok(false);
         };
         let seen = ends(&seen);
-        // The last to come is the likeliest to be there.
+        // The waiter that joined last is the likeliest to be still there.
         for number in (seen.head..seen.next).rev() {
-            if self.stands(number).await? {
+            if self.has_ticket(number).await? {
                 return Ok(true);
             }
         }
-        self.settle(seen.head).await?;
+        self.advance_head(seen.head).await?;
         Ok(false)
     }
 
-    /// Whether somebody stands in the queue under this number.
-    async fn stands(&self, number: u64) -> Result<bool> {
+    /// Whether a waiter has the ticket with this number.
+    async fn has_ticket(&self, number: u64) -> Result<bool> {
         let id = format!("{}/{number}", self.id);
         let item = get(&self.client, &self.table, &id).await?;
         // Something else under that name is nobody who waits.
         Ok(item.as_ref().and_then(lease).is_some())
     }
 
-    /// How many stand in the queue at most.
+    /// The number of waiters at most.
     pub(crate) async fn length(&self) -> Result<u64> {
         let item = get(&self.client, &self.table, &self.id).await?;
         Ok(item
@@ -294,7 +296,7 @@ impl Queue {
         self.unless_refused(request.send().await).map(drop)
     }
 
-    /// Whether it was done; `false` where its condition was refused.
+    /// Whether the write was made; `false` if its condition failed.
     fn unless_refused<T, E>(
         &self,
         answer: std::result::Result<T, aws_sdk_dynamodb::error::SdkError<E>>,
@@ -322,7 +324,7 @@ impl Queue {
         ])
     }
 
-    fn cannot(&self) -> Error {
+    fn join_error(&self) -> Error {
         Error::failed(format!("cannot join the queue at {}", self.id))
     }
 }

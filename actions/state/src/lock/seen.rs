@@ -68,7 +68,7 @@ pub(crate) enum Release {
     Released,
     /// Nothing was there.
     Absent,
-    /// Somebody else's stands there.
+    /// The lock is somebody else's.
     NotOurs(Held),
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct ETag(pub(crate) String);
 pub(crate) enum Put {
     Taken,
     Held(Held),
-    /// It was refused, and nobody held it any more by the time that was looked at.
+    /// It was refused, but the lock was free again when it was read.
     Missed,
 }
 

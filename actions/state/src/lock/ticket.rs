@@ -1,4 +1,4 @@
-//! The items of a queue: a ticket for each that waits, and where the queue begins and ends.
+//! The items of a queue: a ticket for each waiter, and the queue's head and end.
 
 use super::item::Attributes;
 use crate::lease::Lease;
@@ -10,38 +10,38 @@ use std::collections::HashMap;
 pub(crate) struct Ticket {
     pub(crate) id: String,
     pub(crate) number: u64,
-    /// Who waits there.
+    /// The waiter's lease.
     pub(crate) lease: Lease,
-    /// Below this one nobody is left.
+    /// No ticket has a lower number than this one.
     pub(super) head: u64,
-    /// The nearest before us who was there when we last looked.
+    /// The number of the nearest waiter ahead at the last look.
     pub(super) nearest: u64,
-    /// From here on to the nearest all were looked at.
+    /// All tickets from this number to the nearest one have been read.
     pub(super) known: Option<u64>,
 }
 
 impl Ticket {
-    /// How many can be in front at most.
-    pub(crate) fn place(&self) -> u64 {
+    /// The number of waiters ahead at most.
+    pub(crate) fn max_ahead(&self) -> u64 {
         (self.nearest + 1).saturating_sub(self.head)
     }
 }
 
-/// Somebody further ahead.
+/// A waiter further ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ahead {
     pub(crate) number: u64,
     pub(crate) lease: Lease,
 }
 
-/// Where the queue begins and ends: tickets from `head` on may be there, `next` is not yet.
+/// The queue's head and end: tickets may exist from `head` on, `next` is not given yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) head: u64,
     pub(super) next: u64,
 }
 
-/// The condition that the queue begins and ends where it was seen to.
+/// The condition that the queue's head and end are as they were read.
 pub(super) const SAME: &str = "#next = :next AND #head = :head";
 
 pub(super) fn names() -> HashMap<String, String> {

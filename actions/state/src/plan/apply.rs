@@ -73,7 +73,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
             };
             drop(private);
             if let Err(error) = ended.and_then(|status| tool::ended(&title, status)) {
-                return Err(held.rescued(error).await);
+                return Err(held.rescue_state(error).await);
             }
             let standing = verified(&objects, held.lock(), &envelope).await?;
             // A plan is applied once, since its state has moved on. The kept object holds secrets.
@@ -147,30 +147,30 @@ async fn fetch(
         .hint("plan again, and have the new plan approved: slipway-state plan"))
 }
 
-/// Looks at the source after the fact: the state is of the same lineage and not older, and its
-/// digest was written. Terraform only logs a digest that it could not write.
+/// Reads the state after the apply: it has the same lineage and is not older, and its digest was written. Terraform
+/// only logs a digest that it could not write.
 async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<StateVersion> {
-    let wrong = |what: String| {
-        Error::failed(format!("applied, but {what}"))
+    let failed = |problem: String| {
+        Error::failed(format!("applied, but {problem}"))
             .hint("slipway-state verify-digest says how state and digest stand")
     };
     let Some(state) = objects.read().await? else {
-        return Err(wrong(format!("there is no state at {}", objects.name())));
+        return Err(failed(format!("there is no state at {}", objects.name())));
     };
     if let Some(planned) = &envelope.basis.standing
         && (planned.lineage != state.lineage || planned.serial > state.serial)
     {
-        return Err(wrong(format!(
+        return Err(failed(format!(
             "the state has serial {}, lineage {}; planned was serial {}, lineage {}",
             state.serial, state.lineage, planned.serial, planned.lineage
         )));
     }
     let Some(item) = lock.item() else {
-        return Ok(state.standing());
+        return Ok(state.state_version());
     };
     match kept_digest(item).await? {
-        Some(kept) if kept == state.digest() => Ok(state.standing()),
-        kept => Err(wrong(format!(
+        Some(kept) if kept == state.digest() => Ok(state.state_version()),
+        kept => Err(failed(format!(
             "the state's digest in {} is {}, not {}",
             item.table,
             kept.as_deref().unwrap_or("missing"),

@@ -42,7 +42,7 @@ pub(super) fn actions(change: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// A value before and after, with what the tool knows of each.
+/// A value before and after, with the tool's marks of each.
 #[derive(Clone, Copy)]
 struct Sides<'a> {
     before: &'a Value,
@@ -126,7 +126,7 @@ impl<'a> Sides<'a> {
     }
 
     /// Each side alone.
-    fn apart(&self) -> [Self; 2] {
+    fn split(&self) -> [Self; 2] {
         let null = &Value::Null;
         [
             Self {
@@ -152,31 +152,31 @@ struct Walk<'a> {
     /// Whether everything is created, or everything destroyed.
     one_sided: bool,
     lines: Vec<String>,
-    /// Attributes of something new whose values nobody knows yet.
+    /// Attributes of something new whose values are not known yet.
     unknown: Vec<String>,
 }
 
 impl Walk<'_> {
-    fn visit(&mut self, path: &str, it: &Sides<'_>) {
+    fn visit(&mut self, path: &str, sides: &Sides<'_>) {
         let concealed =
-            *it.hidden_before == Value::Bool(true) || *it.hidden_after == Value::Bool(true);
-        let unknown = *it.unknown == Value::Bool(true);
+            *sides.hidden_before == Value::Bool(true) || *sides.hidden_after == Value::Bool(true);
+        let unknown = *sides.unknown == Value::Bool(true);
         if !concealed && !unknown {
-            match it.shape() {
+            match sides.shape() {
                 Shape::Object => {
-                    for name in it.names() {
-                        self.visit(&joined(path, name), &it.map(|value| &value[name]));
+                    for name in sides.names() {
+                        self.visit(&joined(path, name), &sides.map(|value| &value[name]));
                     }
                     return;
                 }
                 Shape::Array => {
-                    for at in 0..it.length() {
-                        self.visit(&format!("{path}[{at}]"), &it.map(|value| &value[at]));
+                    for at in 0..sides.length() {
+                        self.visit(&format!("{path}[{at}]"), &sides.map(|value| &value[at]));
                     }
                     return;
                 }
                 Shape::Mixed => {
-                    let [before, after] = it.apart();
+                    let [before, after] = sides.split();
                     self.visit(path, &before);
                     self.visit(path, &after);
                     return;
@@ -184,28 +184,29 @@ impl Walk<'_> {
                 Shape::Leaf => {}
             }
         }
-        if it.before == it.after && !holds_true(it.unknown) {
+        if sides.before == sides.after && !holds_true(sides.unknown) {
             return;
         }
-        let concealed = concealed || holds_true(it.hidden_before) || holds_true(it.hidden_after);
-        if !concealed && !unknown && self.document(path, it) {
+        let concealed =
+            concealed || holds_true(sides.hidden_before) || holds_true(sides.hidden_after);
+        if !concealed && !unknown && self.document(path, sides) {
             return;
         }
-        self.leaf(path, it, concealed, unknown);
+        self.leaf(path, sides, concealed, unknown);
     }
 
     /// Text that is a JSON document, such as a policy: its parts are shown as attributes are.
-    fn document(&mut self, path: &str, it: &Sides<'_>) -> bool {
+    fn document(&mut self, path: &str, sides: &Sides<'_>) -> bool {
         let read = |value: &Value| match value {
             Value::Null => Some(Value::Null),
             Value::String(text) => document(text),
             _ => None,
         };
-        let (Some(before), Some(after)) = (read(it.before), read(it.after)) else {
+        let (Some(before), Some(after)) = (read(sides.before), read(sides.after)) else {
             return false;
         };
         // A part of a secret document is no longer that secret.
-        if self.hidden.holds(it.before) || self.hidden.holds(it.after) || before == after {
+        if self.hidden.holds(sides.before) || self.hidden.holds(sides.after) || before == after {
             return false;
         }
         let null = &Value::Null;
@@ -220,23 +221,23 @@ impl Walk<'_> {
         true
     }
 
-    fn leaf(&mut self, path: &str, it: &Sides<'_>, concealed: bool, unknown: bool) {
+    fn leaf(&mut self, path: &str, sides: &Sides<'_>, concealed: bool, unknown: bool) {
         if self.one_sided && unknown {
             self.unknown.push(self.hidden.scrub(path));
             return;
         }
-        let (before, after) = excerpts(it.before, it.after);
-        let show = |whole: &Value, part: String| match concealed || self.hidden.holds(whole) {
+        let (before, after) = excerpts(sides.before, sides.after);
+        let show = |value: &Value, part: String| match concealed || self.hidden.holds(value) {
             true => HIDDEN.to_owned(),
             false => part,
         };
-        let before = show(it.before, before);
+        let before = show(sides.before, before);
         let after = match unknown {
             true => UNKNOWN.to_owned(),
-            false => show(it.after, after),
+            false => show(sides.after, after),
         };
         let values = match self.one_sided {
-            true if it.after.is_null() => before,
+            true if sides.after.is_null() => before,
             true => after,
             false => format!("{before} → {after}"),
         };

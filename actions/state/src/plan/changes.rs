@@ -76,7 +76,7 @@ pub(crate) struct Resource {
 pub(crate) struct Output {
     pub(crate) name: String,
     /// `added`, `changed` or `removed`.
-    pub(crate) how: &'static str,
+    pub(crate) action: &'static str,
     pub(crate) lines: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ impl Changes {
             sorted(found.collect())
         };
         let mut resources = changed("resource_changes");
-        resources.extend(others(plan, &hidden));
+        resources.extend(other_changes(plan, &hidden));
         let (failed, undecided) = checks(plan, &hidden);
         Self {
             resources: sorted(resources),
@@ -165,7 +165,7 @@ impl Changes {
         parts.join(", ")
     }
 
-    /// The counts, with what whoever approves the plan must not overlook.
+    /// The counts, with the warnings that an approver must not overlook.
     pub(crate) fn headline(&self) -> String {
         let mut headline = self.counts();
         if !self.failed.is_empty() {
@@ -191,7 +191,7 @@ fn outputs(plan: &Value, hidden: &Hidden) -> Vec<Output> {
     let changes = plan["output_changes"].as_object().into_iter().flatten();
     changes
         .filter_map(|(name, change)| {
-            let how = match actions(change).as_slice() {
+            let action = match actions(change).as_slice() {
                 ["create"] => "added",
                 ["update"] | ["delete", "create"] | ["create", "delete"] => "changed",
                 ["delete"] => "removed",
@@ -199,7 +199,7 @@ fn outputs(plan: &Value, hidden: &Hidden) -> Vec<Output> {
             };
             Some(Output {
                 name: name.clone(),
-                how,
+                action,
                 lines: attributes::lines(change, hidden),
             })
         })
@@ -251,7 +251,7 @@ fn incomplete(plan: &Value) -> Option<String> {
 
 /// Parts of a plan beside changes of resources: actions that providers carry out, and changes that
 /// can be planned only after this one (terraform `internal/command/jsonplan`).
-fn others(plan: &Value, hidden: &Hidden) -> Vec<Resource> {
+fn other_changes(plan: &Value, hidden: &Hidden) -> Vec<Resource> {
     let other = |address: &Value, lines: Vec<String>| Resource {
         kind: Kind::Other,
         address: hidden.scrub(address.as_str().unwrap_or("(no address)")),
@@ -260,9 +260,9 @@ fn others(plan: &Value, hidden: &Hidden) -> Vec<Resource> {
     };
     let actions = list(plan, "action_invocations")
         .map(|it| other(&it["address"], vec!["an action is invoked".to_owned()]));
-    let deferred = list(plan, "deferred_changes").map(|it| {
-        let entry = &it["resource_change"];
-        let why = it["reason"].as_str().unwrap_or("no reason is given");
+    let deferred = list(plan, "deferred_changes").map(|change| {
+        let entry = &change["resource_change"];
+        let why = change["reason"].as_str().unwrap_or("no reason is given");
         let mut lines = vec![format!("deferred to a later plan: {}", hidden.scrub(why))];
         lines.extend(attributes::lines(&entry["change"], hidden));
         other(&entry["address"], lines)

@@ -120,26 +120,28 @@ impl Envelope {
         Ok((envelope, plan))
     }
 
-    /// Everything that moved since the plan was made, each in one line; nothing when it may be
-    /// applied.
+    /// Everything that changed since the plan was made, one line each; empty if the plan may be applied.
     pub(crate) fn moved(&self, seen: &Basis, now: OffsetDateTime) -> Vec<String> {
         let planned = &self.basis;
         let mut moved = Vec::new();
-        let said = |value: &Option<String>, none: &str| value.clone().unwrap_or(none.to_owned());
-        let stood = |it: &Basis| match &it.standing {
+        let value_or =
+            |value: &Option<String>, none: &str| value.clone().unwrap_or(none.to_owned());
+        let version = |it: &Basis| match &it.standing {
             Some(standing) => (standing.lineage.clone(), standing.serial.to_string()),
             None => ("none".to_owned(), "none".to_owned()),
         };
-        let ((lineage, serial), (lineage_now, serial_now)) = (stood(planned), stood(seen));
-        let mut differ = |what: &str, before: String, after: String| {
+        let ((lineage, serial), (lineage_now, serial_now)) = (version(planned), version(seen));
+        let mut differ = |name: &str, before: String, after: String| {
             if before != after {
-                moved.push(format!("{what}: planned with {before}, now {after}"));
+                moved.push(format!("{name}: planned with {before}, now {after}"));
             }
         };
         differ("the state", planned.state.clone(), seen.state.clone());
         if planned.standing == seen.standing {
-            let (content, content_now) =
-                (said(&planned.content, "none"), said(&seen.content, "none"));
+            let (content, content_now) = (
+                value_or(&planned.content, "none"),
+                value_or(&seen.content, "none"),
+            );
             differ(
                 "the state's content under the same serial",
                 content,
@@ -150,26 +152,26 @@ impl Envelope {
         differ("the state's serial", serial, serial_now);
         differ(
             "the commit",
-            said(&planned.commit, "no commit"),
-            said(&seen.commit, "no commit"),
+            value_or(&planned.commit, "no commit"),
+            value_or(&seen.commit, "no commit"),
         );
         differ("the tool", planned.tool.clone(), seen.tool.clone());
         differ(
             "the provider lock file .terraform.lock.hcl",
-            said(&planned.providers, "none"),
-            said(&seen.providers, "none"),
+            value_or(&planned.providers, "none"),
+            value_or(&seen.providers, "none"),
         );
         differ(
             "the workspace",
-            said(&planned.workspace, "none"),
-            said(&seen.workspace, "none"),
+            value_or(&planned.workspace, "none"),
+            value_or(&seen.workspace, "none"),
         );
         differ(
             "the options",
-            said(&planned.options.shown(), "none"),
-            said(&seen.options.shown(), "none"),
+            value_or(&planned.options.shown(), "none"),
+            value_or(&seen.options.shown(), "none"),
         );
-        for (what, planned, seen) in [
+        for (kind, planned, seen) in [
             ("the variable", &planned.variables, &seen.variables),
             (
                 "the file of values",
@@ -178,7 +180,8 @@ impl Envelope {
             ),
         ] {
             moved.extend(
-                other_hashes(planned, seen).map(|(name, how)| format!("{what} {name}: {how}")),
+                other_hashes(planned, seen)
+                    .map(|(name, difference)| format!("{kind} {name}: {difference}")),
             );
         }
         match instant(&self.expires) {
@@ -187,7 +190,7 @@ impl Envelope {
                 "the time: the plan was valid until {}",
                 self.expires
             )),
-            // An end that nobody can read is over.
+            // An end that cannot be read counts as past.
             None => moved.push(format!("the time: {:?} is not a time", self.expires)),
         }
         moved
@@ -201,13 +204,13 @@ fn other_hashes<'a>(
 ) -> impl Iterator<Item = (&'a str, &'static str)> {
     let names: std::collections::BTreeSet<&String> = planned.keys().chain(seen.keys()).collect();
     names.into_iter().filter_map(move |name| {
-        let how = match (planned.get(name), seen.get(name)) {
+        let difference = match (planned.get(name), seen.get(name)) {
             (Some(_), None) => "planned with a value, now it is not set",
             (None, Some(_)) => "planned without it, now it is set",
             (before, after) if before != after => "planned with another value",
             _ => return None,
         };
-        Some((name.as_str(), how))
+        Some((name.as_str(), difference))
     })
 }
 

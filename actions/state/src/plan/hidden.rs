@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// Stands for a value that nobody may see.
+/// The replacement for a value that must not be shown.
 pub(super) const HIDDEN: &str = "(sensitive value)";
 /// Sensitive text shorter than this is hidden only where it is the whole value: nearly every value
 /// holds a single letter.

@@ -59,7 +59,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
     })
 }
 
-/// Makes a plan that nobody keeps, without the lock.
+/// Makes a plan that is not kept, without the lock.
 async fn plan_without_lock(
     tool: &Tool<'_>,
     located: &LocatedState,

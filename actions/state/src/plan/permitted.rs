@@ -120,7 +120,7 @@ impl<'a> Permit<'a> {
     }
 }
 
-/// The permit that a plan was applied under, as it is told.
+/// The permit that a plan was applied under, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AppliedPermit {
     permit: u64,

@@ -130,18 +130,18 @@ mod tests {
         private.write(b"plan").unwrap();
         let path = private.0.clone();
         std::mem::forget(private);
-        let left = |path: &Path| {
+        let remover_of = |path: &Path| {
             let own = Own::new(path, &std::fs::symlink_metadata(path).unwrap());
             let note = own.note();
             move || Private::remove_left(&cx(&[("STATE_private", &note)]))
         };
         let other = std::env::temp_dir().join(format!("other-{}", std::process::id()));
         std::fs::create_dir_all(&other).unwrap();
-        left(&other)().unwrap();
+        remover_of(&other)().unwrap();
         assert!(other.exists());
         std::fs::remove_dir_all(&other).unwrap();
         // A folder of the same name that another process made.
-        let remove = left(&path);
+        let remove = remover_of(&path);
         let kept = path.with_extension("kept");
         std::fs::rename(&path, &kept).unwrap();
         std::fs::create_dir(&path).unwrap();

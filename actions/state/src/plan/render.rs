@@ -27,7 +27,7 @@ fn listed(resources: &[Resource], changes: &Changes) -> Vec<String> {
         push(resource, &mut lines);
     }
     for output in &changes.outputs {
-        lines.push(format!("!   output {} {}", output.name, output.how));
+        lines.push(format!("!   output {} {}", output.name, output.action));
         lines.extend(output.lines.iter().map(|line| format!("      {line}")));
     }
     lines
@@ -110,7 +110,7 @@ mod tests {
             ],
             outputs: vec![Output {
                 name: "o".to_owned(),
-                how: "changed",
+                action: "changed",
                 lines: vec!["value: 1 → 2".to_owned()],
             }],
             ..Changes::default()

@@ -104,7 +104,7 @@ impl Planned {
                 "options": self.options,
                 "dependencies": self.notes,
                 "changes": resources(&self.changes),
-                "outputs": self.changes.outputs.iter().map(|it| json!({"name": it.name, "how": it.how, "attributes": it.lines})).collect::<Vec<_>>(),
+                "outputs": self.changes.outputs.iter().map(|it| json!({"name": it.name, "how": it.action, "attributes": it.lines})).collect::<Vec<_>>(),
                 "failed_checks": self.changes.failed.iter().map(|it| json!({"check": it.address, "message": it.message})).collect::<Vec<_>>(),
                 "undecided_checks": self.changes.undecided,
                 "incomplete": self.changes.incomplete,

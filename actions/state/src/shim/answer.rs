@@ -10,7 +10,7 @@ use super::strict;
 use super::target::state;
 use super::verdict::Verdict;
 use crate::process::{Process, TOOLS};
-use crate::rescue::{self, Left};
+use crate::rescue::{self, ErroredState};
 use kit::clock::uptime;
 use kit::error::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -64,9 +64,9 @@ impl Shared {
         strict::moved(rule, before, &question.seen)
     }
 
-    /// A call is about to work in a folder, where it leaves a state that it cannot write. The post
-    /// step is told of it first.
-    fn works(&self, question: &Question) -> Result<()> {
+    /// Records the folder of a call, where the call leaves a state that it cannot write. The note to the post step is
+    /// written before the call starts.
+    fn record_folder(&self, question: &Question) -> Result<()> {
         let mut calls = self.state();
         let folder = &question.seen.folder;
         let state = state(&question.call, &question.seen);
@@ -82,7 +82,7 @@ impl Shared {
             creates: question.call.creates(),
         };
         calls.worked.insert(folder.clone(), worked);
-        let folders: BTreeMap<&PathBuf, &Option<Left>> = calls
+        let folders: BTreeMap<&PathBuf, &Option<ErroredState>> = calls
             .worked
             .iter()
             .map(|(folder, worked)| (folder, &worked.before))
@@ -117,7 +117,7 @@ impl Unlocked {
     }
 }
 
-/// Answers whoever connects, until it is aborted.
+/// Answers every connection, until it is aborted.
 pub(super) async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     loop {
         match listener.accept().await {
@@ -146,7 +146,7 @@ async fn answer(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<
 
 async fn decide(shared: &Shared, question: &Question, process: Option<Process>) -> Answer {
     shared.state().asked = true;
-    if let Some(refused) = closed(&shared.state()) {
+    if let Some(refused) = closed_refusal(&shared.state()) {
         return refused;
     }
     if let Some(Verdict::Refused { why, hint }) = plans::forbidden(&shared.ours, &question.call) {
@@ -160,7 +160,7 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
         return Answer::Refused { why, hint };
     }
     let verdict = judge(&shared.ours, &question.call, &question.seen);
-    let answer = match plans::asking_nothing(&shared.ours, &question.call, verdict) {
+    let answer = match plans::without_questions(&shared.ours, &question.call, verdict) {
         Verdict::Unchanged(note) => Answer::Unchanged(note),
         Verdict::With(arguments) => Answer::With(arguments),
         Verdict::Refused { why, hint } => Answer::Refused { why, hint },
@@ -168,13 +168,13 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
             let Some(process) = process else {
                 return Answer::Unchanged(None);
             };
-            turn(shared, question, process, timeout, off).await
+            wait_for_turn(shared, question, process, timeout, off).await
         }
     };
     // A call that is refused leaves no state anywhere. Until it has the answer, none begins.
     if question.call.kind() == Kind::Locking
         && !matches!(answer, Answer::Refused { .. })
-        && let Err(error) = shared.works(question)
+        && let Err(error) = shared.record_folder(question)
     {
         return Answer::Refused {
             why: error.line(),
@@ -184,7 +184,7 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     answer
 }
 
-fn closed(state: &State) -> Option<Answer> {
+fn closed_refusal(state: &State) -> Option<Answer> {
     state.closed.map(|why| Answer::Refused {
         why: format!("no call starts under the lock any more: {why}"),
         hint: "run the step again".to_owned(),
@@ -192,7 +192,7 @@ fn closed(state: &State) -> Option<Answer> {
 }
 
 /// Waits until no other call runs without a lock of its own.
-async fn turn(
+async fn wait_for_turn(
     shared: &Shared,
     question: &Question,
     process: Process,
@@ -206,7 +206,7 @@ async fn turn(
             if uptime() >= state.end {
                 state.closed.get_or_insert("its lease is over");
             }
-            if let Some(refused) = closed(&state) {
+            if let Some(refused) = closed_refusal(&state) {
                 return refused;
             }
             if let Some(other) = &mut state.unlocked

@@ -91,8 +91,8 @@ const VALUED: [&str; 16] = [
 ];
 
 impl Call {
-    /// Where the subcommand stands among the arguments, and how many words it has.
-    fn place(&self) -> Option<(usize, usize)> {
+    /// The index of the subcommand among the arguments, and its number of words.
+    fn subcommand_span(&self) -> Option<(usize, usize)> {
         let at = self
             .arguments
             .iter()
@@ -107,14 +107,15 @@ impl Call {
 
     /// The subcommand, e.g. `apply` or `state mv`.
     pub(crate) fn subcommand(&self) -> String {
-        self.place().map_or_else(String::new, |(at, length)| {
-            self.arguments[at..at + length].join(" ")
-        })
+        self.subcommand_span()
+            .map_or_else(String::new, |(at, length)| {
+                self.arguments[at..at + length].join(" ")
+            })
     }
 
     /// The arguments with `further` ones directly after the subcommand, where its flags stand.
     pub(crate) fn with(&self, further: &[String]) -> Vec<String> {
-        let at = self.place().map_or(0, |(at, length)| at + length);
+        let at = self.subcommand_span().map_or(0, |(at, length)| at + length);
         let (before, after) = self.arguments.split_at(at);
         [before, further, after].concat()
     }
@@ -160,7 +161,7 @@ impl Call {
     /// Every word that reaches the subcommand, in the order in which Terraform reads them.
     ///
     /// # Errors
-    /// The variable that nobody can read as Terraform does.
+    /// The name of a variable that cannot be read as Terraform reads it.
     pub(crate) fn words(&self) -> Result<Vec<String>, String> {
         let subcommand = self.subcommand().replace(['-', ' '], "_");
         let mut words = Vec::new();
@@ -172,7 +173,7 @@ impl Call {
                 words.extend(words::split(value).ok_or(name)?);
             }
         }
-        let at = self.place().map_or(0, |(at, length)| at + length);
+        let at = self.subcommand_span().map_or(0, |(at, length)| at + length);
         words.extend_from_slice(&self.arguments[at..]);
         Ok(words)
     }

@@ -41,7 +41,7 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
         }
     };
     let lock_flags = call.lock_flags(&words);
-    let off = "leave -lock=false out, also of TF_CLI_ARGS: the step switches locking off where it holds the lock itself";
+    let off_hint = "leave -lock=false out, also of TF_CLI_ARGS: the step switches locking off where it holds the lock itself";
     match call.kind() {
         Kind::Other if subcommand == "force-unlock" && words.contains(&ours.lock_id) => refused(
             "`force-unlock` would remove the lock that this step holds",
@@ -49,7 +49,7 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
         ),
         Kind::Other if lock_flags.off => refused(
             format!("`{subcommand}` is told not to lock, and no lock of it is held"),
-            off,
+            off_hint,
         ),
         Kind::Other => Verdict::Unchanged(None),
         Kind::Init if lock_flags.off => refused(
@@ -63,30 +63,32 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
             ),
             None => init(ours, &words, seen),
         },
-        Kind::Locking => locking(ours, call, &words, seen, off),
+        Kind::Locking => locking(ours, call, &words, seen, off_hint),
     }
 }
 
-fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -> Verdict {
+fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off_hint: &str) -> Verdict {
     let subcommand = call.subcommand();
     let held = format!("s3://{}", ours.backend.lock_id());
     let lock_flags = call.lock_flags(words);
-    if let Some(refused) = pushes_elsewhere(ours, call, seen) {
+    if let Some(refused) = push_to_other_state(ours, call, seen) {
         return refused;
     }
-    let itself = |what: String| {
+    let lock_for_itself = |description: String| {
         if lock_flags.off {
             refused(
-                format!("`{subcommand}` is told not to lock, and {what}"),
-                off,
+                format!("`{subcommand}` is told not to lock, and {description}"),
+                off_hint,
             )
         } else {
-            Verdict::Unchanged(Some(format!("`{subcommand}` locks for itself: {what}")))
+            Verdict::Unchanged(Some(format!(
+                "`{subcommand}` locks for itself: {description}"
+            )))
         }
     };
     match target(ours, call, words, seen) {
         Target::Held | Target::WrongLock(_) if !ours.native => {
-            itself(format!("the step holds a lock beside that of {held}"))
+            lock_for_itself(format!("the step holds a lock beside that of {held}"))
         }
         Target::Held if lock_flags.on && !lock_flags.off => refused(
             format!("`{subcommand}` is told to lock {held}, whose lock this step holds already"),
@@ -96,13 +98,15 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
             timeout: Call::lock_timeout(words),
             off: lock_flags.off,
         },
-        Target::Other(what) => itself(format!(
-            "it works on {what}, and this step holds the lock of {held}"
+        Target::Other(description) => lock_for_itself(format!(
+            "it works on {description}, and this step holds the lock of {held}"
         )),
-        Target::Unclear(why) => itself(format!("it is unknown whether it works on {held}: {why}")),
-        Target::Unprotected(what) => refused(
+        Target::Unclear(why) => {
+            lock_for_itself(format!("it is unknown whether it works on {held}: {why}"))
+        }
+        Target::Unprotected(description) => refused(
             format!(
-                "`{subcommand}` would run without any lock: it works on {what}, whose backend sets neither use_lockfile nor dynamodb_table"
+                "`{subcommand}` would run without any lock: it works on {description}, whose backend sets neither use_lockfile nor dynamodb_table"
             ),
             "set use_lockfile = true in its backend, and run init again",
         ),
@@ -116,12 +120,12 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off: &str) -
 }
 
 /// Refuses a rescued state's push into another state than the one it was rescued from.
-fn pushes_elsewhere(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
+fn push_to_other_state(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
     if ours.to_repair.is_empty() || call.subcommand() != "state push" {
         return None;
     }
     let wanted = ours.to_repair.join(", ");
-    let why = match state(call, seen) {
+    let reason = match state(call, seen) {
         Some(state) => {
             let found = format!("{}/{}", state.bucket, state.key);
             if ours.to_repair.contains(&found) {
@@ -135,7 +139,7 @@ fn pushes_elsewhere(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
         None => "the state that `state push` would write is unknown".to_owned(),
     };
     Some(refused(
-        format!("{why}; the state that was rescued belongs to s3://{wanted}"),
+        format!("{reason}; the state that was rescued belongs to s3://{wanted}"),
         "run it in the folder of that state, after init and `workspace select` of its workspace",
     ))
 }

@@ -60,7 +60,7 @@ pub fn called() -> Option<ExitCode> {
         say(&format!("{tool} is not on PATH"));
         return Some(ExitCode::from(127));
     };
-    let socket = ours(&name, tool, &folders).map(|folder| folder.join(SOCKET));
+    let socket = own_folder(&name, tool, &folders).map(|folder| folder.join(SOCKET));
     let mut program = Command::new(&real);
     program.arg0(&name);
     let before = pin::unpinned(|name| std::env::var(name).ok());
@@ -95,7 +95,7 @@ fn set(program: &mut Command, variables: &Variables) {
 }
 
 /// The folder with the link by which this binary was called.
-fn ours(name: &Path, tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+fn own_folder(name: &Path, tool: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     if let Some(folder) = name.parent().filter(|it| !it.as_os_str().is_empty()) {
         return Some(folder.to_owned());
     }
@@ -133,8 +133,8 @@ fn say(line: &str) {
     eprintln!("slipway-state: {}", kit::host::inert(line));
 }
 
-/// Asks the step what becomes of this call, whose variables are to be changed by `before`. Returns
-/// the arguments to run it with, and variables to be set for it.
+/// Asks the step how to run this call, after its variables are changed by `before`. Returns the arguments and the
+/// variables to run it with.
 fn ask(
     socket: &Path,
     tool: &str,
@@ -142,13 +142,13 @@ fn ask(
     arguments: Vec<OsString>,
     before: &Variables,
 ) -> Result<(Vec<OsString>, Variables), String> {
-    let gone = |what: &dyn std::fmt::Display| {
+    let no_answer = |reason: &dyn std::fmt::Display| {
         format!(
-            "the step that holds the state lock does not answer ({what}): {tool} was not started"
+            "the step that holds the state lock does not answer ({reason}): {tool} was not started"
         )
     };
-    let mut stream = UnixStream::connect(socket).map_err(|error| gone(&error))?;
-    let reader = stream.try_clone().map_err(|error| gone(&error))?;
+    let mut stream = UnixStream::connect(socket).map_err(|error| no_answer(&error))?;
+    let reader = stream.try_clone().map_err(|error| no_answer(&error))?;
     let mut answers = BufReader::new(reader).lines();
     let call = this_call(&arguments, before)?;
     let directory = std::env::current_dir()
@@ -160,15 +160,15 @@ fn ask(
             call: call.clone(),
             seen,
         };
-        let mut text = serde_json::to_vec(&question).map_err(|error| gone(&error))?;
+        let mut text = serde_json::to_vec(&question).map_err(|error| no_answer(&error))?;
         text.push(b'\n');
-        stream.write_all(&text).map_err(|error| gone(&error))?;
+        stream.write_all(&text).map_err(|error| no_answer(&error))?;
         let line = match answers.next() {
             Some(Ok(line)) => line,
-            Some(Err(error)) => return Err(gone(&error)),
-            None => return Err(gone(&"it is over")),
+            Some(Err(error)) => return Err(no_answer(&error)),
+            None => return Err(no_answer(&"it is over")),
         };
-        let answer = serde_json::from_str(&line).map_err(|error| gone(&error))?;
+        let answer = serde_json::from_str(&line).map_err(|error| no_answer(&error))?;
         let (further, pins) = match answer {
             Answer::Unchanged(note) => {
                 note.iter().for_each(|note| say(note));

@@ -65,7 +65,7 @@ pub(super) fn unpinned(value: impl Fn(&str) -> Option<String>) -> Variables {
     let pins: BTreeMap<String, Pin> = serde_json::from_str(&note).unwrap_or_default();
     let mut variables: Variables = pins
         .into_iter()
-        // One that somebody set since then is left as it is.
+        // A variable that was set since then is left as it is.
         .filter(|(name, pin)| value(name).as_ref() == Some(&pin.to))
         .map(|(name, pin)| (name, pin.from.map(OsString::from)))
         .collect();

@@ -25,7 +25,7 @@ const HARMLESS: [&str; 10] = [
 pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
     let environment = ours.plans.as_ref()?;
     let subcommand = call.subcommand();
-    let fine = match (call.kind(), subcommand.as_str()) {
+    let allowed = match (call.kind(), subcommand.as_str()) {
         (Kind::Init, _) | (_, "workspace new") => {
             // A call that moves a state writes it: by a flag, or by an answer to the question that `init` asks when it
             // finds a state in another backend. `workspace new -state` takes one from a file.
@@ -42,7 +42,7 @@ pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
         (_, "state push") => !ours.to_repair.is_empty(),
         (_, subcommand) => call.is_lock_free() || HARMLESS.contains(&subcommand),
     };
-    (!fine).then(|| {
+    (!allowed).then(|| {
         refused(
             format!(
                 "`{subcommand}` may change a state or infrastructure, and the gate of {environment} says `plan: true`"
@@ -55,7 +55,7 @@ pub(super) fn forbidden(ours: &Ours, call: &Call) -> Option<Verdict> {
 }
 
 /// The verdict on `init`, which then asks no question that a script could answer.
-pub(super) fn asking_nothing(ours: &Ours, call: &Call, verdict: Verdict) -> Verdict {
+pub(super) fn without_questions(ours: &Ours, call: &Call, verdict: Verdict) -> Verdict {
     if ours.plans.is_none() || call.kind() != Kind::Init {
         return verdict;
     }
@@ -167,7 +167,7 @@ mod tests {
             ),
             ("plan", Verdict::Unchanged(None), None),
         ] {
-            let found = match asking_nothing(&asked, &call(words, &[]), verdict) {
+            let found = match without_questions(&asked, &call(words, &[]), verdict) {
                 Verdict::With(arguments) => Some(arguments),
                 _ => None,
             };
@@ -177,7 +177,7 @@ mod tests {
         let mut free = ours(Locking::Dynamodb);
         free.plans = None;
         assert_eq!(forbidden(&free, &call("apply", &[])), None);
-        let unasked = asking_nothing(&free, &call("init", &[]), Verdict::Unchanged(None));
+        let unasked = without_questions(&free, &call("init", &[]), Verdict::Unchanged(None));
         assert_eq!(unasked, Verdict::Unchanged(None));
     }
 }

@@ -8,7 +8,7 @@ use super::shared::{FOLDERS, Shared, State, Worked};
 use crate::dependencies;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
-use crate::rescue::Left;
+use crate::rescue::ErroredState;
 use kit::Cx;
 use kit::error::{Context, Result};
 use kit::own::Own;
@@ -163,7 +163,7 @@ impl Drop for CallServer {
 ///
 /// # Errors
 /// The note of it was not written by the step (exit 3).
-pub(crate) fn folders(cx: &Cx) -> Result<BTreeMap<PathBuf, Option<Left>>> {
+pub(crate) fn folders(cx: &Cx) -> Result<BTreeMap<PathBuf, Option<ErroredState>>> {
     let note = cx.host.remembered(FOLDERS)?.unwrap_or_default();
     Ok(serde_json::from_str(&note).unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use super::ours::Ours;
 use crate::backend::StateObject;
 use crate::guard::Guard;
 use crate::process::Process;
-use crate::rescue::Left;
+use crate::rescue::ErroredState;
 use kit::host::Host;
 use kit::lockfile::Lock;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub(crate) struct Worked {
     /// The state of the last call; `None` where that could not be seen.
     pub(crate) state: Option<StateObject>,
     /// The `errored.tfstate` that was there before the first call.
-    pub(crate) before: Option<Left>,
+    pub(crate) before: Option<ErroredState>,
     /// Whether some call could create something that only the state knows of.
     pub(crate) creates: bool,
 }

@@ -24,15 +24,15 @@ pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict
         ));
     }
     if call.kind() == Kind::Init
-        && let Some((what, hint)) = moves(call)
+        && let Some((message, hint)) = moves(call)
     {
-        return Some(refused(what, hint));
+        return Some(refused(message, hint));
     }
     let found = match seen.dependencies.as_ref()? {
         Ok(found) => found,
         Err(why) => {
-            let what = format!("{}: {why}", rule.refusal());
-            return Some(refused(what, "correct the file that cannot be read"));
+            let message = format!("{}: {why}", rule.refusal());
+            return Some(refused(message, "correct the file that cannot be read"));
         }
     };
     if call.variables.contains_key(REATTACH) && call.kind() != Kind::Init {
@@ -43,8 +43,8 @@ pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict
     }
     let faults = rule.faults(found);
     (!faults.is_empty()).then(|| {
-        let what = format!("{}: {}", rule.refusal(), faults.join("; "));
-        refused(what, rule.hints().join("\n  hint: "))
+        let message = format!("{}: {}", rule.refusal(), faults.join("; "));
+        refused(message, rule.hints().join("\n  hint: "))
     })
 }
 
@@ -66,8 +66,8 @@ pub(super) fn moved(rule: &Rule, before: &Lock, seen: &Seen) -> Option<Verdict> 
     };
     let moved = rule.moved(before, &found.locked());
     (!moved.is_empty()).then(|| {
-        let what = format!("{}: {}", rule.refusal(), moved.join("; "));
-        refused(what, rule.hints().join("\n  hint: "))
+        let message = format!("{}: {}", rule.refusal(), moved.join("; "));
+        refused(message, rule.hints().join("\n  hint: "))
     })
 }
 

@@ -97,8 +97,8 @@ fn configured(seen: &Seen) -> Result<(&str, &Settings, &str), Target> {
         Plan::None => match &seen.initialised {
             Err(why) => return Err(Target::Unclear(why.clone())),
             Ok(None) => {
-                let what = format!("a state in {}", seen.folder.display());
-                return Err(Target::Other(what));
+                let description = format!("a state in {}", seen.folder.display());
+                return Err(Target::Other(description));
             }
             Ok(Some(Configured { kind, settings })) => (kind, settings),
         },
@@ -148,14 +148,14 @@ impl Remote<'_> {
         let backend = &ours.backend;
         let locked = self.is_set("dynamodb_table") || self.uses_file();
         if (bucket, key.as_str()) != (&backend.bucket, &backend.object_key()) {
-            let what = match self.workspace {
+            let description = match self.workspace {
                 "default" => format!("s3://{bucket}/{key}"),
                 workspace => format!("s3://{bucket}/{key} of workspace `{workspace}`"),
             };
             return if locked {
-                Target::Other(what)
+                Target::Other(description)
             } else {
-                Target::Unprotected(what)
+                Target::Unprotected(description)
             };
         }
         match self.other_than_ours(ours, locked) {

@@ -11,9 +11,9 @@ pub(super) fn printed(output: &[u8]) -> serde_json::Result<Value> {
     if whole.is_ok() {
         return whole;
     }
-    let begins = |at: &usize| output[*at] == b'{' && (*at == 0 || output[*at - 1] == b'\n');
+    let starts_object = |at: &usize| output[*at] == b'{' && (*at == 0 || output[*at - 1] == b'\n');
     (0..output.len())
-        .filter(begins)
+        .filter(starts_object)
         .find_map(|at| {
             let mut values = serde_json::Deserializer::from_slice(&output[at..]).into_iter();
             values.next()?.ok()
@@ -36,24 +36,25 @@ impl Diagnostics {
             let Ok(line) = serde_json::from_slice::<Value>(line) else {
                 continue;
             };
-            let it = &line["diagnostic"];
-            let Some(summary) = it["summary"].as_str() else {
+            let diagnostic = &line["diagnostic"];
+            let Some(summary) = diagnostic["summary"].as_str() else {
                 continue;
             };
-            let detail = it["detail"].as_str().unwrap_or_default();
+            let detail = diagnostic["detail"].as_str().unwrap_or_default();
             let text = match detail {
                 "" => summary.to_owned(),
                 detail => format!("{summary}: {detail}"),
             };
-            if it["severity"] != "error" {
+            if diagnostic["severity"] != "error" {
                 found.warnings.push(text);
                 continue;
             }
             let at = |name: &str| {
-                let number = it["range"]["start"][name].as_u64()?;
+                let number = diagnostic["range"]["start"][name].as_u64()?;
                 usize::try_from(number).ok()
             };
-            if let (Some(file), Some(line)) = (it["range"]["filename"].as_str(), at("line")) {
+            if let (Some(file), Some(line)) = (diagnostic["range"]["filename"].as_str(), at("line"))
+            {
                 found.locations.push(kit::error::Location {
                     file: file.to_owned(),
                     line,
@@ -90,16 +91,22 @@ mod tests {
     }
 
     #[test]
-    fn the_tools_own_words_are_found_with_their_places() {
-        let said = Diagnostics::of(
+    fn finds_diagnostics_with_their_locations() {
+        let diagnostics = Diagnostics::of(
             br#"{"@level":"info","type":"version"}
 not json
 {"type":"diagnostic","diagnostic":{"severity":"warning","summary":"Deprecated","detail":""}}
 {"type":"diagnostic","diagnostic":{"severity":"error","summary":"No such thing","detail":"Look.","range":{"filename":"main.tf","start":{"line":22,"column":24}}}}
 "#,
         );
-        assert_eq!(said.warnings, ["Deprecated"]);
-        assert_eq!(said.errors, ["main.tf:22: No such thing: Look."]);
-        assert_eq!((said.locations[0].line, said.locations[0].column), (22, 24));
+        assert_eq!(diagnostics.warnings, ["Deprecated"]);
+        assert_eq!(diagnostics.errors, ["main.tf:22: No such thing: Look."]);
+        assert_eq!(
+            (
+                diagnostics.locations[0].line,
+                diagnostics.locations[0].column
+            ),
+            (22, 24)
+        );
     }
 }

@@ -251,12 +251,12 @@ fn describe_listeners(region: &mut Region, input: &Value) -> Answer {
             "One or more load balancers not found",
         ));
     }
-    let wanted = |one: &&Listener| {
-        (arns.is_empty() || arns.contains(&one.arn))
-            && balancer.is_none_or(|arn| one.balancer == arn)
+    let wanted = |listener: &&Listener| {
+        (arns.is_empty() || arns.contains(&listener.arn))
+            && balancer.is_none_or(|arn| listener.balancer == arn)
     };
     Ok(
-        json!({"Listeners": region.listeners.iter().filter(wanted).map(|one| one.body.clone()).collect::<Vec<_>>()}),
+        json!({"Listeners": region.listeners.iter().filter(wanted).map(|listener| listener.body.clone()).collect::<Vec<_>>()}),
     )
 }
 

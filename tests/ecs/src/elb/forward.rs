@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(60);
 const BODY_LIMIT: usize = 64 << 20;
 
 #[derive(Clone)]
-struct Place {
+struct ListenerContext {
     inner: Arc<Inner>,
     account: String,
     region: String,
@@ -49,14 +49,14 @@ pub(crate) fn serve(
     let port = socket.local_addr()?.port();
     let socket = tokio::net::TcpListener::from_std(socket)?;
     let (handle, ended) = oneshot::channel::<()>();
-    let place = Place {
+    let context = ListenerContext {
         inner: inner.clone(),
         account: account.to_owned(),
         region: region.to_owned(),
         listener: listener.to_owned(),
         port,
     };
-    let app = axum::Router::new().fallback(forward).with_state(place);
+    let app = axum::Router::new().fallback(forward).with_state(context);
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         tokio::select! {
@@ -76,13 +76,13 @@ enum Route {
 
 /// The next target by round robin. With no healthy target the request goes to any unhealthy one, as an application load
 /// balancer "fails open"; with none at all (or only new ones) it goes nowhere.
-fn route(place: &Place) -> Route {
-    let mut world = place.inner.world();
-    let region = world.region(&place.account, &place.region);
+fn route(context: &ListenerContext) -> Route {
+    let mut world = context.inner.world();
+    let region = world.region(&context.account, &context.region);
     let Some(listener) = region
         .listeners
         .iter_mut()
-        .find(|one| one.arn == place.listener)
+        .find(|one| one.arn == context.listener)
     else {
         return Route::Nowhere;
     };
@@ -124,22 +124,27 @@ fn route(place: &Place) -> Route {
 }
 
 async fn forward(
-    State(place): State<Place>,
+    State(context): State<ListenerContext>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    match route(&place) {
+    match route(&context) {
         Route::Nowhere => plain(
             StatusCode::SERVICE_UNAVAILABLE,
             "503 Service Temporarily Unavailable",
         ),
         Route::Fixed(config) => fixed(&config),
         Route::Redirect(config) => redirect(&config, &request),
-        Route::To(target) => pass_on(&place, peer.ip(), &target, request).await,
+        Route::To(target) => pass_on(&context, peer.ip(), &target, request).await,
     }
 }
 
-async fn pass_on(place: &Place, peer: IpAddr, target: &Target, request: Request) -> Response {
+async fn pass_on(
+    context: &ListenerContext,
+    peer: IpAddr,
+    target: &Target,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let url = format!("http://{}:{}{path}", target.address, target.port);
@@ -154,13 +159,13 @@ async fn pass_on(place: &Place, peer: IpAddr, target: &Target, request: Request)
     for (name, value) in [
         ("x-forwarded-for", peer.as_str()),
         ("x-forwarded-proto", "http"),
-        ("x-forwarded-port", &place.port.to_string()),
+        ("x-forwarded-port", &context.port.to_string()),
     ] {
         if let Ok(value) = value.parse() {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    let sent = place
+    let sent = context
         .inner
         .http
         .request(parts.method, url)

@@ -143,12 +143,12 @@ pub(super) fn describe_groups(region: &mut Region, input: &Value) -> Answer {
     let shown: Vec<Value> = region
         .groups
         .iter()
-        .filter(|one| {
+        .filter(|group| {
             (arns.is_empty() && names.is_empty())
-                || arns.contains(&one.arn)
-                || names.contains(&one.name)
+                || arns.contains(&group.arn)
+                || names.contains(&group.name)
         })
-        .map(|one| show_group(region, one))
+        .map(|group| show_group(region, group))
         .filter(|shown| {
             balancer.is_none_or(|arn| list(shown, "LoadBalancerArns").iter().any(|one| one == arn))
         })

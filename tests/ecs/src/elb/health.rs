@@ -104,8 +104,9 @@ pub(crate) async fn drained(
                 .groups
                 .iter()
                 .find(|one| one.arn == group);
-            let present = found.is_some_and(|one| {
-                one.targets
+            let present = found.is_some_and(|found_group| {
+                found_group
+                    .targets
                     .iter()
                     .any(|t| t.address == address && t.port == port)
             });

@@ -266,9 +266,9 @@ impl Drop for Bench {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let left = containers(&self.label);
-        if !left.is_empty() {
-            let _ = docker().args(["rm", "-f", "-v"]).args(left).output();
+        let remaining = containers(&self.label);
+        if !remaining.is_empty() {
+            let _ = docker().args(["rm", "-f", "-v"]).args(remaining).output();
         }
         let _ = docker()
             .args(["rmi", "-f"])
@@ -279,7 +279,7 @@ impl Drop for Bench {
 
 /// Polls until `look` is satisfied; after a while the test fails with what was seen last.
 pub(crate) async fn eventually<T, S: std::fmt::Debug, F: Future<Output = Result<T, S>>>(
-    what: &str,
+    operation: &str,
     look: impl Fn() -> F,
 ) -> T {
     let start = Instant::now();
@@ -287,7 +287,7 @@ pub(crate) async fn eventually<T, S: std::fmt::Debug, F: Future<Output = Result<
         match look().await {
             Ok(seen) => return seen,
             Err(seen) if start.elapsed() > TIMEOUT => {
-                panic!("waited in vain for {what}; last seen: {seen:#?}")
+                panic!("waited in vain for {operation}; last seen: {seen:#?}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }

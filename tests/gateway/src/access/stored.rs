@@ -37,19 +37,19 @@ pub(crate) async fn policies(
     gateway: &Gateway,
     principal: &Principal,
 ) -> Result<Policies, AwsError> {
-    let who = principal.role.as_ref().unwrap_or(&principal.arn);
+    let arn = principal.role.as_ref().unwrap_or(&principal.arn);
     let (changes, known) = {
         let stored = lock(&gateway.stored.0);
-        (stored.0, stored.1.get(who).cloned())
+        (stored.0, stored.1.get(arn).cloned())
     };
     let mut policies = match known {
         Some(known) => known,
         None => {
-            let read = read(gateway, &principal.account, who).await?;
+            let read = read(gateway, &principal.account, arn).await?;
             let mut stored = lock(&gateway.stored.0);
             // The result may lack a change that was made during the read.
             if stored.0 == changes {
-                stored.1.insert(who.clone(), read.clone());
+                stored.1.insert(arn.clone(), read.clone());
             }
             read
         }

@@ -172,15 +172,15 @@ impl Keys {
     /// Gives a key an alias that no other has.
     pub(crate) fn name(&self, at: &At, alias: &str, id: &str) -> Result<(), AwsError> {
         let mut store = lock(&self.0);
-        let place = (at.clone(), alias.to_owned());
-        if store.aliases.contains_key(&place) {
+        let alias_key = (at.clone(), alias.to_owned());
+        if store.aliases.contains_key(&alias_key) {
             return Err(AwsError::new(
                 400,
                 "AlreadyExistsException",
                 format!("An alias with the name {} already exists", at.arn(alias)),
             ));
         }
-        store.aliases.insert(place, id.to_owned());
+        store.aliases.insert(alias_key, id.to_owned());
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl Keys {
         let mut found: Vec<_> = lock(&self.0)
             .aliases
             .iter()
-            .filter(|((place, _), _)| place == at)
+            .filter(|((owner, _), _)| owner == at)
             .map(|((_, alias), id)| (alias.clone(), id.clone()))
             .collect();
         found.sort();

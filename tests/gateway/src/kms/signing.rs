@@ -167,9 +167,9 @@ fn blob(desk: &Desk<'_>, member: &str, longest: usize) -> Result<Vec<u8>, AwsErr
         .map_err(|_| AwsError::new(400, "ValidationException", "the blob is not Base64"))?;
     // The model's name of a member and the message's differ in their first letter.
     let named = format!("{}{}", member[..1].to_lowercase(), &member[1..]);
-    let fault = |what: &str| {
+    let fault = |range: &str| {
         validation(format!(
-            "1 validation error detected: Value at '{named}' failed to satisfy constraint: Member must have length {what}"
+            "1 validation error detected: Value at '{named}' failed to satisfy constraint: Member must have length {range}"
         ))
     };
     match bytes.len() {

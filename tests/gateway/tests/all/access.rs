@@ -46,11 +46,11 @@ async fn an_object_and_its_versions_need_permissions_of_their_own() {
     let world = world().await;
     let bucket = format!("state-{}", world.name);
     let own = aws_sdk_s3::Client::new(&world.sdk(&world.dev).await);
-    let place = aws_sdk_s3::types::CreateBucketConfiguration::builder()
+    let configuration = aws_sdk_s3::types::CreateBucketConfiguration::builder()
         .location_constraint(REGION.into())
         .build();
     let made = own.create_bucket().bucket(&bucket);
-    made.create_bucket_configuration(place)
+    made.create_bucket_configuration(configuration)
         .send()
         .await
         .unwrap();

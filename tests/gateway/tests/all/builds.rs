@@ -1,12 +1,12 @@
-//! Builds of CodeBuild: what is told of them, and what is asked, is as AWS's own model has it.
+//! Builds of CodeBuild: settings, requests and answers fit AWS's own model.
 
 use serde_json::{Value, json};
 
 use crate::support::{REGION, World, world};
 
 async fn tell(world: &World, build: &Value) -> (u16, Value) {
-    let told = json!({"account": world.build_id, "region": REGION, "build": build});
-    world.control("builds", &told).await
+    let setting = json!({"account": world.build_id, "region": REGION, "build": build});
+    world.control("builds", &setting).await
 }
 
 async fn ask(world: &World, input: &Value) -> (u16, Value) {
@@ -28,15 +28,15 @@ async fn a_build_is_returned_in_its_account_and_region_as_last_set() {
     for build in [&runs, &over] {
         assert_eq!(tell(&world, build).await.0, 204);
     }
-    let elsewhere = [
+    let overrides = [
         ("account", json!(world.dev_id)),
         ("region", json!("eu-west-9")),
     ];
-    for (number, (name, value)) in elsewhere.into_iter().enumerate() {
+    for (number, (name, value)) in overrides.into_iter().enumerate() {
         let build = json!({"id": format!("deploy:{}", number + 2)});
-        let mut told = json!({"account": world.build_id, "region": REGION, "build": build});
-        told[name] = value;
-        assert_eq!(world.control("builds", &told).await.0, 204);
+        let mut setting = json!({"account": world.build_id, "region": REGION, "build": build});
+        setting[name] = value;
+        assert_eq!(world.control("builds", &setting).await.0, 204);
     }
     let account = &world.build_id;
     let arn = format!("arn:aws:codebuild:{REGION}:{account}:build/deploy:1");
@@ -67,10 +67,10 @@ async fn a_build_in_a_form_that_codebuild_never_returns_is_refused() {
         let mut wrong = right.clone();
         wrong[name] = value;
         let (status, answer) = tell(&world, &wrong).await;
-        let told = answer["error"].as_str().unwrap_or_default();
+        let message = answer["error"].as_str().unwrap_or_default();
         assert!(
-            status == 400 && told.contains(why),
-            "{status}: no {why} in {told}"
+            status == 400 && message.contains(why),
+            "{status}: no {why} in {message}"
         );
     }
     let known = ask(&world, &json!({"ids": ["deploy:1"]})).await;

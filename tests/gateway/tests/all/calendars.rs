@@ -1,12 +1,12 @@
-//! Change calendars: what is told of them, and what a call for several says.
+//! Change calendars: their settings, and the answer to a call for several of them.
 
 use serde_json::{Value, json};
 
 use crate::support::{REGION, World, world};
 
 async fn tell(world: &World, name: &str, state: &str, next: Option<&str>) -> u16 {
-    let told = json!({"account": world.build_id, "region": REGION, "name": name, "state": state, "next": next});
-    world.control("calendars", &told).await.0
+    let setting = json!({"account": world.build_id, "region": REGION, "name": name, "state": state, "next": next});
+    world.control("calendars", &setting).await.0
 }
 
 async fn ask(world: &World, names: &Value) -> (u16, Value) {

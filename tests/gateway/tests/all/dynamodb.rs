@@ -98,11 +98,14 @@ async fn two_accounts_have_tables_of_one_name_and_see_only_their_own() {
         described.table_arn().unwrap(),
         format!("arn:aws:dynamodb:{REGION}:{}:table/locks", world.build_id)
     );
-    let elsewhere = dev
+    let cross_region = dev
         .get_item()
         .table_name(described.table_arn().unwrap())
         .key("k", text("a"));
-    assert_eq!(refused(elsewhere.send().await).0, "AccessDeniedException");
+    assert_eq!(
+        refused(cross_region.send().await).0,
+        "AccessDeniedException"
+    );
 }
 
 #[tokio::test]
@@ -245,8 +248,8 @@ async fn recovery_to_a_point_in_time_is_each_tables_own_and_not_at_once() {
     }
     for (table, wanted) in [("recovered", "ENABLED"), ("other", "DISABLED")] {
         let call = dev.describe_continuous_backups().table_name(table);
-        let said = call.send().await.unwrap().continuous_backups_description;
-        let status = said.unwrap().point_in_time_recovery_description.unwrap();
+        let backups = call.send().await.unwrap().continuous_backups_description;
+        let status = backups.unwrap().point_in_time_recovery_description.unwrap();
         let status = status.point_in_time_recovery_status.unwrap();
         assert_eq!(status.as_str(), wanted, "{table}");
     }

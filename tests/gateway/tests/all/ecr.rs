@@ -186,8 +186,8 @@ async fn an_image_is_pushed_and_pulled_by_its_true_digest() {
         &format!("oci:{}", back.path().display()),
     ])
     .await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
 }
 
 #[tokio::test]

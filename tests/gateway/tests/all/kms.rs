@@ -269,13 +269,13 @@ async fn a_keys_policy_decides_and_may_leave_the_decision_to_an_account() {
     let sign = message(&name, b"x", "RAW");
     let signed = good(ask(&world, &publish, "Sign", &sign).await);
     let none = "because no resource-based policy allows the kms:Sign action";
-    for (who, by) in [
+    for (case, by) in [
         ("permit", &permit),
         ("deploy", &deploy),
         ("administrator", &world.build),
     ] {
         let answer = ask(&world, by, "Sign", &sign).await;
-        assert_eq!(answer.1["__type"], "AccessDeniedException", "{who}");
+        assert_eq!(answer.1["__type"], "AccessDeniedException", "{case}");
         refused(&answer, "AccessDeniedException", none);
     }
     let mut verify = sign.clone();

@@ -154,12 +154,12 @@ fn supervised(line: &str, folder: &Path, log: &str) -> Child {
         .unwrap()
 }
 
-fn wait_for(what: &str, ready: impl Fn() -> bool) {
+fn wait_for(name: &str, ready: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
     while !ready() {
         assert!(
             Instant::now() < deadline,
-            "{what} did not start within five minutes"
+            "{name} did not start within five minutes"
         );
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -66,9 +66,9 @@ async fn a_call_is_recorded_with_account_role_session_resource_and_end() {
 async fn a_forbidden_answer_of_a_backend_is_listed_as_a_violation() {
     let world = world().await;
     let url = format!("{}/_sandbox/violations", world.parts.url);
-    let told = world.http.get(url).send().await.unwrap();
-    let told: Vec<String> = told.json().await.unwrap();
-    assert_eq!(told, ["an answer that was too long"]);
+    let violations = world.http.get(url).send().await.unwrap();
+    let violations: Vec<String> = violations.json().await.unwrap();
+    assert_eq!(violations, ["an answer that was too long"]);
 }
 
 #[tokio::test]
@@ -189,13 +189,13 @@ async fn a_backend_answers_its_service_and_learns_who_asks() {
         "AmazonEC2ContainerServiceV20141113.ListClusters",
     )];
     let (status, text) = world.call(&world.dev, "ecs", &target, "{}").await;
-    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let call: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
-        (status, &told["operation"], &told["account"]),
+        (status, &call["operation"], &call["account"]),
         (200, &json!("ListClusters"), &json!(world.dev_id))
     );
     assert!(
-        told["principal"]
+        call["principal"]
             .as_str()
             .unwrap()
             .starts_with("arn:aws:sts::")

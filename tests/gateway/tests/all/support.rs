@@ -24,7 +24,7 @@ use crate::parts::{Parts, parts};
 pub(crate) const ISSUER: &str = "https://token.actions.githubusercontent.com";
 pub(crate) const REGION: &str = "ca-central-1";
 
-/// A backend that says what it was told.
+/// A backend that answers with the call it received.
 pub(crate) struct Echo;
 
 impl Backend for Echo {
@@ -33,12 +33,12 @@ impl Backend for Echo {
         call: BackendCall,
     ) -> Pin<Box<dyn Future<Output = BackendAnswer> + Send + '_>> {
         Box::pin(async move {
-            let told = json!({"service": call.service, "operation": call.operation, "account": call.account,
+            let answer = json!({"service": call.service, "operation": call.operation, "account": call.account,
                               "region": call.region, "principal": call.principal});
             BackendAnswer {
                 status: StatusCode::OK,
                 headers: HeaderMap::new(),
-                body: Bytes::from(told.to_string()),
+                body: Bytes::from(answer.to_string()),
             }
         })
     }
@@ -381,10 +381,10 @@ impl World {
     }
 
     /// A call to the control interface.
-    pub(crate) async fn control(&self, what: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn control(&self, path: &str, body: &Value) -> (u16, Value) {
         let answer = self
             .http
-            .post(format!("{}/_sandbox/{what}", self.parts.url))
+            .post(format!("{}/_sandbox/{path}", self.parts.url))
             .json(body)
             .send()
             .await

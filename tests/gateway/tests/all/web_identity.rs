@@ -123,13 +123,13 @@ async fn a_token_that_is_over_early_forged_or_unsigned_is_refused() {
     };
     let over = with(&[("exp", now() - 1)]);
     let early = with(&[("nbf", now() + 3600), ("exp", now() + 7200)]);
-    for (what, token, code) in [
+    for (case, token, code) in [
         ("over", idp.token(&over), "ExpiredTokenException"),
         ("early", idp.token(&early), "InvalidIdentityToken"),
         ("forged", idp.forged(&claims()), "InvalidIdentityToken"),
         ("unsigned", idp.unsigned(&claims()), "InvalidIdentityToken"),
     ] {
-        assert_eq!(refusal(&world, "deploy", token).await.0, code, "{what}");
+        assert_eq!(refusal(&world, "deploy", token).await.0, code, "{case}");
     }
 }
 
@@ -208,10 +208,10 @@ async fn claims_beyond_sub_and_aud_count_and_unknown_ones_do_not() {
 async fn another_accounts_role_of_the_same_name_is_another_role() {
     let world = trusting().await;
     world.provider(&world.build, "sts.amazonaws.com").await;
-    let elsewhere = ask(&world, "deploy", world.parts.idp.token(&claims()))
+    let foreign = ask(&world, "deploy", world.parts.idp.token(&claims()))
         .await
         .role_arn(format!("arn:aws:iam::{}:role/deploy", world.build_id));
-    assert_eq!(refused(elsewhere.send().await).0, "AccessDenied");
+    assert_eq!(refused(foreign.send().await).0, "AccessDenied");
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ fn dismiss(state: &mut State, name: &str, number: u64, id: &str, request: &Reque
         ));
     }
     let was = std::mem::replace(&mut review.state, "DISMISSED".to_owned());
-    let what = EventKind::Dismissed {
+    let kind = EventKind::Dismissed {
         review: review.id,
         was,
     };
@@ -206,7 +206,7 @@ fn dismiss(state: &mut State, name: &str, number: u64, id: &str, request: &Reque
         id: event,
         at: now(),
         actor,
-        what,
+        kind,
     });
     Ok(Answer::ok(json!({})))
 }
@@ -233,7 +233,7 @@ fn retarget(state: &mut State, name: &str, pull: &Pull, request: &Request) -> Ou
         id,
         at: now(),
         actor,
-        what: EventKind::BaseChanged { from, to: new.base },
+        kind: EventKind::BaseChanged { from, to: new.base },
     });
     Ok(Answer::ok(json!({})))
 }

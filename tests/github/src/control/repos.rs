@@ -300,7 +300,7 @@ pub(super) fn rename(state: &mut State, name: &str, request: &Request) -> Outcom
                 id: ids[2],
                 at: now(),
                 actor: actor.clone(),
-                what: EventKind::BaseChanged {
+                kind: EventKind::BaseChanged {
                     from: branch.clone(),
                     to: to.clone(),
                 },
@@ -383,7 +383,7 @@ pub(super) fn push(state: &mut State, name: &str, request: &Request) -> Outcome 
                 id,
                 at: now(),
                 actor: user.clone(),
-                what: EventKind::ForcePushed {
+                kind: EventKind::ForcePushed {
                     before: before.clone(),
                     after: after.clone(),
                 },

@@ -65,10 +65,10 @@ impl Files for Library<'_> {
                 sha: self.sha.to_owned(),
             });
         }
-        let (place, reference) = uses
+        let (location, reference) = uses
             .split_once('@')
             .ok_or_else(|| format!("{uses} names no ref"))?;
-        let mut parts = place.splitn(3, '/');
+        let mut parts = location.splitn(3, '/');
         let (Some(owner), Some(name), Some(path)) = (parts.next(), parts.next(), parts.next())
         else {
             return Err(format!("{uses} is not OWNER/NAME/PATH@REF"));
@@ -92,7 +92,7 @@ impl Files for Library<'_> {
         };
         Ok(crate::actions::Called {
             text: text(&repository, path, &sha)?,
-            reference: format!("{place}@{full}"),
+            reference: format!("{location}@{full}"),
             sha,
         })
     }
@@ -172,9 +172,9 @@ pub(super) fn start(state: &mut State, base: &str, name: &str, request: &Request
     for job in &mut run.jobs {
         job.id = state.id();
     }
-    let others = state.runs.values();
-    let others = others.filter(|run| run.workflow_id == workflow_id);
-    run.number = 1 + others.map(|run| run.number).max().unwrap_or(0);
+    let earlier = state.runs.values();
+    let earlier = earlier.filter(|run| run.workflow_id == workflow_id);
+    run.number = 1 + earlier.map(|run| run.number).max().unwrap_or(0);
     let answer = describe(base, &run);
     state.runs.insert(run.id, run);
     created(answer)

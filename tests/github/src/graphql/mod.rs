@@ -11,7 +11,7 @@ mod validate;
 use serde_json::{Map, Value, json};
 
 use crate::http::Answer;
-use crate::rest::Who;
+use crate::rest::Identity;
 use crate::state::State;
 
 pub use judge::Judge;
@@ -58,7 +58,7 @@ pub(crate) struct Answered {
 }
 
 /// Runs a request body. GraphQL refuses with status 200 and `errors`; only a body that is none is a 400.
-pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answered {
+pub(crate) fn execute(state: &State, caller: &Identity, base: &str, body: &[u8]) -> Answered {
     let bad = |message: &str| Answered {
         answer: Answer::json(
             400,
@@ -96,7 +96,7 @@ pub(crate) fn execute(state: &State, who: &Who, base: &str, body: &[u8]) -> Answ
     }
     let mut executor = Executor {
         state,
-        who,
+        caller,
         base,
         errors: Vec::new(),
     };

@@ -165,7 +165,7 @@ pub(super) fn type_name(node: &Node<'_>) -> String {
         Node::Tree(..) => "Tree".into(),
         Node::TreeEntry(_) => "TreeEntry".into(),
         Node::Blob(..) => "Blob".into(),
-        Node::Event(_, _, event) => match event.what {
+        Node::Event(_, _, event) => match event.kind {
             EventKind::BaseChanged { .. } => "BaseRefChangedEvent",
             EventKind::ForcePushed { .. } => "HeadRefForcePushedEvent",
             EventKind::Dismissed { .. } => "ReviewDismissedEvent",

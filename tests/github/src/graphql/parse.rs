@@ -309,9 +309,9 @@ impl Parser<'_> {
             Token::Symbol('[') => {
                 let (mut all, mut written) = (Vec::new(), Vec::new());
                 while !self.symbol(']') {
-                    let (value, how) = self.value()?;
+                    let (value, form) = self.value()?;
                     all.push(value);
-                    written.push(how);
+                    written.push(form);
                 }
                 Ok((Value::Array(all), Written::List(written)))
             }
@@ -363,9 +363,9 @@ impl Parser<'_> {
             while !self.symbol(')') {
                 let argument = self.name()?;
                 self.expect(':')?;
-                let (value, how) = self.value()?;
+                let (value, form) = self.value()?;
                 arguments.insert(argument.clone(), value);
-                written.insert(argument, how);
+                written.insert(argument, form);
             }
         }
         if self.tokens.get(self.at) == Some(&Token::Symbol('@')) {

@@ -133,7 +133,7 @@ impl<'a> Executor<'a> {
         event: &'a PullEvent,
         field: &Field,
     ) -> Resolved<'a> {
-        match (field.name.as_str(), &event.what) {
+        match (field.name.as_str(), &event.kind) {
             ("createdAt", _) => value(&event.at),
             ("actor", _) => optional(self.state.user(&event.actor).map(Node::Account)),
             ("currentRefName", EventKind::BaseChanged { to, .. }) => value(to),
@@ -161,7 +161,7 @@ impl<'a> Executor<'a> {
 fn timeline<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
     let kinds = field.arguments.get("itemTypes");
     let wanted = |event: &&PullEvent| {
-        let kind = match event.what {
+        let kind = match event.kind {
             EventKind::BaseChanged { .. } => "BASE_REF_CHANGED_EVENT",
             EventKind::ForcePushed { .. } => "HEAD_REF_FORCE_PUSHED_EVENT",
             EventKind::Dismissed { .. } => "REVIEW_DISMISSED_EVENT",

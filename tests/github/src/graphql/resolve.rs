@@ -12,13 +12,13 @@ use super::parse::{Field, Selection};
 use super::schema;
 use crate::actions::Access;
 use crate::git::{Commit, GitError, Signature};
-use crate::rest::{Who, allowed, may_see, pull_commits};
+use crate::rest::{Identity, allowed, may_see, pull_commits};
 use crate::state::{Pull, Repo, State, User, WEB_FLOW_EMAIL, timestamp};
 use crate::view::HTML;
 
 pub(crate) struct Executor<'a> {
     pub(super) state: &'a State,
-    pub(super) who: &'a Who,
+    pub(super) caller: &'a Identity,
     pub(super) base: &'a str,
     pub(super) errors: Vec<GraphError>,
 }
@@ -172,7 +172,14 @@ impl<'a> Executor<'a> {
 
     /// Requires the permission that the REST table requires for the same facts.
     pub(super) fn need(&self, scope: &'static str, repo: &Repo) -> Result<(), GraphError> {
-        match allowed(self.state, self.who, Some(repo), &[(scope, Access::Read)]).refusal {
+        match allowed(
+            self.state,
+            self.caller,
+            Some(repo),
+            &[(scope, Access::Read)],
+        )
+        .refusal
+        {
             None => Ok(()),
             Some(_) => Err(GraphError {
                 kind: Some("FORBIDDEN"),
@@ -189,7 +196,7 @@ impl<'a> Executor<'a> {
                 let repo = self
                     .state
                     .repo(&full_name)
-                    .filter(|repo| may_see(self.state, self.who, repo));
+                    .filter(|repo| may_see(self.state, self.caller, repo));
                 let repo = repo.ok_or_else(|| {
                     not_found(format!(
                         "Could not resolve to a Repository with the name '{full_name}'."
@@ -198,7 +205,7 @@ impl<'a> Executor<'a> {
                 self.need("metadata", repo)
                     .map(|()| Found::Node(Node::Repository(repo)))
             }
-            "viewer" => optional(self.state.user(self.who.login()).map(Node::Viewer)),
+            "viewer" => optional(self.state.user(self.caller.login()).map(Node::Viewer)),
             _ => Ok(Found::Node(Node::RateLimit)),
         }
     }
@@ -306,7 +313,7 @@ impl<'a> Executor<'a> {
                 };
                 // A commit is the same one in all forks, so that theirs are listed as well.
                 let network = self.state.network(repo);
-                let seen = network.filter(|repo| may_see(self.state, self.who, repo));
+                let seen = network.filter(|repo| may_see(self.state, self.caller, repo));
                 let pulls = seen.flat_map(|repo| repo.pulls.iter().map(move |pull| (repo, pull)));
                 connect(
                     "PullRequestConnection",

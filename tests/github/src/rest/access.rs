@@ -7,7 +7,7 @@ use crate::view::HTML;
 
 /// The caller behind a token.
 #[derive(Debug, Clone)]
-pub(crate) enum Who {
+pub(crate) enum Identity {
     Anonymous,
     User(String),
     /// A run's token in the hands of one of its jobs, or why no job could be made out.
@@ -17,7 +17,7 @@ pub(crate) enum Who {
     },
 }
 
-impl Who {
+impl Identity {
     /// The account this caller acts as.
     pub(crate) fn login(&self) -> &str {
         match self {
@@ -54,11 +54,11 @@ impl Decision {
 }
 
 /// True where the caller may know that the repository exists.
-pub(crate) fn may_see(state: &State, who: &Who, repo: &Repo) -> bool {
-    match who {
-        Who::Anonymous => !repo.private,
-        Who::User(login) => !repo.private || repo.role(login) != "none",
-        Who::Run { run, .. } => {
+pub(crate) fn may_see(state: &State, caller: &Identity, repo: &Repo) -> bool {
+    match caller {
+        Identity::Anonymous => !repo.private,
+        Identity::User(login) => !repo.private || repo.role(login) != "none",
+        Identity::Run { run, .. } => {
             !repo.private
                 || state
                     .runs
@@ -71,24 +71,24 @@ pub(crate) fn may_see(state: &State, who: &Who, repo: &Repo) -> bool {
 /// Decides a call that needs any one of `needs`, on `repo` where it names one.
 pub(crate) fn allowed(
     state: &State,
-    who: &Who,
+    caller: &Identity,
     repo: Option<&Repo>,
     needs: &[(&str, Access)],
 ) -> Decision {
-    if let Some(repo) = repo.filter(|repo| !may_see(state, who, repo)) {
+    if let Some(repo) = repo.filter(|repo| !may_see(state, caller, repo)) {
         return Decision::refuse(
             not_found(),
             format!("{} is hidden from this caller", repo.full_name()),
         );
     }
     let write = needs.iter().all(|(_, access)| *access == Access::Write) && !needs.is_empty();
-    match who {
-        Who::Anonymous if write || needs.is_empty() => {
+    match caller {
+        Identity::Anonymous if write || needs.is_empty() => {
             Decision::refuse(error(401, "Requires authentication"), "no token")
         }
-        Who::Anonymous => Decision::allow("public"),
-        Who::User(login) => user(repo, login, needs, write),
-        Who::Run { run, job } => job_token(state, *run, job, repo, needs),
+        Identity::Anonymous => Decision::allow("public"),
+        Identity::User(login) => user(repo, login, needs, write),
+        Identity::Run { run, job } => job_token(state, *run, job, repo, needs),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Who};
+use super::{Call, Identity};
 use crate::http::{Answer, Outcome, error, not_found, unprocessable};
 use crate::state::{ACTIONS_APP_ID, Comment, Repo, State, now};
 use crate::view::{HTML, View};
@@ -51,11 +51,11 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
     let comment = Comment {
         id,
         issue,
-        user: call.who.login().to_owned(),
+        user: call.caller.login().to_owned(),
         body,
         created_at: at.clone(),
         updated_at: at,
-        by_actions: call.who.is_run(),
+        by_actions: call.caller.is_run(),
     };
     state
         .repo_mut(&call.full_name())
@@ -78,7 +78,7 @@ pub(super) fn update(call: &Call<'_>, state: &mut State) -> Outcome {
         .iter()
         .find(|comment| comment.id == id)
         .ok_or_else(not_found)?;
-    if let Who::User(login) = call.who
+    if let Identity::User(login) = call.caller
         && !comment.user.eq_ignore_ascii_case(login)
         && !matches!(repo.role(login), "write" | "maintain" | "admin")
     {

@@ -23,8 +23,8 @@ pub(super) fn commit(call: &Call<'_>, state: &mut State) -> Outcome {
         None => repo.git.empty_tree().map_err(broken)?,
     };
     let changes = repo.git.changes(&parent, &sha).map_err(broken)?;
-    let (additions, deletions): (u64, u64) = changes.iter().fold((0, 0), |sum, one| {
-        (sum.0 + one.additions, sum.1 + one.deletions)
+    let (additions, deletions): (u64, u64) = changes.iter().fold((0, 0), |sum, change| {
+        (sum.0 + change.additions, sum.1 + change.deletions)
     });
     let mut body = call.view(state).commit(repo, &commit);
     body.insert(
@@ -124,20 +124,20 @@ fn files(call: &Call<'_>, state: &State, repo: &Repo, sha: &str, changes: &[Chan
         call.view(state).repo_url(repo),
         format!("{HTML}/{}", repo.full_name()),
     );
-    let render = |one: &Change| {
-        let path = percent_encode(&one.path);
+    let render = |change: &Change| {
+        let path = percent_encode(&change.path);
         let mut file = json!({
-            "sha": one.blob,
-            "filename": one.path,
-            "status": one.status,
-            "additions": one.additions,
-            "deletions": one.deletions,
-            "changes": one.additions + one.deletions,
+            "sha": change.blob,
+            "filename": change.path,
+            "status": change.status,
+            "additions": change.additions,
+            "deletions": change.deletions,
+            "changes": change.additions + change.deletions,
             "blob_url": format!("{html}/blob/{sha}/{path}"),
             "raw_url": format!("{html}/raw/{sha}/{path}"),
             "contents_url": format!("{url}/contents/{path}?ref={sha}"),
         });
-        if let (Some(previous), Some(fields)) = (&one.previous, file.as_object_mut()) {
+        if let (Some(previous), Some(fields)) = (&change.previous, file.as_object_mut()) {
             fields.insert("previous_filename".into(), json!(previous));
         }
         file

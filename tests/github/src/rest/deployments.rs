@@ -81,14 +81,16 @@ pub(super) fn list(call: &Call<'_>, state: &mut State) -> Outcome {
             .query(name)
             .is_none_or(|wanted| wanted == "none" || wanted == value)
     };
-    let matches = |one: &&Deployment| {
-        is("sha", &one.sha)
-            && is("ref", &one.reference)
-            && is("task", &one.task)
-            && is("environment", &one.environment)
+    let matches = |deployment: &&Deployment| {
+        is("sha", &deployment.sha)
+            && is("ref", &deployment.reference)
+            && is("task", &deployment.task)
+            && is("environment", &deployment.environment)
     };
     let all: Vec<&Deployment> = repo.deployments.iter().rev().filter(matches).collect();
-    call.page(&all, |one| render(&call.view(state), repo, one))
+    call.page(&all, |deployment| {
+        render(&call.view(state), repo, deployment)
+    })
 }
 
 pub(super) fn deployment(call: &Call<'_>, state: &mut State) -> Outcome {
@@ -154,7 +156,7 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     contexts(state, repo, &new, &sha)?;
     let (id, environment_id, at) = (state.id(), state.id(), now());
-    let creator = call.who.login().to_owned();
+    let creator = call.caller.login().to_owned();
     let repo = state.repo_mut(&call.full_name()).ok_or_else(not_found)?;
     let environment = access::ensure_environment(repo, &new.environment, environment_id, &at);
     repo.deployments.push(Deployment {
@@ -206,7 +208,7 @@ fn merge_default(
         return Err(conflict());
     }
     let tree = repo.git.merge_tree(sha, &tip).map_err(|_| conflict())?;
-    let author = state.signature(call.who.login());
+    let author = state.signature(call.caller.login());
     let committer = Signature {
         time: seconds(),
         ..state.signature(WEB_FLOW)
@@ -310,7 +312,7 @@ pub(super) fn create_status(call: &Call<'_>, state: &mut State) -> Outcome {
         }
     }
     let id = wanted(call, call.repo(state)?)?.id;
-    let (status_id, creator) = (state.id(), call.who.login().to_owned());
+    let (status_id, creator) = (state.id(), call.caller.login().to_owned());
     let older: Vec<(u64, u64)> = if new.state == "success" && new.auto_inactive {
         superseded(state, call, id)
     } else {
@@ -374,15 +376,19 @@ fn superseded(state: &mut State, call: &Call<'_>, id: u64) -> Vec<(u64, u64)> {
     let prior: Vec<u64> = repo
         .deployments
         .iter()
-        .filter(|one| {
-            one.id < id && one.environment == environment && !one.transient && !one.production
+        .filter(|earlier| {
+            earlier.id < id
+                && earlier.environment == environment
+                && !earlier.transient
+                && !earlier.production
         })
-        .filter(|one| {
-            one.statuses
+        .filter(|earlier| {
+            earlier
+                .statuses
                 .last()
                 .is_some_and(|status| status.state == "success")
         })
-        .map(|one| one.id)
+        .map(|earlier| earlier.id)
         .collect();
     prior
         .into_iter()

@@ -1,8 +1,8 @@
-//! Issues; every pull request is one too.
+//! Issues; every pull request is an issue too.
 
 use serde_json::{Value, json};
 
-use super::{Call, Who};
+use super::{Call, Identity};
 use crate::http::{Answer, Outcome, error, invalid, not_found};
 use crate::state::{ACTIONS_APP_ID, Issue, Pull, Repo, State, now};
 use crate::view::{HTML, View, object};
@@ -45,14 +45,14 @@ pub(super) fn create(call: &Call<'_>, state: &mut State) -> Outcome {
     let new = Issue {
         id,
         number: repo.next_number(),
-        user: call.who.login().to_owned(),
+        user: call.caller.login().to_owned(),
         title: title.to_owned(),
         body: call.body["body"].as_str().map(str::to_owned),
         reason: None,
         created_at: at.clone(),
         updated_at: at,
         closed_at: None,
-        by_actions: call.who.is_run(),
+        by_actions: call.caller.is_run(),
     };
     repo.issues.push(new.clone());
     let (view, repo) = (call.view(state), call.repo(state)?);
@@ -85,7 +85,7 @@ pub(super) fn update(call: &Call<'_>, state: &mut State) -> Outcome {
     let repo = call.repo(state)?;
     let known = repo.issues.iter().find(|it| it.number == number);
     let known = known.ok_or_else(not_found)?;
-    if let Who::User(login) = call.who
+    if let Identity::User(login) = call.caller
         && !known.user.eq_ignore_ascii_case(login)
         && !matches!(repo.role(login), "triage" | "write" | "maintain" | "admin")
     {

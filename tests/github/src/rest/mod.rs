@@ -21,7 +21,7 @@ use crate::http::{Answer, Outcome, Page, Request, not_found, percent_decode};
 use crate::state::{Repo, State};
 use crate::view::View;
 
-pub(crate) use access::{Who, allowed, forbidden, may_see, ready, started};
+pub(crate) use access::{Identity, allowed, forbidden, may_see, ready, started};
 pub(crate) use deployments::finish_job;
 pub(crate) use pulls::pull_commits;
 
@@ -29,7 +29,7 @@ pub(crate) use pulls::pull_commits;
 pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request,
     pub(crate) base: &'a str,
-    pub(crate) who: &'a Who,
+    pub(crate) caller: &'a Identity,
     pub(crate) params: BTreeMap<&'static str, String>,
     pub(crate) body: Value,
 }
@@ -152,11 +152,11 @@ fn matches(
         segments.len().min(1)
     };
     for length in 1..=longest {
-        let (own, others) = segments.split_at(length);
+        let (own, remaining) = segments.split_at(length);
         if own.iter().any(|segment| segment.is_empty()) && name != "path" {
             continue;
         }
-        if matches(rest, others, params) {
+        if matches(rest, remaining, params) {
             params.insert(name, percent_decode(&own.join("/"), false));
             return true;
         }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Who};
+use super::{Call, Identity};
 use crate::http::{Answer, Outcome, error, invalid, link_url, not_found};
 use crate::state::{Repo, State, legacy_permission};
 use crate::view::{HTML, object};
 
 pub(super) fn authenticated(call: &Call<'_>, state: &mut State) -> Outcome {
-    match call.who {
-        Who::User(login) => state
+    match call.caller {
+        Identity::User(login) => state
             .user(login)
             .map(|user| Answer::ok(call.view(state).public_user(user)))
             .ok_or_else(not_found),

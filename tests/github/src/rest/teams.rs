@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Call, Who};
+use super::{Call, Identity};
 use crate::http::{Outcome, not_found};
 use crate::state::State;
 
 /// The members, for a token of somebody who may know that the team exists; for others it does not.
 pub(super) fn members(call: &Call<'_>, state: &mut State) -> Outcome {
-    let Who::User(login) = call.who else {
+    let Identity::User(login) = call.caller else {
         return Err(not_found());
     };
     let name = format!("{}/{}", call.param("org"), call.param("team_slug"));

@@ -259,7 +259,7 @@ fn every_field_that_is_implemented_answers_as_githubs_does() {
         );
     }
     let open = world.pull("ben", "other");
-    something_happens(&world, number);
+    add_each_event(&world, number);
     world.act(&format!("pulls/{number}/merge"), json!({"user": "ben"}));
     for number in [number, open] {
         let inner = everything("Repository", 5);
@@ -276,7 +276,7 @@ fn every_field_that_is_implemented_answers_as_githubs_does() {
 }
 
 /// One of each kind of event.
-fn something_happens(world: &World, number: u64) {
+fn add_each_event(world: &World, number: u64) {
     let pull = format!("pulls/{number}");
     let review = json!({"user": "ben", "state": "CHANGES_REQUESTED"});
     let id = world.act(&format!("{pull}/reviews"), review)["id"].clone();
@@ -390,7 +390,7 @@ fn the_implemented_schema_is_githubs() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| (one["name"].as_str().unwrap(), one))
+        .map(|definition| (definition["name"].as_str().unwrap(), definition))
         .collect();
     let implemented = standin_github::graphql_schema();
     assert!(implemented.len() > 100);
@@ -412,10 +412,10 @@ fn the_implemented_schema_is_githubs() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|one| {
+            .map(|definition| {
                 (
-                    one["name"].as_str().unwrap().to_owned(),
-                    written(&one["type"]),
+                    definition["name"].as_str().unwrap().to_owned(),
+                    written(&definition["type"]),
                 )
             })
             .collect();

@@ -210,10 +210,10 @@ fn activity_tells_who_pushed_and_how() {
         let all = pages
             .into_iter()
             .flat_map(|page| page.expect(200).as_array().unwrap().clone());
-        all.map(|one| {
+        all.map(|activity| {
             (
-                one["activity_type"].as_str().unwrap().to_owned(),
-                one["actor"]["id"].as_u64().unwrap(),
+                activity["activity_type"].as_str().unwrap().to_owned(),
+                activity["actor"]["id"].as_u64().unwrap(),
             )
         })
         .collect()

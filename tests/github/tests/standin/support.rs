@@ -286,17 +286,17 @@ impl World {
     }
 
     #[track_caller]
-    pub(crate) fn act(&self, what: &str, body: Value) -> Value {
+    pub(crate) fn act(&self, action: &str, body: Value) -> Value {
         self.server
-            .control(&format!("repos/{}/{what}", self.repository), body)
+            .control(&format!("repos/{}/{action}", self.repository), body)
     }
 
-    pub(crate) fn refused(&self, what: &str, body: Value) -> (u16, String) {
+    pub(crate) fn refused(&self, action: &str, body: Value) -> (u16, String) {
         let answer = self.server.curl(
             &[],
             None,
             "POST",
-            &format!("/_sandbox/repos/{}/{what}", self.repository),
+            &format!("/_sandbox/repos/{}/{action}", self.repository),
             Some(&body),
         );
         (
@@ -387,8 +387,8 @@ impl World {
         while let Some(path) = next.take() {
             let answer = self.get(&path);
             next = answer.headers.get("link").and_then(|link| {
-                let (url, _) = link.split(", ").find_map(|one| {
-                    one.split_once("; ")
+                let (url, _) = link.split(", ").find_map(|part| {
+                    part.split_once("; ")
                         .filter(|(_, rel)| *rel == "rel=\"next\"")
                 })?;
                 Some(url.trim_matches(['<', '>']).to_owned())

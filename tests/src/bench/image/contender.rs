@@ -153,9 +153,9 @@ mod tests {
     use super::*;
 
     /// Whether its first push has a build before it.
-    fn builds(who: Tool) -> bool {
+    fn builds(tool: Tool) -> bool {
         matches!(
-            who,
+            tool,
             Tool::User | Tool::Root | Tool::BuildThenPush | Tool::BuildxPush
         )
     }

@@ -36,11 +36,11 @@ const IMAGES: [(&str, &str, Content); 3] = [
     ("c", "1 x 200 MiB of system files", Content::System(200)),
 ];
 
-/// An image that is ready to be pushed by anybody.
+/// An image that each contender can push.
 pub(super) struct BenchImage {
     pub(super) name: &'static str,
     /// In words.
-    pub(super) what: &'static str,
+    pub(super) description: &'static str,
     pub(super) kind: Kind,
     /// The build context, with a Dockerfile.
     pub(super) context: PathBuf,
@@ -58,7 +58,7 @@ impl BenchImage {
     pub(super) fn all(folder: &Path, mark: &str, environment: &Variables) -> Result<Vec<Self>> {
         IMAGES
             .iter()
-            .map(|(name, what, content)| {
+            .map(|(name, description, content)| {
                 let context = folder.join(name);
                 fs::create_dir_all(&context).context(format!("creating {}", context.display()))?;
                 content
@@ -66,7 +66,7 @@ impl BenchImage {
                     .context(format!("writing {}", context.display()))?;
                 let image = Self {
                     name,
-                    what,
+                    description,
                     commit: commit(&context)?,
                     kind: match content {
                         Content::System(_) => Kind::Files,

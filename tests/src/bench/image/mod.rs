@@ -143,7 +143,7 @@ impl Setup<'_> {
     async fn compared(&self, image: &BenchImage, engine: &BenchEngine) -> Result<Vec<Row>> {
         let figures = self.figures(image, engine).await?;
         let cached = self.build(image, engine);
-        let progress = Progress::begin("bench", &format!("{}, the floors", image.what));
+        let progress = Progress::begin("bench", &format!("{}, the floors", image.description));
         let floors = progress.finish(Floors::measure(
             image,
             &engine.socket,
@@ -151,17 +151,21 @@ impl Setup<'_> {
             || Ok(watched(&cached)?.wall),
             || self.fresh(),
         ))?;
-        for (who, figures) in &figures {
+        for (tool, figures) in &figures {
             note(&format!(
                 "{}: {} {:.0} ms, again {:.0} ms, {:.0} MiB",
-                image.what,
-                who.name(engine.store),
+                image.description,
+                tool.name(engine.store),
                 median(&figures.first).unwrap_or_default(),
                 median(&figures.again).unwrap_or_default(),
                 median(&figures.peak).unwrap_or_default()
             ));
         }
-        note(&format!("{}: alone: {}", image.what, floors.in_words()));
+        note(&format!(
+            "{}: alone: {}",
+            image.description,
+            floors.in_words()
+        ));
         rows_of(image, engine.store, &figures, &floors)
     }
 
@@ -173,26 +177,26 @@ impl Setup<'_> {
         let contenders = engine.store.contenders();
         let mut figures: Vec<(Tool, Figures)> = contenders
             .iter()
-            .map(|who| (*who, Figures::default()))
+            .map(|tool| (*tool, Figures::default()))
             .collect();
         let rounds = WARM_UPS + self.stage.rounds.unwrap_or(ROUNDS);
         for round in 0..rounds {
-            let what = format!(
+            let detail = format!(
                 "{}, {:?} store, round {} of {}",
-                image.what,
+                image.description,
                 engine.store,
                 round + 1,
                 rounds
             );
-            let progress = Progress::begin("bench", &what);
+            let progress = Progress::begin("bench", &detail);
             let mut turns: Vec<_> = figures.iter_mut().collect();
-            // Nobody is always the one who comes after the slowest.
+            // The order alternates, so that no contender always follows the slowest.
             if round % 2 == 1 {
                 turns.reverse();
             }
             let mut ran = Ok(());
-            for (who, kept) in turns {
-                match self.turn(*who, image, engine).await {
+            for (tool, kept) in turns {
+                match self.turn(*tool, image, engine).await {
                     Ok((first, again)) if round >= WARM_UPS => {
                         kept.first.push(first.wall);
                         kept.unbuilt.push(first.wall - first.build);
@@ -220,26 +224,26 @@ impl Setup<'_> {
     /// One first push and one more to a registry of its own.
     async fn turn(
         &self,
-        who: Tool,
+        tool: Tool,
         image: &BenchImage,
         engine: &BenchEngine,
     ) -> Result<(Watched, Watched)> {
         let fresh = self.fresh()?;
-        if who.is_ours() {
+        if tool.is_ours() {
             self.direct(Some(&fresh.host)).await?;
         }
         let name = format!("{}/{REPOSITORY}:{}", fresh.host, image.name);
         let host = engine.host();
-        if who == Tool::DockerPush {
+        if tool == Tool::DockerPush {
             image.run("docker", &["tag", &image.reference, &name], Some(&host))?;
         }
         let outcome = (|| {
-            let first = watched(&self.call(who, image, &name, engine, &fresh.logins(), true))?;
-            let again = watched(&self.call(who, image, &name, engine, &fresh.logins(), false))?;
+            let first = watched(&self.call(tool, image, &name, engine, &fresh.logins(), true))?;
+            let again = watched(&self.call(tool, image, &name, engine, &fresh.logins(), false))?;
             Ok((first, again))
         })();
         if matches!(
-            who,
+            tool,
             Tool::DockerPush | Tool::BuildThenPush | Tool::BuildxPush
         ) {
             image.run("docker", &["image", "rm", "--force", &name], Some(&host))?;
@@ -249,14 +253,14 @@ impl Setup<'_> {
 
     fn call(
         &self,
-        who: Tool,
+        tool: Tool,
         image: &BenchImage,
         name: &str,
         engine: &BenchEngine,
         logins: &Path,
         first: bool,
     ) -> Call {
-        let mut call = match who {
+        let mut call = match tool {
             Tool::User | Tool::Root => {
                 let context = image.context.display().to_string();
                 let mut arguments = vec!["--context", &context];
@@ -270,7 +274,7 @@ impl Setup<'_> {
                 let layout = image.layout.display().to_string();
                 self.publish(image, &["--layout", &layout])
             }
-            _ => self.peer(who, image, name, logins),
+            _ => self.peer(tool, image, name, logins),
         };
         let variables = [
             ("DOCKER_HOST", engine.host()),
@@ -278,7 +282,7 @@ impl Setup<'_> {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value));
         call.environment.extend(variables);
-        match who {
+        match tool {
             Tool::Root => call,
             _ => self.user.call(call),
         }
@@ -297,11 +301,11 @@ impl Setup<'_> {
             .step("image", &[&ours[..], more].concat(), "sha256:")
     }
 
-    fn peer(&self, who: Tool, image: &BenchImage, name: &str, logins: &Path) -> Call {
+    fn peer(&self, tool: Tool, image: &BenchImage, name: &str, logins: &Path) -> Call {
         let context = image.context.display().to_string();
         let docker = image.docker();
         let digest = "sha256:";
-        match who {
+        match tool {
             Tool::BuildThenPush => {
                 let script =
                     r#""$0" buildx build --quiet --load --tag "$1" "$2" && "$0" push "$1""#;
@@ -314,7 +318,7 @@ impl Setup<'_> {
                 self.stage.tool(docker, &build, digest)
             }
             Tool::SkopeoDaemon | Tool::SkopeoLayout => {
-                let source = match who {
+                let source = match tool {
                     Tool::SkopeoDaemon => format!("docker-daemon:{}", image.reference),
                     _ => format!("oci:{}:latest", image.layout.display()),
                 };
@@ -359,8 +363,13 @@ fn rows_of(
     floors: &Floors,
 ) -> Result<Vec<Row>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = |who: Tool, what: &str| {
-        format!("{} {}, {}, {what}", image.name, image.what, who.name(store))
+    let work = |tool: Tool, figure: &str| {
+        format!(
+            "{} {}, {}, {figure}",
+            image.name,
+            image.description,
+            tool.name(store)
+        )
     };
     let mut rows = Vec::new();
     for pair in store.pairs(image.kind) {
@@ -376,15 +385,15 @@ fn rows_of(
             Reading::Push => (&of(figures, ours)?.unbuilt, &theirs.first),
             Reading::Unchanged => (&of(figures, ours)?.again, &theirs.again),
         };
-        let what = format!("{}, wall ms", reading.name());
-        let row = Row::new(work(ours, &what), own, peer.name(store), theirs, goal)?;
+        let figure = format!("{}, wall ms", reading.name());
+        let row = Row::new(work(ours, &figure), own, peer.name(store), theirs, goal)?;
         rows.push(match floors.of(ours, store, reading, cores) {
             Some((name, alone)) => row.above(name, alone),
             None => row,
         });
     }
-    for (who, figures) in figures.iter().filter(|(who, _)| who.is_ours()) {
-        let peak = work(*who, "peak MiB");
+    for (tool, figures) in figures.iter().filter(|(tool, _)| tool.is_ours()) {
+        let peak = work(*tool, "peak MiB");
         rows.push(Row::new(
             peak,
             &figures.peak,
@@ -392,9 +401,9 @@ fn rows_of(
             &[MEMORY_MIB],
             1.0,
         )?);
-        if *who == Tool::Layout {
+        if *tool == Tool::Layout {
             let goal = (image.name == READY.0).then_some(READY.1);
-            for (what, own, goal) in [
+            for (figure, own, goal) in [
                 (
                     "only what the step calls its push, wall ms",
                     &figures.push,
@@ -404,7 +413,7 @@ fn rows_of(
             ] {
                 let alone = "the registry alone for the ready blobs";
                 rows.push(Row::new(
-                    work(*who, what),
+                    work(*tool, figure),
                     own,
                     alone,
                     &[floors.registry],
@@ -416,10 +425,10 @@ fn rows_of(
     Ok(rows)
 }
 
-fn of(figures: &[(Tool, Figures)], who: Tool) -> Result<&Figures> {
+fn of(figures: &[(Tool, Figures)], tool: Tool) -> Result<&Figures> {
     figures
         .iter()
-        .find(|(there, _)| *there == who)
+        .find(|(there, _)| *there == tool)
         .map(|(_, figures)| figures)
-        .ok_or_else(|| Fault::new(format!("{who:?} was not measured")))
+        .ok_or_else(|| Fault::new(format!("{tool:?} was not measured")))
 }

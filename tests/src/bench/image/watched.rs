@@ -62,10 +62,10 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
     let peak = watcher
         .join()
         .map_err(|_| Fault::new("nobody watched the program's memory"))?;
-    let said =
+    let streams =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    if output.status.success() && said.iter().any(|text| text.contains(&call.proof)) {
-        let report: Value = serde_json::from_str(&said[0]).unwrap_or_default();
+    if output.status.success() && streams.iter().any(|text| text.contains(&call.proof)) {
+        let report: Value = serde_json::from_str(&streams[0]).unwrap_or_default();
         return Ok(Watched {
             wall,
             peak,
@@ -79,7 +79,7 @@ pub(super) fn watched(call: &Call) -> Result<Watched> {
         call.arguments.join(" "),
         output.status,
         call.proof,
-        said.concat()
+        streams.concat()
     )))
 }
 

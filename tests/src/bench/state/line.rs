@@ -13,7 +13,7 @@ use crate::fault::{Context, Fault, Result};
 
 const WAITERS: usize = 64;
 /// How long they wait, in seconds.
-const PATIENCE: u64 = 60;
+const TIMEOUT: u64 = 60;
 /// How long a program takes at most until it stands in line.
 const START: Duration = Duration::from_millis(1500);
 
@@ -50,13 +50,13 @@ fn all_at_work(calls: &[Call]) -> Result<()> {
         let started: Vec<_> = calls
             .iter()
             .map(|call| {
-                let one = scope.spawn(|| Measure::Wall.take(call));
+                let thread = scope.spawn(|| Measure::Wall.take(call));
                 std::thread::sleep(START);
-                one
+                thread
             })
             .collect();
-        for one in started {
-            one.join().map_err(|_| Fault::new("one panicked"))??;
+        for thread in started {
+            thread.join().map_err(|_| Fault::new("one panicked"))??;
         }
         Ok(())
     })
@@ -84,8 +84,8 @@ async fn delay(stage: &Stage<'_>, key: &str, since: u64) -> Result<f64> {
 
 /// How often each of many who wait asks DynamoDB.
 pub(super) async fn waiting(stage: &Stage<'_>, terraform: &Terraform, key: &str) -> Result<Row> {
-    let timeout = format!("{PATIENCE}s");
-    let held = PATIENCE + 15;
+    let timeout = format!("{TIMEOUT}s");
+    let held = TIMEOUT + 15;
     let holder = run(stage, key, "0s", &format!("sleep {held}; echo held"));
     let asks = async |number: usize, call: Call| -> Result<f64> {
         let holding = {
@@ -99,8 +99,8 @@ pub(super) async fn waiting(stage: &Stage<'_>, terraform: &Terraform, key: &str)
                 // That they did not get the lock is what they wait for, and no figure.
                 .map(|_| scope.spawn(|| Measure::Wall.take(&call).is_err()))
                 .collect();
-            for one in all {
-                if !one.join().unwrap_or_default() {
+            for thread in all {
+                if !thread.join().unwrap_or_default() {
                     return Err(Fault::new("one who should wait in vain got the lock"));
                 }
             }
@@ -110,7 +110,7 @@ pub(super) async fn waiting(stage: &Stage<'_>, terraform: &Terraform, key: &str)
         holding
             .join()
             .map_err(|_| Fault::new("the holder panicked"))??;
-        Ok(calls as f64 / number as f64 / PATIENCE as f64 * 60.0)
+        Ok(calls as f64 / number as f64 / TIMEOUT as f64 * 60.0)
     };
     let ours = asks(WAITERS, run(stage, key, &timeout, "echo held")).await?;
     let theirs = asks(1, terraform.apply(stage, "-lock=true", &timeout)).await?;

@@ -80,19 +80,19 @@ async fn halves(
 ) -> Result<Halves> {
     let before = stage.calls("dynamodb", u64::MAX).await?.0;
     Measure::Wall.take(call)?;
-    let what = || format!("reading {}", entered.display());
-    let text = std::fs::read_to_string(entered).context(what())?;
-    let at: i128 = text.trim().parse().context(what())?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(at).context(what())?;
+    let action = || format!("reading {}", entered.display());
+    let text = std::fs::read_to_string(entered).context(action())?;
+    let at: i128 = text.trim().parse().context(action())?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(at).context(action())?;
     let mut halves = [Vec::new(), Vec::new()];
-    for one in stage.record("dynamodb", before).await? {
-        if one.leading.iter().any(|item| items.contains(item)) {
+    for recorded in stage.record("dynamodb", before).await? {
+        if recorded.leading.iter().any(|item| items.contains(item)) {
             let began =
-                OffsetDateTime::parse(&one.time, &Rfc3339).context("reading a call's time")?;
+                OffsetDateTime::parse(&recorded.time, &Rfc3339).context("reading a call's time")?;
             let half = usize::from(began > at);
             halves[half].push((
                 began,
-                began + std::time::Duration::from_millis(one.duration_ms),
+                began + std::time::Duration::from_millis(recorded.duration_ms),
             ));
         }
     }

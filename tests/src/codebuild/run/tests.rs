@@ -7,13 +7,13 @@ use super::*;
 use crate::codebuild::Variable;
 
 /// The results of a build.
-struct Left {
+struct BuildResult {
     phases: Vec<(Phase, Status)>,
     exported: Variables,
     log: String,
 }
 
-impl Left {
+impl BuildResult {
     /// The output of the commands themselves.
     fn output(&self) -> Vec<&str> {
         self.log
@@ -31,7 +31,7 @@ impl Left {
     }
 }
 
-fn build_within(buildspec: &str, stored: &[(&str, &str)], timeout: Duration) -> Left {
+fn build_within(buildspec: &str, stored: &[(&str, &str)], timeout: Duration) -> BuildResult {
     let mut environment = Variables::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
     let mut given = Given::new();
     for (name, value) in stored {
@@ -51,7 +51,7 @@ fn build_in(
     given: &Given,
     hidden: &[String],
     timeout: Duration,
-) -> Left {
+) -> BuildResult {
     let spec = Spec::parse(buildspec).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut show = |_: &str| {};
@@ -68,14 +68,14 @@ fn build_in(
             execute(&spec, given, &mut container, &mut log, timeout).await
         })
         .unwrap();
-    Left {
+    BuildResult {
         phases,
         exported,
         log: log.text,
     }
 }
 
-fn build(buildspec: &str) -> Left {
+fn build(buildspec: &str) -> BuildResult {
     build_within(buildspec, &[], Duration::from_secs(300))
 }
 
@@ -95,39 +95,40 @@ fn four(phase: &str, more: &str) -> String {
 
 #[test]
 fn a_good_build_goes_through_all_phases() {
-    let left = build(&four("", ""));
+    let result = build(&four("", ""));
     assert_eq!(
-        left.output(),
+        result.output(),
         ["install 1", "pre_build 1", "build 1", "post_build 1"]
     );
-    assert_eq!(left.statuses(), [Succeeded; 4]);
+    assert_eq!(result.statuses(), [Succeeded; 4]);
 }
 
 #[test]
 fn a_phase_without_commands_is_entered_and_succeeds() {
-    let left = build("version: 0.2\nphases:\n  build:\n    commands: [echo b]\n");
-    assert_eq!(left.statuses(), [Succeeded; 4]);
-    assert_eq!(left.output(), ["b"]);
+    let result = build("version: 0.2\nphases:\n  build:\n    commands: [echo b]\n");
+    assert_eq!(result.statuses(), [Succeeded; 4]);
+    assert_eq!(result.output(), ["b"]);
 }
 
 #[test]
 fn post_build_runs_after_a_failed_build_and_knows_of_it() {
-    let left = build(&four("build", "      - exit 3\n      - echo never\n"));
+    let result = build(&four("build", "      - exit 3\n      - echo never\n"));
     assert_eq!(
-        left.output(),
+        result.output(),
         ["install 1", "pre_build 1", "build 1", "post_build 0"]
     );
-    assert_eq!(left.statuses(), [Succeeded, Succeeded, Failed, Succeeded]);
+    assert_eq!(result.statuses(), [Succeeded, Succeeded, Failed, Succeeded]);
     assert!(
-        left.log.contains("Phase complete: BUILD State: FAILED"),
+        result.log.contains("Phase complete: BUILD State: FAILED"),
         "{}",
-        left.log
+        result.log
     );
     assert!(
-        left.log
+        result
+            .log
             .contains("Error while executing command: exit 3. Reason: exit status 3"),
         "{}",
-        left.log
+        result.log
     );
 }
 
@@ -145,27 +146,27 @@ fn a_failed_install_or_pre_build_ends_the_build() {
 
 #[test]
 fn on_failure_goes_before_the_usual_transitions() {
-    let left = build(&four("build", "      - 'false'\n    on-failure: ABORT\n"));
-    assert_eq!(left.statuses(), [Succeeded, Succeeded, Failed]);
-    let left = build(&four(
+    let result = build(&four("build", "      - 'false'\n    on-failure: ABORT\n"));
+    assert_eq!(result.statuses(), [Succeeded, Succeeded, Failed]);
+    let result = build(&four(
         "pre_build",
         "      - 'false'\n    on-failure: CONTINUE\n",
     ));
-    assert_eq!(left.statuses(), [Succeeded, Failed, Succeeded, Succeeded]);
+    assert_eq!(result.statuses(), [Succeeded, Failed, Succeeded, Succeeded]);
     assert_eq!(
-        left.output(),
+        result.output(),
         ["install 1", "pre_build 1", "build 0", "post_build 0"]
     );
 }
 
 #[test]
 fn finally_runs_after_a_failure_and_its_own_failure_fails_the_phase() {
-    let left = build(&four(
+    let result = build(&four(
         "build",
         "      - 'false'\n      - echo never\n    finally:\n      - echo finally\n",
     ));
     assert_eq!(
-        left.output(),
+        result.output(),
         [
             "install 1",
             "pre_build 1",
@@ -174,53 +175,53 @@ fn finally_runs_after_a_failure_and_its_own_failure_fails_the_phase() {
             "post_build 0"
         ]
     );
-    let left = build(&four(
+    let result = build(&four(
         "pre_build",
         "    on-failure: ABORT\n    finally: [echo one, 'false', echo never]\n",
     ));
-    assert_eq!(left.output(), ["install 1", "pre_build 1", "one"]);
-    assert_eq!(left.statuses(), [Succeeded, Failed]);
+    assert_eq!(result.output(), ["install 1", "pre_build 1", "one"]);
+    assert_eq!(result.statuses(), [Succeeded, Failed]);
 }
 
 #[test]
 fn variables_and_folder_persist_over_phases() {
-    let left = build(
+    let result = build(
         "version: 0.2\nenv: {shell: bash}\nphases:\n  install:\n    commands: [A=a, cd /usr]\n  build:\n    commands:\n      \
          - export B=b$A\n      - 'false'\n  post_build:\n    commands: ['echo $A $B $PWD']\n",
     );
-    assert_eq!(left.output(), ["a ba /usr"]);
+    assert_eq!(result.output(), ["a ba /usr"]);
 }
 
 #[test]
 fn exported_variables_hold_what_post_build_left_and_no_secret() {
-    let left = build_within(
+    let result = build_within(
         "version: 0.2\nenv: {exported-variables: [TAG, TOKEN, AWS_THING, NEVER]}\nphases:\n  build:\n    commands:\n      \
          - export TAG=one AWS_THING=x\n  post_build:\n    commands: [TAG=two]\n",
         &[("TOKEN", "hunter2")],
         Duration::from_secs(300),
     );
     assert_eq!(
-        left.exported,
+        result.exported,
         Variables::from([("TAG".to_owned(), "two".to_owned())])
     );
     for name in ["TOKEN", "AWS_THING", "NEVER"] {
         assert!(
-            left.log.contains(&format!("{name} is not exported")),
+            result.log.contains(&format!("{name} is not exported")),
             "{}",
-            left.log
+            result.log
         );
     }
 }
 
 #[test]
 fn a_stored_value_shows_nowhere_in_the_log() {
-    let left = build_within(
+    let result = build_within(
         "version: 0.2\nphases:\n  build:\n    commands:\n      - echo \"it is $TOKEN\"; echo \"$TOKEN\" >&2; env\n",
         &[("TOKEN", "hunter2")],
         Duration::from_secs(300),
     );
-    assert!(!left.log.contains("hunter2"), "{}", left.log);
-    assert_eq!(left.output()[..2], ["it is ***", "***"]);
+    assert!(!result.log.contains("hunter2"), "{}", result.log);
+    assert_eq!(result.output()[..2], ["it is ***", "***"]);
 }
 
 #[test]
@@ -228,7 +229,7 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let began = std::time::Instant::now();
-    let left = build_within(
+    let result = build_within(
         &format!(
             "version: 0.2\nphases:\n  build:\n    commands:\n      - sleep 6000 & echo $! > {}; wait\n    finally: [echo never]\n  \
              post_build:\n    commands: [echo never]\n",
@@ -237,9 +238,9 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
         &[],
         Duration::from_secs(15),
     );
-    assert_eq!(left.statuses(), [Succeeded, Succeeded, TimedOut]);
-    assert_eq!(left.output(), Vec::<&str>::new());
-    assert!(left.log.contains("BUILD_TIMED_OUT"), "{}", left.log);
+    assert_eq!(result.statuses(), [Succeeded, Succeeded, TimedOut]);
+    assert_eq!(result.output(), Vec::<&str>::new());
+    assert!(result.log.contains("BUILD_TIMED_OUT"), "{}", result.log);
     let pid = std::fs::read_to_string(&file).unwrap();
     let stat = format!("/proc/{}/stat", pid.trim());
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z")) {
@@ -252,7 +253,7 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
 }
 
 /// A build of one of the shipped buildspecs, with programs that print how they are called in place of the steps.
-fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> Left {
+fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> BuildResult {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     for program in [
@@ -303,25 +304,29 @@ fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> Left {
 }
 
 /// How the steps of a shipped buildspec were called. The text of a long command is indented.
-fn calls(left: &Left) -> Vec<&str> {
-    let lines = left.output().into_iter().map(str::trim_end);
+fn calls(result: &BuildResult) -> Vec<&str> {
+    let lines = result.output().into_iter().map(str::trim_end);
     lines.filter(|line| line.starts_with("slipway-")).collect()
 }
 
 /// Whether the build ended before the first step ran, with these words.
-fn refuses(left: &Left, words: &str) -> bool {
-    left.statuses() == [Succeeded, Failed]
-        && left.output().contains(&words)
-        && calls(left).is_empty()
+fn refuses(result: &BuildResult, words: &str) -> bool {
+    result.statuses() == [Succeeded, Failed]
+        && result.output().contains(&words)
+        && calls(result).is_empty()
 }
 
 #[test]
 fn a_rollback_is_true_or_false_and_nothing_else() {
     for wrong in ["True", "yes", "1", " true", "--rollback"] {
         for buildspec in ["gate.yml", "infrastructure.yml"] {
-            let left = shipped(buildspec, &[("ROLLBACK", wrong)], "");
+            let result = shipped(buildspec, &[("ROLLBACK", wrong)], "");
             let words = "ROLLBACK must be true or false";
-            assert!(refuses(&left, words), "{buildspec}: {wrong}: {}", left.log);
+            assert!(
+                refuses(&result, words),
+                "{buildspec}: {wrong}: {}",
+                result.log
+            );
         }
     }
     for (given, wanted) in [
@@ -330,37 +335,37 @@ fn a_rollback_is_true_or_false_and_nothing_else() {
         ("", "slipway-promote grant"),
     ] {
         // A project's variable with another name does not become an argument.
-        let left = shipped("gate.yml", &[("ROLLBACK", given), ("WAY", "--dry-run")], "");
-        assert_eq!(calls(&left).last(), Some(&wanted), "{given:?}");
+        let result = shipped("gate.yml", &[("ROLLBACK", given), ("WAY", "--dry-run")], "");
+        assert_eq!(calls(&result).last(), Some(&wanted), "{given:?}");
     }
     // It leaves the infrastructure as it is, whatever plan the pipeline names.
     for plan in ["new", &"a".repeat(64)] {
-        let left = shipped("gate.yml", &[("ROLLBACK", "true"), ("PLAN", plan)], "");
+        let result = shipped("gate.yml", &[("ROLLBACK", "true"), ("PLAN", plan)], "");
         let wanted = "slipway-promote grant --rollback";
-        assert_eq!(calls(&left).last(), Some(&wanted), "{plan}");
+        assert_eq!(calls(&result).last(), Some(&wanted), "{plan}");
     }
     let commit = "c".repeat(40);
-    let left = shipped("infrastructure.yml", &[("ROLLBACK", "true")], "");
+    let result = shipped("infrastructure.yml", &[("ROLLBACK", "true")], "");
     let kept = "a rollback leaves the infrastructure as it is";
-    assert_eq!(left.output().last(), Some(&kept));
-    assert!(calls(&left).is_empty(), "{}", left.log);
+    assert_eq!(result.output().last(), Some(&kept));
+    assert!(calls(&result).is_empty(), "{}", result.log);
     for promoting in ["false", ""] {
         let variables = [("ROLLBACK", promoting), ("IMAGE_COMMIT", commit.as_str())];
-        let left = shipped("infrastructure.yml", &variables, "");
-        let steps: Vec<_> = calls(&left)
+        let result = shipped("infrastructure.yml", &variables, "");
+        let steps: Vec<_> = calls(&result)
             .iter()
             .map(|call| call.split(' ').next())
             .collect();
         assert_eq!(steps, [Some("slipway-state"), Some("slipway-secrets")]);
     }
-    let left = shipped("infrastructure.yml", &[], "");
+    let result = shipped("infrastructure.yml", &[], "");
     assert!(
         refuses(
-            &left,
+            &result,
             "IMAGE_COMMIT must be given; build.yml and gate.yml export it"
         ),
         "{}",
-        left.log
+        result.log
     );
 }
 
@@ -368,10 +373,10 @@ fn a_rollback_is_true_or_false_and_nothing_else() {
 fn nothing_is_deployed_that_could_not_be_recorded() {
     let (digest, commit) = (("IMAGE_DIGEST", "sha256:a"), ("IMAGE_COMMIT", "c"));
     for given in [vec![], vec![digest], vec![commit, ("IMAGE_DIGEST", "")]] {
-        let left = shipped("deploy.yml", &given, "");
+        let result = shipped("deploy.yml", &given, "");
         let words =
             "IMAGE_DIGEST and IMAGE_COMMIT must be given; build.yml and gate.yml export them";
-        assert!(refuses(&left, words), "{given:?}: {}", left.log);
+        assert!(refuses(&result, words), "{given:?}: {}", result.log);
     }
     // How a deployment ended is not for the project to say.
     for (failing, ended, verdict) in [
@@ -380,13 +385,13 @@ fn nothing_is_deployed_that_could_not_be_recorded() {
         ("slipway-service", "failed", "failed"),
         ("slipway-service", "", "failed"),
     ] {
-        let (said, ended) = (("SERVICE_VERDICT", "healthy"), ("ENDED", ended));
-        let given = [digest, commit, said, ended, ("PERMIT", "7")];
-        let left = shipped("deploy.yml", &given, failing);
+        let (recorded_verdict, ended) = (("SERVICE_VERDICT", "healthy"), ("ENDED", ended));
+        let given = [digest, commit, recorded_verdict, ended, ("PERMIT", "7")];
+        let result = shipped("deploy.yml", &given, failing);
         let recorded = format!(
             "slipway-promote record --digest sha256:a --commit c --verdict {verdict} --permit 7"
         );
-        assert_eq!(calls(&left).last(), Some(&recorded.as_str()), "{failing}");
+        assert_eq!(calls(&result).last(), Some(&recorded.as_str()), "{failing}");
     }
 }
 
@@ -394,13 +399,13 @@ fn nothing_is_deployed_that_could_not_be_recorded() {
 fn a_request_is_not_given_the_number_of_another() {
     for command in ["request", "review"] {
         let given = [("COMMAND", command), ("REQUEST", "5"), ("REASON", "why")];
-        let left = shipped("approve.yml", &given, "");
-        // The step has no such argument, and says so.
-        let call = calls(&left)[0].to_owned();
+        let result = shipped("approve.yml", &given, "");
+        // The step has no such argument, and its error names the argument.
+        let call = calls(&result)[0].to_owned();
         assert!(call.contains(" --request 5 "), "{call}");
     }
-    let left = shipped("approve.yml", &[("COMMAND", "aprove")], "");
+    let result = shipped("approve.yml", &[("COMMAND", "aprove")], "");
     let words = "COMMAND must be request, approve, reject, withdraw or review";
-    assert!(left.output().contains(&words), "{}", left.log);
-    assert!(calls(&left).is_empty() && left.statuses().contains(&Failed));
+    assert!(result.output().contains(&words), "{}", result.log);
+    assert!(calls(&result).is_empty() && result.statuses().contains(&Failed));
 }

@@ -126,7 +126,7 @@ fn a_history_is_wrong_in_each_way_it_can_be() {
             &[0, 1, 1],
             "2 wrote 1 after 1: an update was lost",
         ),
-        // Nobody who is left says so, but the bucket does.
+        // No remaining run reports it, but the bucket shows it.
         (
             "enter 1 0\nenter 2 0\nleave 2 0 1\n",
             &[1],

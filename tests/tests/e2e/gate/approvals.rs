@@ -8,7 +8,7 @@ use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, digest, ended};
-use crate::support::{PATIENCE, Started, instance, wait};
+use crate::support::{Started, TIMEOUT, instance, wait};
 
 const WORKFLOW: &str = ".github/workflows/approve.yml";
 pub(super) const WHY: &str = "the new prices";
@@ -27,7 +27,7 @@ pub(super) fn asking(name: &str) -> Gate {
     gate.plant("staging", &[gate.healthy(&next(), 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
     let hub = sandbox::runner::hub::Hub::new(instance(), &gate.world.repository).unwrap();
-    wait(PATIENCE, hub.user("dora", "User")).unwrap();
+    wait(TIMEOUT, hub.user("dora", "User")).unwrap();
     gate
 }
 
@@ -60,9 +60,9 @@ impl Gate {
 
     /// The check refuses for want of approvals and for nothing else.
     #[track_caller]
-    fn unapproved(&self, said: &[&str]) {
+    fn unapproved(&self, expected: &[&str]) {
         let check = self.check("linus");
-        check.is(3, said);
+        check.is(3, expected);
         assert_eq!(check.refusing(), ["approved"], "{}", check.text);
     }
 }
@@ -83,7 +83,7 @@ fn two_of_four_approve_exactly_one_promotion() {
 
     gate.asked("linus", 2);
     let hub = Hub::new(instance(), &gate.world.repository).unwrap();
-    wait(PATIENCE, hub.user("dora", "User")).unwrap();
+    wait(TIMEOUT, hub.user("dora", "User")).unwrap();
     let again = gate.request("dora");
     again.is(0, &["ada wrote part of it"]);
     let found = ["written", "may_approve"].map(|name| again.json[name].clone());
@@ -222,8 +222,8 @@ fn approvals_that_come_at_the_same_time_both_count() {
         let mut command = gate.command(person, &arguments);
         Started::new(&mut command)
     });
-    for one in started {
-        let output = one.end(PATIENCE);
+    for run in started {
+        let output = run.end(TIMEOUT);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
     gate.check("linus")
@@ -260,7 +260,7 @@ impl OnGitHub {
     }
 
     /// The same where these approve; OWNER stands for the repository's owner.
-    pub(super) fn approved_by(name: &str, who: &str, more: &str) -> Self {
+    pub(super) fn approved_by(name: &str, approvers: &str, more: &str) -> Self {
         let gate = asking(name);
         let hub = Hub::new(instance(), &gate.world.repository).unwrap();
         let scene = Self { gate, hub };
@@ -270,7 +270,7 @@ impl OnGitHub {
             ("mallory", "User"),
             ("approver[bot]", "Bot"),
         ] {
-            wait(PATIENCE, scene.hub.user(login, kind)).unwrap();
+            wait(TIMEOUT, scene.hub.user(login, kind)).unwrap();
         }
         let people = format!(
             "  dora: {{id: {}, accounts: {{dora-admin: {}}}}}\n  grace: {{id: {}}}\n  linus: {{id: {}, aws: [{}]}}\n",
@@ -281,7 +281,7 @@ impl OnGitHub {
             scene.gate.principal("linus"),
         );
         let owner = scene.gate.world.repository.split('/').next();
-        let approve = format!(", approve: {{people: {who}{more}}}");
+        let approve = format!(", approve: {{people: {approvers}{more}}}");
         let approve = approve.replace("OWNER", owner.unwrap_or_default());
         scene.gate.declare_among(&people, &approve);
         scene
@@ -289,7 +289,7 @@ impl OnGitHub {
 
     pub(super) fn id(&self, login: &str) -> u64 {
         let url = format!("{}/users/{login}", instance().url(port::GITHUB));
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let client = http_client().unwrap();
             let request = client.get(&url).header("user-agent", "e2e");
             let request = request.bearer_auth(&self.gate.token);
@@ -313,7 +313,7 @@ impl OnGitHub {
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
         self.gate.contract_on_branch();
-        wait(PATIENCE, self.hub.start(&body)).unwrap()
+        wait(TIMEOUT, self.hub.start(&body)).unwrap()
     }
 
     /// The step in a dispatch by this account, with the token of a job that declares these permissions.
@@ -377,14 +377,14 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
         &["started by push, so it does not count as an approval by"],
     );
     let theirs = json!({"user": "ada", "branch": "theirs", "from": "main", "files": {"x": "x\n"}});
-    wait(PATIENCE, scene.hub.act("push", &theirs)).unwrap();
-    let elsewhere = scene.start("grace", &json!({"branch": "theirs"}));
-    scene.within(elsewhere, &approve).is(
+    wait(TIMEOUT, scene.hub.act("push", &theirs)).unwrap();
+    let other_branch = scene.start("grace", &json!({"branch": "theirs"}));
+    scene.within(other_branch, &approve).is(
         3,
         &["workflow comes from theirs, so it does not count as an approval by"],
     );
     let again = scene.start("grace", &json!({}));
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let finish = json!({"conclusion": "failure", "jobs": {}});
         let run = format!("runs/{again}");
         scene
@@ -402,7 +402,7 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
     let over = scene.start("grace", &json!({}));
     let finish = json!({"conclusion": "success", "jobs": {}});
     let path = format!("runs/{over}/finish");
-    wait(PATIENCE, scene.hub.call(&path, &finish)).unwrap();
+    wait(TIMEOUT, scene.hub.call(&path, &finish)).unwrap();
     let why = format!("run {over} is over, so it does not count as an approval by grace");
     scene.within(over, &approve).is(3, &[&why]);
     // Nothing of this was written.
@@ -413,7 +413,7 @@ fn on_github_a_person_is_an_account_by_its_number_and_a_dispatch_on_purpose() {
         .dispatched("grace", &approve)
         .is(0, &["1 of 1 approvals (grace)"]);
     scene.gate.check("linus").is(0, &[ALLOWED]);
-    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, scene.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }
 
@@ -442,7 +442,7 @@ fn a_planted_approval_is_refused_by_the_chains_proof() {
     let call = |operation: &str, mut input: Value| {
         input["TableName"] = json!(World::LEDGER);
         let target = format!("DynamoDB_20120810.{operation}");
-        wait(PATIENCE, gate.build.json("dynamodb", &target, &input))
+        wait(TIMEOUT, gate.build.json("dynamodb", &target, &input))
             .unwrap()
             .unwrap()
     };

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Gate, digest};
-use crate::support::{PATIENCE, Started, instance, wait};
+use crate::support::{Started, TIMEOUT, instance, wait};
 
 /// A phone and a desktop, in pixels.
 const WIDTHS: [u32; 2] = [390, 1280];
@@ -16,7 +16,7 @@ const WIDTHS: [u32; 2] = [390, 1280];
 #[test]
 fn the_board_shows_what_runs_what_waits_and_what_could_come_next() {
     let gate = Gate::new("gate-board");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let [good, better] = ["good", "better"].map(|mark| gate.image(mark));
     let mut reviewed = gate.healthy(&good, 0);
     reviewed["run"] = json!("https://github.com/acme/shop/actions/runs/1/attempts/1");
@@ -61,7 +61,7 @@ fn the_board_shows_what_runs_what_waits_and_what_could_come_next() {
 #[ignore = "writes docs/images/board.png"]
 fn the_readmes_picture_of_the_board() {
     let gate = Gate::new("gate-picture");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let [good, better] = ["good", "better"].map(|mark| gate.image(mark));
     let ago = |digest: &str, commit: usize, minutes: i64| {
         let at = OffsetDateTime::now_utc() - time::Duration::minutes(minutes);
@@ -145,5 +145,5 @@ fn chromium(folder: &Path, page: &Path, (width, height): (u32, u32), more: &[&st
         .arg(format!("--window-size={width},{height}"))
         .args(more)
         .arg(format!("file://{}", page.display()));
-    Started::new(&mut command).end(PATIENCE)
+    Started::new(&mut command).end(TIMEOUT)
 }

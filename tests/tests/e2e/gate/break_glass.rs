@@ -11,7 +11,7 @@ const REASON: &str = "the shop is down";
 #[test]
 fn a_break_glass_is_recorded_and_refuses_until_another_person_reviews_it() {
     let gate = Gate::new("gate-glass");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     let next = digest('3');
     gate.plant("staging", &[gate.healthy(&fix, 1), gate.healthy(&next, 2)]);

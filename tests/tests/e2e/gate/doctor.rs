@@ -3,7 +3,7 @@
 use sandbox::world::World;
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, wait};
+use crate::support::{TIMEOUT, wait};
 
 impl Gate {
     /// Names a key that signs the ledger, in a contract that names the anchor.
@@ -23,7 +23,7 @@ fn the_doctor_tries_what_a_grant_needs_and_changes_nothing() {
     let fix = digest('2');
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
-    wait(PATIENCE, gate.world.serve(crate::support::instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(crate::support::instance())).unwrap();
     gate.declare("");
     gate.anchor();
     let grant = ["grant", "--digest", &fix];
@@ -61,7 +61,7 @@ fn the_doctor_tries_what_a_grant_needs_and_changes_nothing() {
     let deleted = gate
         .build
         .query("iam", "2010-05-08", "DeleteRolePolicy", &role);
-    wait(PATIENCE, deleted).unwrap().unwrap();
+    wait(TIMEOUT, deleted).unwrap().unwrap();
     gate.run("linus", &["doctor"]).is(
         3,
         &[

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::approvals::{OnGitHub, WHY};
 use super::ended;
-use crate::support::{PATIENCE, instance, read, wait};
+use crate::support::{TIMEOUT, instance, read, wait};
 
 const WORKFLOW: &str = ".github/workflows/approve.yml";
 const APPROVE: [&str; 3] = ["approve", "--request", "2"];
@@ -26,13 +26,13 @@ fn documented() -> String {
 }
 
 /// A repository beside the world's own, with the same people.
-struct Elsewhere {
+struct ApproverRepository {
     hub: Hub,
     repository: String,
     _folder: tempfile::TempDir,
 }
 
-impl Elsewhere {
+impl ApproverRepository {
     fn new(scene: &OnGitHub, repository: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bare = folder.path().join("elsewhere.git");
@@ -45,7 +45,7 @@ impl Elsewhere {
         let hub = Hub::new(instance(), repository).unwrap();
         let new =
             json!({"repository": repository, "git": bare, "created_at": "2024-03-01T09:00:00Z"});
-        wait(PATIENCE, hub.call("repos", &new)).unwrap();
+        wait(TIMEOUT, hub.call("repos", &new)).unwrap();
         Self {
             hub,
             repository: repository.to_owned(),
@@ -64,7 +64,7 @@ impl Elsewhere {
         });
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
-        wait(PATIENCE, self.hub.start(&body)).unwrap()
+        wait(TIMEOUT, self.hub.start(&body)).unwrap()
     }
 
     /// The step in that run, with what GitHub gives the job.
@@ -98,24 +98,24 @@ fn people_without_access_to_the_code_approve_in_a_repository_of_their_own() {
     let command = format!("gh workflow run approve.yml --repo {approvals} -f command=approve");
     asked.is(0, &[&command]);
 
-    let elsewhere = Elsewhere::new(&scene, &approvals);
-    let run = elsewhere.start("grace", &json!({}));
+    let approvers = ApproverRepository::new(&scene, &approvals);
+    let run = approvers.start("grace", &json!({}));
     let ask = ["request", "--reason", WHY];
-    ended(&mut elsewhere.identified(&scene, &run, &ask)).is(3, &["is only for answers"]);
+    ended(&mut approvers.identified(&scene, &run, &ask)).is(3, &["is only for answers"]);
     let pushed = json!({"user": "ada", "branch": "theirs", "from": "main", "files": {"x": "x\n"}});
-    wait(PATIENCE, elsewhere.hub.act("push", &pushed)).unwrap();
-    let theirs = elsewhere.start("grace", &json!({"branch": "theirs"}));
-    ended(&mut elsewhere.identified(&scene, &theirs, &APPROVE)).is(
+    wait(TIMEOUT, approvers.hub.act("push", &pushed)).unwrap();
+    let theirs = approvers.start("grace", &json!({"branch": "theirs"}));
+    ended(&mut approvers.identified(&scene, &theirs, &APPROVE)).is(
         3,
         &["workflow comes from theirs, so it does not count as an approval by"],
     );
-    let dora = elsewhere.start("dora", &json!({}));
-    ended(&mut elsewhere.identified(&scene, &dora, &APPROVE))
+    let dora = approvers.start("dora", &json!({}));
+    ended(&mut approvers.identified(&scene, &dora, &APPROVE))
         .is(3, &["dora asked for it, so somebody else must approve"]);
 
     // A repository that the contract does not name: neither AWS nor the step takes its word.
     let owner = approvals.split('/').next().unwrap();
-    let other = Elsewhere::new(&scene, &format!("{owner}/other"));
+    let other = ApproverRepository::new(&scene, &format!("{owner}/other"));
     let stranger = other.start("grace", &json!({}));
     let refused = ended(&mut other.identified(&scene, &stranger, &APPROVE));
     assert_ne!(refused.exit, Some(0), "{}", refused.text);
@@ -127,7 +127,7 @@ fn people_without_access_to_the_code_approve_in_a_repository_of_their_own() {
     ended(&mut other.command(&scene, &stranger, &APPROVE))
         .is(3, &["so a run of", "does not answer it"]);
 
-    let approved = ended(&mut elsewhere.identified(&scene, &run, &APPROVE));
+    let approved = ended(&mut approvers.identified(&scene, &run, &APPROVE));
     approved.is(0, &["1 of 1 approvals (grace)"]);
     let record = &approved.json["record"];
     assert_eq!(
@@ -139,7 +139,7 @@ fn people_without_access_to_the_code_approve_in_a_repository_of_their_own() {
     let page = record["run"].as_str().unwrap();
     assert!(page.contains(&approvals), "{page}");
     scene.gate.check("linus").is(0, &["\"allowed\": true"]);
-    let found = wait(PATIENCE, elsewhere.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, approvers.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }
 
@@ -150,7 +150,7 @@ fn a_request_from_outside_github_is_answered_only_where_the_code_is() {
     let asked = scene.gate.run("linus", &["request", "--reason", WHY]);
     asked.is(0, &[]);
     let owner = scene.gate.world.repository.split('/').next().unwrap();
-    let other = Elsewhere::new(&scene, &format!("{owner}/other"));
+    let other = ApproverRepository::new(&scene, &format!("{owner}/other"));
     let stranger = other.start("grace", &json!({}));
     let refused = ["so a run of", "does not answer it"];
     ended(&mut other.command(&scene, &stranger, &APPROVE)).is(3, &refused);
@@ -165,14 +165,14 @@ fn a_request_from_outside_github_is_answered_only_where_the_code_is() {
         .dispatched("grace", &APPROVE)
         .is(0, &["1 of 1 approvals (grace)"]);
     let approvals = scene.gate.world.approvals_repository();
-    let elsewhere = Elsewhere::new(&scene, &approvals);
-    let run = elsewhere.start("dora", &json!({}));
-    ended(&mut elsewhere.identified(&scene, &run, &APPROVE)).is(0, &["2 of 1 approvals"]);
+    let approvers = ApproverRepository::new(&scene, &approvals);
+    let run = approvers.start("dora", &json!({}));
+    ended(&mut approvers.identified(&scene, &run, &APPROVE)).is(0, &["2 of 1 approvals"]);
     // A person who asked for the promotion cannot approve it, also from a session outside GitHub.
     scene
         .gate
         .run("linus", &APPROVE)
         .is(3, &["linus asked for it"]);
-    let found = wait(PATIENCE, elsewhere.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, approvers.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }

@@ -6,7 +6,7 @@ use sandbox::instance::sha256;
 use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 impl Gate {
     /// Names the anchor in the contract.
@@ -54,9 +54,9 @@ impl Gate {
             .args([evidence, &file])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&said)
-            .unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&stdout)
+            .unwrap_or_else(|_| panic!("{stdout}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Evidence of permit 2 that is changed, or gone.
@@ -99,7 +99,7 @@ impl Gate {
             "/{}/slipway/evidence/storefront/production/{hash}",
             self.world.anchor_bucket()
         );
-        wait(PATIENCE, self.build.delete(&object)).unwrap().unwrap();
+        wait(TIMEOUT, self.build.delete(&object)).unwrap().unwrap();
         self.run("grace", &["verify"])
             .is(3, &["the evidence of record 2 is missing"]);
         again("last.jsonl").is(3, &["the export is written, but without evidence", hash]);
@@ -196,7 +196,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
 
     // Somebody who may sign writes what does not follow.
     for (from, to, why) in [
-        // Told as GitHub would, and contradicted by a rule.
+        // Forged answers of GitHub that a rule contradicts.
         (
             r#"\"state\":\"APPROVED\""#,
             r#"\"state\":\"COMMENTED\""#,
@@ -223,8 +223,8 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
             "range answers pass",
         ),
     ] {
-        let told = lied(&export, &evidence, 2, instead(from, to));
-        let found = gate.verified(&told, &evidence);
+        let forged = lied(&export, &evidence, 2, instead(from, to));
+        let found = gate.verified(&forged, &evidence);
         found.is(3, &["does not follow from its evidence", why]);
         // The second verifier knows no rules.
         let shown = why == "of another policy" || why.starts_with("record 9");
@@ -232,7 +232,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
             true => json!([["unfounded", 2]]),
             false => json!([]),
         };
-        assert_eq!(gate.second(&told, &evidence)["faults"], second, "{why}");
+        assert_eq!(gate.second(&forged, &evidence)["faults"], second, "{why}");
     }
     // What the permit is for is what GitHub listed.
     for (member, value) in [

@@ -49,7 +49,7 @@ fn a_rollback_that_github_judged_follows_from_its_evidence_or_is_named() {
     let (this, another) = (of("commit", commit), of("commit", other));
     let (back, forth) = (of("digest", &digest('1')), of("digest", &next));
     let lies: [(&str, &dyn Fn(String) -> String); 8] = [
-        // Told as GitHub would: the run's commit is not on the branch, or has another contract than the branch.
+        // Forged answers of GitHub: the run's commit is not on the branch, or has another contract than the branch.
         (
             "policy refuses",
             &instead(r#"\"status\":\"ahead\""#, r#"\"status\":\"diverged\""#),
@@ -59,11 +59,11 @@ fn a_rollback_that_github_judged_follows_from_its_evidence_or_is_named() {
             let digit = if oid.starts_with('0') { "1" } else { "0" };
             format!(r#"{before}\"oid\":\"{digit}{}"#, &oid[1..])
         }),
-        // Nor is it told as if GitHub had not answered: what the ledger says then is not there.
+        // A forged failure of GitHub is refused too: the ledger's own part of the evidence is missing then.
         ("", &|text| {
-            let mut told: Value = serde_json::from_str(&text).unwrap();
-            told["judged"]["rollback"]["github"] = json!({"Err": {"why": "GitHub does not answer", "next": "wait", "permission": null}});
-            told.to_string()
+            let mut judged: Value = serde_json::from_str(&text).unwrap();
+            judged["judged"]["rollback"]["github"] = json!({"Err": {"why": "GitHub does not answer", "next": "wait", "permission": null}});
+            judged.to_string()
         }),
         (
             "policy answers pass",
@@ -78,19 +78,19 @@ fn a_rollback_that_github_judged_follows_from_its_evidence_or_is_named() {
             &instead(r#""own":[{"seq":3"#, r#""own":[{"seq":9"#),
         ),
         ("of another rollback", &|text| {
-            let mut told: Value = serde_json::from_str(&text).unwrap();
-            told["judged"] = json!({"promotion": {
+            let mut judged: Value = serde_json::from_str(&text).unwrap();
+            judged["judged"] = json!({"promotion": {
                 "break_glass": null, "calendars": [], "missing_before": null,
                 "provenance": null, "github": null,
             }});
-            told.to_string()
+            judged.to_string()
         }),
         // A question that GitHub was not asked has no answer.
         ("", &instead(&this, &another)),
     ];
     for (why, lie) in lies {
-        let told = lied(&export, &evidence, 4, lie);
-        let found = gate.verified(&told, &evidence);
+        let forged = lied(&export, &evidence, 4, lie);
+        let found = gate.verified(&forged, &evidence);
         found.is(3, &["does not follow from its evidence", why]);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::approvals::{OnGitHub, WHY};
 use super::teams::team;
 use super::{ALLOWED, Ended, Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 const APPROVE: &str = ", approve: {count: 2, people: [ada, grace, dora, eve]}";
 const BOT: &str = "renovate[bot]";
@@ -25,13 +25,13 @@ impl Scene {
         Self { gate, hub }
     }
 
-    fn act(&self, what: &str, body: &Value) -> Value {
-        wait(PATIENCE, self.hub.act(what, body)).unwrap()
+    fn act(&self, action: &str, body: &Value) -> Value {
+        wait(TIMEOUT, self.hub.act(action, body)).unwrap()
     }
 
     /// A change that an app pushes and proposes, and that two people approve.
     fn by_an_app(&self) -> String {
-        wait(PATIENCE, self.hub.user(BOT, "Bot")).unwrap();
+        wait(TIMEOUT, self.hub.user(BOT, "Bot")).unwrap();
         let files = json!({"package.json": "{}\n"});
         let push = json!({"user": BOT, "author": "margaret", "branch": "update", "from": "main", "files": files});
         self.act("push", &push);
@@ -85,7 +85,7 @@ fn a_promotion_an_app_contributed_to_needs_one_more_approval() {
     assert_eq!(check.refusing(), ["approved"], "{}", check.text);
     scene.approve("eve").is(0, &["3 of 3 approvals"]);
     scene.gate.check("linus").is(0, &[ALLOWED]);
-    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, scene.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }
 
@@ -94,10 +94,10 @@ fn a_promotion_an_app_contributed_to_needs_one_more_approval() {
 fn a_contributor_to_an_accepted_commit_cannot_approve_it() {
     let scene = OnGitHub::approved_by("gate-accepted", "[OWNER/release]", "");
     for login in ["helga", "vera"] {
-        wait(PATIENCE, scene.hub.user(login, "User")).unwrap();
+        wait(TIMEOUT, scene.hub.user(login, "User")).unwrap();
     }
     team(&scene, &["mallory", "helga", "vera", "grace"], &["grace"]);
-    let act = |what: &str, body: &Value| wait(PATIENCE, scene.hub.act(what, body)).unwrap();
+    let act = |action: &str, body: &Value| wait(TIMEOUT, scene.hub.act(action, body)).unwrap();
     // Of these, only the first is known by its login in a list of commits.
     let direct = act(
         "push",
@@ -150,6 +150,6 @@ fn a_contributor_to_an_accepted_commit_cannot_approve_it() {
         .dispatched("vera", &approve)
         .is(0, &["1 of 1 approvals (vera)"]);
     scene.gate.check("linus").is(0, &[ALLOWED]);
-    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, scene.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }

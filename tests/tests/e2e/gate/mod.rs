@@ -29,7 +29,7 @@ use sandbox::world::aws::Aws;
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Started, instance, log, session, wait, world};
+use crate::support::{Started, TIMEOUT, instance, log, session, wait, world};
 
 /// The role in whose sessions people promote.
 const ROLE: &str = "slipway-codebuild-production";
@@ -54,11 +54,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// Expects how it ended and what it said.
+    /// Expects the exit code, and these texts in the output.
     #[track_caller]
-    pub(super) fn is(&self, exit: i32, said: &[&str]) {
+    pub(super) fn is(&self, exit: i32, expected: &[&str]) {
         assert_eq!(self.exit, Some(exit), "{}", self.text);
-        for piece in said {
+        for piece in expected {
             assert!(self.text.contains(piece), "no {piece:?} in\n{}", self.text);
         }
     }
@@ -83,7 +83,7 @@ impl Ended {
 
 impl Gate {
     pub(super) fn new(name: &str) -> Self {
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let world = world(name).await;
             let story = Story::begin(instance(), &world).await.unwrap();
             let mut commits = Vec::new();
@@ -141,7 +141,7 @@ impl Gate {
     pub(super) fn contract_on_branch(&self) {
         let file = self.folder.path().join("delivery.yaml");
         let put = contract_on_branch(instance(), &self.world, &file, "delivery.yaml");
-        wait(PATIENCE, put).unwrap();
+        wait(TIMEOUT, put).unwrap();
     }
 
     /// The same, with more about one of the people than a principal.
@@ -160,12 +160,12 @@ impl Gate {
     pub(super) fn plant(&self, environment: &str, records: &[Value]) -> String {
         let mut prev = "0".repeat(64);
         for (seq, record) in (1..).zip(records) {
-            let mut whole = json!({"seq": seq});
+            let mut content = json!({"seq": seq});
             for (name, value) in record.as_object().unwrap() {
-                whole[name] = value.clone();
+                content[name] = value.clone();
             }
-            whole["environment"] = json!(environment);
-            let bytes = whole.to_string();
+            content["environment"] = json!(environment);
+            let bytes = content.to_string();
             let hash = sha256(format!("{prev}{bytes}").as_bytes());
             let item = json!({
                 "chain": {"S": format!("storefront#{environment}")}, "seq": {"N": seq.to_string()},
@@ -175,7 +175,7 @@ impl Gate {
             let put = self
                 .build
                 .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
-            wait(PATIENCE, put).unwrap().unwrap();
+            wait(TIMEOUT, put).unwrap().unwrap();
             prev = hash;
         }
         prev
@@ -192,11 +192,11 @@ impl Gate {
     /// Sets a change calendar of production from now on.
     pub(super) fn calendar(&self, name: &str, state: &str, next: Option<&str>) {
         let account = &self.world.environment("production").unwrap().account.id;
-        let told = json!({"account": account, "region": World::REGION, "name": name, "state": state, "next": next});
+        let calendar = json!({"account": account, "region": World::REGION, "name": name, "state": state, "next": next});
         let url = format!("{}/_sandbox/calendars", instance().url(port::GATEWAY));
-        let answer = wait(PATIENCE, async {
+        let answer = wait(TIMEOUT, async {
             let http = http_client().unwrap();
-            http.post(&url).json(&told).send().await.unwrap()
+            http.post(&url).json(&calendar).send().await.unwrap()
         });
         assert!(answer.status().is_success(), "{answer:?}");
     }
@@ -214,7 +214,7 @@ impl Gate {
         let keys = self
             .world
             .codebuild_session(instance(), "production", &session);
-        let keys = wait(PATIENCE, keys).unwrap();
+        let keys = wait(TIMEOUT, keys).unwrap();
         let production = self.world.environment("production").unwrap();
         let mut command = Command::new(instance().built().join("slipway-promote"));
         command
@@ -262,7 +262,7 @@ impl Gate {
             environment.cluster(&self.world.service),
             &self.world.service,
         );
-        let keys = wait(PATIENCE, async {
+        let keys = wait(TIMEOUT, async {
             let may = self.world.deploys_anything(instance(), environment);
             may.await.unwrap();
             session(&self.world, name, "slipway-deploy").await
@@ -293,13 +293,13 @@ impl Gate {
             "exec busybox httpd -f -p 8080 -h /www",
             mark,
         ];
-        let reference = wait(PATIENCE, self.world.image(instance(), &serves)).unwrap();
+        let reference = wait(TIMEOUT, self.world.image(instance(), &serves)).unwrap();
         reference.split_once('@').unwrap().1.to_owned()
     }
 }
 
 fn ended(command: &mut Command) -> Ended {
-    let output = Started::new(command).end(PATIENCE);
+    let output = Started::new(command).end(TIMEOUT);
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     let json: Value = serde_json::from_str(&out).unwrap_or_default();
     Ended {

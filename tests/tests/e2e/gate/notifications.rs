@@ -1,4 +1,4 @@
-//! Who may approve a request is told: by an issue of the repository, or by an SNS topic.
+//! Approvers are notified of a request by an issue of the repository, or by an SNS topic.
 
 use sandbox::instance::port;
 use sandbox::world::{World, http_client};
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use super::approvals::{OnGitHub, WHY, asking, next};
 use super::{Ended, Gate};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 const PEOPLE: &str = "people: [ada, grace, dora, eve]";
 
-/// The repository's issues that are not pull requests, as whoever has this token sees them.
+/// The repository's issues that are not pull requests, as the holder of this token sees them.
 fn issues(gate: &Gate) -> Vec<Value> {
     let url = format!(
         "{}/repos/{}/issues?state=all&direction=asc&per_page=100",
         instance().url(port::GITHUB),
         gate.world.repository
     );
-    let all: Value = wait(PATIENCE, async {
+    let all: Value = wait(TIMEOUT, async {
         let client = http_client().unwrap();
         let request = client.get(&url).header("user-agent", "e2e");
         let answer = request.bearer_auth(&gate.token).send().await.unwrap();
@@ -75,7 +75,7 @@ fn a_request_has_one_issue_that_follows_the_answers() {
         ],
     );
 
-    // Nobody is told a second time of the same.
+    // The same request notifies the approvers only once.
     gate.run("dora", &["request", "--reason", WHY]).is(0, &[]);
     let again = only_issue(&gate);
     assert_eq!(again["updated_at"], issue["updated_at"]);
@@ -137,7 +137,7 @@ fn plant(gate: &Gate, body: &str) {
         instance().url(port::GITHUB),
         gate.world.repository
     );
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         hub.user("stranger", "User").await.unwrap();
         let role = json!({"login": "stranger", "role": "read"});
         hub.act("collaborators", &role).await.unwrap();
@@ -163,8 +163,8 @@ fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
         let mut command = gate.command(person, &["request", "--reason", WHY]);
         crate::support::Started::new(&mut command)
     });
-    for one in started {
-        let output = one.end(PATIENCE);
+    for run in started {
+        let output = run.end(TIMEOUT);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
     let open = |gate: &Gate| {
@@ -176,8 +176,8 @@ fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
         let mut command = gate.command(person, &["approve", "--request", "2"]);
         crate::support::Started::new(&mut command)
     });
-    for one in started {
-        let output = one.end(PATIENCE);
+    for run in started {
+        let output = run.end(TIMEOUT);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
     assert_eq!(open(&gate), [] as [Value; 0]);
@@ -237,9 +237,9 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
 
 #[track_caller]
 fn assert_nobody_was_notified(ended: &Ended) {
-    let told = &ended.json["told"];
+    let notified = &ended.json["told"];
     assert!(
-        told["at"].is_null() && told["why"].is_string(),
+        notified["at"].is_null() && notified["why"].is_string(),
         "{}",
         ended.text
     );
@@ -304,7 +304,7 @@ fn a_topic_of_the_build_account_is_notified() {
 
 /// Makes the topic, with a queue behind it, and returns the queue's address.
 fn subscribed(gate: &Gate, arn: &str) -> String {
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let aws = &gate.build;
         let new = json!({"QueueName": "approvers"});
         let queue = aws.json("sqs", "AmazonSQS.CreateQueue", &new);
@@ -332,7 +332,7 @@ fn subscribed(gate: &Gate, arn: &str) -> String {
 fn received(gate: &Gate, queue: &str) -> Value {
     let ask = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10});
     let answer = gate.build.json("sqs", "AmazonSQS.ReceiveMessage", &ask);
-    let answer = wait(PATIENCE, answer).unwrap().unwrap();
+    let answer = wait(TIMEOUT, answer).unwrap().unwrap();
     let all = answer["Messages"].as_array().cloned().unwrap_or_default();
     assert_eq!(all.len(), 1, "{answer}");
     serde_json::from_str(all[0]["Body"].as_str().unwrap()).unwrap()

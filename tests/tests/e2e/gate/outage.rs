@@ -56,13 +56,13 @@ impl Outage {
     }
 
     /// A fault of the repository's next requests below a path, and of its next queries that ask for something.
-    fn strikes(&self, path: Option<&str>, asks: Option<&str>, times: u32, kind: &Value) {
+    fn add_faults(&self, path: Option<&str>, asks: Option<&str>, times: u32, kind: &Value) {
         let with = |fault: Value| {
             let mut fault = fault;
             fault["times"] = json!(times);
             let members = fault.as_object_mut().unwrap();
             members.extend(kind.as_object().unwrap().clone());
-            wait(PATIENCE, self.hub.call("faults", &fault)).unwrap();
+            wait(TIMEOUT, self.hub.call("faults", &fault)).unwrap();
         };
         if let Some(path) = path {
             with(json!({"path": format!("/repos/{}{path}", self.gate.world.repository)}));
@@ -74,38 +74,38 @@ impl Outage {
     }
 
     /// Everything that is asked about the repository.
-    fn strikes_all(&self, times: u32, kind: &Value) {
-        self.strikes(Some(""), Some("query"), times, kind);
+    fn add_faults_everywhere(&self, times: u32, kind: &Value) {
+        self.add_faults(Some(""), Some("query"), times, kind);
     }
 
-    fn ends(&self) {
+    fn clear_faults(&self) {
         let about = json!({"about": self.owner()});
-        wait(PATIENCE, self.hub.call("faults/clear", &about)).unwrap();
+        wait(TIMEOUT, self.hub.call("faults/clear", &about)).unwrap();
     }
 
     /// Under each fault of everything, the verb refuses and writes nothing.
     fn refuses(&self, person: &str, arguments: &[&str]) {
-        for (what, kind) in kinds() {
+        for (name, kind) in kinds() {
             let before = self.gate.chain().len();
-            self.strikes_all(100_000, &kind);
+            self.add_faults_everywhere(100_000, &kind);
             let refused = self.gate.run(person, arguments);
-            self.ends();
+            self.clear_faults();
             // A fault of GitHub is not taken for a missing permission, nor for an error of the step.
             assert!(
                 matches!(refused.exit, Some(1 | 3)),
-                "{what}: {arguments:?}: {}",
+                "{name}: {arguments:?}: {}",
                 refused.text
             );
-            assert_eq!(self.gate.chain().len(), before, "{what}: {arguments:?}");
+            assert_eq!(self.gate.chain().len(), before, "{name}: {arguments:?}");
         }
     }
 
     /// Runs the verb during faults that pass by themselves, for which it waits.
-    fn goes_through(&self, person: &str, arguments: &[&str]) -> Ended {
-        self.strikes(Some(""), Some("query"), 1, &json!({"status": 502}));
-        self.strikes(Some(""), Some("query"), 1, &json!({"delay_ms": 1500}));
+    fn run_through_faults(&self, person: &str, arguments: &[&str]) -> Ended {
+        self.add_faults(Some(""), Some("query"), 1, &json!({"status": 502}));
+        self.add_faults(Some(""), Some("query"), 1, &json!({"delay_ms": 1500}));
         let ended = self.gate.run(person, arguments);
-        self.ends();
+        self.clear_faults();
         ended.is(0, &[]);
         ended
     }
@@ -113,7 +113,7 @@ impl Outage {
     /// The kinds of requests that were made so far: the path below the repository without what differs from commit to commit
     /// and from number to number.
     fn asked(&self) -> BTreeSet<String> {
-        let calls = wait(PATIENCE, self.hub.calls()).unwrap();
+        let calls = wait(TIMEOUT, self.hub.calls()).unwrap();
         let below = format!("/repos/{}/", self.gate.world.repository);
         let paths = calls
             .iter()
@@ -128,7 +128,7 @@ impl Outage {
 fn each_verb_refuses_or_ends_right_whatever_github_answers() {
     let outage = Outage::new("outage");
     let gate = &outage.gate;
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -136,16 +136,16 @@ fn each_verb_refuses_or_ends_right_whatever_github_answers() {
 
     let request = ["request", "--digest", &fix, "--reason", "the new prices"];
     outage.refuses("linus", &request);
-    outage.goes_through("linus", &request);
+    outage.run_through_faults("linus", &request);
     let approve = ["approve", "--request", "2"];
     // Who answers and what for is known without GitHub.
-    outage.strikes_all(100_000, &kinds()[0].1);
+    outage.add_faults_everywhere(100_000, &kinds()[0].1);
     gate.run("grace", &approve).is(0, &["1 of 1 approvals"]);
-    outage.ends();
+    outage.clear_faults();
     let grant = ["grant", "--digest", &fix];
     outage.refuses("linus", &["check", "--digest", &fix]);
     outage.refuses("linus", &grant);
-    let granted = outage.goes_through("linus", &grant);
+    let granted = outage.run_through_faults("linus", &grant);
     let permit = granted.permit();
     gate.begin(permit, "linus", None, &now());
     gate.deploy(&fix);
@@ -161,18 +161,18 @@ fn each_verb_refuses_or_ends_right_whatever_github_answers() {
         "--permit",
         &number,
     ];
-    for (what, kind) in kinds() {
-        outage.strikes_all(100_000, &kind);
+    for (name, kind) in kinds() {
+        outage.add_faults_everywhere(100_000, &kind);
         let recorded = gate.run("linus", &record);
-        outage.ends();
-        assert_eq!(recorded.exit, Some(0), "{what}: {}", recorded.text);
-        let said = recorded
+        outage.clear_faults();
+        assert_eq!(recorded.exit, Some(0), "{name}: {}", recorded.text);
+        let reported = recorded
             .text
             .contains("its GitHub Deployment is not complete");
-        assert!(said, "{what}: {}", recorded.text);
+        assert!(reported, "{name}: {}", recorded.text);
     }
     outage
-        .goes_through("linus", &record)
+        .run_through_faults("linus", &record)
         .is(0, &["\"already\": true"]);
     let chain = gate.chain();
     let verdicts: Vec<&str> = chain
@@ -209,21 +209,21 @@ fn a_check_refuses_without_each_single_thing_that_it_asks() {
         .collect();
     assert!(paths.len() > 2, "{paths:?}");
     let queries = ["associatedPullRequests", "reviews(", "commits("];
-    let one = paths.iter().map(|path| (Some(path.as_str()), None));
-    let all = one.chain(queries.map(|asks| (None, Some(asks))));
+    let requests = paths.iter().map(|path| (Some(path.as_str()), None));
+    let all = requests.chain(queries.map(|asks| (None, Some(asks))));
     let kinds = kinds();
     for (index, (path, asks)) in all.enumerate() {
-        for (what, kind) in [
+        for (name, kind) in [
             &kinds[index % kinds.len()],
             &kinds[(index + 5) % kinds.len()],
         ] {
-            outage.strikes(path, asks, 100_000, kind);
+            outage.add_faults(path, asks, 100_000, kind);
             let refused = gate.run("linus", &grant);
-            outage.ends();
+            outage.clear_faults();
             assert_eq!(
                 refused.exit,
                 Some(3),
-                "{path:?} {asks:?} {what}: {}",
+                "{path:?} {asks:?} {name}: {}",
                 refused.text
             );
             assert!(!refused.refusing().is_empty(), "{}", refused.text);
@@ -235,12 +235,12 @@ fn a_check_refuses_without_each_single_thing_that_it_asks() {
         instance().url(sandbox::instance::port::GITHUB)
     );
     let empty = json!({"status": 200, "headers": {"link": link}, "body": {"total_count": 0, "check_runs": [], "statuses": []}});
-    outage.strikes(Some("/commits"), None, 100_000, &empty);
+    outage.add_faults(Some("/commits"), None, 100_000, &empty);
     gate.run("linus", &grant).is(3, &[]);
-    outage.ends();
+    outage.clear_faults();
     assert_eq!(gate.chain().len(), 1);
     // A request that never comes back is given up, and asked again.
-    outage.strikes(None, Some("reviews("), 1, &json!({"delay_ms": 3_600_000}));
+    outage.add_faults(None, Some("reviews("), 1, &json!({"delay_ms": 3_600_000}));
     gate.run("linus", &grant).is(0, &[ALLOWED]);
 }
 
@@ -255,12 +255,12 @@ fn a_rollback_needs_the_ledger_and_aws_alone_whatever_github_does() {
     );
     gate.declare("");
     let never = ("never answers", json!({"delay_ms": 3_600_000}));
-    for (index, (what, kind)) in kinds().into_iter().chain([never]).enumerate() {
-        outage.strikes_all(100_000, &kind);
+    for (index, (name, kind)) in kinds().into_iter().chain([never]).enumerate() {
+        outage.add_faults_everywhere(100_000, &kind);
         let build = index.to_string();
         let back = ended(&mut gate.built("linus", &build, &["grant", "--rollback"]));
-        outage.ends();
-        assert_eq!(back.exit, Some(0), "{what}: {}", back.text);
-        assert_eq!(back.permit(), index as u64 + 3, "{what}");
+        outage.clear_faults();
+        assert_eq!(back.exit, Some(0), "{name}: {}", back.text);
+        assert_eq!(back.permit(), index as u64 + 3, "{name}");
     }
 }

@@ -25,7 +25,7 @@ impl Gate {
         let call = self
             .build
             .json("dynamodb", "DynamoDB_20120810.Query", &input);
-        let answer = wait(PATIENCE, call).unwrap().unwrap();
+        let answer = wait(TIMEOUT, call).unwrap().unwrap();
         let items = answer["Items"].as_array().unwrap().iter();
         let text = |item: &Value, name: &str| item[name]["S"].as_str().unwrap().to_owned();
         items
@@ -41,9 +41,9 @@ impl Gate {
         let chain = self.chain();
         let prev = chain.last().unwrap().1.clone();
         let seq = chain.len() as u64 + 1;
-        let mut whole = record.clone();
-        whole["seq"] = json!(seq);
-        let bytes = whole.to_string();
+        let mut content = record.clone();
+        content["seq"] = json!(seq);
+        let bytes = content.to_string();
         let hash = sha256(format!("{prev}{bytes}").as_bytes());
         let item = json!({
             "chain": {"S": "storefront#production"}, "seq": {"N": seq.to_string()},
@@ -53,7 +53,7 @@ impl Gate {
         let call = self
             .build
             .json("dynamodb", "DynamoDB_20120810.PutItem", &input);
-        wait(PATIENCE, call).unwrap().unwrap();
+        wait(TIMEOUT, call).unwrap().unwrap();
         seq
     }
 
@@ -97,7 +97,7 @@ impl Gate {
     fn head_of(&self, pull: u64) -> String {
         let github = instance().url(port::GITHUB);
         let url = format!("{github}/repos/{}/pulls/{pull}", self.world.repository);
-        let answer: Value = wait(PATIENCE, async {
+        let answer: Value = wait(TIMEOUT, async {
             let request = http_client().unwrap().get(&url).bearer_auth(&self.token);
             let request = request.header("user-agent", "e2e").send().await.unwrap();
             request.json().await.unwrap()
@@ -135,7 +135,7 @@ fn recording<'a>(digest: &'a str, commit: &'a str, more: &[&'a str]) -> Vec<&'a 
 #[test]
 fn a_permit_is_granted_used_once_and_closed_by_the_deployments_record() {
     let gate = Gate::new("permit-once");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -145,7 +145,7 @@ fn a_permit_is_granted_used_once_and_closed_by_the_deployments_record() {
     let dry = gate.run("linus", &["grant", "--digest", &fix, "--dry-run"]);
     dry.is(0, &[ALLOWED, "permitted"]);
     assert_eq!(gate.chain().len(), 1, "a dry run writes nothing");
-    let calls = wait(PATIENCE, record::calls(&gate.world));
+    let calls = wait(TIMEOUT, record::calls(&gate.world));
     let mut roles = calls.iter().filter_map(record::Call::role);
     let permits = roles.find(|role| role.starts_with("slipway-permit"));
     assert_eq!(permits, None, "a dry run needs the role that reads alone");
@@ -220,8 +220,8 @@ fn of_permits_that_race_one_is_used() {
         .iter()
         .map(|build| Started::new(&mut gate.built("linus", build, &grant)))
         .collect();
-    for one in racing {
-        let output = one.end(PATIENCE);
+    for run in racing {
+        let output = run.end(TIMEOUT);
         assert_eq!(output.status.code(), Some(0), "{}", log(&output));
     }
     gate.run("grace", &["verify"]).is(0, &[]);
@@ -262,7 +262,7 @@ fn of_permits_that_race_one_is_used() {
 #[test]
 fn a_newer_deployment_voids_a_permit_and_time_ends_what_began() {
     let gate = Gate::new("permit-void");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -295,7 +295,7 @@ fn a_newer_deployment_voids_a_permit_and_time_ends_what_began() {
 #[test]
 fn a_run_that_was_killed_ends_right_when_it_runs_again() {
     let gate = Gate::new("permit-killed");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -335,7 +335,7 @@ fn a_run_that_was_killed_ends_right_when_it_runs_again() {
 #[test]
 fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     let gate = Gate::new("permit-died");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let [good, fix] = ["good", "fix"].map(|mark| gate.image(mark));
     gate.plant("staging", &[gate.healthy(&good, 0), gate.healthy(&fix, 1)]);
     let older = gate.healthy(&digest('1'), 0);
@@ -378,8 +378,8 @@ fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
     assert_eq!(written.json["record"]["under"], 6, "{}", written.json);
     let from = &written.json["record"]["rollback"]["from"];
     assert_eq!(*from, json!(fix), "{}", written.json);
-    let left = gate.run("ada", &["check", "--digest", &fix]);
-    left.is(3, &["production was rolled back from it"]);
+    let check = gate.run("ada", &["check", "--digest", &fix]);
+    check.is(3, &["production was rolled back from it"]);
     gate.run("grace", &["verify"]).is(0, &[]);
 }
 
@@ -388,7 +388,7 @@ fn after_a_run_died_its_next_attempt_continues_and_a_rollback_need_not_wait() {
 fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     let gate = Gate::new("permit-again");
     let hub = Hub::new(instance(), &gate.world.repository).unwrap();
-    let act = |what: &str, body: &Value| wait(PATIENCE, hub.act(what, body)).unwrap();
+    let act = |action: &str, body: &Value| wait(TIMEOUT, hub.act(action, body)).unwrap();
     let fix = digest('2');
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);

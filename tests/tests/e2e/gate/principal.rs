@@ -22,7 +22,7 @@ fn a_session_of_another_role_or_account_with_a_persons_name_is_not_that_person()
     let own = gate.world.build.id.as_str();
     let linus = "linus@acme.example";
     initiated(&format!("{ROLE}/{linus}"), own).is(0, &[ALLOWED]);
-    for (initiator, account, said) in [
+    for (initiator, account, expected) in [
         // A person who may assume any role at all can choose the session's name freely.
         (
             format!("Builders/{linus}"),
@@ -52,13 +52,13 @@ fn a_session_of_another_role_or_account_with_a_persons_name_is_not_that_person()
         ),
     ] {
         let refused = initiated(&initiator, account);
-        refused.is(3, &[&said]);
+        refused.is(3, &[&expected]);
         assert!(refused.refusing().contains(&"promoter"), "{initiator}");
     }
-    // Nor is it in the gate's list at a terminal, where STS names the session.
+    // At a terminal, where STS names the session, it is not in the gate's list either.
     let mut other = gate.command("linus", &check);
     let keys = crate::support::wait(
-        crate::support::PATIENCE,
+        crate::support::TIMEOUT,
         gate.world
             .codebuild_session(crate::support::instance(), "staging", linus),
     );

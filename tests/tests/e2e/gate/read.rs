@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::approvals::{OnGitHub, WHY, asking};
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 #[test]
 fn two_environments_are_compared_and_what_one_runs_is_checked() {
@@ -64,7 +64,7 @@ fn a_chain_is_held_against_the_hash_that_somebody_knows() {
 fn what_runs_is_compared_with_what_is_recorded() {
     let gate = Gate::new("gate-live");
     gate.declare("");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let good = gate.image("live");
     gate.plant("production", &[gate.healthy(&good, 0)]);
     let live = || {
@@ -84,7 +84,7 @@ fn what_runs_is_compared_with_what_is_recorded() {
 #[test]
 fn the_doctor_names_what_the_token_may_not_read() {
     let scene = OnGitHub::approved_by("gate-doctor", "[dora, grace, linus]", "");
-    wait(PATIENCE, scene.gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, scene.gate.world.serve(instance())).unwrap();
     let all = "{actions: read, checks: read, contents: read, pull-requests: read}";
     scene.declaring(all, "grace", &["doctor"]).is(0, &[]);
     for (lacking, facts) in [
@@ -131,8 +131,8 @@ fn the_board_names_requests_and_those_whom_they_wait_for() {
         ("fact", "1 of 2 approvals (grace)"),
         ("next", "have 1 more of dora, eve approve it: "),
     ] {
-        let said = next[member].as_str().unwrap();
-        assert!(said.contains(words), "{}", board.text);
+        let message = next[member].as_str().unwrap();
+        assert!(message.contains(words), "{}", board.text);
     }
     let html = std::fs::read_to_string(&page).unwrap();
     for piece in ["request 2", "dora, eve"] {

@@ -10,7 +10,7 @@ const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-
 #[test]
 fn a_rollback_needs_neither_github_nor_an_open_window() {
     let gate = Gate::new("gate-rollback");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let [good, bad] = ["good", "bad"].map(|mark| gate.image(mark));
     gate.plant("staging", &[gate.healthy(&good, 0), gate.healthy(&bad, 1)]);
     let mut newest = gate.healthy(&bad, 1);
@@ -23,7 +23,7 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     let both = gate.without_github("linus", &["check", "--rollback", "--from", "staging"]);
     both.is(2, &["--from does not apply to a rollback"]);
 
-    // Nobody need say where it goes: to what ran before.
+    // The target is optional: it goes back to what ran before.
     let allowed = gate.without_github("linus", &["check", "--rollback"]);
     allowed.is(0, &[ALLOWED, &good]);
     let granted = gate.without_github("linus", &["grant", "--rollback"]);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::approvals::{OnGitHub, WHY};
-use crate::support::{PATIENCE, wait};
+use crate::support::{TIMEOUT, wait};
 
 const APPROVE: [&str; 3] = ["approve", "--request", "2"];
 
@@ -11,7 +11,7 @@ const APPROVE: [&str; 3] = ["approve", "--request", "2"];
 pub(super) fn team(scene: &OnGitHub, members: &[&str], readers: &[&str]) {
     let owner = scene.gate.world.repository.split('/').next().unwrap();
     let new = json!({"team": format!("{owner}/release"), "members": members, "readers": readers});
-    wait(PATIENCE, scene.hub.call("teams", &new)).unwrap();
+    wait(TIMEOUT, scene.hub.call("teams", &new)).unwrap();
 }
 
 #[test]
@@ -19,7 +19,7 @@ fn the_members_of_a_team_approve_as_they_are_now() {
     let scene = OnGitHub::approved_by("gate-team", "[OWNER/release]", "");
     // More than one page of them, and an app.
     let many: Vec<String> = (0..120).map(|number| format!("member-{number}")).collect();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         for login in &many {
             scene.hub.user(login, "User").await.unwrap();
         }
@@ -87,6 +87,6 @@ fn the_members_of_a_team_approve_as_they_are_now() {
     let declared = "{actions: read, checks: read, contents: read, pull-requests: read}";
     let refused = scene.declaring(declared, "dora", &APPROVE);
     refused.is(3, &["403", "the token of a job never may"]);
-    let found = wait(PATIENCE, scene.hub.violations()).unwrap();
+    let found = wait(TIMEOUT, scene.hub.violations()).unwrap();
     assert_eq!(found, [] as [Value; 0]);
 }

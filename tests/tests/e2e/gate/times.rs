@@ -1,7 +1,7 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, instance, until, wait};
+use crate::support::{TIMEOUT, instance, until, wait};
 
 #[test]
 fn each_rule_refuses_by_itself_and_says_what_to_do() {
@@ -75,8 +75,8 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
 #[test]
 fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
     let gate = Gate::new("gate-running");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
-    let placeholder = wait(PATIENCE, gate.world.placeholder(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
+    let placeholder = wait(TIMEOUT, gate.world.placeholder(instance())).unwrap();
     let (_, running) = placeholder.split_once('@').unwrap();
     let gone = digest('1');
     gate.plant(
@@ -84,11 +84,11 @@ fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
         &[gate.healthy(&gone, 0), gate.healthy(running, 1)],
     );
     gate.declare(", still-running: true");
-    let left = gate.run("linus", &["check", "--digest", &gone]);
-    left.is(3, &["staging does not run it healthy"]);
-    assert_eq!(left.refusing(), ["still running"]);
+    let refused = gate.run("linus", &["check", "--digest", &gone]);
+    refused.is(3, &["staging does not run it healthy"]);
+    assert_eq!(refused.refusing(), ["still running"]);
     // The service may still be starting.
-    let there = until("staging runs the placeholder", PATIENCE, || {
+    let there = until("staging runs the placeholder", TIMEOUT, || {
         let there = gate.run("linus", &["check", "--digest", running]);
         (there.answer("still running") == "pass").then_some(there)
     });

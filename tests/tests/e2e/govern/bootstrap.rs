@@ -15,9 +15,9 @@ struct Site {
 }
 
 impl Site {
-    fn new(what: &str) -> Self {
-        let state = Governed::new(what);
-        let name = format!("{what}-{}", state.account());
+    fn new(purpose: &str) -> Self {
+        let state = Governed::new(purpose);
+        let name = format!("{purpose}-{}", state.account());
         Self {
             bucket: format!("boot-{name}"),
             table: format!("locks-{name}"),
@@ -53,10 +53,10 @@ impl Site {
         let ended = job.run(&mut self.command(&job, "doctor", &[]));
         let advice = "slipway-state move-lock moves the lock to the file";
         assert!(log(&ended).contains(advice), "{}", log(&ended));
-        let said: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        let answer: Value = serde_json::from_slice(&ended.stdout).unwrap();
         let (found, exit) = match ended.status.code() {
-            Some(0) => (&said["findings"], 0),
-            _ => (&said["details"]["findings"], 3),
+            Some(0) => (&answer["findings"], 0),
+            _ => (&answer["details"]["findings"], 3),
         };
         assert_eq!(ended.status.code(), Some(exit), "{}", log(&ended));
         found
@@ -126,19 +126,19 @@ fn terraform_keeps_its_state_in_what_was_made_and_works_in_its_own_region() {
     let script = "echo region=$AWS_REGION; terraform init -no-color; terraform apply -no-color -auto-approve";
     let run = [region, key, "--", "sh", "-ec", script];
     let ran = job.run(&mut site.command(&job, "run", &run));
-    let said = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
-    assert_eq!(ran.status.code(), Some(0), "{said}");
+    let output = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(ran.status.code(), Some(0), "{output}");
     let own = format!("region={}", site.state.world.region);
     for piece in [own.as_str(), "Apply complete! Resources: 1 added"] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(output.contains(piece), "no {piece} in\n{output}");
     }
     for verb in ["status", "verify-digest"] {
         let ended = job.run(&mut site.command(&job, verb, &[region, key]));
         assert_eq!(ended.status.code(), Some(0), "{verb}: {}", log(&ended));
     }
     // The lock and the digest are in the state's region, and nowhere else.
-    let elsewhere = job.run(&mut site.command(&job, "verify-digest", &[key]));
-    assert_eq!(elsewhere.status.code(), Some(1), "{}", log(&elsewhere));
+    let checked = job.run(&mut site.command(&job, "verify-digest", &[key]));
+    assert_eq!(checked.status.code(), Some(1), "{}", log(&checked));
 }
 
 #[test]
@@ -177,8 +177,8 @@ fn settings_that_somebody_undid_are_restored_and_others_stay() {
     assert_eq!(did["changes"].as_array().unwrap().len(), 4, "{did}");
     assert_eq!(site.findings(), [""; 0]);
     let aws = &site.state.aws;
-    for (what, theirs) in [("policy", "Theirs"), ("lifecycle", "logs/")] {
-        let path = format!("/{}?{what}", site.bucket);
+    for (setting, theirs) in [("policy", "Theirs"), ("lifecycle", "logs/")] {
+        let path = format!("/{}?{setting}", site.bucket);
         let text = wait(DEADLINE, aws.get(&path)).unwrap().unwrap();
         assert!(text.contains(theirs), "{text}");
     }
@@ -203,11 +203,11 @@ fn settings_that_may_not_be_read_are_never_overwritten() {
         gateway::tell("faults", &fault);
     };
     denied(1);
-    let said = site.ends("bootstrap", &[], 3);
-    let causes = said["error"]["causes"].to_string();
+    let answer = site.ends("bootstrap", &[], 3);
+    let causes = answer["error"]["causes"].to_string();
     assert!(
         causes.contains("cannot be checked: needs s3:GetBucketPolicy"),
-        "{said}"
+        "{answer}"
     );
     denied(1);
     assert_eq!(
@@ -231,12 +231,12 @@ fn a_table_with_another_key_and_a_bucket_of_another_account_are_refused() {
             "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],
         }),
     );
-    let said = site.ends("bootstrap", &[], 3);
+    let answer = site.ends("bootstrap", &[], 3);
     assert!(
-        said["error"]["causes"]
+        answer["error"]["causes"]
             .to_string()
             .contains("has another key"),
-        "{said}"
+        "{answer}"
     );
     assert!(
         site.findings()
@@ -251,12 +251,12 @@ fn a_table_with_another_key_and_a_bucket_of_another_account_are_refused() {
         .unwrap()
         .state_bucket
         .clone();
-    let said = site.ends("bootstrap", &[], 3);
+    let answer = site.ends("bootstrap", &[], 3);
     assert!(
-        said["error"]["message"]
+        answer["error"]["message"]
             .as_str()
             .unwrap()
             .contains("does not belong to account"),
-        "{said}"
+        "{answer}"
     );
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DEADLINE, Governed};
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, heavy, instance, log, until, wait};
+use crate::support::{Started, TIMEOUT, heavy, instance, log, until, wait};
 
 const APPLICATION: &str = r#"
 const { App, DataResource, S3Backend, TerraformOutput, TerraformStack, TerraformVariable } = require("cdktn");
@@ -73,7 +73,7 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
     let (first, second) = (application(&state), application(&state));
     let mut deploying = deploy(&state, &first, "0s");
     let made = || first.file("infra/started").exists();
-    until("the first stack is being made", PATIENCE, || {
+    until("the first stack is being made", TIMEOUT, || {
         (made() || deploying.ended()).then_some(())
     });
     if !made() {
@@ -85,16 +85,16 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
     let other = deploy(&state, &second, "0s").end(DEADLINE);
     assert_eq!(other.status.code(), Some(4), "{}", log(&other));
     std::fs::write(first.file("infra/go"), "").unwrap();
-    let deployed = deploying.end(PATIENCE);
-    let said = format!(
+    let deployed = deploying.end(TIMEOUT);
+    let output = format!(
         "{}{}",
         log(&deployed),
         String::from_utf8_lossy(&deployed.stdout)
     );
-    assert!(deployed.status.success(), "{said}");
+    assert!(deployed.status.success(), "{output}");
     assert!(
-        said.contains("locks for itself: it works on s3://"),
-        "{said}"
+        output.contains("locks for itself: it works on s3://"),
+        "{output}"
     );
     assert_eq!(state.item(""), None, "the lock was released");
 
@@ -119,8 +119,8 @@ fn two_stacks_are_deployed_under_one_hold_into_states_of_their_own() {
 
     // Again: nothing to do, and nothing is destroyed.
     std::fs::write(second.file("infra/go"), "").unwrap();
-    let again = deploy(&state, &second, "1m").end(PATIENCE);
-    let said = format!("{}{}", log(&again), String::from_utf8_lossy(&again.stdout));
-    assert!(again.status.success(), "{said}");
+    let again = deploy(&state, &second, "1m").end(TIMEOUT);
+    let output = format!("{}{}", log(&again), String::from_utf8_lossy(&again.stdout));
+    assert!(again.status.success(), "{output}");
     assert_eq!(states(), made, "the same resources as before");
 }

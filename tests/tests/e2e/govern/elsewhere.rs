@@ -1,4 +1,4 @@
-//! A state that lies in another account than the environment's: bucket and table are in the build account, and the
+//! A state in another account than the environment's: bucket and table are in the build account, and the
 //! infrastructure in dev's.
 
 use sandbox::world::States;
@@ -7,22 +7,22 @@ use serde_json::Value;
 
 use super::{DEADLINE, Governed};
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, item, log, wait};
+use crate::support::{TIMEOUT, instance, item, log, wait};
 
-/// A state in the build account, and whoever looks at that account from outside.
-struct Elsewhere {
+/// A state in the build account, and an administrator of that account.
+struct BuildAccountState {
     state: Governed,
     build: Aws,
     states: States,
 }
 
-impl Elsewhere {
-    fn new(what: &str) -> Self {
-        let state = Governed::new(what);
+impl BuildAccountState {
+    fn new(name: &str) -> Self {
+        let state = Governed::new(name);
         let dev = state.world.environment("dev").unwrap();
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             Self {
-                states: state.world.states(instance(), dev, what).await.unwrap(),
+                states: state.world.states(instance(), dev, name).await.unwrap(),
                 build: state
                     .world
                     .administrator(instance(), &state.world.build)
@@ -79,7 +79,7 @@ impl Elsewhere {
     }
 
     /// Runs a step that succeeds. Nothing of the state is in dev's account.
-    fn does(&self, job: &Job, arguments: &[&str]) -> Value {
+    fn run_json(&self, job: &Job, arguments: &[&str]) -> Value {
         let mut all = arguments.to_vec();
         let at = all.iter().position(|word| *word == "--");
         all.splice(
@@ -87,10 +87,10 @@ impl Elsewhere {
             ["--environment", "dev", "--json"],
         );
         let ended = job.run(&mut job.command("slipway-state", &all));
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
         assert!(
             ended.status.success(),
-            "{arguments:?}\n{}{said}",
+            "{arguments:?}\n{}{stdout}",
             log(&ended)
         );
         assert_eq!(self.item(""), None, "{arguments:?} left the lock");
@@ -101,7 +101,7 @@ impl Elsewhere {
         );
         assert_eq!(own, None, "{arguments:?} used dev's table");
         // A command's own output precedes the result, which then does not parse.
-        serde_json::from_str(&said).unwrap_or_default()
+        serde_json::from_str(&stdout).unwrap_or_default()
     }
 }
 
@@ -109,17 +109,17 @@ const APPLY: &str = "terraform init -no-color; terraform apply -no-color -auto-a
 
 #[test]
 fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
-    let elsewhere = Elsewhere::new("in-build");
-    let job = elsewhere.job_with_roles();
+    let central = BuildAccountState::new("in-build");
+    let job = central.job_with_roles();
     // The bucket's policy refuses each object that does not ask for the key: state, lock file and plan.
     let both = ["--locking", "both"];
-    elsewhere.does(
+    central.run_json(
         &job,
         &[&["run"], &both[..], &["--", "sh", "-ec", APPLY]].concat(),
     );
-    assert_eq!(elsewhere.serial(), 1);
+    assert_eq!(central.serial(), 1);
     assert!(
-        elsewhere.item("-md5").is_some(),
+        central.item("-md5").is_some(),
         "the digest is in the build account's table"
     );
 
@@ -128,32 +128,32 @@ fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
         super::CODE
     );
     std::fs::write(job.file("infra/main.tf"), more).unwrap();
-    let planned = elsewhere.does(&job, &[&["plan"], &both[..]].concat());
+    let planned = central.run_json(&job, &[&["plan"], &both[..]].concat());
     let plan = planned["plan"].as_str().unwrap();
-    elsewhere.does(&job, &[&["apply", "--plan", plan], &both[..]].concat());
-    assert_eq!(elsewhere.serial(), 2);
+    central.run_json(&job, &[&["apply", "--plan", plan], &both[..]].concat());
+    assert_eq!(central.serial(), 2);
 
-    let versions = elsewhere.does(&job, &["versions"]);
+    let versions = central.run_json(&job, &["versions"]);
     let first = versions["versions"][1]["version"]
         .as_str()
         .unwrap()
         .to_owned();
-    elsewhere.does(
+    central.run_json(
         &job,
         &[&["rollback", "--to-version", &first], &both[..]].concat(),
     );
-    assert_eq!(elsewhere.serial(), 3);
-    elsewhere.does(&job, &["verify-digest"]);
+    assert_eq!(central.serial(), 3);
+    central.run_json(&job, &["verify-digest"]);
 
     // A read-only plan uses a role that can only read, in a checkout of its own.
-    let looking = elsewhere.job_with_roles();
+    let looking = central.job_with_roles();
     let looked = looking.run(&mut looking.command(
         "slipway-state",
         &["plan", "--read-only", "--environment", "dev", "--verbose"],
     ));
-    let said = log(&looked);
-    assert!(looked.status.success(), "{said}");
-    assert!(said.contains("role/states-read-dev"), "{said}");
+    let stderr = log(&looked);
+    assert!(looked.status.success(), "{stderr}");
+    assert!(stderr.contains("role/states-read-dev"), "{stderr}");
     // One that was initialised for another role is not used.
     let again = job.run(&mut job.command(
         "slipway-state",
@@ -165,45 +165,45 @@ fn terraform_and_the_step_reach_a_state_in_the_build_account_by_its_role() {
 
 #[test]
 fn a_lock_in_the_build_account_is_released_by_the_post_step() {
-    let elsewhere = Elsewhere::new("left-in-build");
-    let job = elsewhere.job_with_roles();
+    let central = BuildAccountState::new("left-in-build");
+    let job = central.job_with_roles();
     let lock = ["lock", "--environment", "dev"];
     let taken = job.run(&mut job.command("slipway-state", &lock));
     assert!(taken.status.success(), "{}", log(&taken));
-    assert!(elsewhere.item("").is_some());
+    assert!(central.item("").is_some());
     let mut post = job.command("slipway-state", &[]);
     post.envs([("SLIPWAY_PHASE", "post"), ("INPUT_COMMAND", "lock")]);
     post.env("INPUT_ENVIRONMENT", "dev").envs(job.state());
     let ended = job.run(&mut post);
     assert!(ended.status.success(), "{}", log(&ended));
-    assert_eq!(elsewhere.item(""), None);
+    assert_eq!(central.item(""), None);
 }
 
 #[test]
 fn a_bucket_that_admits_the_environments_role_needs_no_other() {
-    let elsewhere = Elsewhere::new("admitted");
-    let job = elsewhere.job("");
+    let central = BuildAccountState::new("admitted");
+    let job = central.job("");
     let file = ["--locking", "file"];
-    elsewhere.does(
+    central.run_json(
         &job,
         &[&["run"], &file[..], &["--", "sh", "-ec", APPLY]].concat(),
     );
-    assert_eq!(elsewhere.serial(), 1);
-    let planned = elsewhere.does(&job, &[&["plan"], &file[..]].concat());
+    assert_eq!(central.serial(), 1);
+    let planned = central.run_json(&job, &[&["plan"], &file[..]].concat());
     assert_eq!(
         planned["changes"].as_array().map(Vec::len),
         Some(0),
         "{planned}"
     );
-    let versions = elsewhere.does(&job, &[&["versions"], &file[..]].concat());
+    let versions = central.run_json(&job, &[&["versions"], &file[..]].concat());
     assert_eq!(versions["versions"].as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn a_role_that_may_not_be_assumed_is_refused_before_anything_runs() {
-    let elsewhere = Elsewhere::new("not-trusted");
+    let central = BuildAccountState::new("not-trusted");
     // Its trust policy names production's jobs, and not dev's role.
-    let job = elsewhere
+    let job = central
         .job(", roles: {read: slipway-permit-production, deploy: slipway-permit-production}");
     let ended = job.run(&mut job.command(
         "slipway-state",
@@ -219,8 +219,8 @@ fn a_role_that_may_not_be_assumed_is_refused_before_anything_runs() {
             ": > ran",
         ],
     ));
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(3), "{said}");
-    assert!(said.contains("two must allow it"), "{said}");
-    assert!(!job.file("infra/ran").exists(), "{said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("two must allow it"), "{stderr}");
+    assert!(!job.file("infra/ran").exists(), "{stderr}");
 }

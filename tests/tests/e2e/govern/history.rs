@@ -9,13 +9,13 @@ use crate::support::{log, wait};
 impl Governed {
     fn applied(&self, job: &Job) {
         let plan = self.planned(job);
-        self.does(job, &["apply", "--plan", &plan]);
+        self.run_json(job, &["apply", "--plan", &plan]);
     }
 
     /// The versions that the step shows, the newest first.
     fn versions(&self, job: &Job) -> Vec<Value> {
-        let said = self.does(job, &["versions"]);
-        said["versions"].as_array().unwrap().clone()
+        let answer = self.run_json(job, &["versions"]);
+        answer["versions"].as_array().unwrap().clone()
     }
 
     /// The state's bytes now.
@@ -53,29 +53,29 @@ fn an_earlier_state_comes_back_counted_on_and_terraform_goes_on_with_it() {
 
     let was = state.state();
     let dry = state.ends(&second, &[back[0], back[1], back[2], "--dry-run"], 0);
-    let said = String::from_utf8_lossy(&dry.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&dry.stdout).into_owned();
     for piece in [
         "would become version",
         "-   terraform_data.more",
         "!   terraform_data.network: input, output",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stdout.contains(piece), "no {piece} in\n{stdout}");
     }
     assert!(
-        !said.contains(SECRET) && !said.contains("two.example"),
-        "{said}"
+        !stdout.contains(SECRET) && !stdout.contains("two.example"),
+        "{stdout}"
     );
     assert_eq!(state.state(), was, "a dry run writes nothing");
 
     let done = state.ends(&second, &back, 0);
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(said.contains("restored as serial 3"), "{said}");
+    let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(stdout.contains("restored as serial 3"), "{stdout}");
     let mut now: Value = serde_json::from_str(&state.state()).unwrap();
     assert_eq!(now["serial"], 3);
     now["serial"] = before["serial"].clone();
     assert_eq!(now, before);
     state.ends(&second, &["verify-digest"], 0);
-    let again = state.does(&second, &back);
+    let again = state.run_json(&second, &back);
     assert_eq!(again["changed"], false, "{again}");
     assert_eq!(state.versions(&second).len(), 3);
 
@@ -93,8 +93,8 @@ fn an_earlier_state_comes_back_counted_on_and_terraform_goes_on_with_it() {
 
     // No version at all.
     let none = "00000000-0000-0000-0000-000000000000";
-    let said = state.refused(&second, &["rollback", "--to-version", none]);
-    assert!(said.contains("has no version"), "{said}");
+    let stderr = state.refused(&second, &["rollback", "--to-version", none]);
+    assert!(stderr.contains("has no version"), "{stderr}");
 }
 
 /// Whatever stands there, the version that a person names comes back, and nothing is lost.
@@ -119,18 +119,18 @@ fn a_good_version_comes_back_whatever_took_its_place() {
         state.put_state(spoiled.clone());
         let current = state.versions(&job)[0]["version"].clone();
         let current = current.as_str().unwrap();
-        let said = state.refused(&job, &["verify-digest"]);
+        let stderr = state.refused(&job, &["verify-digest"]);
         assert!(
-            said.contains(back[2]) || said.contains("rollback --to-version"),
-            "{said}"
+            stderr.contains(back[2]) || stderr.contains("rollback --to-version"),
+            "{stderr}"
         );
         let done = state.ends(&job, &back, 0);
-        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&done.stdout).into_owned();
         let replaced = format!("in place of version {current}, ");
         for piece in [replaced.as_str(), why] {
-            assert!(said.contains(piece), "no {piece} in\n{said}");
+            assert!(stdout.contains(piece), "no {piece} in\n{stdout}");
         }
-        assert!(job.read("summary").contains(current), "{said}");
+        assert!(job.read("summary").contains(current), "{stdout}");
         state.ends(&job, &["verify-digest"], 0);
         let mut now: Value = serde_json::from_str(&state.state()).unwrap();
         assert!(now["serial"].as_u64() > read["serial"].as_u64());
@@ -146,8 +146,8 @@ fn a_good_version_comes_back_whatever_took_its_place() {
     state.put_state("<html></html>".to_owned());
     let versions = state.versions(&job);
     let id = versions[0]["version"].as_str().unwrap();
-    let said = state.refused(&job, &["rollback", "--to-version", id]);
-    assert!(said.contains("is not a state"), "{said}");
+    let stderr = state.refused(&job, &["rollback", "--to-version", id]);
+    assert!(stderr.contains("is not a state"), "{stderr}");
 }
 
 #[test]
@@ -158,20 +158,20 @@ fn the_digest_of_a_state_that_was_deleted_on_purpose_is_removed() {
     let path = format!("/{}/{}", state.bucket(), state.key);
     wait(DEADLINE, state.aws.delete(&path)).unwrap().unwrap();
     for arguments in [&["verify-digest"][..], &["repair-digest"]] {
-        let said = state.refused(&job, arguments);
+        let stderr = state.refused(&job, arguments);
         for piece in [
             "there is no state",
             "repair-digest --accept-current",
             "rollback --to-version",
         ] {
-            assert!(said.contains(piece), "no {piece} in\n{said}");
+            assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
         }
     }
     assert!(state.digest().is_some());
     let accept = ["repair-digest", "--accept-current"];
-    let said = state.ends(&job, &accept, 0);
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.contains("was removed"), "{said}");
+    let ended = state.ends(&job, &accept, 0);
+    let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(stdout.contains("was removed"), "{stdout}");
     assert_eq!(state.item("-md5"), None);
     state.ends(&job, &["verify-digest"], 0);
     state.ends(&job, &accept, 0);
@@ -203,10 +203,10 @@ fn a_digest_that_was_not_written_is_found_and_repaired() {
     let done = state.by_hand(&job, &apply);
     assert!(done.status.success(), "{done:?}");
 
-    let said = state.refused(&job, &["verify-digest"]);
+    let stderr = state.refused(&job, &["verify-digest"]);
     assert!(
-        said.contains("is that of version") && said.contains("(serial 1, "),
-        "{said}"
+        stderr.contains("is that of version") && stderr.contains("(serial 1, "),
+        "{stderr}"
     );
     let plan = [
         "plan",
@@ -239,14 +239,14 @@ fn a_replaced_state_gets_no_digest_without_a_persons_consent() {
     state.applied(&later);
     let right = state.digest();
     state.put_state(old);
-    let said = state.refused(&later, &["repair-digest"]);
+    let stderr = state.refused(&later, &["repair-digest"]);
     for piece in [
         "nothing proves",
         "serial 2, lineage",
         "--accept-current",
         "rollback --to-version",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert_eq!(state.digest(), right);
     state.ends(&later, &["repair-digest", "--accept-current"], 0);

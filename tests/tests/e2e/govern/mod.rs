@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, Started, instance, item, log, session, wait, world};
+use crate::support::{Started, TIMEOUT, instance, item, log, session, wait, world};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 /// The value of a sensitive variable, which must turn up nowhere.
@@ -73,23 +73,23 @@ struct Governed {
 }
 
 impl Governed {
-    fn new(what: &str) -> Self {
+    fn new(name: &str) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
-        Self::of(WORLD.get_or_init(|| wait(PATIENCE, world("govern"))), what)
+        Self::of(WORLD.get_or_init(|| wait(TIMEOUT, world("govern"))), name)
     }
 
     /// A state in a world where calls to AWS fail, which would strike the others' too.
-    fn with_faults(what: &str) -> Self {
+    fn with_faults(name: &str) -> Self {
         static WORLD: OnceLock<World> = OnceLock::new();
-        Self::of(WORLD.get_or_init(|| wait(PATIENCE, world("struck"))), what)
+        Self::of(WORLD.get_or_init(|| wait(TIMEOUT, world("struck"))), name)
     }
 
     /// The same, where calls fail that others make too.
-    fn alone(what: &str) -> Self {
-        Self::of(Box::leak(Box::new(wait(PATIENCE, world(what)))), what)
+    fn alone(name: &str) -> Self {
+        Self::of(Box::leak(Box::new(wait(TIMEOUT, world(name)))), name)
     }
 
-    fn of(world: &'static World, what: &str) -> Self {
+    fn of(world: &'static World, name: &str) -> Self {
         wait(DEADLINE, async {
             let dev = world.environment("dev").unwrap();
             Self {
@@ -99,7 +99,7 @@ impl Governed {
                     .codebuild_session(instance(), "dev", "e2e")
                     .await
                     .unwrap(),
-                key: format!("{what}/terraform.tfstate"),
+                key: format!("{name}/terraform.tfstate"),
             }
         })
     }
@@ -153,11 +153,11 @@ impl Governed {
 
     fn ends(&self, job: &Job, arguments: &[&str], exit: i32) -> Output {
         let ended = job.run(&mut self.step(job, arguments));
-        let said = String::from_utf8_lossy(&ended.stdout);
+        let stdout = String::from_utf8_lossy(&ended.stdout);
         assert_eq!(
             ended.status.code(),
             Some(exit),
-            "{arguments:?}\n{}{said}",
+            "{arguments:?}\n{}{stdout}",
             log(&ended)
         );
         assert_eq!(self.lock(), None, "{arguments:?} left the lock");
@@ -165,7 +165,7 @@ impl Governed {
     }
 
     /// Runs a step that succeeds, and answers its result as JSON.
-    fn does(&self, job: &Job, arguments: &[&str]) -> Value {
+    fn run_json(&self, job: &Job, arguments: &[&str]) -> Value {
         let mut all = arguments.to_vec();
         all.push("--json");
         serde_json::from_slice(&self.ends(job, &all, 0).stdout).unwrap()
@@ -173,7 +173,7 @@ impl Governed {
 
     /// Plans and answers the plan's ID.
     fn planned(&self, job: &Job) -> String {
-        let plan = self.does(job, &["plan"])["plan"].clone();
+        let plan = self.run_json(job, &["plan"])["plan"].clone();
         plan.as_str().unwrap().to_owned()
     }
 

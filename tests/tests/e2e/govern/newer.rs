@@ -20,7 +20,7 @@ fn a_plan_of_the_newer_terraform_is_applied_by_it_and_by_no_other() {
     let state = Governed::new("newer");
     let older = state.job("shop.example");
     let plan = state.planned(&older);
-    state.does(&older, &["apply", "--plan", &plan]);
+    state.run_json(&older, &["apply", "--plan", &plan]);
 
     let newer = state.job("new.example");
     let path = path(&newer, &state);

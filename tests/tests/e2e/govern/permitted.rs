@@ -29,10 +29,10 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(world: &'static World, what: &str) -> Self {
+    fn new(world: &'static World, name: &str) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = Governed::of(world, what);
+        let state = Governed::of(world, name);
         let build = wait(DEADLINE, world.administrator(instance(), &world.build)).unwrap();
         let mut planned = Self {
             state,
@@ -97,15 +97,15 @@ impl Planned {
     fn plant(&self, record: &Value) -> u64 {
         let chain = self.chain();
         let (seq, prev) = (chain.len() as u64 + 1, &chain[0].1);
-        let mut whole = json!({
+        let mut content = json!({
             "seq": seq, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "dev",
             "digest": format!("sha256:{}", "2".repeat(64)), "commit": COMMIT, "actor": {"login": "linus"},
             "policy": self.policy, "account": self.state.account(),
         });
         for (name, value) in record.as_object().unwrap() {
-            whole[name] = value.clone();
+            content[name] = value.clone();
         }
-        let bytes = whole.to_string();
+        let bytes = content.to_string();
         let item = json!({
             "chain": {"S": "storefront#dev"}, "seq": {"N": seq.to_string()}, "record": {"S": bytes},
             "hash": {"S": sha256(format!("{prev}{bytes}").as_bytes())}, "prev": {"S": prev},
@@ -138,16 +138,16 @@ impl Planned {
         self.plant(&record).to_string()
     }
 
-    /// Applies a plan under a permit, and expects a refusal that says this and changes nothing.
+    /// Applies a plan under a permit, and expects a refusal with these texts that changes nothing.
     #[track_caller]
-    fn refused(&self, job: &Job, plan: &str, permit: &str, said: &[&str]) {
+    fn refused(&self, job: &Job, plan: &str, permit: &str, expected: &[&str]) {
         let before = self.state.digest();
         let mut apply = vec!["apply", "--plan", plan];
         if !permit.is_empty() {
             apply.extend(["--permit", permit]);
         }
         let text = self.state.refused(job, &apply);
-        for piece in said {
+        for piece in expected {
             assert!(text.contains(piece), "no {piece:?} in\n{text}");
         }
         assert_eq!(self.state.digest(), before, "something was applied");
@@ -162,7 +162,7 @@ impl Planned {
 fn shared() -> &'static World {
     use std::sync::OnceLock;
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| wait(crate::support::PATIENCE, crate::support::world("permitted")))
+    WORLD.get_or_init(|| wait(crate::support::TIMEOUT, crate::support::world("permitted")))
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it() {
     let grant = "slipway-promote grant --environment dev --digest DIGEST --plan";
     let missing = ["the gate of dev says `plan: true`", grant];
     planned.refused(&job, &plan, "", &missing);
-    for (more, said) in [
+    for (more, expected) in [
         (
             json!({"permit": {"plan": other}}),
             format!("it permits plan {other}"),
@@ -210,11 +210,11 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it() {
     ] {
         let permit = planned.permit(&plan, &more);
         let title = format!("permit {permit} does not let plan {plan} be applied to dev");
-        planned.refused(&job, &plan, &permit, &[&title, &said]);
+        planned.refused(&job, &plan, &permit, &[&title, &expected]);
     }
     let unknown = (planned.chain().len() + 1).to_string();
-    let said = format!("has no record {unknown}");
-    planned.refused(&job, &plan, &unknown, &[&said]);
+    let expected = format!("has no record {unknown}");
+    planned.refused(&job, &plan, &unknown, &[&expected]);
     // The gate became stricter, or a request that the permit rests on was taken back.
     let permit = planned.permit(&plan, &json!({"permit": {"requests": [77]}}));
     let stricter = planned.job_with("shop.example", ", approvals: 2");
@@ -233,7 +233,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it() {
     );
     let permit = planned.permit(&plan, &json!({}));
     let apply = ["apply", "--plan", &plan, "--permit", &permit];
-    let applied = planned.state.does(&job, &apply);
+    let applied = planned.state.run_json(&job, &apply);
     assert_eq!(applied["permit"]["record"].to_string(), permit, "{applied}");
     assert_eq!(applied["permit"]["granted_by"], "linus", "{applied}");
     let summary = job.read("summary");
@@ -280,27 +280,27 @@ fn a_plan_is_used_up_by_being_applied_and_is_what_was_kept() {
     let later = planned.job("new.example");
     planned.refused(&later, &second, &of_second, &moved);
     // Another state of the environment has no such plan.
-    let elsewhere = Governed::of(shared(), "used-up-elsewhere");
+    let other_state = Governed::of(shared(), "used-up-elsewhere");
     let there = planned.job("shop.example");
     let contract = there.file("delivery.yaml");
     let text = std::fs::read_to_string(&contract).unwrap();
-    std::fs::write(contract, text.replace(&planned.state.key, &elsewhere.key)).unwrap();
-    let said = elsewhere.refused(&there, &apply);
-    assert!(said.contains("there is no plan"), "{said}");
+    std::fs::write(contract, text.replace(&planned.state.key, &other_state.key)).unwrap();
+    let stderr = other_state.refused(&there, &apply);
+    assert!(stderr.contains("there is no plan"), "{stderr}");
 }
 
 #[test]
 fn a_command_changes_nothing_where_only_permitted_plans_are_applied() {
     let planned = Planned::new(shared(), "commands");
     let job = planned.job("shop.example");
-    let runs = |script: &str, exit: i32, said: &[&str]| {
+    let runs = |script: &str, exit: i32, expected: &[&str]| {
         let mut step = planned.state.step(&job, &["run"]);
         step.args(["--", "bash", "-euo", "pipefail", "-c", script]);
         let ended = job.run(&mut step);
         let text = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
         assert_eq!(ended.status.code(), Some(exit), "{script}: {text}");
         assert_eq!(planned.state.lock(), None, "{script} left the lock");
-        for piece in said {
+        for piece in expected {
             assert!(text.contains(piece), "no {piece:?} in\n{text}");
         }
     };
@@ -325,8 +325,8 @@ fn a_command_changes_nothing_where_only_permitted_plans_are_applied() {
         "taint terraform_data.network",
         "workspace delete -force blue",
     ] {
-        let said = ["says `plan: true`"];
-        runs(&format!("terraform {call}"), 3, &said);
+        let expected = ["says `plan: true`"];
+        runs(&format!("terraform {call}"), 3, &expected);
     }
     assert_eq!(planned.state.digest(), None);
     // To look, and to plan by hand, is no change.
@@ -339,15 +339,15 @@ fn a_command_changes_nothing_where_only_permitted_plans_are_applied() {
     let free = planned.state.job("shop.example");
     let id = "a".repeat(64);
     let given = ["apply", "--plan", &id, "--permit", "1"];
-    let said = log(&planned.state.ends(&free, &given, 2));
-    assert!(said.contains("omit --permit"), "{said}");
+    let stderr = log(&planned.state.ends(&free, &given, 2));
+    assert!(stderr.contains("omit --permit"), "{stderr}");
 }
 
 /// The job that applies has the role that deploys. It needs the one that reads the ledger too, and never one that writes it.
 #[test]
 fn the_job_that_applies_reads_the_ledger_and_writes_nothing_to_it() {
     let world = Box::leak(Box::new(wait(
-        crate::support::PATIENCE,
+        crate::support::TIMEOUT,
         crate::support::world("permitted-roles"),
     )));
     let planned = Planned::new(world, "roles");
@@ -363,9 +363,9 @@ fn the_job_that_applies_reads_the_ledger_and_writes_nothing_to_it() {
     let denied = planned.state.step(&job, &apply);
     let ended = job.run(&mut { denied });
     assert_ne!(ended.status.code(), Some(0), "{}", log(&ended));
-    let said = log(&ended);
+    let stderr = log(&ended);
     for piece in ["slipway-read", "docs/getting-started.md"] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert_eq!(planned.state.digest(), None);
 
@@ -385,6 +385,6 @@ fn the_job_that_applies_reads_the_ledger_and_writes_nothing_to_it() {
         "{}",
         log(&refused)
     );
-    let applied = planned.state.does(&job, &apply);
+    let applied = planned.state.run_json(&job, &apply);
     assert_eq!(applied["permit"]["record"].to_string(), permit, "{applied}");
 }

@@ -106,7 +106,7 @@ fn a_provider_that_is_not_locked_is_not_installed() {
         "{printed}"
     );
     assert!(!printed.contains("Initializing"), "{printed}");
-    // Without a gate nobody asks.
+    // Without a gate nothing is asked.
     let free = state.job("shop.example");
     add(
         &free,
@@ -151,18 +151,18 @@ fn a_lock_file_that_gains_a_provider_is_neither_used_nor_left_in_silence() {
     let state = Governed::new("gained");
     let gains = "terraform init -no-color; cat >> .terraform.lock.hcl < ../gained";
     let entry = "provider \"registry.terraform.io/evil/it\" {\n  version = \"1.0.0\"\n  hashes = [\n    \"h1:e\",\n  ]\n}\n";
-    let said = "provider evil/it 1.0.0 was not locked before `init`";
+    let reason = "provider evil/it 1.0.0 was not locked before `init`";
     let job = gated(&state, "");
     std::fs::write(job.file("gained"), entry).unwrap();
     let script = format!("{gains}; terraform apply -no-color -auto-approve");
     let (exit, printed) = runs(&state, &job, &[], &script);
     assert_eq!(exit, Some(1), "{printed}");
-    assert!(printed.contains(&format!("terraform was not started: dev has a gate, and its infrastructure code is not pinned: {said}")), "{printed}");
+    assert!(printed.contains(&format!("terraform was not started: dev has a gate, and its infrastructure code is not pinned: {reason}")), "{printed}");
     let job = gated(&state, "");
     std::fs::write(job.file("gained"), entry).unwrap();
     let (exit, printed) = runs(&state, &job, &[], gains);
     assert_eq!(exit, Some(3), "{printed}");
-    assert!(printed.contains(said), "{printed}");
+    assert!(printed.contains(reason), "{printed}");
     // A provider that the contract excepts may be added to the lock file.
     let job = gated(&state, "unpinned: [evil/it]");
     std::fs::write(job.file("gained"), entry).unwrap();

@@ -139,13 +139,13 @@ check "open" {
     let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).unwrap();
     assert_eq!(plan["incomplete"], "targeted");
     let plan = plan["plan"].as_str().unwrap();
-    state.does(&job, &["apply", "--plan", plan]);
+    state.run_json(&job, &["apply", "--plan", plan]);
 
     // The same again changes nothing.
     let same = state.job("shop.example");
     let plan = state.planned(&same);
-    state.does(&same, &["apply", "--plan", &plan]);
-    state.does(&same, &["plan"]);
+    state.run_json(&same, &["apply", "--plan", &plan]);
+    state.run_json(&same, &["plan"]);
     assert_eq!(output(&same, "exitcode"), "0");
 }
 
@@ -174,8 +174,8 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
     let wrong = job.run(&mut state.step(&job, &["plan"]));
     assert_eq!(wrong.status.code(), Some(2), "{}", log(&wrong));
     assert!(log(&wrong).contains("--workspace NAME"), "{}", log(&wrong));
-    let said = state.refused(&job, &["plan", "--workspace", "green"]);
-    assert!(said.contains("there is no workspace `green`"), "{said}");
+    let stderr = state.refused(&job, &["plan", "--workspace", "green"]);
+    assert!(stderr.contains("there is no workspace `green`"), "{stderr}");
 
     let values = |domain: &str| {
         let text = format!("domain = \"{domain}\"\n");
@@ -194,7 +194,7 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
         all.extend(options.concat());
         all
     };
-    let planned = state.does(&job, &with(&["plan"], &[&blue, &part]));
+    let planned = state.run_json(&job, &with(&["plan"], &[&blue, &part]));
     let id = planned["plan"].as_str().unwrap().to_owned();
     let summary = job.read("summary");
     for piece in [
@@ -213,8 +213,8 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
     let refused = |options: &[&[&'static str]], why: &str| {
         let arguments = apply(options);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let said = state.refused(&job, &arguments);
-        assert!(said.contains(why), "no {why} in\n{said}");
+        let stderr = state.refused(&job, &arguments);
+        assert!(stderr.contains(why), "no {why} in\n{stderr}");
     };
     let default = ["--workspace", "default"];
     refused(&[&default, &part], "there is no plan");
@@ -230,7 +230,7 @@ fn a_plan_of_a_workspace_is_applied_there_with_its_own_options() {
     values("blue.example");
     let arguments = apply(&[&blue, &part]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let applied = state.does(&job, &arguments);
+    let applied = state.run_json(&job, &arguments);
     assert_eq!(applied["counts"], "1 to add (incomplete: targeted)");
     assert_eq!(state.digest(), None, "the default workspace has no state");
     state.ends(&job, &with(&["verify-digest"], &[&blue]), 0);
@@ -249,43 +249,46 @@ fn a_command_gets_the_workspace(state: &Governed, job: &Job) {
         "terraform init -no-color; terraform workspace show; terraform state list",
     ]);
     let ran = job.run(&mut step);
-    let said = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
-    assert_eq!(ran.status.code(), Some(0), "{said}");
-    assert!(said.contains("blue\nterraform_data.network\n"), "{said}");
+    let output = format!("{}{}", log(&ran), String::from_utf8_lossy(&ran.stdout));
+    assert_eq!(ran.status.code(), Some(0), "{output}");
     assert!(
-        said.contains("/env:/blue/workspace/terraform.tfstate was held"),
-        "{said}"
+        output.contains("blue\nterraform_data.network\n"),
+        "{output}"
+    );
+    assert!(
+        output.contains("/env:/blue/workspace/terraform.tfstate was held"),
+        "{output}"
     );
 }
 
 /// Everything goes, and only where that was approved.
 fn everything_goes(state: &Governed, job: &Job) {
-    let planned = state.does(job, &["plan", "--workspace", "blue", "--destroy"]);
+    let planned = state.run_json(job, &["plan", "--workspace", "blue", "--destroy"]);
     let plan = planned["plan"].as_str().unwrap();
     let summary = job.read("summary");
     assert!(summary.contains("### Plan: 1 to destroy\n"), "{summary}");
-    let said = state.refused(job, &["apply", "--plan", plan, "--workspace", "blue"]);
+    let stderr = state.refused(job, &["apply", "--plan", plan, "--workspace", "blue"]);
     assert!(
-        said.contains("the options: planned with --destroy, now none"),
-        "{said}"
+        stderr.contains("the options: planned with --destroy, now none"),
+        "{stderr}"
     );
     let apply = ["apply", "--plan", plan, "--workspace", "blue", "--destroy"];
-    state.does(job, &apply);
+    state.run_json(job, &apply);
 }
 
 /// Folders with plans in them that a step forgot, beside those that were there before.
 fn plans_left(before: &[PathBuf]) -> Vec<PathBuf> {
-    let mut left = plans();
-    left.retain(|path| !before.contains(path));
+    let mut remaining = plans();
+    remaining.retain(|path| !before.contains(path));
     // Another test's step may be at work just now.
     for _ in 0..100 {
-        if left.is_empty() {
+        if remaining.is_empty() {
             break;
         }
         std::thread::sleep(DEADLINE / 100);
-        left.retain(|path| path.join("plan").exists());
+        remaining.retain(|path| path.join("plan").exists());
     }
-    left
+    remaining
 }
 
 fn plans() -> Vec<PathBuf> {
@@ -305,13 +308,13 @@ fn a_mistake_in_the_code_is_reported_with_its_place_and_the_lock_is_released() {
     let code = format!("{}\noutput \"x\" {{\n  value = var.nope\n}}\n", super::CODE);
     std::fs::write(job.file("infra/main.tf"), code).unwrap();
     let ended = state.ends(&job, &["plan"], 1);
-    let said = log(&ended);
+    let stderr = log(&ended);
     for piece in [
         "Reference to undeclared input variable",
         "::error file=infra/main.tf,line=35,",
         "the lock was released",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
 }
 
@@ -336,19 +339,19 @@ fn drift_has_its_own_exit_code_and_changes_nothing() {
     );
     std::fs::write(job.file("infra/main.tf"), code).unwrap();
     let plan = state.planned(&job);
-    state.does(&job, &["apply", "--plan", &plan]);
+    state.run_json(&job, &["apply", "--plan", &plan]);
     let before = state.digest();
-    let same = state.does(&job, &["drift"]);
+    let same = state.run_json(&job, &["drift"]);
     assert_eq!(same["outputs"], json!([]));
 
     remote("two");
     let ended = state.ends(&job, &["drift"], 6);
-    let said = log(&ended);
-    assert!(said.contains("1 output differs from what"), "{said}");
-    assert!(said.contains("output other changed"), "{said}");
+    let stderr = log(&ended);
+    assert!(stderr.contains("1 output differs from what"), "{stderr}");
+    assert!(stderr.contains("output other changed"), "{stderr}");
     assert!(
         job.read("summary").contains("### Drift: 1 output"),
-        "{said}"
+        "{stderr}"
     );
     assert_eq!(state.digest(), before);
 }

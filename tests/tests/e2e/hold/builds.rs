@@ -24,10 +24,10 @@ fn build(state: &State, number: u64, commands: &[String]) -> Ended {
         initiator: "Releaser/ada".to_owned(),
         project_variables: Given::new(),
         start_variables: Given::new(),
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
     };
     std::fs::create_dir(build.source()).unwrap();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         codebuild::run(instance(), state.world, &build, &mut |_| {}).await
     })
     .unwrap()

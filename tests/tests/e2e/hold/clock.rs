@@ -91,12 +91,12 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
         !waiter.file("time").exists(),
         "{name}: it broke a live lock"
     );
-    let_go(&holder);
+    release_command(&holder);
     for (started, job, clock) in [(holding, &holder, holders), (waiting, &waiter, waiters)] {
         let ended = started.end(DEADLINE);
-        let said = log(&ended);
-        assert!(ended.status.success(), "{name}: {said}");
-        assert!(!said.contains("took over"), "{name}: {said}");
+        let stderr = log(&ended);
+        assert!(ended.status.success(), "{name}: {stderr}");
+        assert!(!stderr.contains("took over"), "{name}: {stderr}");
         let at: i64 = job.read("time").trim().parse().unwrap();
         let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
         assert_eq!(hours_off(at) * HOUR, clock[1], "{name}: {at}");

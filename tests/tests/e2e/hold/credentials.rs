@@ -84,16 +84,16 @@ fn a_wait_that_took_too_much_of_the_credentials_refuses_the_command() {
         || wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket)),
     );
     std::thread::sleep(lasts - budget);
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
     let ended = waiting.end(DEADLINE);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(3), "{said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(3), "{stderr}");
     for piece in [
         "before the command has had its 10 min",
         "the lock was released",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert!(!waiter.file("started").exists());
     assert_eq!(state.lock(), None);
@@ -116,18 +116,18 @@ fn the_post_step_uses_its_own_credentials_and_leaves_a_parked_lock() {
         let over = job.run(&mut verb(&state, &job, &["status"]));
         assert_ne!(over.status.code(), Some(0), "they have ended");
         *container.given.lock().unwrap() = state.keys.clone();
-        let left = job.run(&mut post(&state, &job));
-        let said = log(&left);
-        assert_eq!(left.status.code(), Some(0), "{said}");
+        let ended = job.run(&mut post(&state, &job));
+        let stderr = log(&ended);
+        assert_eq!(ended.status.code(), Some(0), "{stderr}");
         if handed_over {
-            assert!(said.contains("is parked, and left"), "{said}");
+            assert!(stderr.contains("is parked, and left"), "{stderr}");
             let lock = state.lock().unwrap();
             assert_eq!(lock["Phase"]["S"], "parked");
             let next = self::job(&state, "apply");
             ends(&state, &next, &["lock", "--lock-id", &id], 0, &[]);
             ends(&state, &next, &["unlock", "--lock-id", &id], 0, &[]);
         } else {
-            assert!(said.contains("released the state lock"), "{said}");
+            assert!(stderr.contains("released the state lock"), "{stderr}");
         }
         assert_eq!(state.lock(), None);
     }

@@ -57,9 +57,13 @@ fn a_lock_passes_from_job_to_job_and_each_post_step_knows_its_owner() {
         &["is parked until"],
     );
     let rvn = output(&plan, "rvn");
-    let left = plan.run(&mut post(&state, &plan));
-    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
-    assert!(log(&left).contains("is parked, and left"), "{}", log(&left));
+    let ended = plan.run(&mut post(&state, &plan));
+    assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
+    assert!(
+        log(&ended).contains("is parked, and left"),
+        "{}",
+        log(&ended)
+    );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "parked");
     let text = ends(&state, &other, &["status"], 0, &["parked until"]);
     assert!(
@@ -78,8 +82,8 @@ fn adopted(state: &State, plan: &Job, apply: &Job, id: &str, rvn: &str) {
         0,
         &["is yours"],
     );
-    let left = plan.run(&mut post(state, plan));
-    assert!(log(&left).contains("was adopted by"), "{}", log(&left));
+    let ended = plan.run(&mut post(state, plan));
+    assert!(log(&ended).contains("was adopted by"), "{}", log(&ended));
     assert_eq!(state.lock().unwrap()["Job"]["S"], "apply");
     let info = state.lock().unwrap()["Info"].clone();
     ends(
@@ -107,12 +111,12 @@ fn a_kept_lock_is_released_by_the_post_step_of_its_job() {
     let state = State::new("kept");
     let job = job(&state, "plan");
     ends(&state, &job, &["lock"], 0, &[]);
-    let left = job.run(&mut post(&state, &job));
-    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
+    let ended = job.run(&mut post(&state, &job));
+    assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
     assert!(
-        log(&left).contains("released the state lock"),
+        log(&ended).contains("released the state lock"),
         "{}",
-        log(&left)
+        log(&ended)
     );
     assert_eq!(state.lock(), None);
 }

@@ -19,7 +19,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
         state.lock().filter(|later| later["Rvn"] != first["Rvn"])
     });
     assert_eq!(later["Info"], first["Info"]);
-    // Nobody else releases a lock that a command runs under, not by mistake.
+    // Another run cannot release a lock by mistake while a command runs under it.
     let other = self::job(&state, "other");
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     ends(
@@ -33,7 +33,7 @@ fn the_lease_is_renewed_while_the_command_runs_and_terraforms_part_never_changes
         ],
     );
     assert!(state.lock().is_some());
-    let_go(&job);
+    release_command(&job);
     let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert_eq!(state.lock(), None);
@@ -141,7 +141,7 @@ fn job_of(state: &State, run: &Run, token: bool) -> Job {
 fn a_run_that_github_calls_over_is_followed_at_once_and_one_that_goes_on_never() {
     let state = State::new("over");
     let instance = instance();
-    let (story, run, mine) = wait(PATIENCE, async {
+    let (story, run, mine) = wait(TIMEOUT, async {
         let story = Story::begin(instance, state.world).await.unwrap();
         let start = |event: &'static str| {
             json!({"workflow": ".github/workflows/deliver.yml", "event": event, "actor": "ada",
@@ -233,12 +233,12 @@ fn without_answers_from_dynamodb_the_command_is_stopped_before_the_lease_ends() 
     let ended = running.end(DEADLINE);
     // Interrupted half way, and not killed at the end.
     assert_eq!(ended.status.code(), Some(3), "{}", log(&ended));
-    let said = log(&ended);
+    let stderr = log(&ended);
     assert!(
-        said.contains("could not be renewed for half of its lease"),
-        "{said}"
+        stderr.contains("could not be renewed for half of its lease"),
+        "{stderr}"
     );
-    assert!(said.contains("the lock was released"), "{said}");
+    assert!(stderr.contains("the lock was released"), "{stderr}");
     assert_eq!(state.lock(), None);
 }
 
@@ -249,19 +249,19 @@ fn throttling_and_lost_answers_cost_no_hold() {
     let job = state.job();
     let refused =
         |code: &str| json!({"kind": "status", "status": 400, "code": code, "message": "slow down"});
-    let strikes = |operation: &str, kind: Value, times: u32| {
+    let add_fault = |operation: &str, kind: Value, times: u32| {
         fault(
             &state,
             json!({"service": "dynamodb", "operation": operation, "times": times, "fault": kind}),
         );
     };
-    let struck = |what: &str| {
-        until(what, DEADLINE, || {
+    let struck = |description: &str| {
+        until(description, DEADLINE, || {
             waiting_faults(&state).is_empty().then_some(())
         });
     };
     let lost = || json!({"kind": "lost_answer"});
-    strikes("PutItem", lost(), 1);
+    add_fault("PutItem", lost(), 1);
     let arguments = ["run", "--lease", "16s", "--", "sh", "-c", HOLDING];
     let running = Started::new(&mut verb(&state, &job, &arguments));
     started(&job);
@@ -273,7 +273,7 @@ fn throttling_and_lost_answers_cost_no_hold() {
         lost(),
     ] {
         let before = state.lock().unwrap()["Rvn"].clone();
-        strikes("PutItem", kind, 1);
+        add_fault("PutItem", kind, 1);
         struck("a renewal was struck");
         until("it is renewed all the same", DEADLINE, || {
             state.lock().filter(|lock| lock["Rvn"] != before)
@@ -284,9 +284,9 @@ fn throttling_and_lost_answers_cost_no_hold() {
         refused("ProvisionedThroughputExceededException"),
         refused("RequestLimitExceeded"),
     ] {
-        strikes("DeleteItem", kind, 1);
+        add_fault("DeleteItem", kind, 1);
     }
-    let_go(&job);
+    release_command(&job);
     let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     struck("the release was struck");
@@ -317,12 +317,12 @@ fn an_unanswered_release_counts_even_if_the_next_holder_follows_at_once() {
             json!({"service": "dynamodb", "operation": "DeleteItem", "times": 1, "fault": kind}),
         );
     }
-    let_go(&first);
+    release_command(&first);
     started(&second);
     let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert_eq!(waiting_faults(&state), [Value::Null; 0]);
-    let_go(&second);
+    release_command(&second);
     assert!(waiting.end(DEADLINE).status.success());
     assert_eq!(state.lock(), None);
 }

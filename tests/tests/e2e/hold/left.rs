@@ -1,4 +1,4 @@
-//! States that a command left where nobody would look for them, in part, or nowhere.
+//! States that a command left in unexpected folders, in part, or not at all.
 
 use super::calls::Scene;
 use super::*;
@@ -7,7 +7,7 @@ use super::*;
 const LEAVE: &str = "leave() { (cd \"$1\" && { terraform refresh -no-color > /dev/null 2>&1; echo \"{\\\"serial\\\":$2}\" > errored.tfstate; }); }";
 
 /// Deep, linked and other folders.
-fn elsewhere(scene: &Scene) -> (tempfile::TempDir, String) {
+fn leave_states(scene: &Scene) -> (tempfile::TempDir, String) {
     let other = tempfile::tempdir().unwrap();
     let folders = [
         scene.job.file("1/2/3/4/5/6"),
@@ -46,16 +46,16 @@ const ALL: [&str; 3] = ["{\"serial\":1}\n", "{\"serial\":2}\n", "{\"serial\":3}\
 #[test]
 fn states_are_rescued_wherever_a_call_worked() {
     let scene = Scene::new("left-elsewhere");
-    let (_other, script) = elsewhere(&scene);
-    let (code, said) = scene.run(&format!("{script}; exit 1"));
-    assert_eq!(code, Some(1), "{said}");
-    assert_eq!(copies(&scene), ALL, "{said}");
+    let (_other, script) = leave_states(&scene);
+    let (code, text) = scene.run(&format!("{script}; exit 1"));
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(copies(&scene), ALL, "{text}");
 }
 
 #[test]
 fn the_post_step_rescues_states_wherever_a_call_worked() {
     let scene = Scene::new("left-by-killed");
-    let (_other, script) = elsewhere(&scene);
+    let (_other, script) = leave_states(&scene);
     let mut command = scene.command(&["run"], &format!("{script}; exec sleep 300"));
     let running = Started::new(&mut command);
     started(&scene.job);
@@ -70,16 +70,16 @@ fn the_post_step_rescues_states_wherever_a_call_worked() {
 #[test]
 fn a_part_of_a_state_is_kept_and_called_a_part() {
     let scene = Scene::new("part");
-    let (code, said) = scene.run("printf '{\"serial\": 1, \"resour' > errored.tfstate; exit 1");
-    assert_eq!(code, Some(1), "{said}");
+    let (code, text) = scene.run("printf '{\"serial\": 1, \"resour' > errored.tfstate; exit 1");
+    assert_eq!(code, Some(1), "{text}");
     for piece in [
         "only a part of it was left in",
         "saved only a part of the state, at s3://",
         "save it from the log as errored.tfstate",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(text.contains(piece), "no {piece} in\n{text}");
     }
-    assert!(!said.contains("rescued to"), "{said}");
+    assert!(!text.contains("rescued to"), "{text}");
     assert_eq!(copies(&scene), ["{\"serial\": 1, \"resour"]);
 }
 
@@ -88,14 +88,14 @@ fn a_part_of_a_state_is_kept_and_called_a_part() {
 fn a_failed_call_that_could_leave_its_state_nowhere_keeps_the_lock() {
     let scene = Scene::new("nowhere");
     let fails = "mkdir -p errored.tfstate; terraform init -no-color >&2; terraform apply -auto-approve -no-color -target=none >&2";
-    let (code, said) = scene.run(fails);
-    assert_eq!(code, Some(1), "{said}");
+    let (code, text) = scene.run(fails);
+    assert_eq!(code, Some(1), "{text}");
     for piece in [
         "Terraform can leave no errored.tfstate in",
         "save it from the log as errored.tfstate",
         "is kept, so that nothing else runs",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(text.contains(piece), "no {piece} in\n{text}");
     }
     assert_eq!(scene.state.lock().unwrap()["Phase"]["S"], "needs-repair");
     let id = scene.state.holder().unwrap()["ID"]
@@ -110,12 +110,12 @@ fn a_failed_call_that_could_leave_its_state_nowhere_keeps_the_lock() {
         &[],
     );
     // A call that did not begin left nothing either.
-    let (code, said) = scene.run("terraform apply -lock=true -auto-approve -no-color >&2");
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("terraform was not started"), "{said}");
-    assert_eq!(scene.state.lock(), None, "{said}");
+    let (code, text) = scene.run("terraform apply -lock=true -auto-approve -no-color >&2");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("terraform was not started"), "{text}");
+    assert_eq!(scene.state.lock(), None, "{text}");
     // A plan writes no state, and a folder that can be written to is as ever.
-    let (code, said) = scene.run("terraform plan -no-color -target=none >&2");
-    assert_eq!(code, Some(1), "{said}");
-    assert_eq!(scene.state.lock(), None, "{said}");
+    let (code, text) = scene.run("terraform plan -no-color -target=none >&2");
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!(scene.state.lock(), None, "{text}");
 }

@@ -19,12 +19,12 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
         let job = state.job();
         let script = format!("echo {number} >> {}", order.display());
         let arguments = ["run", "--lock-timeout", "10m", "--", "sh", "-c", &script];
-        let one = Started::new(&mut verb(&state, &job, &arguments));
+        let waiter = Started::new(&mut verb(&state, &job, &arguments));
         until("it stands in line", DEADLINE, || {
             let line = wait(DEADLINE, item(&state.aws, state.table(), "LockID", &id))?;
             (line["Next"]["N"] == format!("{}", number + 1).as_str()).then_some(())
         });
-        waiting.push((job, one));
+        waiting.push((job, waiter));
     }
     let job = state.job();
     ends(&state, &job, &["status"], 0, &["up to 4 runs waiting"]);
@@ -33,12 +33,12 @@ fn those_who_wait_get_the_lock_in_the_order_in_which_they_came() {
     second.signal(Signal::INT);
     let (_, second) = waiting.remove(1);
     assert_eq!(second.end(DEADLINE).status.code(), Some(130));
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
     let logs: Vec<String> = waiting
         .into_iter()
-        .map(|(_, one)| {
-            let ended = one.end(DEADLINE);
+        .map(|(_, waiter)| {
+            let ended = waiter.end(DEADLINE);
             assert!(ended.status.success(), "{}", log(&ended));
             log(&ended)
         })
@@ -80,20 +80,20 @@ fn a_dead_ticket_does_not_hold_the_line_up() {
         "touch",
         "started",
     ];
-    let one = Started::new(&mut verb(&state, &dead, &arguments));
+    let waiter = Started::new(&mut verb(&state, &dead, &arguments));
     until("it stands in line", DEADLINE, || {
         wait(DEADLINE, item(&state.aws, state.table(), "LockID", &ticket))
     });
-    one.signal(Signal::KILL);
-    one.end(DEADLINE);
-    let_go(&holder);
+    waiter.signal(Signal::KILL);
+    waiter.end(DEADLINE);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
-    // Nor does it keep away whoever does not wait for as long as a ticket lives.
+    // It does not block a run either that waits for less than a ticket's lifetime.
     let hurried = state.job();
     let at_once = ["run", "--lock-timeout", "0s", "--", "touch", "started"];
     ends(&state, &hurried, &at_once, 0, &[]);
-    let two = Started::new(&mut verb(&state, &next, &arguments));
-    let ended = two.end(DEADLINE);
+    let second = Started::new(&mut verb(&state, &next, &arguments));
+    let ended = second.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     assert!(!dead.file("started").exists());
     assert_eq!(
@@ -138,7 +138,7 @@ fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
     let there = |id: &str| wait(DEADLINE, item(&state.aws, state.table(), "LockID", id));
     let ticket = format!("{line}/0");
     until("it stands in line", DEADLINE, || there(&ticket));
-    // Leaving takes longer than the runner's patience.
+    // Leaving takes longer than the runner waits.
     fault(
         &state,
         json!({"service": "dynamodb", "operation": "DeleteItem", "fault": {"kind": "delay", "millis": 9000}}),
@@ -154,7 +154,7 @@ fn one_who_waits_leaves_the_line_though_a_second_signal_comes_while_it_does() {
     assert!(!waiter.file("started").exists());
     assert_eq!((there(&ticket), there(&line)), (None, None));
     assert_eq!(state.holder(), held);
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
 }
 
@@ -200,7 +200,7 @@ fn one_who_is_cancelled_while_its_ticket_is_written_leaves_nothing() {
         assert_eq!(ended.status.code(), Some(130), "{}", log(&ended));
         assert!(!waiter.file("started").exists());
         assert_eq!((there(&ticket), there(&line)), (None, None), "{operation}");
-        let_go(&holder);
+        release_command(&holder);
         assert!(running.end(DEADLINE).status.success());
     }
 }
@@ -262,7 +262,7 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
         let at = |call: &&crate::record::Call| call.is_about(id) && call.operation == "GetItem";
         calls.iter().filter(at).count()
     };
-    // Some went, and it is told.
+    // Some runs left the queue, so its item names another beginning.
     begins(37, 41);
     let before = looked(&line);
     until("it looks where the line begins", DEADLINE, || {
@@ -274,12 +274,12 @@ fn one_far_back_in_line_learns_its_place_and_its_turn_from_where_the_line_begins
         json!({"TableName": state.table(), "Key": {"LockID": {"S": format!("{line}/39")}}}),
     );
     begins(40, 41);
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
     let ended = waiting.end(DEADLINE);
-    let said = log(&ended);
-    assert!(ended.status.success(), "{said}");
-    assert!(said.contains("place 4 in the queue"), "{said}");
+    let stderr = log(&ended);
+    assert!(ended.status.success(), "{stderr}");
+    assert!(stderr.contains("place 4 in the queue"), "{stderr}");
     for gone in 0..39 {
         let id = format!("{line}/{gone}");
         assert_eq!(looked(&id), 0, "it looked for {id}");
@@ -319,7 +319,7 @@ fn the_time_of_several_dead_tickets_runs_at_once() {
     let before = wait(DEADLINE, crate::record::calls(state.world)).len();
     let waiting = Started::new(&mut verb(&state, &waiter, &next));
     until("it stands in line", DEADLINE, || there(3));
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
     let ended = waiting.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
@@ -372,7 +372,7 @@ fn nobody_is_given_the_number_of_one_who_stands_there() {
     let waiting = Started::new(&mut verb(&state, &waiter, &next));
     until("it stands behind that one", DEADLINE, || there(1));
     assert_eq!(there(0), Some(standing));
-    let_go(&holder);
+    release_command(&holder);
     assert!(running.end(DEADLINE).status.success());
     assert!(!waiter.file("started").exists());
     let key = json!({"LockID": {"S": ticket(0)}});

@@ -33,14 +33,14 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
         ends(&state, &job, &["lock", "--locking", locking], 0, &[]);
         let id = output(&job, "lock-id");
         let refused = Started::new(&mut terraform(&APPLY)).end(DEADLINE);
-        let said = log(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let stderr = log(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{stderr}");
         for piece in [
             "Error acquiring the state lock",
             "actions/runs/4711/attempts/2",
             &id,
         ] {
-            assert!(said.contains(piece), "no {piece} in\n{said}");
+            assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
         }
         let forced = Started::new(&mut terraform(&["force-unlock", "-force", &id])).end(DEADLINE);
         assert!(forced.status.success(), "{forced:?}");
@@ -66,8 +66,8 @@ fn it_is_refused_while_we_hold_and_we_while_it_holds_and_each_can_be_forced() {
             "--",
             "true",
         ];
-        let said = ends(&state, &job, &waiting, 4, &["OperationTypeApply"]);
-        let (_, rest) = said.split_once("force-unlock --lock-id ").unwrap();
+        let stderr = ends(&state, &job, &waiting, 4, &["OperationTypeApply"]);
+        let (_, rest) = stderr.split_once("force-unlock --lock-id ").unwrap();
         let id = rest.split_whitespace().next().unwrap();
         ends(
             &state,

@@ -51,7 +51,7 @@ fn terraform_and_we_respect_one_another_through_the_object() {
                 log(&refused)
             );
         }
-        let_go(&job);
+        release_command(&job);
         let ended = running.end(DEADLINE);
         assert!(ended.status.success(), "{}", log(&ended));
         assert_eq!(object(&state), None);
@@ -89,23 +89,23 @@ fn terraform_and_we_respect_one_another_through_the_object() {
 fn the_lock_file_in_s3_is_used_if_no_table_is_named() {
     let state = State::new("object-default");
     let job = state.job();
-    let place = ["--bucket", state.bucket(), "--key", &state.key];
-    let arguments = [&["run"][..], &place, &["--", "sh", "-c", HOLDING]].concat();
+    let object_flags = ["--bucket", state.bucket(), "--key", &state.key];
+    let arguments = [&["run"][..], &object_flags, &["--", "sh", "-c", HOLDING]].concat();
     let mut command = job.command("slipway-state", &arguments);
     let running = Started::new(command.env_remove("TF_LOCK_TABLE"));
     started(&job);
     assert_eq!(object(&state).unwrap()["Slipway"]["Phase"], "running");
     assert_eq!(state.lock(), None);
-    let_go(&job);
+    release_command(&job);
     let ended = running.end(DEADLINE);
-    let said = log(&ended);
-    assert!(ended.status.success(), "{said}");
-    let place = format!(
+    let stderr = log(&ended);
+    assert!(ended.status.success(), "{stderr}");
+    let text = format!(
         "no lock table is named: the lock is s3://{}/{}.tflock",
         state.bucket(),
         state.key
     );
-    assert!(said.contains(&place), "{said}");
+    assert!(stderr.contains(&text), "{stderr}");
     assert_eq!(object(&state), None);
 }
 
@@ -193,7 +193,7 @@ fn stays_while_held(state: &State, holding: &[&str], to: &str) {
         4,
         &["#hold is held"],
     );
-    let_go(&worker);
+    release_command(&worker);
     assert!(running.end(DEADLINE).status.success());
 }
 
@@ -231,10 +231,10 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         4,
         &["locking has moved to .tflock"],
     );
-    let beside = |locking: &str, exit: i32, said: &[&str]| {
+    let beside = |locking: &str, exit: i32, expected: &[&str]| {
         let arguments = ["run", "--hold", "beside", "--locking", locking];
         let arguments = [&arguments[..], &["--lock-timeout", "0s", "--", "true"]];
-        ends(&state, &job, &arguments.concat(), exit, said);
+        ends(&state, &job, &arguments.concat(), exit, expected);
     };
     beside("dynamodb", 4, &["locking has moved to .tflock"]);
     beside("both", 4, &["locking has moved to .tflock"]);
@@ -262,7 +262,7 @@ fn locking_moves_to_the_object_and_back_and_nobody_is_left_on_the_old_way() {
         0,
         &["can be locked with the lock table"],
     );
-    // Nor while somebody holds in the old way.
+    // It is refused too while a run holds the lock in the old way.
     stays_while_held(&state, &[], "file");
     assert_eq!(object(&state), None);
     let applied = Started::new(&mut state.terraform(old.path(), &APPLY)).end(DEADLINE);
@@ -302,12 +302,16 @@ fn a_hold_that_is_adopted_while_it_is_removed_keeps_both_halves() {
     ];
     let running = Started::new(&mut verb(&state, &apply, &adopt));
     started(&apply);
-    let left = removing.end(DEADLINE);
-    assert_eq!(left.status.code(), Some(0), "{}", log(&left));
-    assert!(log(&left).contains("was adopted by"), "{}", log(&left));
+    let removed = removing.end(DEADLINE);
+    assert_eq!(removed.status.code(), Some(0), "{}", log(&removed));
+    assert!(
+        log(&removed).contains("was adopted by"),
+        "{}",
+        log(&removed)
+    );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "running");
     assert_eq!(object(&state).unwrap()["ID"], id);
-    let_go(&apply);
+    release_command(&apply);
     let ended = running.end(DEADLINE);
     assert!(ended.status.success(), "{}", log(&ended));
     ends(

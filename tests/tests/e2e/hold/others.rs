@@ -111,7 +111,7 @@ fn terraforms_own_lock_is_removed_only_by_force_and_only_by_the_id_that_was_seen
     apply.end(DEADLINE);
 }
 
-/// Somebody's script wrote the item: whoever looks is told how to remove what has no ID.
+/// A script wrote the item: the status says how to remove an item without an ID.
 #[test]
 fn a_lock_without_an_id_is_removed_as_its_status_says() {
     let state = State::new("nameless");
@@ -129,8 +129,8 @@ fn a_lock_without_an_id_is_removed_as_its_status_says() {
         wait(DEADLINE, call).unwrap().unwrap();
         let typed = "force-unlock --lock-id \"\" --region";
         let status = job.run(&mut verb(&state, &job, &["status"]));
-        let said = String::from_utf8_lossy(&status.stdout).into_owned();
-        assert!(said.contains(typed), "{info:?}: {said}");
+        let stdout = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(stdout.contains(typed), "{info:?}: {stdout}");
         let busy = ["run", "--lock-timeout", "0s", "--", "true"];
         ends(&state, &job, &busy, 4, &[typed]);
         let other = ["force-unlock", "--lock-id", "4711"];

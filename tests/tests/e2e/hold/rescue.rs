@@ -62,7 +62,7 @@ fn a_state_that_a_killed_step_left_is_rescued_by_its_post_step() {
     assert_eq!(running.end(DEADLINE).status.code(), None);
 }
 
-/// Runs an apply whose state S3 does not take, and returns what the step said.
+/// Runs an apply whose state S3 refuses, and returns the step's log.
 fn apply_that_cannot_write(state: &State, job: &Job) -> String {
     let faults = format!("{}/_sandbox/faults", instance().url(port::GATEWAY));
     let account = &state.world.environment("dev").unwrap().account.id;
@@ -84,9 +84,9 @@ fn apply_that_cannot_write(state: &State, job: &Job) -> String {
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let arguments = ["run", "--", "sh", "-c", &script];
     let failed = job.run(&mut with_terraform(state, job, &arguments, path));
-    let said = log(&failed);
-    assert_eq!(failed.status.code(), Some(1), "{said}");
-    said
+    let stderr = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{stderr}");
+    stderr
 }
 
 /// A call of the step that finds Terraform, and what else is in `path`.
@@ -104,14 +104,14 @@ fn with_terraform(state: &State, job: &Job, arguments: &[&str], path: &str) -> C
 fn a_state_that_terraform_could_not_write_is_rescued_and_keeps_its_lock() {
     let state = alone("rescued");
     let job = state.job();
-    let said = apply_that_cannot_write(&state, &job);
+    let stderr = apply_that_cannot_write(&state, &job);
     for piece in [
         "the state could not be written",
         "rescued to s3://",
         "is kept, so that nothing else runs",
         "state push",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     let lock = state.lock().unwrap();
     assert_eq!(lock["Phase"]["S"], "needs-repair");
@@ -198,10 +198,10 @@ fn repair_by_push(state: &State, job: &Job, id: &str) {
     ];
     let pushed = job.run(&mut with_terraform(state, job, &push, ""));
     assert!(pushed.status.success(), "{}", log(&pushed));
-    let said = log(&pushed);
+    let stderr = log(&pushed);
     assert!(
-        said.contains("watching for 20 s whether that command lives"),
-        "{said}"
+        stderr.contains("watching for 20 s whether that command lives"),
+        "{stderr}"
     );
     assert_eq!(state.lock().unwrap()["Phase"]["S"], "kept");
     assert!(state.lock().unwrap().get("Rescued").is_none());
@@ -244,8 +244,8 @@ fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
          exit $code"
     );
     let failed = run(&job, &["run", "--", "sh", "-c", &script]);
-    let said = log(&failed);
-    assert_eq!(failed.status.code(), Some(1), "{said}");
+    let stderr = log(&failed);
+    assert_eq!(failed.status.code(), Some(1), "{stderr}");
     let id = state.holder().unwrap()["ID"].as_str().unwrap().to_owned();
     let blue = format!("{}/env:/blue/{}", state.bucket(), state.key);
     for piece in [
@@ -254,7 +254,7 @@ fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
         &format!("in the folder of s3://{blue}: "),
         "terraform workspace select blue; terraform state push errored.tfstate",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
 
     let fresh = state.job();
@@ -265,10 +265,13 @@ fn a_rescued_state_of_a_workspace_goes_back_into_that_workspace_only() {
             &["run", "--lock-id", &id, "--", "sh", "-ec", script],
         )
     };
-    let elsewhere = repair("terraform init; terraform state push errored.tfstate");
-    let said = log(&elsewhere);
-    assert_eq!(elsewhere.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("belongs to s3://{blue}")), "{said}");
+    let refused = repair("terraform init; terraform state push errored.tfstate");
+    let stderr = log(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains(&format!("belongs to s3://{blue}")),
+        "{stderr}"
+    );
     let object = |key: &str| {
         let path = format!("/{}/{key}", state.bucket());
         wait(DEADLINE, state.aws.get(&path)).unwrap()
@@ -334,10 +337,10 @@ fn a_cancelled_apply_writes_its_state_and_releases_the_lock() {
     std::thread::sleep(Duration::from_millis(7500));
     running.signal(Signal::TERM);
     let ended = running.end(DEADLINE);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(!said.contains("Two interrupts received"), "{said}");
-    assert!(said.contains("the lock was released"), "{said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    assert!(!stderr.contains("Two interrupts received"), "{stderr}");
+    assert!(stderr.contains("the lock was released"), "{stderr}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
     let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();
@@ -354,13 +357,13 @@ fn processes_that_a_command_left_running_end_before_the_lock_is_released() {
     // A shell's background commands ignore the interrupt; this one, as Terraform, listens to it again.
     let script = "perl -e '$SIG{INT} = sub { sleep 1; open F, \">over\"; exit }; open S, \">started\"; sleep 1 while 1' &
         while [ ! -e started ]; do sleep 0.1; done";
-    let said = ends(
+    let text = ends(
         &state,
         &job,
         &["run", "--lease", "20s", "--", "bash", "-c", script],
         0,
         &["ending what the command left running"],
     );
-    assert!(job.file("over").exists(), "{said}");
+    assert!(job.file("over").exists(), "{text}");
     assert_eq!(state.lock(), None);
 }

@@ -13,10 +13,10 @@ const PREPARE: &str = "exec >&2; set -e; terraform init -no-color; terraform app
 /// A scene whose other states exist, and are locked by somebody else from now on.
 fn prepared(name: &str) -> (Scene, [Option<String>; 2]) {
     let scene = Scene::new(name);
-    let (code, said) = scene.run(PREPARE);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = scene.run(PREPARE);
+    assert_eq!(code, Some(0), "{text}");
     let before = ["prod", "blue"].map(|name| scene.text(name));
-    assert!(before.iter().all(Option::is_some), "{said}");
+    assert!(before.iter().all(Option::is_some), "{text}");
     scene.hold("prod");
     scene.hold("blue");
     (scene, before)
@@ -29,8 +29,8 @@ fn a_wrapper_of_the_users_own_is_what_runs() {
         "#!/bin/sh\necho wrapped \"$@\" >> \"$TOP/wrapped\"\nexec \"$REAL/terraform\" \"$@\"\n";
     scene.program("own/terraform", script);
     let apply = "terraform init -no-color && terraform apply -auto-approve -no-color";
-    let (code, said) = scene.run(&format!("{OWN}\n{apply}"));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = scene.run(&format!("{OWN}\n{apply}"));
+    assert_eq!(code, Some(0), "{text}");
     let wrapped = scene.job.read("wrapped");
     assert!(
         wrapped.contains("wrapped apply -lock=false -auto-approve"),
@@ -46,17 +46,17 @@ fn a_wrapper_of_the_users_own_is_what_runs() {
         WRAPPED=1 terraform \"$@\"\ncode=$?\necho over >> \"$TOP/over\"\nexit $code\n";
     scene.program("own/terraform", script);
     let before = scene.text("");
-    let (code, said) = scene.run(&format!("{OWN}\nterraform apply -auto-approve -no-color"));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = scene.run(&format!("{OWN}\nterraform apply -auto-approve -no-color"));
+    assert_eq!(code, Some(0), "{text}");
     assert_eq!(scene.job.read("over"), "over\n");
-    assert_ne!(scene.text(""), before, "{said}");
+    assert_ne!(scene.text(""), before, "{text}");
 }
 
 /// Between the judgement and Terraform's own look another workspace is selected, or the wrapper goes elsewhere.
 #[test]
 fn a_workspace_or_folder_changed_after_the_check_reaches_no_other_state() {
     let (scene, before) = prepared("after");
-    for (what, works) in [
+    for (action, works) in [
         ("printf blue > .terraform/environment", true),
         ("\"$REAL/terraform\" workspace select blue", true),
         ("cd envs/prod", false),
@@ -66,17 +66,17 @@ fn a_workspace_or_folder_changed_after_the_check_reaches_no_other_state() {
         ),
     ] {
         let script = format!(
-            "#!/bin/sh\n[ \"$1\" != apply ] || {{ {what}; }} >> \"$TOP/did\" 2>&1\nexec \"$REAL/terraform\" \"$@\"\n"
+            "#!/bin/sh\n[ \"$1\" != apply ] || {{ {action}; }} >> \"$TOP/did\" 2>&1\nexec \"$REAL/terraform\" \"$@\"\n"
         );
         scene.program("own/terraform", &script);
         let own = scene.text("");
-        let (code, said) = scene.run(&format!(
+        let (code, text) = scene.run(&format!(
             "{OWN}\nterraform apply -auto-approve -no-color; code=$?; rm -f .terraform/environment; exit $code"
         ));
         let after = ["prod", "blue"].map(|name| scene.text(name));
-        assert_eq!(after, before, "{what}: {said}");
-        assert_eq!(code == Some(0), works, "{what}: {said}");
-        assert_eq!(scene.text("") != own, works, "{what}: {said}");
+        assert_eq!(after, before, "{action}: {text}");
+        assert_eq!(code == Some(0), works, "{action}: {text}");
+        assert_eq!(scene.text("") != own, works, "{action}: {text}");
     }
 }
 
@@ -97,8 +97,8 @@ fn a_call_below_a_call_is_judged_for_itself() {
         code.replace("\"it\"", "\"other\""),
     )
     .unwrap();
-    let (code, said) = scene.run("terraform apply -auto-approve -no-color >&2");
-    assert_eq!(code, Some(0), "{said}");
+    let (code, text) = scene.run("terraform apply -auto-approve -no-color >&2");
+    assert_eq!(code, Some(0), "{text}");
     let nested = scene.job.read("nested");
     assert!(nested.contains("theirs-prod"), "{nested}");
     assert_eq!(["prod", "blue"].map(|name| scene.text(name)), before);
@@ -134,14 +134,14 @@ fn outlives_its_wrapper(name: &str, call: &str, start: &str, until: &str) {
          {start} \"$@\" > first 2>&1 &\nwhile [ ! -e {until} ]; do sleep 0.1; done\n"
     );
     scene.program("own/terraform", &script);
-    let (code, said) = scene.run(&format!(
+    let (code, text) = scene.run(&format!(
         "{OWN}
          terraform init -no-color; {call} apply -auto-approve -no-color > /dev/null 2>&1
          while [ ! -e applying ]; do sleep 0.1; done
          terraform plan -no-color > second 2>&1; echo $? > second.code
          setsid -f sh -c 'sleep 5; : > go' > /dev/null 2>&1"
     ));
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{text}");
     assert_eq!(scene.job.read("second.code"), "1\n");
     let second = scene.job.read("second");
     assert!(
@@ -167,13 +167,13 @@ fn a_call_that_goes_around_the_step_is_explained() {
     ] {
         let block = scene.run("terraform init -no-color >&2");
         assert_eq!(block.0, Some(0), "{}", block.1);
-        let (code, said) = scene.run(command);
-        assert_eq!(code, Some(1), "{said}");
+        let (code, text) = scene.run(command);
+        assert_eq!(code, Some(1), "{text}");
         for piece in [
             "Error acquiring the state lock",
             "no call of terraform or tofu came to this step",
         ] {
-            assert!(said.contains(piece), "no {piece} in\n{said}");
+            assert!(text.contains(piece), "no {piece} in\n{text}");
         }
     }
 }
@@ -196,17 +196,17 @@ fn any_temporary_folder_will_do() {
 #[test]
 fn calls_that_would_break_a_lock_do_not_begin() {
     let (scene, before) = prepared("break");
-    let (code, said) = scene.run("terraform force-unlock -force \"$SLIPWAY_STATE_HELD\"");
-    assert_eq!(code, Some(1), "{said}");
+    let (code, text) = scene.run("terraform force-unlock -force \"$SLIPWAY_STATE_HELD\"");
+    assert_eq!(code, Some(1), "{text}");
     assert!(
-        said.contains("would remove the lock that this step holds"),
-        "{said}"
+        text.contains("would remove the lock that this step holds"),
+        "{text}"
     );
-    let (code, said) = scene.run(
+    let (code, text) = scene.run(
         "export TF_CLI_ARGS_workspace_delete='-lock=false -force ; x'; terraform workspace delete blue",
     );
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("TF_CLI_ARGS_workspace_delete"), "{said}");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("TF_CLI_ARGS_workspace_delete"), "{text}");
     assert_eq!(["prod", "blue"].map(|name| scene.text(name)), before);
 }
 
@@ -215,15 +215,15 @@ fn calls_that_would_break_a_lock_do_not_begin() {
 fn a_key_with_dots_is_refused_with_a_workspace_and_says_where_terraform_writes() {
     let mut scene = Scene::new("dots");
     scene.state.key = "../dots-of-a-workspace".to_owned();
-    let (code, said) = scene.run(
+    let (code, text) = scene.run(
         "exec >&2; terraform init -no-color && terraform workspace new blue && terraform apply -auto-approve -no-color",
     );
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{text}");
     let (code, refused) = scene.run_with(&["run", "--workspace", "blue"], ": > began");
     assert_eq!(code, Some(64), "{refused}");
     let written = "env:/dots-of-a-workspace";
     assert!(refused.contains(written), "{refused}");
     assert!(!scene.job.file("began").exists());
     scene.state.key = written.to_owned();
-    assert!(scene.text("").is_some(), "{said}");
+    assert!(scene.text("").is_some(), "{text}");
 }

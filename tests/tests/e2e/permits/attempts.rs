@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::Setting;
-use crate::support::{PATIENCE, Started, ends, log, until};
+use crate::support::{Started, TIMEOUT, ends, log, until};
 
 /// The progress of the next attempt when the earlier one wakes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ enum Next {
 
 #[test]
 fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothing() {
-    for (next, mark, said) in [
+    for (next, mark, expected) in [
         (
             Next::Deployed,
             "woke-deployed",
@@ -57,7 +57,7 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
         let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
         setting.fault("UpdateService", 100_000, &fails);
         let hanging = Started::new(&mut deploy("1"));
-        until("the deployment is on record as begun", PATIENCE, || {
+        until("the deployment is on record as begun", TIMEOUT, || {
             (setting.started(number).len() == 1).then_some(())
         });
         hanging.signal(Signal::STOP);
@@ -73,12 +73,12 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
         }
 
         hanging.signal(Signal::CONT);
-        let output = hanging.end(PATIENCE);
+        let output = hanging.end(TIMEOUT);
         let text = log(&output);
         assert_eq!(output.status.code(), Some(1), "{next:?}: {text}");
         for piece in [
             "although another deployment to staging had superseded this one",
-            said,
+            expected,
         ] {
             assert!(text.contains(piece), "{next:?}: no {piece:?} in\n{text}");
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Setting;
-use crate::support::{PATIENCE, Started, ends, log, until};
+use crate::support::{Started, TIMEOUT, ends, log, until};
 
 #[test]
 fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
@@ -14,7 +14,7 @@ fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
     let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
     setting.fault("UpdateService", 1000, &fails);
     let killed = Started::new(&mut setting.deploy(&permit, &[]));
-    until("the deployment is on record as begun", PATIENCE, || {
+    until("the deployment is on record as begun", TIMEOUT, || {
         (setting.started(number).len() == 1).then_some(())
     });
     killed.kill();
@@ -26,10 +26,10 @@ fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
         3,
         &["began a deployment under it"],
     );
-    let said = ["this run began the deployment before", "succeeded"];
+    let expected = ["this run began the deployment before", "succeeded"];
     // The failed job, run again.
     let mut again = setting.deploy(&permit, &[]);
-    ends(again.env("GITHUB_RUN_ATTEMPT", "3"), 0, &said);
+    ends(again.env("GITHUB_RUN_ATTEMPT", "3"), 0, &expected);
     assert!(setting.image().ends_with(&setting.digest));
     assert_eq!(setting.started(number).len(), 2, "one for each attempt");
 }
@@ -40,18 +40,18 @@ fn a_run_that_is_killed_after_the_update_follows_its_deployment() {
     let number = setting.permit(&json!({}));
     let permit = number.to_string();
     let killed = Started::new(&mut setting.deploy(&permit, &[]));
-    until("the service is updated", PATIENCE, || {
+    until("the service is updated", TIMEOUT, || {
         setting.image().ends_with(&setting.digest).then_some(())
     });
     killed.kill();
     let updated = setting.service()["taskDefinition"].clone();
 
-    let said = [
+    let expected = [
         "this run began the deployment before",
         "change nothing in the service",
         "succeeded",
     ];
-    ends(&mut setting.deploy(&permit, &[]), 0, &said);
+    ends(&mut setting.deploy(&permit, &[]), 0, &expected);
     assert_eq!(setting.service()["taskDefinition"], updated);
     assert_eq!(setting.started(number).len(), 1);
 }
@@ -64,13 +64,13 @@ fn an_update_that_a_rollback_overtook_fails_and_says_what_may_run() {
     let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
     setting.fault("UpdateService", 1000, &fails);
     let late = Started::new(&mut setting.deploy(&number.to_string(), &[]));
-    until("the deployment is on record as begun", PATIENCE, || {
+    until("the deployment is on record as begun", TIMEOUT, || {
         (setting.started(number).len() == 1).then_some(())
     });
     let back = setting.permit(&json!({"rollback": {}}));
     setting.plant(&json!({"verdict": "started", "under": back, "rollback": {}}));
     setting.no_fault();
-    let output = late.end(PATIENCE);
+    let output = late.end(TIMEOUT);
     let text = log(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     for piece in [

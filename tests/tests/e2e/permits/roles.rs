@@ -4,13 +4,13 @@ use sandbox::world::World;
 use sandbox::world::aws::{Aws, Keys};
 use serde_json::{Value, json};
 
-use super::{ECS, PATIENCE, Setting, ends};
+use super::{ECS, Setting, TIMEOUT, ends};
 use crate::support::{element, instance, wait};
 
 /// A session that the infrastructure's stage opens, as a step of such a job has it; or the code of the refusal.
 fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, String> {
     let stage = format!("{}-infrastructure", setting.environment);
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let keys = setting
             .world
             .codebuild_session(instance(), &stage, "code")
@@ -86,7 +86,7 @@ fn code_of_the_infrastructure_cannot_change_which_version_runs() {
     let registered = attack(&setting, &running);
     let call = |operation: &str, input: &Value| {
         let target = format!("{ECS}.{operation}");
-        wait(PATIENCE, code.json("ecs", &target, input)).unwrap()
+        wait(TIMEOUT, code.json("ecs", &target, input)).unwrap()
     };
     let registered = call("RegisterTaskDefinition", &registered).unwrap();
     let own = &registered["taskDefinition"]["taskDefinitionArn"];
@@ -114,11 +114,11 @@ fn code_of_the_infrastructure_cannot_change_which_version_runs() {
     setting.ecs("DeregisterTaskDefinition", &json!({"taskDefinition": own}));
 
     // The step without a permit is refused before anything is asked; and it says what to do.
-    let said = [
+    let expected = [
         "production has a gate",
         "slipway-promote grant --environment production --digest sha256:",
     ];
-    ends(&mut setting.deploy("", &[]), 3, &said);
+    ends(&mut setting.deploy("", &[]), 3, &expected);
     ends(
         &mut setting.deploy("", &["--dry-run"]),
         0,
@@ -135,7 +135,7 @@ fn code_that_manages_roles_leaves_those_of_the_gate_alone() {
     let iam = |aws: &Aws, action: &str, further: &[(&str, &str)]| {
         let mut all = vec![("RoleName", "slipway-deploy")];
         all.extend(further);
-        wait(PATIENCE, aws.query("iam", "2010-05-08", action, &all)).unwrap()
+        wait(TIMEOUT, aws.query("iam", "2010-05-08", action, &all)).unwrap()
     };
     let statement = json!({"Effect": "Allow", "Action": "iam:*", "Resource": "*"});
     let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
@@ -215,7 +215,7 @@ fn the_role_that_deploys_cannot_plant_a_record() {
 #[track_caller]
 fn denied(code: &Aws, operation: &str, input: &Value) {
     let target = format!("DynamoDB_20120810.{operation}");
-    let answer = wait(PATIENCE, code.json("dynamodb", &target, input)).unwrap();
+    let answer = wait(TIMEOUT, code.json("dynamodb", &target, input)).unwrap();
     let refused = format!("{:?}", answer.unwrap_err());
     assert!(refused.contains("AccessDenied"), "{operation}: {refused}");
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::DEADLINE;
 use crate::ecr::{Setting, THERE};
-use crate::support::{PATIENCE, Started, instance, log, until, wait};
+use crate::support::{Started, TIMEOUT, instance, log, until, wait};
 use layouts::tar;
 
 /// The arguments for a build without the engine.
@@ -45,13 +45,13 @@ impl Drop for Stale {
 }
 
 impl Checkout {
-    pub(super) fn new(what: &str) -> Self {
-        Self::of(Setting::new(what))
+    pub(super) fn new(name: &str) -> Self {
+        Self::of(Setting::new(name))
     }
 
     /// Beside a contract whose key signs each image.
-    pub(super) fn signing(what: &str) -> Self {
-        Self::of(Setting::signing(what))
+    pub(super) fn signing(name: &str) -> Self {
+        Self::of(Setting::signing(name))
     }
 
     fn of(setting: Setting) -> Self {
@@ -121,9 +121,9 @@ impl Checkout {
         mark
     }
 
-    /// Ends the build's step that this marks, and with it the wait of the build.
+    /// Ends the build step with this mark, so that the build continues.
     #[expect(clippy::unused_self, reason = "it belongs to `held`")]
-    pub(super) fn go_on(&self, mark: &str) {
+    pub(super) fn end_build_step(&self, mark: &str) {
         for process in super::seen::sleepers(mark) {
             let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
             kill_process(pid.unwrap(), Signal::KILL).unwrap();

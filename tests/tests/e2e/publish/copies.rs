@@ -49,8 +49,8 @@ fn a_copy_is_the_same_bytes_and_its_repository_is_made_where_it_is_missing() {
 
     let again = json(&["--to", &to]);
     assert_eq!(again["created"], json!([]), "{again}");
-    for place in again["to"].as_array().unwrap() {
-        assert_eq!(place["bytes"]["pushed"], 0, "{again}");
+    for repository in again["to"].as_array().unwrap() {
+        assert_eq!(repository["bytes"]["pushed"], 0, "{again}");
     }
 
     // The repositories were made with tags that stay; that is found before anything is sent.

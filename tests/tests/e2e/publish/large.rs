@@ -20,11 +20,11 @@ fn a_large_layer_needs_little_memory() {
     std::io::Read::read_exact(&mut random, &mut content).unwrap();
     let made = checkout.layouts(&content);
     drop(content);
-    let elsewhere = ["--compression", "zstd", "--to", "eu-west-1"];
+    let replica = ["--compression", "zstd", "--to", "eu-west-1"];
     for (path, more) in [
         (&made.docker, &[][..]),
         (&made.folder, &[]),
-        (&made.docker, &elsewhere),
+        (&made.docker, &replica),
     ] {
         checkout.commit(path);
         let started = checkout.start(&[&["--layout", path, "--json"], more].concat());

@@ -70,9 +70,9 @@ fn an_index_of_two_platforms_with_provenance_is_built_and_its_cache_is_in_ecr() 
         .unwrap();
     checkout.commit("second");
     let again = [&arguments[..], &["--rebuild", "--cache-from", &cache]].concat();
-    let said = log(&checkout.run(&again, 0));
-    assert!(said.contains("importing cache manifest"), "{said}");
-    assert!(said.contains("CACHED"), "{said}");
+    let stderr = log(&checkout.run(&again, 0));
+    assert!(stderr.contains("importing cache manifest"), "{stderr}");
+    assert!(stderr.contains("CACHED"), "{stderr}");
 }
 
 #[test]

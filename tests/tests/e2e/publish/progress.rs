@@ -15,13 +15,15 @@ fn a_slow_upload_reports_how_much_of_which_layer_was_sent() {
     let slow = json!({"service": "ecr", "operation": "UploadLayerPart", "account": checkout.setting.world.build.id,
                       "times": 1, "fault": {"kind": "delay", "millis": 12_000}});
     checkout.setting.tell("faults", &slow);
-    let said = log(&checkout.run(&["--layout", &made.docker], 0));
-    let line = said.lines().find(|line| line.contains("unpacked"));
-    let line = line.unwrap_or_else(|| panic!("{said}"));
+    let stderr = log(&checkout.run(&["--layout", &made.docker], 0));
+    let line = stderr.lines().find(|line| line.contains("unpacked"));
+    let line = line.unwrap_or_else(|| panic!("{stderr}"));
     assert!(line.contains("sent; layer 1 of 1 (sha256:"), "{line}");
-    let end = said.lines().find(|line| line.contains("pushed as sha256:"));
+    let end = stderr
+        .lines()
+        .find(|line| line.contains("pushed as sha256:"));
     assert!(
         end.is_some_and(|line| line.contains("layer 1 of 1")),
-        "{said}"
+        "{stderr}"
     );
 }

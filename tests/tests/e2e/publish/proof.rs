@@ -1,4 +1,4 @@
-//! Signed provenance: what a build leaves beside its image, and what somebody achieves who may push but not sign.
+//! Signed provenance: what a build stores beside its image, and what a person who may push but not sign can do.
 
 use sandbox::world::World;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::checkout::Checkout;
 use super::stopped::{hang_at, until_hanging};
 use crate::content::stage;
 use crate::ecr::Setting;
-use crate::support::{PATIENCE, heavy, log, wait};
+use crate::support::{TIMEOUT, heavy, log, wait};
 
 const REPOSITORY: &str = "storefront";
 
@@ -68,11 +68,11 @@ fn a_build_is_signed_once_and_found_again() {
         json!({"key": World::PROVENANCE_KEY, "tag": proof}),
         "{built}"
     );
-    let said = statement(&checkout, &proof);
-    let definition = &said["predicate"]["buildDefinition"];
+    let provenance = statement(&checkout, &proof);
+    let definition = &provenance["predicate"]["buildDefinition"];
     let repository = format!("https://github.com/{}", checkout.setting.world.repository);
     assert_eq!(
-        said["subject"][0]["digest"]["sha256"],
+        provenance["subject"][0]["digest"]["sha256"],
         digest["sha256:".len()..]
     );
     assert_eq!(definition["externalParameters"]["repository"], repository);
@@ -82,7 +82,7 @@ fn a_build_is_signed_once_and_found_again() {
         built["content_key"]
     );
     let tree = &definition["resolvedDependencies"][0]["digest"]["gitTree"];
-    assert_eq!(tree.as_str().unwrap().len(), 40, "{said}");
+    assert_eq!(tree.as_str().unwrap().len(), 40, "{provenance}");
 
     let before = checkout.newest_call();
     assert_eq!(checkout.json(&[], 0)["outcome"], "already published");
@@ -93,8 +93,8 @@ fn a_build_is_signed_once_and_found_again() {
     let second = checkout.commit("second");
     let same = checkout.json(&[], 0);
     assert_eq!(same["outcome"], "same content", "{same}");
-    let said = statement(&checkout, &tag(&digest, &second));
-    let parameters = &said["predicate"]["buildDefinition"]["internalParameters"];
+    let provenance = statement(&checkout, &tag(&digest, &second));
+    let parameters = &provenance["predicate"]["buildDefinition"]["internalParameters"];
     assert_eq!(parameters["origin"], "same-content");
     assert_eq!(parameters["builtFor"], first);
 
@@ -125,8 +125,9 @@ fn a_planted_image_is_refused_whatever_is_put_beside_it() {
     let refuse = |why: &str| {
         let before = checkout.newest_call();
         let refused = log(&checkout.run(&arguments, 3));
-        let said = format!("tag {second} names {planted}, which is not shown to be that commit's");
-        assert!(refused.contains(&said), "{refused}");
+        let expected =
+            format!("tag {second} names {planted}, which is not shown to be that commit's");
+        assert!(refused.contains(&expected), "{refused}");
         assert!(refused.contains(why), "{why}: {refused}");
         assert!(refused.contains("batch-delete-image"), "{refused}");
         assert_eq!(checkout.changes_since(before), [""; 0]);
@@ -184,10 +185,10 @@ fn a_planted_content_is_built_anew() {
     let content = format!("content-{}", plan["content_key"].as_str().unwrap());
     let planted = another(&checkout, &first, "planted", &content);
     let output = checkout.run(&["--json"], 0);
-    let said = log(&output);
+    let stderr = log(&output);
     assert!(
-        said.contains("which is not shown to have this content"),
-        "{said}"
+        stderr.contains("which is not shown to have this content"),
+        "{stderr}"
     );
     let done: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(done["outcome"], "built", "{done}");
@@ -210,7 +211,7 @@ fn another_key_proves_nothing() {
     ]});
     let kms = |operation: &str, input: Value| {
         let target = format!("TrentService.{operation}");
-        let answer = wait(PATIENCE, checkout.setting.aws.json("kms", &target, &input));
+        let answer = wait(TIMEOUT, checkout.setting.aws.json("kms", &target, &input));
         answer.unwrap().map_err(|refused| refused.body).unwrap()
     };
     let made = kms(
@@ -259,9 +260,9 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
     let puts = (0..=6).map(|times| ("ecr", "PutImage", times));
     let (mut unproven, mut untagged, mut tagged) = (0, 0, 0);
     for (service, operation, times) in std::iter::once(("kms", "Sign", 0)).chain(puts) {
-        let what = format!("kill-{}-{times}", operation.to_lowercase());
-        let what = what.as_str();
-        let mut checkout = Checkout::signing(what);
+        let name = format!("kill-{}-{times}", operation.to_lowercase());
+        let name = name.as_str();
+        let mut checkout = Checkout::signing(name);
         let commit = checkout.commit("first");
         let made = checkout.layouts(b"image");
         let arguments = ["--layout", made.folder.as_str(), "--tag", "v1"];
@@ -278,12 +279,12 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
             [false, false] => unproven += 1,
             [false, true] => untagged += 1,
             [true, true] => tagged += 1,
-            [true, false] => panic!("{what}: the commit's tag came before its proof"),
+            [true, false] => panic!("{name}: the commit's tag came before its proof"),
         }
 
         checkout.run(&arguments, 0);
         for tag in [&commit, "v1"] {
-            assert_eq!(checkout.tagged(tag), Some(made.digest.clone()), "{what}");
+            assert_eq!(checkout.tagged(tag), Some(made.digest.clone()), "{name}");
         }
         assert_eq!(
             statement(&checkout, &proof)["subject"][0]["digest"]["sha256"],
@@ -292,7 +293,7 @@ fn a_run_that_is_killed_anywhere_is_ended_by_the_next() {
         assert_eq!(
             checkout.json(&arguments, 0)["outcome"],
             "already published",
-            "{what}"
+            "{name}"
         );
     }
     let stages = [unproven, untagged, tagged];
@@ -315,23 +316,23 @@ fn two_runs_at_once_end_with_one_image_and_one_proof() {
         assert_eq!(ended.status.code(), Some(0), "{}", log(&ended));
     }
     assert_eq!(checkout.tagged(&commit), Some(made.digest.clone()));
-    let said = statement(&checkout, &tag(&made.digest, &commit));
+    let provenance = statement(&checkout, &tag(&made.digest, &commit));
     assert_eq!(
-        said["predicate"]["buildDefinition"]["externalParameters"]["commit"],
+        provenance["predicate"]["buildDefinition"]["externalParameters"]["commit"],
         commit
     );
 }
 
-/// Another tool's image, of which nobody showed that it is the commit's.
+/// Another tool's image that is not proven to be the commit's.
 #[test]
 fn an_image_of_another_tool_is_promoted_only_where_the_contract_says_so() {
     let mut checkout = Checkout::signing("prebuilt");
     let commit = checkout.commit("first");
     let made = checkout.layouts(b"image");
     checkout.run(&["--layout", made.folder.as_str()], 0);
-    let said = statement(&checkout, &tag(&made.digest, &commit));
-    let parameters = &said["predicate"]["buildDefinition"]["internalParameters"];
-    assert_eq!(parameters["origin"], "prebuilt", "{said}");
+    let signed = statement(&checkout, &tag(&made.digest, &commit));
+    let parameters = &signed["predicate"]["buildDefinition"]["internalParameters"];
+    assert_eq!(parameters["origin"], "prebuilt", "{signed}");
 
     let setting = &checkout.setting;
     failed_in_dev(setting, &made.digest, &commit);

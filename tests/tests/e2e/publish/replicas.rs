@@ -12,7 +12,7 @@ fn replicas_get_the_image_and_one_that_fails_is_named() {
     let role = checkout.receiver(&staging);
     let commit = checkout.commit("first");
     let replicas = format!("eu-west-1\n{role}@ca-central-1");
-    // ECR refuses whatever is put in the other account.
+    // ECR refuses every push to the other account.
     checkout.setting.tell(
         "faults",
         &json!({"service": "ecr", "operation": "InitiateLayerUpload", "account": staging.id, "times": 500,
@@ -134,8 +134,9 @@ fn an_immutable_tag_in_a_replica_is_refused_before_the_build() {
     let commit = checkout.commit("first");
     let before = checkout.newest_call();
     let refused = log(&checkout.run(&["--to", "eu-west-1", "--tag", "v1"], 3));
-    let said = format!("storefront at eu-west-1: tag v1 already names {theirs} and is immutable");
-    assert!(refused.contains(&said), "{refused}");
+    let expected =
+        format!("storefront at eu-west-1: tag v1 already names {theirs} and is immutable");
+    assert!(refused.contains(&expected), "{refused}");
     assert!(!refused.contains("builds"), "{refused}");
     assert_eq!(checkout.changes_since(before), [""; 0]);
     assert_eq!(checkout.tagged(&commit), None);

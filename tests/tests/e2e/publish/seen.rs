@@ -38,13 +38,13 @@ pub(crate) fn snapshot(started: &Started, folder: &Path) -> Snapshot {
     };
     for process in family(started.id()) {
         seen.processes += 1;
-        for what in ["cmdline", "environ"] {
-            let path = format!("/proc/{process}/{what}");
+        for file in ["cmdline", "environ"] {
+            let path = format!("/proc/{process}/{file}");
             let bytes = std::fs::read(&path).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes);
             seen.found
                 .extend(tokens(&text).iter().map(|token| format!("{path}: {token}")));
-            if what == "cmdline" && text.contains(SECRET) {
+            if file == "cmdline" && text.contains(SECRET) {
                 seen.found.push(format!("{path}: the build secret"));
             }
         }

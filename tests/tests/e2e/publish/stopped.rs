@@ -75,8 +75,8 @@ pub(super) fn until_hanging(checkout: &Checkout, started: &Started) {
 #[test]
 fn while_it_builds() {
     let _turn = heavy();
-    for (what, builder) in [("stop-engine", &[][..]), ("stop-buildah", BUILDAH)] {
-        let mut checkout = Checkout::new(what);
+    for (name, builder) in [("stop-engine", &[][..]), ("stop-buildah", BUILDAH)] {
+        let mut checkout = Checkout::new(name);
         checkout.own_storage();
         let mark = checkout.slow(300);
         checkout.commit("slow");
@@ -96,7 +96,7 @@ fn while_it_builds() {
 #[test]
 fn while_it_creates_the_repository_while_it_pushes_and_while_it_tags() {
     let _turn = heavy();
-    for (what, operation, times, outcome, tags) in [
+    for (name, operation, times, outcome, tags) in [
         ("stop-create", "CreateRepository", 0, "built", 0),
         ("stop-blobs", "InitiateLayerUpload", 0, "built", 0),
         ("stop-manifest", "PutImage", 0, "built", 0),
@@ -105,15 +105,15 @@ fn while_it_creates_the_repository_while_it_pushes_and_while_it_tags() {
         ("stop-commit", "PutImage", 2, "same content", 1),
         ("stop-tag", "PutImage", 3, "tags added", 2),
     ] {
-        let mut checkout = Checkout::new(what);
+        let mut checkout = Checkout::new(name);
         let commit = checkout.commit("first");
         hang(&checkout, operation, times);
         let started = checkout.start(&["--tag", "v1"]);
         until_hanging(&checkout, &started);
         stop(&checkout, started);
-        assert_eq!(checkout.tags().len(), tags, "{what}: {:?}", checkout.tags());
+        assert_eq!(checkout.tags().len(), tags, "{name}: {:?}", checkout.tags());
         let done = second_run_completes(&checkout, &commit);
-        assert_eq!(done["outcome"], outcome, "{what}: {done}");
+        assert_eq!(done["outcome"], outcome, "{name}: {done}");
     }
 }
 
@@ -124,9 +124,9 @@ fn while_it_tags_and_other_places_have_the_image() {
     let _turn = heavy();
     let mut checkout = Checkout::new("stop-places");
     let staging = checkout.staging();
-    let elsewhere = format!("{}@ca-central-1", checkout.receiver(&staging));
+    let replica = format!("{}@ca-central-1", checkout.receiver(&staging));
     let commit = checkout.commit("first");
-    let arguments = ["--no-cache", "--tag", "v1", "--to", &elsewhere];
+    let arguments = ["--no-cache", "--tag", "v1", "--to", &replica];
     hang(&checkout, "PutImage", 1);
     let started = checkout.start(&arguments);
     // Both places have the manifest by then.
@@ -149,12 +149,12 @@ fn while_it_tags_and_other_places_have_the_image() {
 /// To another repository of the same registry: before its blobs, its manifest, its tag.
 #[test]
 fn while_it_copies() {
-    for (what, operation, times) in [
+    for (name, operation, times) in [
         ("stop-copy-blobs", "InitiateLayerUpload", 0),
         ("stop-copy-manifest", "PutImage", 0),
         ("stop-copy-tag", "PutImage", 1),
     ] {
-        let checkout = Checkout::new(what);
+        let checkout = Checkout::new(name);
         let (digest, _) = checkout.setting.first();
         let to = ["--to-repository", "storefront", "--tag", "v1"];
         let arguments = Checkout::copy(&digest, &to);
@@ -163,9 +163,9 @@ fn while_it_copies() {
         let started = Started::new(&mut command);
         until_hanging(&checkout, &started);
         stop(&checkout, started);
-        assert_eq!(checkout.tagged("v1"), None, "{what}");
+        assert_eq!(checkout.tagged("v1"), None, "{name}");
         checkout.clear_faults(&checkout.setting.world.build.clone());
         checkout.setting.image(&arguments, 0);
-        assert_eq!(checkout.tagged("v1"), Some(digest), "{what}");
+        assert_eq!(checkout.tagged("v1"), Some(digest), "{name}");
     }
 }

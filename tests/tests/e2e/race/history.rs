@@ -46,7 +46,7 @@ pub(super) struct Step {
     pub(super) code: Option<i32>,
     /// Whether the test killed it.
     pub(super) killed: bool,
-    pub(super) said: String,
+    pub(super) stderr: String,
 }
 
 /// Everything that is known of a race.
@@ -74,12 +74,12 @@ pub(super) struct History {
 struct Record {
     seq: u64,
     hash: String,
-    told: Value,
+    content: Value,
 }
 
 impl Record {
     fn verdict(&self) -> &str {
-        self.told["verdict"].as_str().unwrap_or_default()
+        self.content["verdict"].as_str().unwrap_or_default()
     }
 
     fn is_deployment(&self) -> bool {
@@ -96,15 +96,15 @@ impl Record {
     }
 
     fn digest(&self) -> &str {
-        self.told["digest"].as_str().unwrap_or_default()
+        self.content["digest"].as_str().unwrap_or_default()
     }
 
     fn revision(&self) -> &str {
-        self.told["task_definition"].as_str().unwrap_or_default()
+        self.content["task_definition"].as_str().unwrap_or_default()
     }
 
     fn page(&self) -> &str {
-        self.told["run"].as_str().unwrap_or_default()
+        self.content["run"].as_str().unwrap_or_default()
     }
 
     /// The run without its attempt.
@@ -114,12 +114,12 @@ impl Record {
     }
 
     fn under(&self) -> Option<u64> {
-        self.told["under"].as_u64()
+        self.content["under"].as_u64()
     }
 
     /// Whether it is of a rollback, which need not wait for what is under way.
     fn rolls_back(&self) -> bool {
-        self.told["rollback"].is_object()
+        self.content["rollback"].is_object()
     }
 }
 
@@ -128,7 +128,7 @@ impl History {
         let record = |(index, item): (usize, &Item)| Record {
             seq: index as u64 + 1,
             hash: item.hash.clone(),
-            told: serde_json::from_str(&item.record).unwrap_or_default(),
+            content: serde_json::from_str(&item.record).unwrap_or_default(),
         };
         self.items.iter().enumerate().map(record).collect()
     }
@@ -143,7 +143,7 @@ impl History {
         self.images.get(revision).map_or("nothing", String::as_str)
     }
 
-    /// How it went, for whoever measures.
+    /// The outcomes in numbers, for measurements.
     pub(super) fn summary(&self) -> String {
         let records = self.records();
         let of = |verdict: &str| records.iter().filter(|it| it.verdict() == verdict).count();
@@ -183,9 +183,9 @@ fn linked(history: &History, wrong: &mut Vec<String>) {
     let mut prev = "0".repeat(64);
     for (index, item) in history.items.iter().enumerate() {
         let seq = index + 1;
-        let told: Value = serde_json::from_str(&item.record).unwrap_or_default();
+        let content: Value = serde_json::from_str(&item.record).unwrap_or_default();
         let hash = sha256(format!("{}{}", item.prev, item.record).as_bytes());
-        if item.prev != prev || item.hash != hash || told["seq"] != seq {
+        if item.prev != prev || item.hash != hash || content["seq"] != seq {
             wrong.push(format!("record {seq} does not follow the one before"));
         }
         prev.clone_from(&item.hash);
@@ -226,7 +226,7 @@ fn walked(history: &History, records: &[Record], wrong: &mut Vec<String>) {
 
 fn permitted(record: &Record, newest: &str, begun: &[&Record], wrong: &mut Vec<String>) {
     let seq = record.seq;
-    if record.told["permit"]["head"] != newest {
+    if record.content["permit"]["head"] != newest {
         wrong.push(format!("permit {seq} was judged by an older deployment"));
     }
     let other = begun.iter().find(|it| it.run() != record.run());
@@ -267,16 +267,16 @@ fn started(
             "record {seq} began another digest than {under} permits"
         ));
     }
-    let content = &permit.told["permit"];
+    let content = &permit.content["permit"];
     let expires = content["expires"].as_str().unwrap_or_default();
-    let at = record.told["at"].as_str().unwrap_or_default();
+    let at = record.content["at"].as_str().unwrap_or_default();
     if content["head"] != newest || expires <= at {
         wrong.push(format!("record {seq} began under {under}, which was void"));
     }
-    let others = records
+    let earlier = records
         .iter()
         .filter(|it| it.under() == Some(under) && it.seq < seq);
-    if others.clone().any(|it| it.run() != record.run()) {
+    if earlier.clone().any(|it| it.run() != record.run()) {
         wrong.push(format!("permit {under} was used by two runs"));
     }
     let judged = seconds(permit.told["at"].as_str().unwrap_or_default());
@@ -347,10 +347,9 @@ fn updated(history: &History, records: &[Record], wrong: &mut Vec<String>) {
         let ends = |it: &&Record| it.is_deployment() || it.verdict() == "started";
         let mut later = records.iter().filter(over).filter(ends);
         // Nothing keeps a call that is on its way from being done late; its step then says that it was overtaken.
-        let tells = history
-            .steps
-            .iter()
-            .any(|it| it.run == begun.page() && it.verb == "deploy" && it.said.contains(OVERTAKEN));
+        let tells = history.steps.iter().any(|it| {
+            it.run == begun.page() && it.verb == "deploy" && it.stderr.contains(OVERTAKEN)
+        });
         if let (Some(later), false) = (later.rfind(|it| it.seq > begun.seq), tells) {
             wrong.push(format!(
                 "{revision} was deployed after record {}",
@@ -410,24 +409,24 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             ..
         } = step;
         let there = |verdict: &str| {
-            records.iter().any(|it| {
+            records.iter().any(|record| {
                 let number = if verdict == "permitted" {
-                    Some(it.seq)
+                    Some(record.seq)
                 } else {
-                    it.under()
+                    record.under()
                 };
-                it.verdict() == verdict
-                    && it.page() == run
+                record.verdict() == verdict
+                    && record.page() == run
                     && number == *permit
-                    && it.digest() == step.digest
+                    && record.digest() == step.digest
             })
         };
         let by_run = |verdict: &str| {
-            records.iter().any(|it| {
-                it.verdict() == verdict
-                    && run.starts_with(&format!("{}/", it.run()))
-                    && it.under() == *permit
-                    && it.digest() == step.digest
+            records.iter().any(|record| {
+                record.verdict() == verdict
+                    && run.starts_with(&format!("{}/", record.run()))
+                    && record.under() == *permit
+                    && record.digest() == step.digest
             })
         };
         let fits = match (*verb, *code) {
@@ -436,7 +435,7 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             // An earlier attempt may have begun it, of the same revision.
             ("deploy", Some(0)) => by_run("started"),
             ("deploy", Some(1))
-                if step.said.contains(OVERTAKEN) || step.said.contains(SUPERSEDED) =>
+                if step.stderr.contains(OVERTAKEN) || step.stderr.contains(SUPERSEDED) =>
             {
                 overtaken(records, run, *permit)
             }
@@ -452,7 +451,7 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
         if !fits {
             wrong.push(format!(
                 "{verb} of {run} under {permit:?} ended with {code:?}: {}",
-                step.said
+                step.stderr
             ));
         }
     }

@@ -56,7 +56,7 @@ fn points() -> Vec<Point> {
 
 impl Scene {
     /// Lets a step wait at the point, and kills it.
-    fn kills(&self, point: &Point, promoter: &Promoter<'_>, permit: Option<u64>) {
+    fn kill_step(&self, point: &Point, promoter: &Promoter<'_>, permit: Option<u64>) {
         let account = match point.service {
             "ecs" => self.production(),
             _ => &self.gate.world.build.id,
@@ -73,14 +73,14 @@ impl Scene {
         let killed = Ended {
             code: None,
             killed: true,
-            out: String::new(),
-            said: String::new(),
+            stdout: String::new(),
+            stderr: String::new(),
         };
         promoter.note(verb, permit, &killed);
     }
 
     /// One promotion, and what follows on it.
-    fn ends_right(&self, index: usize, point: &Point) {
+    fn check_end(&self, index: usize, point: &Point) {
         let fate = Fate {
             returns: point.returns,
             ..Fate::UNDISTURBED
@@ -106,7 +106,7 @@ impl Scene {
                 "{index}"
             );
         }
-        self.kills(point, &promoter, permit);
+        self.kill_step(point, &promoter, permit);
         if point.returns == Returns::Never {
             // It may have to wait until a person has closed what died.
             let mut other = new(if digest < 3 {
@@ -116,7 +116,7 @@ impl Scene {
             });
             let mut permit = other.grant().unwrap();
             if permit.is_none() {
-                self.closes_what_died(0, Theme::Ends);
+                self.close_interrupted(0, Theme::Ends);
                 permit = other.grant().unwrap();
             }
             other.deploy(permit.unwrap()).unwrap();
@@ -139,7 +139,7 @@ impl Scene {
 fn a_promotion_that_is_killed_at_any_call_ends_right_when_it_is_run_again_or_another_one_is() {
     let scene = Scene::new("race-killed", 0, 6);
     for (index, point) in points().iter().enumerate() {
-        scene.ends_right(index, point);
+        scene.check_end(index, point);
         let newest = scene.newest_deployment();
         let Point {
             verb,

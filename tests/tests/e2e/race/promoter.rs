@@ -13,7 +13,7 @@ use super::fate::{Fate, Kill, Returns, Theme};
 use super::history::Step;
 use super::scene::Scene;
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, read, until, wait};
+use crate::support::{TIMEOUT, instance, read, until, wait};
 
 const WORKFLOW: &str = ".github/workflows/promote.yml";
 const PERMISSIONS: &str =
@@ -38,8 +38,8 @@ pub(super) struct Ended {
     pub(super) code: Option<i32>,
     /// Whether the test killed it.
     pub(super) killed: bool,
-    pub(super) out: String,
-    pub(super) said: String,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Scene {
@@ -68,7 +68,7 @@ impl Scene {
 
     /// One run that rolls back, as soon as a deployment is under way.
     pub(super) fn rolls_back(&self, round: usize) {
-        until("a deployment is under way", PATIENCE, || {
+        until("a deployment is under way", TIMEOUT, || {
             (self.newest("permitted")["verdict"] == "started").then_some(())
         });
         let mut promoter = Promoter::new(self, (round, 0), Theme::RollsBack, Fate::UNDISTURBED);
@@ -101,7 +101,7 @@ impl<'s> Promoter<'s> {
             rolls_back: false,
             digest: digest.to_owned(),
             commit: commit.to_owned(),
-            run: wait(PATIENCE, scene.hub.start(&body)).unwrap(),
+            run: wait(TIMEOUT, scene.hub.start(&body)).unwrap(),
         }
     }
 
@@ -110,7 +110,7 @@ impl<'s> Promoter<'s> {
         self.fate = Fate::UNDISTURBED;
         let hub = &self.scene.hub;
         let path = format!("runs/{}/rerun", self.run.run_id);
-        let answer = wait(PATIENCE, async {
+        let answer = wait(TIMEOUT, async {
             hub.finish(&self.run, "failure", &[].into()).await.unwrap();
             hub.call(&path, &json!({"user": RELEASER})).await.unwrap()
         });
@@ -120,7 +120,7 @@ impl<'s> Promoter<'s> {
     /// Asks for a permit. An error if the step was killed; nothing if it was refused.
     pub(super) fn grant(&mut self) -> Result<Option<u64>, ()> {
         let ended = self.step("grant", None, "", self.fate.grant);
-        let json: Value = serde_json::from_str(&ended.out).unwrap_or_default();
+        let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
         let permit = json["permit"]["record"].as_u64();
         if let (true, Some(_)) = (self.rolls_back, permit) {
             let text = |name: &str| json[name].as_str().unwrap().to_owned();
@@ -158,7 +158,7 @@ impl<'s> Promoter<'s> {
     pub(super) fn deploy(&self, permit: u64) -> Result<(), ()> {
         let ended = self.deploy_alone(permit);
         if ended.killed {
-            if ended.said.contains(BEGUN) {
+            if ended.stderr.contains(BEGUN) {
                 self.struck();
             }
             return Err(());
@@ -202,7 +202,7 @@ impl<'s> Promoter<'s> {
             permit,
             code: ended.code,
             killed: ended.killed,
-            said: ended.said.clone(),
+            stderr: ended.stderr.clone(),
         };
         self.scene.steps.lock().unwrap().push(step);
     }
@@ -264,7 +264,7 @@ impl<'s> Promoter<'s> {
         let world = &self.scene.gate.world;
         let name = format!("run-{}", self.run.run_id);
         let keys = wait(
-            PATIENCE,
+            TIMEOUT,
             world.codebuild_session(instance(), "production", &name),
         );
         let mut variables = world.variables(instance());
@@ -300,15 +300,15 @@ impl<'s> Promoter<'s> {
 /// Runs a step to its end, or to when it is to be killed.
 fn until_killed(job: &Job, command: &mut Command, kill: Kill) -> Ended {
     use std::os::unix::process::CommandExt;
-    let (out, said) = (job.file("stdout"), job.file("stderr"));
+    let (stdout, stderr) = (job.file("stdout"), job.file("stderr"));
     let child = command
         .stdin(Stdio::null())
-        .stdout(std::fs::File::create(&out).unwrap())
-        .stderr(std::fs::File::create(&said).unwrap())
+        .stdout(std::fs::File::create(&stdout).unwrap())
+        .stderr(std::fs::File::create(&stderr).unwrap())
         .process_group(0)
         .spawn();
     let mut child = child.unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     // The moment counts from when what it waits for was seen.
     let mut seen = None;
     let (status, killed) = loop {
@@ -318,7 +318,7 @@ fn until_killed(job: &Job, command: &mut Command, kill: Kill) -> Ended {
         let after = match kill {
             Kill::Never => None,
             Kill::Started(after) => Some((true, after)),
-            Kill::Begun(after) => Some((seen.is_some() || read(&said).contains(BEGUN), after)),
+            Kill::Begun(after) => Some((seen.is_some() || read(&stderr).contains(BEGUN), after)),
         };
         if let Some((true, after)) = after {
             let since: &mut Instant = seen.get_or_insert_with(Instant::now);
@@ -332,14 +332,14 @@ fn until_killed(job: &Job, command: &mut Command, kill: Kill) -> Ended {
         if Instant::now() > deadline {
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
             let _ = child.wait();
-            panic!("not over after {} s: {}", PATIENCE.as_secs(), read(&said));
+            panic!("not over after {} s: {}", TIMEOUT.as_secs(), read(&stderr));
         }
         sleep(Duration::from_millis(10));
     };
     Ended {
         code: status.code(),
         killed,
-        out: read(&out),
-        said: read(&said),
+        stdout: read(&stdout),
+        stderr: read(&stderr),
     }
 }

@@ -16,7 +16,7 @@ use super::history::{History, Item, Span, Step};
 use crate::gate::{Gate, digest};
 use crate::gateway;
 use crate::record::{Call, calls, open};
-use crate::support::{PATIENCE, ends, instance, until, wait};
+use crate::support::{TIMEOUT, ends, instance, until, wait};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const CHAIN: &str = "storefront#production";
@@ -43,7 +43,7 @@ impl Scene {
         let hub = Hub::new(instance(), &gate.world.repository).unwrap();
         let story = Story { hub: hub.clone() };
         let production = gate.world.environment("production").unwrap();
-        let aws = wait(PATIENCE, async {
+        let aws = wait(TIMEOUT, async {
             gate.world.serve(instance()).await.unwrap();
             let account = &production.account;
             gate.world.administrator(instance(), account).await.unwrap()
@@ -53,7 +53,7 @@ impl Scene {
                 let title = format!("Change {round}");
                 let notes = [("NOTES.md", title.as_str())];
                 let change = story.change(AUTHOR, REVIEWER, &title, &notes);
-                let commit = wait(PATIENCE, change).unwrap();
+                let commit = wait(TIMEOUT, change).unwrap();
                 let image = |number| gate.image(&format!("{name}-{round}-{number}"));
                 ((0..digests).map(image).collect(), commit)
             })
@@ -140,7 +140,7 @@ impl Scene {
             .gate
             .world
             .codebuild_session(instance(), environment, "linus@acme.example");
-        let keys = wait(PATIENCE, keys).unwrap();
+        let keys = wait(TIMEOUT, keys).unwrap();
         let mut command = Command::new(instance().built().join("slipway-promote"));
         command
             .args(own)
@@ -153,11 +153,11 @@ impl Scene {
         command
     }
 
-    /// Puts an end to what a run began that nobody runs again, as the refusals say.
-    pub(super) fn closes_what_died(&self, round: usize, theme: Theme) {
+    /// Records the end of a deployment whose run is not repeated, as the refusals suggest.
+    pub(super) fn close_interrupted(&self, round: usize, theme: Theme) {
         // A call of a killed run may still be in progress.
-        until("no call is being done", PATIENCE, || {
-            (wait(PATIENCE, open(&self.gate.world)) == 0).then_some(())
+        until("no call is being done", TIMEOUT, || {
+            (wait(TIMEOUT, open(&self.gate.world)) == 0).then_some(())
         });
         let last = self.newest("permitted");
         if last["verdict"] != "started" {
@@ -214,7 +214,7 @@ impl Scene {
         gateway::tell("faults", &fault);
     }
 
-    /// Whether that happened which a round is about.
+    /// Whether the event that a round tests happened.
     pub(super) fn struck(&self, theme: Theme) -> bool {
         self.struck.lock().unwrap().contains(&theme)
     }
@@ -232,7 +232,7 @@ impl Scene {
                 .gate
                 .build
                 .json("dynamodb", "DynamoDB_20120810.Query", &input);
-            let answer = wait(PATIENCE, asked).unwrap().unwrap();
+            let answer = wait(TIMEOUT, asked).unwrap().unwrap();
             found.extend(answer["Items"].as_array().unwrap().iter().cloned());
             match answer.get("LastEvaluatedKey") {
                 None => return found,
@@ -243,33 +243,33 @@ impl Scene {
 
     fn ecs(&self, operation: &str, input: &Value) -> Value {
         let target = format!("{ECS}.{operation}");
-        wait(PATIENCE, self.aws.json("ecs", &target, input))
+        wait(TIMEOUT, self.aws.json("ecs", &target, input))
             .unwrap()
             .unwrap()
     }
 
-    fn place(&self) -> Value {
+    fn service_key(&self) -> Value {
         let world = &self.gate.world;
         let production = world.environment("production").unwrap();
         json!({"cluster": production.cluster(&world.service), "service": world.service})
     }
 
     fn service(&self) -> Value {
-        let place = self.place();
-        let input = json!({"cluster": place["cluster"], "services": [place["service"]]});
+        let key = self.service_key();
+        let input = json!({"cluster": key["cluster"], "services": [key["service"]]});
         self.ecs("DescribeServices", &input)["services"][0].clone()
     }
 
     /// The task definitions of the service's deployments, oldest first.
     fn rollouts(&self) -> Vec<String> {
-        let mut input = self.place();
+        let mut input = self.service_key();
         let mut arns = Vec::new();
         loop {
             let answer = self.ecs("ListServiceDeployments", &input);
             let page = answer["serviceDeployments"].as_array().unwrap();
-            arns.extend(page.iter().map(|it| {
-                let target = it["targetServiceRevisionArn"].as_str().unwrap();
-                (it["createdAt"].as_f64().unwrap(), target.to_owned())
+            arns.extend(page.iter().map(|deployment| {
+                let target = deployment["targetServiceRevisionArn"].as_str().unwrap();
+                (deployment["createdAt"].as_f64().unwrap(), target.to_owned())
             }));
             match answer.get("nextToken") {
                 None => break,
@@ -312,7 +312,7 @@ impl Scene {
                 prev: text(item, "prev"),
             })
             .collect();
-        let calls = wait(PATIENCE, calls(&self.gate.world));
+        let calls = wait(TIMEOUT, calls(&self.gate.world));
         let span = |call: &Call| Span {
             began: call.began,
             ended: call.seq,

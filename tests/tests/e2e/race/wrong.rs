@@ -68,7 +68,7 @@ impl Draft {
             permit: (permit > 0).then_some(permit),
             code,
             killed: code.is_none(),
-            said: String::new(),
+            stderr: String::new(),
         };
         let history = History {
             items: Vec::new(),
@@ -189,87 +189,87 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
 fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
     type Fault = fn(&mut Draft);
     let faults: [(&str, Fault); 29] = [
-        ("permit 6 was judged by an older deployment", |it| {
-            it.record(6)["permit"]["head"] = json!(1)
+        ("permit 6 was judged by an older deployment", |draft| {
+            draft.record(6)["permit"]["head"] = json!(1)
         }),
         // Two winners of one step: each with its own permit, or both with one.
-        ("record 5 began while 4 was under way", |it| {
-            let mut other = it.records[3].clone();
+        ("record 5 began while 4 was under way", |draft| {
+            let mut other = draft.records[3].clone();
             other["run"] = json!(page(2, 1));
             other["under"] = json!(3);
             other["digest"] = json!(digest("c"));
-            it.insert(4, other);
+            draft.insert(4, other);
         }),
-        ("permit 2 was used by two runs", |it| {
-            let mut other = it.records[3].clone();
+        ("permit 2 was used by two runs", |draft| {
+            let mut other = draft.records[3].clone();
             other["run"] = json!(page(2, 1));
-            it.insert(4, other);
+            draft.insert(4, other);
         }),
-        ("permit 5 came while 4 was under way", |it| {
-            let other = it.records[2].clone();
-            it.insert(4, other);
+        ("permit 5 came while 4 was under way", |draft| {
+            let other = draft.records[2].clone();
+            draft.insert(4, other);
         }),
-        ("record 4 began under 3, which was void", |it| {
-            it.record(3)["permit"]["expires"] = json!("2026-11-21T17:00:00Z");
-            it.record(4)["under"] = json!(3);
+        ("record 4 began under 3, which was void", |draft| {
+            draft.record(3)["permit"]["expires"] = json!("2026-11-21T17:00:00Z");
+            draft.record(4)["under"] = json!(3);
         }),
-        ("record 7 began under 3, which was void", |it| {
-            it.record(7)["under"] = json!(3)
+        ("record 7 began under 3, which was void", |draft| {
+            draft.record(7)["under"] = json!(3)
         }),
         (
             "record 4 began more than ten minutes after 2 was judged",
             |it| it.record(2)["at"] = json!("2026-11-21T17:49:59Z"),
         ),
-        ("record 4 began another digest than 2 permits", |it| {
-            it.record(4)["digest"] = json!(digest("c"))
+        ("record 4 began another digest than 2 permits", |draft| {
+            draft.record(4)["digest"] = json!(digest("c"))
         }),
-        ("record 4 began under 1, which is not a permit", |it| {
-            it.record(4)["under"] = json!(1)
+        ("record 4 began under 1, which is not a permit", |draft| {
+            draft.record(4)["under"] = json!(1)
         }),
-        ("record 5 closes 3, which had not begun", |it| {
-            it.record(5)["under"] = json!(3)
+        ("record 5 closes 3, which had not begun", |draft| {
+            draft.record(5)["under"] = json!(3)
         }),
-        ("record 5 is of another digest than began", |it| {
-            it.record(5)["digest"] = json!(digest("c"))
+        ("record 5 is of another digest than began", |draft| {
+            draft.record(5)["digest"] = json!(digest("c"))
         }),
-        ("record 5 is healthy without a permit", |it| {
-            it.record(5)["under"] = Value::Null
+        ("record 5 is healthy without a permit", |draft| {
+            draft.record(5)["under"] = Value::Null
         }),
-        ("record 10 began and nothing closed it", |it| {
-            it.records.truncate(10);
-            it.history.appends.truncate(9);
+        ("record 10 began and nothing closed it", |draft| {
+            draft.records.truncate(10);
+            draft.history.appends.truncate(9);
         }),
-        ("record 9 closes nothing", |it| {
-            let other = it.records[7].clone();
-            it.insert(8, other);
+        ("record 9 closes nothing", |draft| {
+            let other = draft.records[7].clone();
+            draft.insert(8, other);
         }),
         (
             "storefront:b was deployed before it began on record",
-            |it| {
-                it.history.updates[0].0 = Span {
+            |draft| {
+                draft.history.updates[0].0 = Span {
                     began: 38,
                     ended: 43,
                 }
             },
         ),
-        ("storefront:c was deployed after record 8", |it| {
-            it.history.updates[1].0 = Span {
+        ("storefront:c was deployed after record 8", |draft| {
+            draft.history.updates[1].0 = Span {
                 began: 84,
                 ended: 85,
             }
         }),
-        ("storefront:b is another image than began", |it| {
-            it.history.images.insert(revision("b"), digest("e"));
+        ("storefront:b is another image than began", |draft| {
+            draft.history.images.insert(revision("b"), digest("e"));
         }),
-        ("record 5 saw another image run", |it| {
-            it.history.images.insert(revision("b"), digest("e"));
+        ("record 5 saw another image run", |draft| {
+            draft.history.images.insert(revision("b"), digest("e"));
         }),
-        ("11 appends made 10 records", |it| {
-            let last = it.history.appends[9];
-            it.history.appends.push(last);
+        ("11 appends made 10 records", |draft| {
+            let last = draft.history.appends[9];
+            draft.history.appends.push(last);
         }),
-        ("record 11 is healthy after", |it| {
-            it.history.updates.push((
+        ("record 11 is healthy after", |draft| {
+            draft.history.updates.push((
                 Span {
                     began: 104,
                     ended: 105,
@@ -277,42 +277,46 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
                 revision("b"),
             ));
         }),
-        ("ECS made the deployments", |it| {
-            it.history.rollouts.insert(3, revision("e"))
+        ("ECS made the deployments", |draft| {
+            draft.history.rollouts.insert(3, revision("e"))
         }),
-        ("the service runs", |it| it.history.runs = revision("c")),
-        ("the newest deployment is not healthy", |it| {
-            it.record(11)["verdict"] = json!("failed")
+        ("the service runs", |draft| {
+            draft.history.runs = revision("c")
+        }),
+        ("the newest deployment is not healthy", |draft| {
+            draft.record(11)["verdict"] = json!("failed")
         }),
         // A rollback need not wait. A deployment after it waits, and one that it overtook does not succeed.
-        ("record 6 closes 2, which had not begun", |it| {
-            it.records[2]["rollback"] = json!({});
-            let mut other = it.records[3].clone();
+        ("record 6 closes 2, which had not begun", |draft| {
+            draft.records[2]["rollback"] = json!({});
+            let mut other = draft.records[3].clone();
             other["run"] = json!(page(2, 1));
             other["under"] = json!(3);
             other["digest"] = json!(digest("c"));
-            it.insert(4, other);
+            draft.insert(4, other);
         }),
-        ("storefront:c was deployed after record 8", |it| {
-            it.history.updates[1].0 = Span {
+        ("storefront:c was deployed after record 8", |draft| {
+            draft.history.updates[1].0 = Span {
                 began: 84,
                 ended: 85,
             };
-            it.history.steps[9].said = OVERTAKEN.to_owned();
+            draft.history.steps[9].stderr = OVERTAKEN.to_owned();
         }),
-        ("ended with Some(1)", |it| {
-            it.history.steps[9].code = Some(1);
-            it.history.steps[9].said = SUPERSEDED.to_owned();
+        ("ended with Some(1)", |draft| {
+            draft.history.steps[9].code = Some(1);
+            draft.history.steps[9].stderr = SUPERSEDED.to_owned();
         }),
         // It says that it recorded what another run did.
-        ("record healthy of", |it| {
-            it.history.steps[7].run = page(5, 1)
+        ("record healthy of", |draft| {
+            draft.history.steps[7].run = page(5, 1)
         }),
         // It was refused, and its deployment had begun.
-        ("ended with Some(3)", |it| {
-            it.history.steps[9].code = Some(3)
+        ("ended with Some(3)", |draft| {
+            draft.history.steps[9].code = Some(3)
         }),
-        ("ended with None", |it| it.history.steps[3].killed = false),
+        ("ended with None", |draft| {
+            draft.history.steps[3].killed = false
+        }),
     ];
     for (wanted, fault) in faults {
         let mut draft = Draft::new();

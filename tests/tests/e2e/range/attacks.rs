@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::policy::{TEXT, WORKFLOW};
 use super::{Answer, Scene};
 use crate::gate::{Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 /// Approves what others may not.
 const OTHER: &str = "dora";
@@ -18,7 +18,7 @@ const OTHER: &str = "dora";
 impl Scene {
     /// An account that may write to the repository.
     pub(super) fn writer(&self, login: &str, kind: &str) {
-        wait(PATIENCE, self.story.hub.user(login, kind)).unwrap();
+        wait(TIMEOUT, self.story.hub.user(login, kind)).unwrap();
         self.act("collaborators", &json!({"login": login, "role": "write"}));
     }
 
@@ -40,9 +40,9 @@ impl Scene {
 
     /// A workflow run, ended and started again by another account.
     fn rerun(&self, run: u64, user: &str) {
-        let call = |what: &str, body: &Value| {
-            let path = format!("runs/{run}/{what}");
-            wait(PATIENCE, self.story.hub.call(&path, body)).unwrap();
+        let call = |action: &str, body: &Value| {
+            let path = format!("runs/{run}/{action}");
+            wait(TIMEOUT, self.story.hub.call(&path, body)).unwrap();
         };
         call("finish", &json!({"conclusion": "failure"}));
         call("rerun", &json!({"user": user}));
@@ -183,7 +183,7 @@ fn a_commit_of_another_pull_request_is_one_without_any() {
     let (from, to) = (bare.display().to_string(), git.display().to_string());
     scene.git(&["clone", "--quiet", "--bare", &from, &to]);
     let fork = format!("{}-fork/storefront", scene.setting.world.name);
-    let call = |path: &str, body: &Value| wait(PATIENCE, scene.story.hub.call(path, body)).unwrap();
+    let call = |path: &str, body: &Value| wait(TIMEOUT, scene.story.hub.call(path, body)).unwrap();
     let of = &scene.setting.world.repository;
     call(
         "repos",
@@ -269,11 +269,7 @@ fn a_run_that_no_person_started_from_the_branch_does_not_promote() {
 
     // A process that gives itself the number of a run which is over.
     let run = scene.start(&json!({}));
-    wait(
-        PATIENCE,
-        scene.story.hub.finish(&run, "success", &[].into()),
-    )
-    .unwrap();
+    wait(TIMEOUT, scene.story.hub.finish(&run, "success", &[].into())).unwrap();
     let words = format!("run {} is over, so this is not part of it", run.run_id);
     scene.check_in(&run).refused("run", "fail", &words);
     scene.no_violations();
@@ -320,7 +316,7 @@ fn neither_a_deployment_on_github_nor_a_tag_stands_for_a_record() {
         instance().url(port::GITHUB),
         gate.world.repository
     );
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let token = hub.token(REVIEWER).await.unwrap();
         let http = http_client().unwrap();
         let post = async |url: &str, body: &Value| -> Value {
@@ -357,7 +353,7 @@ fn a_promotion_from_another_line_of_commits_is_refused() {
     let push = json!({
         "user": AUTHOR, "branch": "hotfix", "from": gate.commits[0], "files": {"hotfix.txt": "x\n"},
     });
-    let pushed = wait(PATIENCE, hub.act("push", &push)).unwrap();
+    let pushed = wait(TIMEOUT, hub.act("push", &push)).unwrap();
     let hotfix = pushed["after"].as_str().unwrap();
     let mut running = gate.healthy(&digest('1'), 0);
     running["commit"] = json!(hotfix);

@@ -6,7 +6,7 @@ use sandbox::runner::story::{AUTHOR, git_folder};
 use serde_json::json;
 
 use super::Scene;
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 impl Scene {
     /// Puts this many commits, one second apart, on a branch that continues main, without GitHub's seeing it.
@@ -53,12 +53,12 @@ fn two_hundred_pull_requests_are_read_in_few_queries() {
     for index in 0..200 {
         tip = scene.change(&format!("change-{index}"), "merge");
     }
-    let before = wait(PATIENCE, scene.story.hub.calls()).unwrap().len();
+    let before = wait(TIMEOUT, scene.story.hub.calls()).unwrap().len();
     let answer = scene.check(&tip);
     answer.passes();
     assert_eq!(answer.json["commits"].as_array().unwrap().len(), 400);
     assert_eq!(answer.json["changes"].as_array().unwrap().len(), 200);
-    let calls = wait(PATIENCE, scene.story.hub.calls()).unwrap();
+    let calls = wait(TIMEOUT, scene.story.hub.calls()).unwrap();
     let queries = calls[before..]
         .iter()
         .filter(|call| call["path"] == "/graphql");

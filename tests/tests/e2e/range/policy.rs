@@ -6,7 +6,7 @@ use sandbox::runner::story::{AUTHOR, RELEASER};
 use serde_json::{Value, json};
 
 use super::{Answer, DIGEST, Scene};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 pub(super) const WORKFLOW: &str = ".github/workflows/promote.yml";
 pub(super) const TEXT: &str = "on: workflow_dispatch\npermissions: {actions: read, checks: read, contents: read, pull-requests: read}\n\
@@ -18,7 +18,7 @@ impl Scene {
             json!({"workflow": WORKFLOW, "event": "workflow_dispatch", "actor": RELEASER});
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
-        wait(PATIENCE, self.story.hub.start(&body)).unwrap()
+        wait(TIMEOUT, self.story.hub.start(&body)).unwrap()
     }
 
     /// The check in a job of a workflow run, while the branch has the contract of the folder.
@@ -92,14 +92,10 @@ fn a_run_of_another_contract_than_the_branchs_is_refused() {
     let tip = scene.reviewed("tighten", &json!({"delivery.yaml": tighter}));
     let words = scene.is_not_the_branchs(&tip);
     scene.check_in_as_is(&run).refused("policy", "fail", &words);
-    wait(
-        PATIENCE,
-        scene.story.hub.finish(&run, "failure", &[].into()),
-    )
-    .unwrap();
+    wait(TIMEOUT, scene.story.hub.finish(&run, "failure", &[].into())).unwrap();
     let path = format!("runs/{}/rerun", run.run_id);
     let again = wait(
-        PATIENCE,
+        TIMEOUT,
         scene.story.hub.call(&path, &json!({"user": RELEASER})),
     );
     let again: Run = serde_json::from_value(again.unwrap()).unwrap();

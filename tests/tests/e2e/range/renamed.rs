@@ -4,7 +4,7 @@ use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER};
 use serde_json::json;
 
 use super::Scene;
-use crate::support::{PATIENCE, wait};
+use crate::support::{TIMEOUT, wait};
 
 impl Scene {
     fn rename(&self, branch: &str, to: &str) {
@@ -18,7 +18,7 @@ impl Scene {
 fn changes_that_a_queue_merged_pass() {
     let scene = Scene::new("range-queue");
     let queue = "github-merge-queue[bot]";
-    wait(PATIENCE, scene.story.hub.user(queue, "Bot")).unwrap();
+    wait(TIMEOUT, scene.story.hub.user(queue, "Bot")).unwrap();
     for method in ["merge", "squash"] {
         let queued = [1, 2].map(|index| {
             let number = scene.propose(AUTHOR, &format!("{method}-{index}"));

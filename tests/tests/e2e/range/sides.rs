@@ -36,8 +36,8 @@ impl Scene {
     fn with_entry(&self, commit: &str, entry: &str) -> String {
         let (_, name) = entry.split_once('\t').unwrap();
         let entries = self.git(&["ls-tree", commit]);
-        let others = |line: &&str| line.split_once('\t').unwrap().1 != name;
-        let mut all: Vec<&str> = entries.lines().filter(others).collect();
+        let is_other = |line: &&str| line.split_once('\t').unwrap().1 != name;
+        let mut all: Vec<&str> = entries.lines().filter(is_other).collect();
         all.push(entry);
         let mut child = Command::new("git")
             .arg("-C")

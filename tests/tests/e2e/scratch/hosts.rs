@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{AlertDescription, ServerConfig, ServerConnection, StreamOwned};
 
 /// How long a connection may stand idle.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// One request, whole.
 pub(crate) struct Request {
@@ -120,7 +120,7 @@ fn converse(
     log: &Mutex<Vec<Event>>,
 ) {
     socket.set_nonblocking(false).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     let connection = ServerConnection::new(config).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, socket));
     loop {

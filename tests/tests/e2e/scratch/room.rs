@@ -11,7 +11,7 @@ use sandbox::instance::Instance;
 
 const ENGINE: &str = "unix:///var/run/docker.sock";
 /// The most seconds that one run of a binary may take; none needs a tenth of it.
-const PATIENCE: &str = "300";
+const TIMEOUT: &str = "300";
 /// The label that names the room a container runs in.
 const ROOM: &str = "slipway.room";
 
@@ -103,7 +103,7 @@ impl Room {
         let gateway = self.gateway.to_string();
         // Killing the client leaves the container, which the room removes.
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", PATIENCE]).arg("docker");
+        command.args(["--signal=KILL", TIMEOUT]).arg("docker");
         command.args(["run", "--rm", "--read-only", "--cap-drop=ALL"]);
         command.args(["--label", &self.label, "--network", &self.name]);
         command.args(["--label", &format!("{ROOM}={}", self.name)]);

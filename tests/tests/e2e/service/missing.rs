@@ -46,8 +46,8 @@ fn a_deregistered_revision_is_still_what_the_next_one_is_made_from() {
     deregister(&running);
     deregister(&json!("deregistered:2"));
     let next = setting.image(&["/bin/busybox", "sleep", "607"]);
-    let said = "deregistered:3, which the service uses, was deregistered";
-    ends(&mut pair.deploy(&next, &[]), 0, &[said, "succeeded"]);
+    let expected = "deregistered:3, which the service uses, was deregistered";
+    ends(&mut pair.deploy(&next, &[]), 0, &[expected, "succeeded"]);
     assert_eq!(pair.containers()[0]["stopTimeout"], 7);
     // None is active any more.
     deregister(&pair.service()["taskDefinition"]);

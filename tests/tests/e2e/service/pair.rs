@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Setting, ends, fault};
-use crate::support::{PATIENCE, until};
+use crate::support::{TIMEOUT, until};
 
 /// A service of a test's own in the environment's cluster, without a load balancer: two containers of one repository.
 pub(super) struct Pair<'a> {
@@ -37,11 +37,9 @@ impl<'a> Pair<'a> {
                 },
             }),
         );
-        until(
-            "the service of two containers is complete",
-            PATIENCE,
-            || (pair.service()["deployments"][0]["rolloutState"] == "COMPLETED").then_some(()),
-        );
+        until("the service of two containers is complete", TIMEOUT, || {
+            (pair.service()["deployments"][0]["rolloutState"] == "COMPLETED").then_some(())
+        });
         pair
     }
 
@@ -106,14 +104,14 @@ fn the_newest_revision_is_deployed_to_all_containers_of_the_repository() {
         "containerDefinitions[web].environment[LOG_LEVEL]: added",
         "containerDefinitions[web].ulimits[nofile]: added",
     ];
-    let said = ends(&mut pair.deploy(&next, &["--dry-run"]), 0, &changed);
-    assert!(!said.contains("hunter2"), "{said}");
-    let said = ends(
+    let output = ends(&mut pair.deploy(&next, &["--dry-run"]), 0, &changed);
+    assert!(!output.contains("hunter2"), "{output}");
+    let output = ends(
         &mut pair.deploy(&next, &[]),
         0,
         &[&changed[..], &["succeeded"]].concat(),
     );
-    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!output.contains("hunter2"), "{output}");
     let summary = setting.job.read("summary");
     assert!(
         summary.contains("environment[LOG_LEVEL]: added") && !summary.contains("hunter2"),
@@ -138,9 +136,9 @@ fn the_newest_revision_is_deployed_to_all_containers_of_the_repository() {
     // A change without a new image arrives as well, and a container that is named goes alone.
     pair.register(&placeholder, &json!({"stopTimeout": 7}));
     let last = setting.image(&["/bin/busybox", "sleep", "603"]);
-    let one = ["--container", "web"];
+    let container_flag = ["--container", "web"];
     ends(
-        &mut pair.deploy(&last, &one),
+        &mut pair.deploy(&last, &container_flag),
         0,
         &[
             "containerDefinitions[web].stopTimeout: added, 7",

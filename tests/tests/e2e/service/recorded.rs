@@ -8,7 +8,7 @@ use serde_json::json;
 use super::pair::Pair;
 use super::{Setting, ends, fault};
 use crate::job::Job;
-use crate::support::{PATIENCE, instance, log, until, wait};
+use crate::support::{TIMEOUT, instance, log, until, wait};
 
 /// Lets the world's permit role of dev record a service of another name too.
 async fn records_as(world: &World, service: &str) {
@@ -35,7 +35,7 @@ fn job(world: &World, environment: &str) -> Job {
     let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
     variables.extend(world.environment_variables(world.environment(environment).unwrap()));
-    variables.extend(wait(PATIENCE, stage).unwrap().variables());
+    variables.extend(wait(TIMEOUT, stage).unwrap().variables());
     // GitHub is asked for everything else, which is not what this is about.
     variables.insert("GITHUB_TOKEN".to_owned(), "ghs_nobodys".to_owned());
     variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
@@ -52,9 +52,9 @@ fn job(world: &World, environment: &str) -> Job {
 fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     let setting = Setting::new("dev");
     let world = setting.world;
-    wait(PATIENCE, records_as(world, "recorded"));
+    wait(TIMEOUT, records_as(world, "recorded"));
     let (dev, staging) = (job(world, "dev"), job(world, "staging"));
-    until("dev's service is as it should be", PATIENCE, || {
+    until("dev's service is as it should be", TIMEOUT, || {
         let deployments = &setting.service()["deployments"];
         let steady = deployments[0]["rolloutState"] == "COMPLETED";
         (steady && deployments.as_array()?.len() == 1).then_some(())
@@ -114,8 +114,11 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
     ends(&mut record(&failed, "failed"), 0, &[&failed]);
     let check = ["check", "--environment", "staging", "--json"];
     let ended = staging.run(&mut staging.command("slipway-promote", &check));
-    let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
-    assert!(said.contains(&healthy) && !said.contains(&failed), "{said}");
+    let output = format!("{}{}", String::from_utf8_lossy(&ended.stdout), log(&ended));
+    assert!(
+        output.contains(&healthy) && !output.contains(&failed),
+        "{output}"
+    );
 }
 
 /// A deployment to no task can be asked for, and succeeds; healthy it is for nobody.

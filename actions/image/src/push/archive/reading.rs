@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 impl Work<'_> {
-    /// Leaves the registries alone that failed, as each asks for, before the `failed`-th reading is tried again.
+    /// Pauses before the retry after the `failed`-th reading, as long as the failed registries ask for.
     async fn pause_before_retry(&mut self, failed: usize) {
         let failed = u32::try_from(failed).unwrap_or(u32::MAX);
         let mut longest = Duration::ZERO;
@@ -33,7 +33,7 @@ impl Work<'_> {
         tokio::time::sleep(longest).await;
     }
 
-    /// Reads the archive once, for those who need it.
+    /// Reads the archive once, for the targets that need it.
     pub(super) async fn read(&mut self, reading: usize) {
         if reading > 1 {
             self.pause_before_retry(reading - 1).await;
@@ -62,7 +62,7 @@ impl Work<'_> {
                 let diff_ids = contents.layers.into_iter().map(|layer| layer.diff_id);
                 self.contents = Some((contents.config, diff_ids.collect()));
             }
-            Err(error) if reading < READINGS && self.gives_up_store() => {
+            Err(error) if reading < READINGS && self.give_up_store() => {
                 self.host.warn(format!(
                     "{}; the engine's export is read instead",
                     error.line()
@@ -79,7 +79,7 @@ impl Work<'_> {
             let Some(diff_id) = layer.diff_id.as_ref().or(self.paths.get(&layer.path)) else {
                 continue;
             };
-            // Of a reading that failed, too, what came to its end is good.
+            // A layer that was read to its end is valid even if the reading failed later.
             if let Some(blob) = layer.blob {
                 self.made.entry(diff_id.clone()).or_insert(blob);
             }
@@ -87,9 +87,9 @@ impl Work<'_> {
             for (index, result) in layer.results {
                 let state = &mut self.states[index];
                 match result {
-                    Ok(how) => {
+                    Ok(transfer) => {
                         if state.done.insert(diff_id.clone()) {
-                            state.counts.count(how, bytes);
+                            state.counts.count(transfer, bytes);
                         }
                     }
                     Err(fault) if fault.kind == Kind::Passing && reading < READINGS => {
@@ -113,7 +113,7 @@ impl Work<'_> {
         }
     }
 
-    fn gives_up_store(&self) -> bool {
+    fn give_up_store(&self) -> bool {
         match &**self.source {
             Source::Archive(archive) => archive.give_up_store(),
             Source::Layout(_) => false,
@@ -128,7 +128,7 @@ impl Work<'_> {
                 Err(Error::failed("the source is not an archive")),
             );
         };
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (start, mut started) = mpsc::unbounded_channel();
         let mut wants = Wants {
             live: live
                 .iter()
@@ -148,7 +148,7 @@ impl Work<'_> {
                 .info(format!("the layers are read from {origin_text}"));
         }
         let (source, compression) = (Arc::clone(self.source), self.compression);
-        // When this future is dropped, so are the receivers, and the reading has nobody left to read for.
+        // The receivers are dropped together with this future, which ends the reading.
         let reading = tokio::task::spawn_blocking(move || {
             let Source::Archive(archive) = &*source else {
                 return Err(Error::failed("the source is not an archive"));
@@ -156,7 +156,7 @@ impl Work<'_> {
             archive.read(compression, &mut |entry: &Entry| {
                 let wanted = wants.of(entry)?;
                 let (sender, receiver) = mpsc::channel::<Chunk>(2);
-                tell.send((wanted, receiver)).ok()?;
+                start.send((wanted, receiver)).ok()?;
                 Some(sender)
             })
         });
@@ -169,14 +169,14 @@ impl Work<'_> {
             let mut reads = true;
             while reads || !running.is_empty() {
                 tokio::select! {
-                    layer = told.recv(), if reads => match layer {
+                    layer = started.recv(), if reads => match layer {
                         Some((wanted, chunks)) => running.push(layer::stream(
                             wanted, chunks, self.targets, &at_once, &slow, &board,
                         )),
                         None => reads = false,
                     },
                     Some(layer) = running.next(), if !running.is_empty() => {
-                        self.tell(&layer);
+                        self.report_layer(&layer);
                         streamed.push(layer);
                     }
                 }
@@ -196,8 +196,8 @@ impl Work<'_> {
         (streamed, contents)
     }
 
-    /// Which path in the archive is which layer: as earlier readings found it, and for blobs that are named by their digest as
-    /// earlier images have it.
+    /// The layers by their paths in the archive: from earlier readings, and from earlier images for blobs that are named by their
+    /// digest.
     fn named(&self) -> HashMap<String, Digest> {
         let known = self.known.iter().map(|(diff_id, blob)| {
             let path = format!("blobs/sha256/{}", blob.digest.hex());
@@ -210,15 +210,15 @@ impl Work<'_> {
     }
 
     /// Reports where a layer arrived. Targets that it did not reach are reported by the next reading, or at the end.
-    fn tell(&self, layer: &Streamed) {
+    fn report_layer(&self, layer: &Streamed) {
         let Some(blob) = &layer.blob else { return };
         for (index, result) in &layer.results {
-            if let Ok(how) = result {
+            if let Ok(transfer) = result {
                 self.host.info(format!(
                     "{}: {}, {} as {}, {}",
                     self.targets[*index].name(),
-                    layer.what,
-                    how.label(),
+                    layer.description,
+                    transfer.label(),
                     short(&blob.digest),
                     size(blob.size)
                 ));
@@ -227,13 +227,13 @@ impl Work<'_> {
     }
 }
 
-/// Which layers go where, as a reading comes by them.
+/// Decides which layers of a reading go to which targets.
 struct Wants {
     /// Targets that lack something, with the layers they have.
     live: Vec<(usize, HashSet<Digest>)>,
     known: HashSet<Digest>,
     paths: HashMap<String, Digest>,
-    /// A layer that is in the image twice goes out once.
+    /// Layers that were started: one that is in the image twice is sent once.
     begun: HashSet<Digest>,
     /// The image's layers, bottom first, where they are known before they are read.
     order: Vec<Digest>,
@@ -242,7 +242,7 @@ struct Wants {
 }
 
 impl Wants {
-    /// The layer as it is to be sent, if anybody wants it.
+    /// The layer as it is to be sent, if a target lacks it.
     fn of(&mut self, entry: &Entry) -> Option<Wanted> {
         self.asked += 1;
         let diff_id = entry
@@ -261,14 +261,14 @@ impl Wants {
                 .map(|(index, _)| *index)
                 .collect(),
         };
-        let place = diff_id.and_then(|diff_id| {
-            let place = self.order.iter().position(|layer| layer == diff_id)?;
-            Some((place, diff_id))
+        let layer_index = diff_id.and_then(|diff_id| {
+            let layer_index = self.order.iter().position(|layer| layer == diff_id)?;
+            Some((layer_index, diff_id))
         });
-        let what = match place {
-            Some((place, diff_id)) => format!(
+        let description = match layer_index {
+            Some((layer_index, diff_id)) => format!(
                 "layer {} of {} ({})",
-                place + 1,
+                layer_index + 1,
                 self.order.len(),
                 short(diff_id)
             ),
@@ -279,14 +279,14 @@ impl Wants {
             // Where the layers' own digests are known, a name that is none of them is a blob's.
             blob: (!self.order.is_empty()).then(|| named(entry)).flatten(),
             diff_id: entry.diff_id.clone(),
-            what,
+            description,
             size: entry.size,
             targets,
         })
     }
 }
 
-/// The blob, where the archive has it as it is to be stored: named by the digest of its own bytes, and not by the layer's.
+/// The blob, if the archive holds it as it is to be stored: named by the digest of its own bytes, not by the layer's.
 fn named(entry: &Entry) -> Option<Descriptor> {
     if entry.diff_id.is_some() {
         return None;

@@ -187,8 +187,8 @@ async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
     let blob = gzip(&base);
     let folder = Folder::new();
     let source = folder.opened(&[folder.image(&[&blob], "amd64")]);
-    let place = target(&world.client(), "acme/base", &["v1"]);
-    push_one(&source, place).await.unwrap();
+    let base_target = target(&world.client(), "acme/base", &["v1"]);
+    push_one(&source, base_target).await.unwrap();
     let engine = Engine::start(&[(&base[..], blob.clone()), (&app[..], gzip(&app))]);
     let target = Target {
         from: vec!["acme/base".to_owned()],

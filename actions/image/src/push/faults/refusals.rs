@@ -84,12 +84,12 @@ async fn the_token_does_not_follow_an_upload_to_another_host() {
     let thief = World::new().await;
     let folder = Folder::new();
     let source = layout(&folder, &[&noise(1, 10)]);
-    let elsewhere = format!("http://{}/v2/acme/app/blobs/uploads/x", thief.proxy.address);
+    let location = format!("http://{}/v2/acme/app/blobs/uploads/x", thief.proxy.address);
     world.proxy.rule(
         "POST",
         "/blobs/",
         usize::MAX,
-        Act::Header("Location", elsewhere),
+        Act::Header("Location", location),
     );
     let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Refused);

@@ -57,12 +57,12 @@ async fn an_inconsistent_engine_store_falls_back_to_the_export_with_the_same_ima
     for diff_id in &diff_ids {
         chain = Some(crate::digest::chain_id(chain.as_ref(), diff_id));
     }
-    let place = |id: &Digest| {
+    let cache_id_path = |id: &Digest| {
         let layers = PathBuf::from(root).join("image/overlay2/layerdb");
         layers.join(id.as_str().replace(':', "/")).join("cache-id")
     };
-    let lowest = fs::read_to_string(place(&diff_ids[0])).unwrap();
-    let damaged = Damaged::new(place(&chain.unwrap()), &lowest);
+    let lowest = fs::read_to_string(cache_id_path(&diff_ids[0])).unwrap();
+    let damaged = Damaged::new(cache_id_path(&chain.unwrap()), &lowest);
     let worlds = [World::new().await, World::new().await];
     let source = image.source().await;
     let targets = worlds.each_ref().map(|world| world.target(&["v1"]));

@@ -43,7 +43,7 @@ pub(super) struct Store {
     layers: Vec<Layer>,
 }
 
-/// A layer as it lies there.
+/// A layer in the store.
 struct Layer {
     diff_id: Digest,
     /// Its files.
@@ -97,12 +97,12 @@ impl Store {
         &self.root
     }
 
-    /// Hands on each layer that is wanted.
+    /// Forwards each requested layer.
     ///
     /// # Errors
     /// A layer cannot be read, or is not the image's.
     pub(super) fn read(&self, mut reading: Reading) -> Result<Contents> {
-        let what = format!("the Docker Engine's store in {}", self.root.display());
+        let source = format!("the Docker Engine's store in {}", self.root.display());
         let mut names: Vec<String> = Vec::new();
         for layer in &self.layers {
             let name = layer.diff_id.to_string();
@@ -113,7 +113,7 @@ impl Store {
                     size: layer.size,
                 };
                 let mut tar = Opened { layer, tar: None };
-                reading.layer(entry, &mut tar, &what)?;
+                reading.layer(entry, &mut tar, &source)?;
             }
             names.push(name);
         }
@@ -122,7 +122,13 @@ impl Store {
             .iter()
             .map(|layer| layer.diff_id.clone())
             .collect();
-        reading.finish(&names, self.config.clone(), &diff_ids, |_| Ok(None), &what)
+        reading.finish(
+            &names,
+            self.config.clone(),
+            &diff_ids,
+            |_| Ok(None),
+            &source,
+        )
     }
 }
 
@@ -131,15 +137,16 @@ impl Layer {
         let text = |name: &str| -> io::Result<String> {
             String::from_utf8(small(&record, name)?).map_err(io::Error::other)
         };
-        let strange = |what: &str| other(format!("{what} of {diff_id} is not what it should be"));
+        let unexpected =
+            |field: &str| other(format!("{field} of {diff_id} is not what it should be"));
         if text("diff")? != diff_id.as_str() {
-            return Err(strange("the digest"));
+            return Err(unexpected("the digest"));
         }
         let cache_id = text("cache-id")?;
         if cache_id.is_empty() || !cache_id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(strange("the folder"));
+            return Err(unexpected("the folder"));
         }
-        let size = text("size")?.parse().map_err(|_| strange("the size"))?;
+        let size = text("size")?.parse().map_err(|_| unexpected("the size"))?;
         let layer = Self {
             folder: driver.join(cache_id).join("diff"),
             record,

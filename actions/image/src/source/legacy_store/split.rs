@@ -48,7 +48,7 @@ pub(super) struct Split {
 /// The source of the next bytes.
 enum Piece {
     Segment(Cursor<Vec<u8>>),
-    Content { file: File, left: u64 },
+    Content { file: File, remaining: u64 },
 }
 
 impl Split {
@@ -102,14 +102,17 @@ impl Split {
     fn file(&mut self, name: &Path, size: u64) -> io::Result<Option<Piece>> {
         let strange =
             |why: String| io::Error::other(format!("{} in the store {why}", name.display()));
-        let (file, there) = self
+        let (file, actual) = self
             .folder
             .file(name)
             .map_err(|error| strange(format!("cannot be opened: {error}")))?;
-        if there != size {
-            return Err(strange(format!("has {there} bytes, and had {size}")));
+        if actual != size {
+            return Err(strange(format!("has {actual} bytes, and had {size}")));
         }
-        Ok(Some(Piece::Content { file, left: size }))
+        Ok(Some(Piece::Content {
+            file,
+            remaining: size,
+        }))
     }
 }
 
@@ -130,18 +133,18 @@ impl Read for Split {
                         return Ok(read);
                     }
                 }
-                Piece::Content { left: 0, .. } => {}
-                Piece::Content { file, left } => {
-                    let most =
-                        usize::try_from(*left).map_or(buffer.len(), |left| left.min(buffer.len()));
-                    let read = file.read(&mut buffer[..most])?;
+                Piece::Content { remaining: 0, .. } => {}
+                Piece::Content { file, remaining } => {
+                    let wanted = usize::try_from(*remaining)
+                        .map_or(buffer.len(), |remaining| remaining.min(buffer.len()));
+                    let read = file.read(&mut buffer[..wanted])?;
                     if read == 0 {
                         return Err(io::Error::new(
                             io::ErrorKind::UnexpectedEof,
-                            format!("{left} bytes of a file in the store are missing"),
+                            format!("{remaining} bytes of a file in the store are missing"),
                         ));
                     }
-                    *left -= read as u64;
+                    *remaining -= read as u64;
                     return Ok(read);
                 }
             }

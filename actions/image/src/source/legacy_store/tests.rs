@@ -168,14 +168,14 @@ async fn an_engine_elsewhere_is_asked_for_its_export() {
     let inspected = engine.inspect(&image.0).unwrap();
     let (upper, known) = (inspected.upper.unwrap(), inspected.known.unwrap());
     assert!(Store::find(&upper, &known).is_ok());
-    for elsewhere in [
+    for path in [
         "/",
         "/nowhere/overlay2/abc/diff",
         "/nowhere/aufs/abc/diff",
         "overlay2/abc/diff",
         "",
     ] {
-        assert!(Store::find(Path::new(elsewhere), &known).is_err());
+        assert!(Store::find(Path::new(path), &known).is_err());
     }
     // The layers that the engine names must be those of the image's configuration.
     for diff_ids in [vec![], vec![digest(b"another")]] {

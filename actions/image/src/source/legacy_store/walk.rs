@@ -1,4 +1,4 @@
-//! Opening files of a folder somebody else fills, without following a link.
+//! Opening files of a folder that another program fills, without following links.
 //!
 //! One step for each part of a path. `openat2` takes them all in one call, but needs Linux 5.6, which CodeBuild's hosts do not
 //! all have.
@@ -44,7 +44,7 @@ impl Folder {
                 &mut last.insert((parent.to_owned(), folder)).1
             }
         };
-        // Whatever else stands there is not even opened: a device may do something then.
+        // Other kinds of files are not opened, because opening a device can have an effect.
         regular(statat(&*folder, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(openat(&*folder, name, flags, Mode::empty())?);

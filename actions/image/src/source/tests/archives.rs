@@ -332,8 +332,8 @@ fn an_archive_that_is_compressed_as_a_whole_is_unpacked_also_through_a_link() {
         panic!("it is a docker archive");
     };
     assert_eq!(archive.known().unwrap().diff_ids, [digest(layers[0])]);
-    let left = std::fs::read_dir(bench.path("")).unwrap();
-    assert_eq!(left.count(), 2, "nothing stays in the folder");
+    let entries = std::fs::read_dir(bench.path("")).unwrap();
+    assert_eq!(entries.count(), 2, "nothing stays in the folder");
 }
 
 #[test]

@@ -111,14 +111,14 @@ pub(super) struct Counted<T> {
 }
 
 impl<T> Counted<T> {
-    pub(super) fn whole(self, what: &str, name: &str) -> Result<Vec<T>, Unknown> {
+    pub(super) fn all(self, action: &str, name: &str) -> Result<Vec<T>, Unknown> {
         let total = self.total_count;
         let all: Vec<T> = self.nodes.into_iter().flatten().collect();
         if all.len() == total {
             return Ok(all);
         }
         Err(Unknown::new(
-            what,
+            action,
             format!(
                 "a commit has {total} {name}, of which {} were read",
                 all.len()
@@ -156,21 +156,21 @@ impl SignerNode {
 }
 
 impl CommitNode {
-    pub(super) fn commit(self, what: &str) -> Result<PullCommit, Unknown> {
+    pub(super) fn commit(self, action: &str) -> Result<PullCommit, Unknown> {
         let signer = |node: Option<SignerNode>| node.map(SignerNode::signer).unwrap_or_default();
         let author = signer(self.author);
-        let authors = self.authors.whole(what, "authors")?;
-        let parents = self.parents.whole(what, "parents")?;
+        let authors = self.authors.all(action, "authors")?;
+        let parents = self.parents.all(action, "parents")?;
         let co_authors = authors.into_iter().map(SignerNode::signer);
         Ok(PullCommit {
             sha: self.oid,
             tree: self.tree.oid,
-            parents: parents.into_iter().map(|one| one.oid).collect(),
+            parents: parents.into_iter().map(|parent| parent.oid).collect(),
             message: self.message,
             authored_at: self.authored_date,
             by_github: self.committed_via_web,
             committer: signer(self.committer),
-            co_authors: co_authors.filter(|one| *one != author).collect(),
+            co_authors: co_authors.filter(|signer| *signer != author).collect(),
             author,
         })
     }

@@ -28,21 +28,22 @@ impl GitHub {
     }
 
     async fn commits_chunk(&self, commits: &[String]) -> Result<Vec<PullCommit>, Unknown> {
-        let what = "read who wrote the commits";
+        let action = "read who wrote the commits";
         let objects = commits.iter().enumerate().map(|(index, sha)| {
             let (sha, fields) = (json!(sha), commit());
             format!("c{index}:object(oid:{sha}){{... on Commit{{{fields}}}}}")
         });
         let objects: String = objects.collect();
         let mut nodes: BTreeMap<String, Option<CommitNode>> =
-            self.repository_query(&objects, what).await?;
+            self.repository_query(&objects, action).await?;
         let mut all = Vec::with_capacity(commits.len());
         for (index, sha) in commits.iter().enumerate() {
             let node = nodes.remove(&format!("c{index}")).flatten();
             let node = node.filter(|node| node.oid == *sha);
-            let node = node
-                .ok_or_else(|| Unknown::new(what, format!("GitHub does not know commit {sha}")))?;
-            all.push(node.commit(what)?);
+            let node = node.ok_or_else(|| {
+                Unknown::new(action, format!("GitHub does not know commit {sha}"))
+            })?;
+            all.push(node.commit(action)?);
         }
         Ok(all)
     }

@@ -49,11 +49,11 @@ fn reading(lists: Lists) -> Result<Reading, Unknown> {
 
 #[test]
 fn an_author_is_not_listed_again_as_a_co_author() {
-    let pull = reading(answer(1, 1, None)).unwrap().whole().unwrap();
+    let pull = reading(answer(1, 1, None)).unwrap().complete().unwrap();
     let emails: Vec<_> = pull.commits[0]
         .co_authors
         .iter()
-        .map(|one| one.email.as_deref())
+        .map(|signer| signer.email.as_deref())
         .collect();
     assert_eq!(emails, [Some("b@acme.example")]);
     let Event::Dismissed { actor, review, .. } = &pull.events[0] else {
@@ -79,7 +79,7 @@ fn a_list_that_goes_on_is_asked_for_alone() {
 fn fewer_entries_than_github_counts_are_unknown() {
     let unknown = reading(answer(250, 300, None))
         .unwrap()
-        .whole()
+        .complete()
         .unwrap_err();
     assert!(
         unknown.to_string().contains("250 of its 300 commits"),

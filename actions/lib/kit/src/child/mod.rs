@@ -24,7 +24,7 @@ pub fn verdict(shown: &str, status: ExitStatus) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let (code, how) = match (status.code(), status.signal()) {
+    let (code, outcome) = match (status.code(), status.signal()) {
         (Some(code), _) => (code, format!("ended with exit code {code}")),
         (None, Some(signal)) => (128 + signal, format!("was ended by signal {signal}")),
         (None, None) => (1, "failed".to_owned()),
@@ -32,7 +32,7 @@ pub fn verdict(shown: &str, status: ExitStatus) -> Result<()> {
     let code = u8::try_from(code).unwrap_or(1);
     Err(Error::new(
         ErrorKind::Command(code),
-        format!("`{shown}` {how}"),
+        format!("`{shown}` {outcome}"),
     ))
 }
 
@@ -119,11 +119,11 @@ mod tests {
         let program = Program::new(&command, &env).unwrap();
         let program = program.directory(folder.to_owned());
         let running = program.start(&Host::detect(&env)).unwrap();
-        there(&folder.join("ready")).await;
+        wait_for_file(&folder.join("ready")).await;
         running
     }
 
-    async fn there(file: &Path) {
+    async fn wait_for_file(file: &Path) {
         for _ in 0..6000 {
             if file.exists() {
                 return;
@@ -138,7 +138,7 @@ mod tests {
         let folder = Folder::new("second");
         let mut running = counting(&folder.0).await;
         running.interrupted();
-        there(&folder.0.join("seen")).await;
+        wait_for_file(&folder.0.join("seen")).await;
         running.interrupted();
         std::fs::write(folder.0.join("go"), "").unwrap();
         assert_eq!(running.wait().await.unwrap().code(), Some(11));
@@ -150,7 +150,7 @@ mod tests {
         let folder = Folder::new("asked");
         let mut running = counting(&folder.0).await;
         running.stop();
-        there(&folder.0.join("seen")).await;
+        wait_for_file(&folder.0.join("seen")).await;
         assert!(!running.was_interrupted());
         running.interrupted();
         running.interrupted();

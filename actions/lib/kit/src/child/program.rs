@@ -175,8 +175,8 @@ impl Program {
         let interrupt = signal(SignalKind::interrupt()).context(cannot_listen)?;
         let terminate = signal(SignalKind::terminate()).context(cannot_listen)?;
         if let Some(name) = seen() {
-            let what = format!("interrupted by {name} before {} began", self.command[0]);
-            return Err(Error::new(ErrorKind::Interrupted, what));
+            let message = format!("interrupted by {name} before {} began", self.command[0]);
+            return Err(Error::new(ErrorKind::Interrupted, message));
         }
         // Processes that the child leaves running become children of this process, which can then detect them.
         let _ = set_child_subreaper(Some(getpid()));

@@ -2,20 +2,20 @@
 //! share a state, a service or a permit role.
 
 use super::declared::{Declared, Environment, EnvironmentKey, Type, Variable};
-use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
+use super::diagnostics::{At, Mistake, Mistakes, SourceSpan, nearest};
 use super::model::Sink;
 use super::secret::From;
 use super::template::{InVariable, Piece, Placeholder, Template, Templated};
-use super::variables::whole;
+use super::variables::full_match_regex;
 use super::{person, reserved};
 use std::collections::BTreeMap;
 
 /// Checks everything that needs no value from outside.
 pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
-    if declared.version.value != 1 && declared.version.place != Place::default() {
+    if declared.version.value != 1 && declared.version.span != SourceSpan::default() {
         mistakes.add(
             Mistake::new(
-                declared.version.place.clone(),
+                declared.version.span.clone(),
                 format!("version {} is not known", declared.version.value),
             )
             .hint("this Slipway reads version 1"),
@@ -23,31 +23,31 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     }
     if let Err(error) = reserved::service(&declared.service.value.0) {
         mistakes.add(
-            Mistake::new(declared.service.place.clone(), error.message.as_str())
+            Mistake::new(declared.service.span.clone(), error.message.as_str())
                 .hint(error.causes().concat()),
         );
     }
     for (name, _) in &declared.environments.value.0 {
         if let Err(error) = reserved::environment(&name.value.0) {
             mistakes.add(
-                Mistake::new(name.place.clone(), error.message.as_str())
+                Mistake::new(name.span.clone(), error.message.as_str())
                     .hint(error.causes().concat()),
             );
         }
     }
     let environments = &declared.environments;
-    if environments.value.0.is_empty() && environments.place != Place::default() {
+    if environments.value.0.is_empty() && environments.span != SourceSpan::default() {
         mistakes.add(
-            Mistake::new(environments.place.clone(), "there is no environment")
+            Mistake::new(environments.span.clone(), "there is no environment")
                 .hint("a service is delivered to at least one"),
         );
     }
     chain(declared, mistakes);
     for (name, variable) in declared.variables.iter().flat_map(|all| &all.0) {
-        check_variable(declared, &name.value.0, &name.place, variable, mistakes);
+        check_variable(declared, &name.value.0, &name.span, variable, mistakes);
     }
     secrets(declared, mistakes);
-    apart(declared, mistakes);
+    check_shared_targets(declared, mistakes);
     person::check(declared, mistakes);
     permits(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
@@ -61,7 +61,7 @@ pub(super) fn in_order(declared: &Declared) -> Vec<&(EnvironmentKey, Environment
     let mut ordered = Vec::new();
     let mut pending: Vec<_> = all
         .iter()
-        .filter(|(_, one)| one.follows.is_none())
+        .filter(|(_, environment)| environment.follows.is_none())
         .rev()
         .collect();
     while let Some(entry) = pending.pop() {
@@ -69,8 +69,9 @@ pub(super) fn in_order(declared: &Declared) -> Vec<&(EnvironmentKey, Environment
         let name = &entry.0.value.0;
         pending.extend(
             all.iter()
-                .filter(|(_, one)| {
-                    one.follows
+                .filter(|(_, environment)| {
+                    environment
+                        .follows
                         .as_ref()
                         .is_some_and(|before| before.value.0 == *name)
                 })
@@ -97,7 +98,9 @@ fn chain(declared: &Declared, mistakes: &mut Mistakes) {
     let names = names(declared);
     let before: BTreeMap<&str, &EnvironmentKey> = all
         .iter()
-        .filter_map(|(name, one)| Some((name.value.0.as_str(), one.follows.as_ref()?)))
+        .filter_map(|(name, environment)| {
+            Some((name.value.0.as_str(), environment.follows.as_ref()?))
+        })
         .collect();
     let mut in_circle: Vec<&str> = Vec::new();
     for (name, environment) in all {
@@ -105,7 +108,7 @@ fn chain(declared: &Declared, mistakes: &mut Mistakes) {
             continue;
         };
         if !follows.value.0.is_empty() && !names.contains(&follows.value.0.as_str()) {
-            mistakes.add(no_environment(&follows.value.0, &follows.place, &names));
+            mistakes.add(no_environment(&follows.value.0, &follows.span, &names));
         }
         let mut walked = vec![name.value.0.as_str()];
         while let Some(next) = walked.last().and_then(|last| before.get(last)) {
@@ -115,7 +118,7 @@ fn chain(declared: &Declared, mistakes: &mut Mistakes) {
                     walked.push(&next.value.0);
                     mistakes.add(
                         Mistake::new(
-                            follows.place.clone(),
+                            follows.span.clone(),
                             format!(
                                 "environments follow one another in a circle: {}",
                                 walked.join(" → ")
@@ -134,12 +137,12 @@ fn chain(declared: &Declared, mistakes: &mut Mistakes) {
     }
 }
 
-fn no_environment(name: &str, place: &Place, names: &[&str]) -> Mistake {
+fn no_environment(name: &str, span: &SourceSpan, names: &[&str]) -> Mistake {
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the environments are {}", names.join(", ")),
     };
-    Mistake::new(place.clone(), format!("there is no environment `{name}`")).hint(hint)
+    Mistake::new(span.clone(), format!("there is no environment `{name}`")).hint(hint)
 }
 
 impl Variable {
@@ -162,7 +165,7 @@ impl Variable {
 fn check_variable(
     declared: &Declared,
     name: &str,
-    place: &Place,
+    span: &SourceSpan,
     variable: &Variable,
     mistakes: &mut Mistakes,
 ) {
@@ -170,7 +173,7 @@ fn check_variable(
     for (environment, _) in variable.environments.iter().flat_map(|all| &all.0) {
         let wanted = environment.value.0.as_str();
         if !wanted.is_empty() && !names.contains(&wanted) {
-            mistakes.add(no_environment(wanted, &environment.place, &names));
+            mistakes.add(no_environment(wanted, &environment.span, &names));
         }
     }
     let without: Vec<&str> = names
@@ -180,7 +183,7 @@ fn check_variable(
     if !without.is_empty() {
         mistakes.add(
             Mistake::new(
-                place.clone(),
+                span.clone(),
                 format!("`{name}` has no value for {}", without.join(", ")),
             )
             .hint("add `value:`, `default:`, or one for each under `environments:`"),
@@ -190,55 +193,54 @@ fn check_variable(
         && matches!(value.value.0, Template::Text(_))
     {
         mistakes.add(
-            Mistake::new(default.place.clone(), "this default is never used")
-                .related(value.place.clone(), "this is always there")
+            Mistake::new(default.span.clone(), "this default is never used")
+                .related(value.span.clone(), "this is always there")
                 .hint("`default` stands in for a `var:NAME` that is not set; keep one of the two"),
         );
     }
     if matches!(name, "service" | "environment" | "region") {
         mistakes.add(
             Mistake::new(
-                place.clone(),
+                span.clone(),
                 format!("`{name}` is handed to every infrastructure run anyway"),
             )
             .hint("give this variable another name, or remove it"),
         );
     }
-    belongs(place, variable, mistakes);
+    check_type_keys(span, variable, mistakes);
 }
 
 /// `values` belong to enum, `pattern` to pattern.
-fn belongs(place: &Place, variable: &Variable, mistakes: &mut Mistakes) {
+fn check_type_keys(span: &SourceSpan, variable: &Variable, mistakes: &mut Mistakes) {
     let kind = variable.kind.value;
     match (&variable.values, kind) {
         (None, Type::Enum) => mistakes.add(
-            Mistake::new(place.clone(), "type enum needs `values`")
+            Mistake::new(span.clone(), "type enum needs `values`")
                 .hint("add `values: [small, large]`"),
         ),
         (Some(values), Type::Enum) if values.is_empty() => {
-            mistakes.add(Mistake::new(place.clone(), "`values` is empty").hint("name at least one"))
+            mistakes.add(Mistake::new(span.clone(), "`values` is empty").hint("name at least one"))
         }
         (Some(_), kind) if kind != Type::Enum => mistakes.add(
-            Mistake::new(place.clone(), "`values` is only for type enum")
-                .hint("write `type: enum`"),
+            Mistake::new(span.clone(), "`values` is only for type enum").hint("write `type: enum`"),
         ),
         _ => {}
     }
     match (&variable.pattern, kind) {
         (None, Type::Pattern) => mistakes.add(
-            Mistake::new(place.clone(), "type pattern needs `pattern`")
+            Mistake::new(span.clone(), "type pattern needs `pattern`")
                 .hint("add `pattern:` with a regular expression in quotes"),
         ),
         (Some(pattern), Type::Pattern) => {
-            if let Err(error) = whole(&pattern.value.0) {
+            if let Err(error) = full_match_regex(&pattern.value.0) {
                 mistakes.add(
-                    Mistake::new(pattern.place.clone(), "this is not a regular expression")
+                    Mistake::new(pattern.span.clone(), "this is not a regular expression")
                         .hint(error.to_string()),
                 );
             }
         }
         (Some(_), _) => mistakes.add(
-            Mistake::new(place.clone(), "`pattern` is only for type pattern")
+            Mistake::new(span.clone(), "`pattern` is only for type pattern")
                 .hint("write `type: pattern`"),
         ),
         (None, _) => {}
@@ -250,7 +252,7 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
         if crate::host::may_export(&name.value.0).is_err() && !name.value.0.is_empty() {
             mistakes.add(
                 Mistake::new(
-                    name.place.clone(),
+                    name.span.clone(),
                     format!(
                         "`{}` steers the shell or the runner and can hold no secret",
                         name.value.0
@@ -263,7 +265,7 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
         if entry.0.to.is_some() && sinks.is_empty() {
             mistakes.add(
                 Mistake::new(
-                    name.place.clone(),
+                    name.span.clone(),
                     "`to` is empty, so the secret can go to no sink",
                 )
                 .hint("name at least one of task, exec, env, file"),
@@ -275,15 +277,15 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
                 .find(|first| first.value == sink.value)
             {
                 mistakes.add(
-                    Mistake::new(sink.place.clone(), "this is named twice")
-                        .related(first.place.clone(), "first here"),
+                    Mistake::new(sink.span.clone(), "this is named twice")
+                        .related(first.span.clone(), "first here"),
                 );
             }
             let from_process = matches!(&entry.0.from.value, From::Env(name) if !name.is_empty());
             if sink.value == Sink::Task && from_process {
                 mistakes.add(
                     Mistake::new(
-                        sink.place.clone(),
+                        sink.span.clone(),
                         "a task cannot refer to a variable of this process",
                     )
                     .hint("keep the value in SSM or Secrets Manager, or remove `task`"),
@@ -294,7 +296,7 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
 }
 
 /// Two environments must not share a state or an ECS service: one would overwrite the other.
-fn apart(declared: &Declared, mistakes: &mut Mistakes) {
+fn check_shared_targets(declared: &Declared, mistakes: &mut Mistakes) {
     let mut states: BTreeMap<[String; 3], &EnvironmentKey> = BTreeMap::new();
     let mut targets: BTreeMap<[String; 4], &EnvironmentKey> = BTreeMap::new();
     let top_state = declared.state.clone().unwrap_or_default();
@@ -323,7 +325,7 @@ fn apart(declared: &Declared, mistakes: &mut Mistakes) {
         ];
         if let Some(other) = states
             .insert(state, name)
-            .filter(|other| apart_from(other, name))
+            .filter(|other| differ_in_name(other, name))
         {
             let hint = "put {environment} into `state.key`";
             mistakes.add(shared(other, name, "share one state", hint));
@@ -338,7 +340,7 @@ fn apart(declared: &Declared, mistakes: &mut Mistakes) {
         ];
         if let Some(other) = targets
             .insert(target, name)
-            .filter(|other| apart_from(other, name))
+            .filter(|other| differ_in_name(other, name))
         {
             let hint = "put {environment} into `deploy.cluster` or `deploy.service`";
             mistakes.add(shared(other, name, "deploy to one ECS service", hint));
@@ -361,29 +363,29 @@ fn permits(declared: &Declared, mistakes: &mut Mistakes) {
     let Some(first) = names.next() else {
         return;
     };
-    if let Some(other) =
-        names.find(|name| apart_from(first, name) && shown(&first.value.0) == shown(&name.value.0))
+    if let Some(other) = names
+        .find(|name| differ_in_name(first, name) && shown(&first.value.0) == shown(&name.value.0))
     {
         let message = format!(
             "`{}` and `{}` share one permit role",
             first.value.0, other.value.0
         );
         mistakes.add(
-            Mistake::new(permit.place.clone(), message)
+            Mistake::new(permit.span.clone(), message)
                 .hint("put {environment} into `build.roles.permit`"),
         );
     }
 }
 
-/// A name written twice was reported where it stands.
-fn apart_from(one: &EnvironmentKey, other: &EnvironmentKey) -> bool {
-    one.value.0 != other.value.0
+/// Whether two environments have different names. A name that is written twice has a mistake of its own.
+fn differ_in_name(first: &EnvironmentKey, second: &EnvironmentKey) -> bool {
+    first.value.0 != second.value.0
 }
 
-fn shared(one: &EnvironmentKey, other: &EnvironmentKey, what: &str, hint: &str) -> Mistake {
-    let message = format!("`{}` and `{}` {what}", one.value.0, other.value.0);
-    Mistake::new(other.place.clone(), message)
-        .related(one.place.clone(), "the other")
+fn shared(first: &EnvironmentKey, second: &EnvironmentKey, problem: &str, hint: &str) -> Mistake {
+    let message = format!("`{}` and `{}` {problem}", first.value.0, second.value.0);
+    Mistake::new(second.span.clone(), message)
+        .related(first.span.clone(), "the other")
         .hint(hint)
 }
 

@@ -2,7 +2,7 @@
 //! empty one, so that the rest can still be checked; a contract with mistakes is never returned.
 
 use super::declared::{Declared, Entries, Plain};
-use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
+use super::diagnostics::{At, Mistake, Mistakes, SourceSpan, nearest};
 use super::template::{Scope, Template, Templated};
 use super::text::{Kind, Text, is_not};
 use super::tree::{Data, Node, Reading};
@@ -20,7 +20,7 @@ pub(super) fn decode(root: &Node, mistakes: &mut Mistakes) -> Declared {
 /// The decoder's position, and the mistakes that it has found.
 pub(super) struct Decoder<'a> {
     mistakes: &'a mut Mistakes,
-    path: Vec<(String, Place)>,
+    path: Vec<(String, SourceSpan)>,
 }
 
 impl Decoder<'_> {
@@ -38,25 +38,25 @@ impl Decoder<'_> {
         format!("`{}`", names.join("."))
     }
 
-    fn within<T: Decode>(&mut self, key: &str, place: &Place, node: &Node) -> Option<T> {
-        self.path.push((key.to_owned(), place.clone()));
+    fn within<T: Decode>(&mut self, key: &str, span: &SourceSpan, node: &Node) -> Option<T> {
+        self.path.push((key.to_owned(), span.clone()));
         let value = T::decode(node, self);
         self.path.pop();
         value
     }
 
-    pub(super) fn expected<T>(&mut self, what: &str, node: &Node) -> Option<T> {
+    pub(super) fn expected<T>(&mut self, kind: &str, node: &Node) -> Option<T> {
         let found = node.kind();
-        // An empty value stands nowhere; its key does.
-        let place = match self.path.last() {
-            Some((_, key)) if node.place.is_empty() => key.clone(),
-            _ => node.place.clone(),
+        // An empty value has no text to point at, so the mistake points at its key.
+        let span = match self.path.last() {
+            Some((_, key)) if node.span.is_empty() => key.clone(),
+            _ => node.span.clone(),
         };
         let mistake = Mistake::new(
-            place,
-            format!("{} must be {what}, and is {found}", self.name()),
+            span,
+            format!("{} must be {kind}, and is {found}", self.name()),
         );
-        let mistake = match (&node.data, what) {
+        let mistake = match (&node.data, kind) {
             (Data::Table(entries), "text")
                 if entries.iter().all(|(_, value)| value.kind() == "nothing") =>
             {
@@ -89,7 +89,7 @@ impl Decoder<'_> {
         for (index, (key, _)) in entries.iter().enumerate() {
             let Data::Scalar { text, .. } = &key.data else {
                 self.mistakes.add(Mistake::new(
-                    key.place.clone(),
+                    key.span.clone(),
                     format!("a key must be text, and is {}", key.kind()),
                 ));
                 continue;
@@ -99,8 +99,8 @@ impl Decoder<'_> {
             });
             if let Some((first, _)) = first {
                 self.mistakes.add(
-                    Mistake::new(key.place.clone(), format!("`{text}` is written twice"))
-                        .related(first.place.clone(), "first here")
+                    Mistake::new(key.span.clone(), format!("`{text}` is written twice"))
+                        .related(first.span.clone(), "first here")
                         .hint("keep one of them"),
                 );
             }
@@ -139,7 +139,7 @@ impl<'n> Fields<'n> {
     ) -> Option<T> {
         let (name, value) = self.find(key)?;
         decoder
-            .within(key, &name.place, value)
+            .within(key, &name.span, value)
             .or_else(T::unreadable)
     }
 
@@ -149,7 +149,7 @@ impl<'n> Fields<'n> {
         decoder: &mut Decoder<'_>,
     ) -> T {
         match self.find(key) {
-            Some((name, value)) => decoder.within(key, &name.place, value).unwrap_or_default(),
+            Some((name, value)) => decoder.within(key, &name.span, value).unwrap_or_default(),
             None => {
                 self.missing.push(key);
                 T::default()
@@ -180,14 +180,14 @@ impl<'n> Fields<'n> {
             };
             decoder
                 .mistakes
-                .add(Mistake::new(key.place.clone(), message).hint(hint));
+                .add(Mistake::new(key.span.clone(), message).hint(hint));
         }
         for key in self.missing {
-            let place = decoder.path.last().map_or(0..0, |(_, place)| place.clone());
+            let span = decoder.path.last().map_or(0..0, |(_, span)| span.clone());
             let message = format!("{} has no `{key}`", decoder.name());
             decoder
                 .mistakes
-                .add(Mistake::new(place, message).hint(example(key)));
+                .add(Mistake::new(span, message).hint(example(key)));
         }
     }
 }
@@ -207,14 +207,14 @@ impl<T: Decode> Decode for At<T> {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
         Some(Self {
             value: T::decode(node, decoder)?,
-            place: node.place.clone(),
+            span: node.span.clone(),
         })
     }
 
     fn unreadable() -> Option<Self> {
         Some(Self {
             value: T::unreadable()?,
-            place: 0..0,
+            span: 0..0,
         })
     }
 }
@@ -242,12 +242,12 @@ impl<K: Kind, V: Decode + Default> Decode for Entries<K, V> {
             };
             let name = Text::<K>::parse(text);
             if name.is_none() {
-                decoder.mistakes.add(no_such::<K>(text, &key.place));
+                decoder.mistakes.add(no_such::<K>(text, &key.span));
             }
-            let value = decoder.within(text, &key.place, value).unwrap_or_default();
+            let value = decoder.within(text, &key.span, value).unwrap_or_default();
             let name = At {
                 value: name.unwrap_or_default(),
-                place: key.place.clone(),
+                span: key.span.clone(),
             };
             entries.push((name, value));
         }
@@ -260,13 +260,13 @@ impl<K: Kind> Decode for Text<K> {
         let text = decoder.text(node, false)?;
         match Self::parse(text) {
             Some(parsed) => Some(parsed),
-            None => decoder.wrong(no_such::<K>(text, &node.place)),
+            None => decoder.wrong(no_such::<K>(text, &node.span)),
         }
     }
 }
 
-fn no_such<K: Kind>(text: &str, place: &Place) -> Mistake {
-    Mistake::new(place.clone(), format!("`{text}` {}", is_not(K::WHAT))).hint(K::RULE)
+fn no_such<K: Kind>(text: &str, span: &SourceSpan) -> Mistake {
+    Mistake::new(span.clone(), format!("`{text}` {}", is_not(K::NOUN))).hint(K::RULE)
 }
 
 impl Decode for Plain {
@@ -304,12 +304,12 @@ impl<S: Scope> Decode for Templated<S> {
         let text = decoder.text(node, S::NUMBERS)?;
         if text.is_empty() && !S::EMPTY {
             let message = format!("{} is empty", decoder.name());
-            return decoder.wrong(Mistake::new(node.place.clone(), message));
+            return decoder.wrong(Mistake::new(node.span.clone(), message));
         }
         match Template::parse(text, S::PLACEHOLDERS) {
             Ok(template) => Some(Self(template, PhantomData)),
             Err(malformed) => decoder
-                .wrong(Mistake::new(node.place.clone(), malformed.message).hint(malformed.hint)),
+                .wrong(Mistake::new(node.span.clone(), malformed.message).hint(malformed.hint)),
         }
     }
     fn unreadable() -> Option<Self> {

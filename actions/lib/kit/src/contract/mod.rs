@@ -50,7 +50,7 @@ pub struct Contract {
 /// Reads the contract at `path`.
 ///
 /// # Errors
-/// No such file, or every mistake in it at once, with places (exit 2).
+/// No such file, or every mistake in it at once, with its position (exit 2).
 pub fn load(path: &Path) -> Result<Contract> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| {
@@ -73,13 +73,13 @@ pub fn load(path: &Path) -> Result<Contract> {
 /// Reads the contract in `text`, which is shown as `path`: one from another commit, for example.
 ///
 /// # Errors
-/// Every mistake in it at once, with places (exit 2).
+/// Every mistake in it at once, with its position (exit 2).
 pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     let shown = path.display().to_string();
     if text.len() > MAX_BYTES {
         return Err(Error::usage(format!("{shown} is larger than 1 MiB")));
     }
-    let source = without_mark(text);
+    let source = strip_byte_order_mark(text);
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -87,7 +87,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     let mut mistakes = Mistakes::default();
     let declared = match tree::parse(source) {
         Ok(root) => {
-            mistakes.conceal(secret::perhaps_secret(&root));
+            mistakes.conceal(secret::possible_secrets(&root));
             decode::decode(&root, &mut mistakes)
         }
         Err(mistake) => {
@@ -111,7 +111,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
 }
 
 /// The text without an editor's byte order mark, which is not part of it.
-fn without_mark(text: &str) -> &str {
+fn strip_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -210,7 +210,7 @@ impl Contract {
             _ => Err(mistakes.into_error(
                 &format!("{} cannot be resolved for `{environment}`", self.path),
                 &self.path,
-                without_mark(&self.text),
+                strip_byte_order_mark(&self.text),
             )),
         }
     }
@@ -257,7 +257,7 @@ impl Contract {
             _ => Err(mistakes.into_error(
                 &format!("{} does not say where to publish", self.path),
                 &self.path,
-                without_mark(&self.text),
+                strip_byte_order_mark(&self.text),
             )),
         }
     }
@@ -282,7 +282,7 @@ impl Contract {
         Err(mistakes.into_error(
             &format!("{} gives no account for {}", self.path, unknown.join(", ")),
             &self.path,
-            without_mark(&self.text),
+            strip_byte_order_mark(&self.text),
         ))
     }
 }

@@ -430,9 +430,9 @@ impl Serialize for Tell {
 impl<'de> Deserialize<'de> for Tell {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let told = Self::of(&text);
-        match told.to_string() == text {
-            true => Ok(told),
+        let tell = Self::of(&text);
+        match tell.to_string() == text {
+            true => Ok(tell),
             false => Err(serde::de::Error::custom(format!(
                 "`{text}` is not a way to tell people of a request"
             ))),

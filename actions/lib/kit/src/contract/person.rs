@@ -74,26 +74,26 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
             None => format!("list the person under `people`, or write `{NOBODY}`"),
         };
         let message = format!("`people` does not list {login}");
-        mistakes.add(Mistake::new(person.place.clone(), message).hint(hint));
+        mistakes.add(Mistake::new(person.span.clone(), message).hint(hint));
     }
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (index, (_, entry)) in people.iter().enumerate() {
         let entry = &entry.0;
         let accounts = entry.accounts.iter().flat_map(|all| &all.0);
         let numbers = accounts.map(|(_, id)| id).chain(&entry.id);
-        let numbers = numbers.map(|id| (format!("account {}", id.value), id.place.clone()));
+        let numbers = numbers.map(|id| (format!("account {}", id.value), id.span.clone()));
         let emails = entry.emails.iter().flatten();
-        let emails = emails.map(|one| (one.value.0.to_ascii_lowercase(), one.place.clone()));
-        let principals = entry.aws.iter().flatten().filter_map(|one| {
-            let principal: aws::Principal = one.value.0.parse().ok()?;
-            Some((principal.to_string(), one.place.clone()))
+        let emails = emails.map(|email| (email.value.0.to_ascii_lowercase(), email.span.clone()));
+        let principals = entry.aws.iter().flatten().filter_map(|arn| {
+            let principal: aws::Principal = arn.value.0.parse().ok()?;
+            Some((principal.to_string(), arn.span.clone()))
         });
-        for (name, place) in numbers.chain(emails).chain(principals) {
+        for (name, span) in numbers.chain(emails).chain(principals) {
             let owner = *seen.entry(name.clone()).or_insert(index);
             if owner != index {
                 let message = format!("{name} belongs to two people");
                 let hint = "give it to one of them";
-                mistakes.add(Mistake::new(place, message).hint(hint));
+                mistakes.add(Mistake::new(span, message).hint(hint));
             }
         }
     }

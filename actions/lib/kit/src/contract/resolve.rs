@@ -355,7 +355,7 @@ impl<'a> Resolver<'a> {
             };
             self.fill
                 .mistakes
-                .add(Mistake::new(value.place.clone(), value.says(&wrong)).hint(rule));
+                .add(Mistake::new(value.span.clone(), value.message(&wrong)).hint(rule));
             return None;
         }
         self.fill.unset(unset?, true);
@@ -378,7 +378,7 @@ impl<'a> Resolver<'a> {
         let source = from.value.resolve(|pieces| self.fill.pieces(pieces))?;
         if let Some(rule) = wrong_name(&source) {
             self.fill.mistakes.add(
-                Mistake::new(from.place.clone(), "nothing in AWS can have this name").hint(rule),
+                Mistake::new(from.span.clone(), "nothing in AWS can have this name").hint(rule),
             );
             return None;
         }

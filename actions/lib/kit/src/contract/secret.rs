@@ -1,6 +1,6 @@
 //! The declaration of a secret: its source, in one line or with its sinks.
 
-use super::diagnostics::{At, Place};
+use super::diagnostics::{At, SourceSpan};
 use super::model::{Sink, Source};
 use super::template::{Malformed, Piece, Placeholder, Template, pieces_pattern};
 use super::text::matches;
@@ -140,12 +140,12 @@ fn malformed(message: impl Into<String>) -> Malformed {
     }
 }
 
-/// The places under `secrets` where something stands that is not a reference: perhaps a secret.
-pub(super) fn perhaps_secret(root: &Node) -> Vec<Place> {
+/// The spans under `secrets` whose text is not a reference and may be a secret.
+pub(super) fn possible_secrets(root: &Node) -> Vec<SourceSpan> {
     let Data::Table(entries) = &root.data else {
         return Vec::new();
     };
-    let mut places = Vec::new();
+    let mut spans = Vec::new();
     let mut pending: Vec<&Node> = entries
         .iter()
         .filter(|(key, _)| matches!(&key.data, Data::Scalar { text, .. } if text == "secrets"))
@@ -161,12 +161,12 @@ pub(super) fn perhaps_secret(root: &Node) -> Vec<Place> {
                     "task" | "exec" | "env" | "file" | "true" | "false"
                 );
                 if !word && From::parse(text).is_err() {
-                    places.push(node.place.clone());
+                    spans.push(node.span.clone());
                 }
             }
         }
     }
-    places
+    spans
 }
 
 fn is_arn(text: &str, service: &str, resource: &str) -> bool {

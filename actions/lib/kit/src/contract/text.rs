@@ -11,7 +11,7 @@ pub(super) trait Kind {
     /// The pattern that the text must match, in the common subset of ECMA-262 and regex-lite.
     const PATTERN: &'static str;
     /// The noun for messages: "`X` is not a …".
-    const WHAT: &'static str;
+    const NOUN: &'static str;
     /// The rule in words.
     const RULE: &'static str;
 }
@@ -38,7 +38,7 @@ impl<K: Kind> JsonSchema for Text<K> {
     }
 
     fn schema_name() -> Cow<'static, str> {
-        K::WHAT.into()
+        K::NOUN.into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -46,13 +46,13 @@ impl<K: Kind> JsonSchema for Text<K> {
     }
 }
 
-/// That something is not a `what`, as the end of a sentence.
-pub(super) fn is_not(what: &str) -> String {
-    let article = match what.starts_with(['a', 'e', 'i', 'o', 'E']) {
+/// The end of a sentence: "is not a NOUN".
+pub(super) fn is_not(noun: &str) -> String {
+    let article = match noun.starts_with(['a', 'e', 'i', 'o', 'E']) {
         true => "an",
         false => "a",
     };
-    format!("is not {article} {what}")
+    format!("is not {article} {noun}")
 }
 
 /// Returns whether `text` matches `pattern`, one of this module's own.
@@ -61,13 +61,13 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 macro_rules! kinds {
-    ($($name:ident: $what:literal, $rule:literal, $pattern:literal;)*) => {$(
+    ($($name:ident: $noun:literal, $rule:literal, $pattern:literal;)*) => {$(
         #[derive(Debug, Clone, Default)]
         pub(super) struct $name;
 
         impl Kind for $name {
             const PATTERN: &'static str = $pattern;
-            const WHAT: &'static str = $what;
+            const NOUN: &'static str = $noun;
             const RULE: &'static str = $rule;
         }
     )*

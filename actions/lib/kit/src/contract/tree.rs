@@ -1,7 +1,7 @@
-//! YAML as a tree in which every node knows its place. Scalars stay raw text, so that an account
+//! YAML as a tree in which every node has its span. Scalars stay raw text, so that an account
 //! ID keeps its zeros, and keys written twice stay two, so that the second can be pointed at.
 
-use super::diagnostics::{Mistake, Place};
+use super::diagnostics::{Mistake, SourceSpan};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 /// Deep enough for any contract, shallow enough for the stack.
@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 32;
 /// One node and where it is written.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    pub(super) place: Place,
+    pub(super) span: SourceSpan,
     pub(super) data: Data,
 }
 
@@ -124,42 +124,42 @@ struct Builder<'s> {
 }
 
 impl Builder<'_> {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Mistake> {
-        let place = self.byte(span.start.index())..self.byte(span.end.index());
+    fn take(&mut self, event: Event<'_>, chars: Span) -> Result<(), Mistake> {
+        let span = self.byte(chars.start.index())..self.byte(chars.end.index());
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                refuse_anchor(anchor, tag.is_some(), &place)?;
+                refuse_anchor(anchor, tag.is_some(), &span)?;
                 let plain = style == ScalarStyle::Plain;
-                let written = self.source.get(place.clone()).unwrap_or_default();
+                let written = self.source.get(span.clone()).unwrap_or_default();
                 if plain
                     && let Some((offset, found)) = written.char_indices().find(|(_, c)| blank(*c))
                 {
-                    return Err(self.not_a_space(place.start + offset, found));
+                    return Err(self.not_a_space(span.start + offset, found));
                 }
                 let text = text.into_owned();
                 self.add(Node {
-                    place,
+                    span,
                     data: Data::Scalar { text, plain },
                 })?;
             }
             Event::SequenceStart(anchor, tag) => {
-                refuse_anchor(anchor, tag.is_some(), &place)?;
-                self.begin(place, Data::List(Vec::new()))?;
+                refuse_anchor(anchor, tag.is_some(), &span)?;
+                self.begin(span, Data::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
-                refuse_anchor(anchor, tag.is_some(), &place)?;
-                self.begin(place, Data::Table(Vec::new()))?;
+                refuse_anchor(anchor, tag.is_some(), &span)?;
+                self.begin(span, Data::Table(Vec::new()))?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     self.add(Node {
-                        place: open.start..place.end.max(open.start),
+                        span: open.start..span.end.max(open.start),
                         data: open.data,
                     })?;
                 }
             }
             Event::Alias(_) => {
-                return Err(Mistake::new(place, "aliases are not read in a contract")
+                return Err(Mistake::new(span, "aliases are not read in a contract")
                     .hint("write the value out, so that a reviewer sees it where it counts"));
             }
             Event::Nothing
@@ -171,12 +171,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, place: Place, data: Data) -> Result<(), Mistake> {
+    fn begin(&mut self, span: SourceSpan, data: Data) -> Result<(), Mistake> {
         if self.open.len() == MAX_DEPTH {
-            return Err(Mistake::new(place, "this is nested too deeply"));
+            return Err(Mistake::new(span, "this is nested too deeply"));
         }
         self.open.push(Open {
-            start: place.start,
+            start: span.start,
             data,
             key: None,
         });
@@ -198,7 +198,7 @@ impl Builder<'_> {
                 None => *key = Some(node),
             },
             _ if self.done.is_some() => {
-                return Err(Mistake::new(node.place, "a second document begins here")
+                return Err(Mistake::new(node.span, "a second document begins here")
                     .hint("a contract is one document: remove the `---` before it"));
             }
             _ => self.done = Some(node),
@@ -245,8 +245,8 @@ impl Builder<'_> {
         let before = source[..line_start.saturating_sub(1)]
             .rfind('\n')
             .map_or(0, |newline| newline + 1);
-        let near = &source[before..line_start + line.len()];
-        let odd = near.char_indices().find(|(_, c)| *c == '\t' || blank(*c));
+        let lines = &source[before..line_start + line.len()];
+        let odd = lines.char_indices().find(|(_, c)| *c == '\t' || blank(*c));
         if let Some((offset, found)) = odd {
             return self.not_a_space(before + offset, found);
         }
@@ -286,16 +286,16 @@ fn section(source: &str) -> &str {
         .unwrap_or_default()
 }
 
-fn refuse_anchor(anchor: usize, tagged: bool, place: &Place) -> Result<(), Mistake> {
+fn refuse_anchor(anchor: usize, tagged: bool, span: &SourceSpan) -> Result<(), Mistake> {
     if anchor > 0 {
         return Err(
-            Mistake::new(place.clone(), "anchors are not read in a contract")
+            Mistake::new(span.clone(), "anchors are not read in a contract")
                 .hint("write the value out where it is used"),
         );
     }
     if tagged {
         return Err(
-            Mistake::new(place.clone(), "tags are not read in a contract")
+            Mistake::new(span.clone(), "tags are not read in a contract")
                 .hint("remove the `!…`; put a number in quotes to make it text"),
         );
     }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The reason that `text` is not a value of `variable`, and the rule for one.
 pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)> {
-    let what = match variable.kind.value {
+    let violation = match variable.kind.value {
         Type::String => return None,
         Type::Integer => (text.parse::<i64>().is_err() || text.starts_with('+')).then_some((
             "whole number",
@@ -40,7 +40,7 @@ pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)>
                 .flatten()
                 .map(|value| value.value.0.as_str())
                 .collect();
-            // A type without values was reported where it stands.
+            // A type without values has a mistake of its own.
             (!values.is_empty() && !values.contains(&text))
                 .then(|| ("allowed value", format!("one of {}", values.join(", "))))
         }
@@ -49,17 +49,17 @@ pub(super) fn wrong(variable: &Variable, text: &str) -> Option<(String, String)>
                 .pattern
                 .as_ref()
                 .map_or("", |pattern| pattern.value.0.as_str());
-            // A pattern that is none was reported where it stands.
-            whole(pattern)
+            // An invalid pattern has a mistake of its own.
+            full_match_regex(pattern)
                 .is_ok_and(|pattern| !pattern.is_match(text))
                 .then(|| ("match", format!("it must match {pattern} as a whole")))
         }
     };
-    what.map(|(what, rule)| (is_not(what), rule))
+    violation.map(|(noun, rule)| (is_not(noun), rule))
 }
 
 /// `pattern`, made to match whole values only.
-pub(super) fn whole(pattern: &str) -> Result<Regex, regex_lite::Error> {
+pub(super) fn full_match_regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
@@ -114,7 +114,7 @@ mod tests {
     use crate::contract::text::Text;
 
     fn at<T>(value: T) -> At<T> {
-        At { value, place: 0..0 }
+        At { value, span: 0..0 }
     }
 
     #[test]

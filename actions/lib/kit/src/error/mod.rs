@@ -167,9 +167,9 @@ impl Error {
     pub fn causes(&self) -> Vec<String> {
         let mut shown: Vec<String> = Vec::new();
         let mut show = |text: String| {
-            let said = |earlier: &String| *earlier == text;
+            let repeated = |earlier: &String| *earlier == text;
             let ends = |earlier: &String| earlier.ends_with(&format!(": {text}"));
-            if !shown.iter().any(said) && !shown.last().is_some_and(ends) {
+            if !shown.iter().any(repeated) && !shown.last().is_some_and(ends) {
                 shown.push(text);
             }
         };

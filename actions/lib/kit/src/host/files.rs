@@ -63,20 +63,20 @@ impl Files {
     ///
     /// # Errors
     /// There is such a file (exit 3).
-    pub(super) fn untouched(&self) -> Result<()> {
+    pub(super) fn restore_changed(&self) -> Result<()> {
         let mut error: Option<Error> = None;
         for (name, (path, wanted)) in &self.0 {
             if Content::of(path) == *wanted {
                 continue;
             }
-            let what = format!("{} ({name})", path.display());
+            let file = format!("{} ({name})", path.display());
             let cause = match restore(path, wanted.as_ref()) {
-                Ok(()) => format!("{what} is as it was again"),
-                Err(failed) => format!("{what} cannot be put back as it was: {failed}"),
+                Ok(()) => format!("{file} is as it was again"),
+                Err(failed) => format!("{file} cannot be put back as it was: {failed}"),
             };
             let so_far = error.take().unwrap_or_else(|| {
                 Error::refused(format!(
-                    "a program that this step ran wrote to {what}, from which later steps take what they get"
+                    "a program that this step ran wrote to {file}, from which later steps take what they get"
                 ))
             });
             error = Some(so_far.cause(cause));
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_file_that_another_program_wrote_to_or_put_in_its_place_is_as_it_was_again() {
         let folder = folder("changed");
-        let (path, elsewhere) = (folder.join("set_env"), folder.join("elsewhere"));
+        let (path, other_path) = (folder.join("set_env"), folder.join("elsewhere"));
         let same = || {
             std::fs::read(&path).unwrap() == b"A=1\n" && path.symlink_metadata().unwrap().is_file()
         };
@@ -132,9 +132,9 @@ mod tests {
             |path, _| std::fs::write(path, "A=1\nPATH=/evil\n").unwrap(),
             |path, _| std::fs::remove_file(path).unwrap(),
             // The same bytes, by a link that may lead the runner elsewhere.
-            |path, elsewhere| {
-                std::fs::rename(path, elsewhere).unwrap();
-                std::os::unix::fs::symlink(elsewhere, path).unwrap();
+            |path, other_path| {
+                std::fs::rename(path, other_path).unwrap();
+                std::os::unix::fs::symlink(other_path, path).unwrap();
             },
             |path, _| {
                 std::fs::remove_file(path).unwrap();
@@ -148,12 +148,12 @@ mod tests {
             },
         ];
         for (number, attack) in attacks.into_iter().enumerate() {
-            let _ = std::fs::remove_file(&elsewhere);
+            let _ = std::fs::remove_file(&other_path);
             std::fs::write(&path, "A=1\n").unwrap();
             let files = seen(&path);
-            files.untouched().unwrap();
-            attack(&path, &elsewhere);
-            let error = files.untouched().unwrap_err();
+            files.restore_changed().unwrap();
+            attack(&path, &other_path);
+            let error = files.restore_changed().unwrap_err();
             assert_eq!(error.exit(), crate::Exit::Refused, "{number}");
             assert!(same(), "{number}");
         }
@@ -165,9 +165,9 @@ mod tests {
         let folder = folder("made");
         let path = folder.join("set_env");
         let files = seen(&path);
-        files.untouched().unwrap();
+        files.restore_changed().unwrap();
         std::fs::write(&path, "PATH=/evil\n").unwrap();
-        files.untouched().unwrap_err();
+        files.restore_changed().unwrap_err();
         assert!(!path.exists());
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -196,7 +196,7 @@ impl Host {
             }
             Kind::GitHub => {
                 self.line(&github::inert(&format!("warning: {line}")));
-                self.later(github::annotation("warning", None, &line));
+                self.defer(github::annotation("warning", None, &line));
             }
             // The lines that follow are quoted too, so none of them may look like one of ours.
             Kind::CodeBuild | Kind::Terminal => {
@@ -297,24 +297,24 @@ impl Host {
     ///
     /// # Errors
     /// The work's, or a program wrote to one of the files (exit 3), which is then restored.
-    pub(crate) fn untouched<T>(&self, done: Result<T>) -> Result<T> {
-        match (self.files().untouched(), done) {
-            (Ok(()), done) => done,
+    pub(crate) fn check_files<T>(&self, result: Result<T>) -> Result<T> {
+        match (self.files().restore_changed(), result) {
+            (Ok(()), result) => result,
             (Err(touched), Ok(_)) => Err(touched),
             (Err(touched), Err(error)) => Err(touched.with_second_failure(error)),
         }
     }
 
-    /// Whether `what`, which is secret, can be handed to later steps through the environment here.
+    /// Whether secret values, which `noun` names, can be handed to later steps through the environment here.
     ///
     /// # Errors
     /// Outside GitHub a variable reaches later commands only through a file, and a secret does
     /// not go to disk unasked (exit 2).
-    pub fn can_export(&self, what: &str) -> Result<()> {
+    pub fn can_export(&self, noun: &str) -> Result<()> {
         match self.kind {
             Kind::GitHub => Ok(()),
             Kind::CodeBuild | Kind::Terminal => Err(Error::usage(format!(
-                "{what} cannot be exported to later commands here: they would go through a file on disk"
+                "{noun} cannot be exported to later commands here: they would go through a file on disk"
             ))
             .hint("run the command that needs them as a child instead: `exec -- COMMAND`")),
         }

@@ -88,7 +88,7 @@ impl Host {
     }
 
     /// Keeps an annotation until the runner takes commands again.
-    pub(super) fn later(&self, annotation: String) {
+    pub(super) fn defer(&self, annotation: String) {
         self.commands().waiting.push(annotation);
     }
 }

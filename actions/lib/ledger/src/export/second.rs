@@ -109,7 +109,7 @@ async fn bases(signer: &Signer) -> Vec<Vec<u8>> {
 }
 
 /// Changes an export as somebody might who wants it to say something else.
-fn mutate(export: &[u8], others: &[u8], random: &mut Random) -> Vec<u8> {
+fn mutate(export: &[u8], other_export: &[u8], random: &mut Random) -> Vec<u8> {
     let lines = |bytes: &[u8]| -> Vec<Vec<u8>> {
         bytes
             .split_inclusive(|byte| *byte == b'\n')
@@ -123,7 +123,7 @@ fn mutate(export: &[u8], others: &[u8], random: &mut Random) -> Vec<u8> {
         0 => own.swap(at, other),
         1 => drop(own.remove(at)),
         2 => own.insert(other, own[at].clone()),
-        3 => own.insert(other, random.one(&lines(others)).clone()),
+        3 => own.insert(other, random.one(&lines(other_export)).clone()),
         4 => own.truncate(at),
         5 => {
             let mut bytes = export.to_vec();
@@ -264,10 +264,10 @@ fn second(folder: &Path, count: usize, key: Option<&Path>) -> Vec<Value> {
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).unwrap();
     let parse = |line: &str| {
-        let mut said: Value = serde_json::from_str(line).unwrap();
-        let faults = said["faults"].as_array_mut().unwrap();
+        let mut report: Value = serde_json::from_str(line).unwrap();
+        let faults = report["faults"].as_array_mut().unwrap();
         faults.sort_by_key(Value::to_string);
-        said
+        report
     };
     text.lines().map(parse).collect()
 }

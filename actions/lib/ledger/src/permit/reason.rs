@@ -63,24 +63,24 @@ pub fn unfinished(error: Error, started: &Record, then: &str) -> Error {
     match started.run.as_deref() {
         Some(run) if has_attempts(run) => error
             .hint("wait for that run to record how it ended; if it died, run its failed jobs again")
-            .hint(back(started))
+            .hint(rollback_hint(started))
             .hint(format!("if it never will: {closing}")),
         // A build that is started once more is another build, which cannot go on.
         Some(_) => error
             .hint("wait for that run to record how it ended")
             .hint(format!("if it died: {closing}"))
-            .hint(back(started)),
+            .hint(rollback_hint(started)),
         None => error
             .hint(format!(
                 "it began outside of a run; if nobody records how it ended: {closing}"
             ))
-            .hint(back(started)),
+            .hint(rollback_hint(started)),
     }
 }
 
-/// The way back, which need not wait for a deployment that is under way. From a promotion it leads to
-/// what was healthy when that was permitted.
-fn back(started: &Record) -> String {
+/// The hint for a rollback, which need not wait for a deployment that is under way. A rollback from a promotion goes to the
+/// digest that was healthy when the promotion was permitted.
+fn rollback_hint(started: &Record) -> String {
     let healthy = started
         .previous
         .as_ref()
@@ -92,8 +92,8 @@ fn back(started: &Record) -> String {
     )
 }
 
-/// The use that was wanted of the permit, and the arguments that name it.
-fn wanted(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
+/// The use that the attempt makes of the permit, and the arguments that name it.
+fn requested_use(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
     match attempt.of {
         Use::Deploy(digest) | Use::Judge(digest) => (
             format!("{digest} be deployed to {environment}"),
@@ -154,7 +154,7 @@ impl Reason {
     /// The refusal for people (exit 3).
     pub fn refusal(&self, chain: &Chain, attempt: &Attempt<'_>) -> Error {
         let (permit, environment) = (attempt.permit, chain.environment());
-        let (done, with) = wanted(attempt, environment);
+        let (done, with) = requested_use(attempt, environment);
         let grant = format!(
             "ask for a new permit: slipway-promote grant --environment {environment} {with}"
         );

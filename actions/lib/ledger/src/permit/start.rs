@@ -1,6 +1,6 @@
 //! Begins a deployment under a permit: reads the chain, and puts on record that the permit is used.
 
-use super::{Attempt, Reason, Usable, in_force, overtaken, recorded, usable, whole};
+use super::{Attempt, Reason, Usable, in_force, overtaken, recorded, require_deployment, usable};
 use crate::chain::Chain;
 use crate::contention::{attempts, busy};
 use crate::entry::Entry;
@@ -24,7 +24,7 @@ impl Ledger {
     /// The head, and the records since the newest deployment, newest first and with that one.
     ///
     /// # Errors
-    /// As [`Ledger::recent`], and [`whole`].
+    /// As [`Ledger::recent`], and [`require_deployment`].
     pub async fn since_deployment(&self, chain: &Chain) -> Result<(Option<Entry>, Vec<Recorded>)> {
         let last = |entry: &Entry| {
             let record = entry.record(chain);
@@ -37,7 +37,7 @@ impl Ledger {
             .map(|entry| self.recorded(chain, entry))
             .collect();
         let records = records?;
-        whole(chain, &records)?;
+        require_deployment(chain, &records)?;
         Ok((head, records))
     }
 

@@ -155,9 +155,9 @@ fn a_request_that_is_ended_takes_its_permit_back() {
         let (digest, account) = (digest(2), account("1"));
         let chain = Chain::new("storefront", "dev").unwrap();
         let refusal = reason.refusal(&chain, &attempt(&digest, &account, None));
-        let said = refusal.to_string();
+        let message = refusal.to_string();
         let words = format!("request 77 was {verdict} by grace at 2026-11-21T18:03:00Z (record 3)");
-        assert!(said.contains(&words), "{said}");
+        assert!(message.contains(&words), "{message}");
     }
     // A run that goes on begins no other revision after its permit ended, in whichever way.
     let begun = chain(&then(&[
@@ -251,7 +251,7 @@ fn a_later_attempt_goes_on_from_an_earlier_one_and_a_build_from_none() {
         (None, Some(RUN), false),
         (None, None, false),
     ] {
-        assert_eq!(goes_on_from(run, began), wanted, "{run:?} {began:?}");
+        assert_eq!(continues_run(run, began), wanted, "{run:?} {began:?}");
     }
 }
 
@@ -569,16 +569,16 @@ fn hints_of_an_unfinished_deployment_say_how_to_record_it_and_to_roll_back() {
 fn records_that_do_not_reach_the_newest_deployment_are_not_all() {
     let of = Chain::new("storefront", "dev").unwrap();
     let all = chain(&[deployed(), permit(1), reviewed()]);
-    whole(&of, &all).unwrap();
-    let error = whole(&of, &all[..2]).unwrap_err();
+    require_deployment(&of, &all).unwrap();
+    let error = require_deployment(&of, &all[..2]).unwrap_err();
     assert_eq!(error.exit(), kit::Exit::Refused);
     assert!(
         error.message.contains("none of the newest 2 is one"),
         "{error}"
     );
     // There is none.
-    whole(&of, &chain(&[permit(0), reviewed()])).unwrap();
-    whole(&of, &[]).unwrap();
+    require_deployment(&of, &chain(&[permit(0), reviewed()])).unwrap();
+    require_deployment(&of, &[]).unwrap();
 }
 
 #[test]
@@ -607,8 +607,11 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_a_record_of_its_own
         Reason::Started(Box::new(records[0].record.clone()))
     );
     let attempt = attempt(&digest, &account, Some(RUN));
-    let said = another.refusal(&Chain::new("storefront", "dev").unwrap(), &attempt);
-    assert!(said.to_string().contains("under it, of web:12"), "{said}");
+    let refusal = another.refusal(&Chain::new("storefront", "dev").unwrap(), &attempt);
+    assert!(
+        refusal.to_string().contains("under it, of web:12"),
+        "{refusal}"
+    );
     assert_eq!(start::begins(None, &attempt, "web:13"), Ok(Begins::Anew));
 }
 
@@ -694,12 +697,12 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
         applied(&[deployed(), planned(None)], own, Some(RUN), early),
         Err(Reason::Plan(None))
     );
-    let elsewhere = Use::Apply {
+    let other_commit = Use::Apply {
         plan: "p",
         commit: "d",
     };
     assert_eq!(
-        applied(&granted, elsewhere, Some(RUN), early),
+        applied(&granted, other_commit, Some(RUN), early),
         Err(Reason::Commit(commit.clone()))
     );
     // A deployment that this run began does not extend the permit, and one that another run began ends it.

@@ -141,7 +141,7 @@ impl<'a> Window<'a> {
     /// The same on the clock on the wall.
     fn local_end(&self, local: DateTime) -> Fact<Option<DateTime>> {
         let (today, time) = (local.date(), local.time());
-        let tomorrow = today.tomorrow().map_err(far)?;
+        let tomorrow = today.tomorrow().map_err(out_of_range)?;
         let end = match self.to {
             None => (time >= self.from && self.is_on(today))
                 .then(|| tomorrow.to_datetime(Time::midnight())),
@@ -151,7 +151,7 @@ impl<'a> Window<'a> {
             // Over midnight: it belongs to the day on which it begins.
             Some(to) if time >= self.from && self.is_on(today) => Some(tomorrow.to_datetime(to)),
             Some(to) => {
-                let yesterday = today.yesterday().map_err(far)?;
+                let yesterday = today.yesterday().map_err(out_of_range)?;
                 (time < to && self.is_on(yesterday)).then(|| today.to_datetime(to))
             }
         };
@@ -173,21 +173,24 @@ impl<'a> Window<'a> {
         let ambiguous = self.zone.to_ambiguous_timestamp(end);
         if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
             // The clock never shows it: it is past it from the change on.
-            let before = ambiguous.earlier().map_err(far)?;
+            let before = ambiguous.earlier().map_err(out_of_range)?;
             let change = self.zone.following(before).next();
             return change
                 .map(|change| change.timestamp())
                 .ok_or_else(|| unreadable("a change of the clocks is not known"));
         }
-        let earlier = ambiguous.earlier().map_err(far)?;
+        let earlier = ambiguous.earlier().map_err(out_of_range)?;
         if earlier > now {
             return Ok(earlier);
         }
-        self.zone.to_ambiguous_timestamp(end).later().map_err(far)
+        self.zone
+            .to_ambiguous_timestamp(end)
+            .later()
+            .map_err(out_of_range)
     }
 }
 
-fn far(error: jiff::Error) -> Unknown {
+fn out_of_range(error: jiff::Error) -> Unknown {
     unreadable(&error.to_string())
 }
 

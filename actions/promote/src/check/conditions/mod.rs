@@ -14,7 +14,7 @@ pub(crate) use calendar::{Calendar, look};
 pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
 pub(crate) use reviews::review;
-pub(in crate::check) use reviews::{owed, refused};
+pub(in crate::check) use reviews::{refused, unreviewed};
 
 use super::Subject;
 use super::answer::{Finding, Rule, not_asked};

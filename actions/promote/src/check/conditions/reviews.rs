@@ -76,12 +76,12 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
     let mut open = conditions.standing.open_debts(setting.persons());
     match open.next() {
         None => not_asked("no break-glass waits for a review"),
-        Some(debt) => owed(&setting.environment, debt),
+        Some(debt) => unreviewed(&setting.environment, debt),
     }
 }
 
 /// The refusal for a break-glass that nobody else has reviewed.
-pub(in crate::check) fn owed(environment: &str, debt: &Debt) -> Finding {
+pub(in crate::check) fn unreviewed(environment: &str, debt: &Debt) -> Finding {
     let by = &debt.glass.by.login;
     fail(
         format!(

@@ -323,8 +323,8 @@ fn each_rule_alone_refuses() {
         let obstacle = decision.obstacle().unwrap();
         assert_eq!(obstacle.answer, Answer::Fail, "{case}");
         assert!(obstacle.fact.contains(fact), "{case}: {}", obstacle.fact);
-        let said = obstacle.next.clone().unwrap();
-        assert!(said.contains(next), "{case}: {said}");
+        let next_step = obstacle.next.clone().unwrap();
+        assert!(next_step.contains(next), "{case}: {next_step}");
     }
     for rule in names() {
         let has = FAILING.iter().any(|(_, failing, ..)| *failing == rule);

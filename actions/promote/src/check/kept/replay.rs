@@ -85,7 +85,7 @@ pub(crate) async fn replay(bytes: &[u8], permit: &Record, against: Against<'_>) 
     };
     let own = form.version == VERSION;
     match follow(bytes, &form, permit, against).await {
-        Ok(others) => Replayed::Follows(others),
+        Ok(differing) => Replayed::Follows(differing),
         // This version can read evidence that it wrote, so it did not write this.
         Err(Replayed::Unreadable(why)) if own => differs(why),
         Err(Replayed::Differs(why)) if !own => {
@@ -107,7 +107,7 @@ async fn follow(
     let kept = read(bytes, form)?;
     // First what needs no rule of this version, so that it is asked whatever the rules can be asked.
     kept.is_of(permit)?;
-    kept.in_chain(permit, known)?;
+    kept.check_in_chain(permit, known)?;
     let own = kept.part(&kept.contract.environment, &kept.own, key)?;
     let before = match &kept.contract.follows {
         Some(follows) => kept.part(follows, &kept.before, key)?,
@@ -139,26 +139,32 @@ async fn follow(
         before,
     };
     let mut kept = kept;
-    let again = match &mut kept.judged {
+    let replayed = match &mut kept.judged {
         DecisionInputs::Promotion(promotion) => {
-            promotion.again(&setting, &read, &kept.host, now).await?
+            promotion
+                .decide_again(&setting, &read, &kept.host, now)
+                .await?
         }
         DecisionInputs::Rollback(rollback) => {
             let looked = known.passed(&read.own, permit);
-            rollback.again(&setting, &read, &kept.host, &looked).await?
+            rollback
+                .decide_again(&setting, &read, &kept.host, &looked)
+                .await?
         }
     };
-    if let Some(rule) = again.decision.obstacle() {
+    if let Some(rule) = replayed.decision.obstacle() {
         return Err(differs(format!("{} refuses: {}", rule.rule, rule.fact)));
     }
-    same(&kept.rules, &answered(&again.decision))?;
-    if again.commit.as_ref() != Some(&permit.commit) {
+    same(&kept.rules, &answered(&replayed.decision))?;
+    if replayed.commit.as_ref() != Some(&permit.commit) {
         return Err(differs("the digest is of another commit"));
     }
-    rests_on(permit, &again.evidence, again.standing.head(), now)?;
-    by::promoter(permit, &kept.host, &setting, &again)?;
-    let others = against.contract.map(|here| kept.contract.others(here));
-    Ok(others.unwrap_or_default())
+    rests_on(permit, &replayed.evidence, replayed.standing.head(), now)?;
+    by::promoter(permit, &kept.host, &setting, &replayed)?;
+    let differing = against
+        .contract
+        .map(|here| kept.contract.differing_members(here));
+    Ok(differing.unwrap_or_default())
 }
 
 fn read(bytes: &[u8], form: &Form) -> Result<Kept, Replayed> {
@@ -216,7 +222,7 @@ fn rests_on(
             permit.at
         )));
     }
-    for (what, same) in [
+    for (member, matches) in [
         ("head", content.head == head),
         ("base", content.base == evidence.base),
         ("range", content.range == evidence.range),
@@ -229,8 +235,8 @@ fn rests_on(
             content.expires == expires(written, evidence.until.as_deref()),
         ),
     ] {
-        if !same {
-            return Err(differs(format!("its `{what}` is another one")));
+        if !matches {
+            return Err(differs(format!("its `{member}` is another one")));
         }
     }
     Ok(())
@@ -243,7 +249,7 @@ fn written(permit: &Record) -> Result<OffsetDateTime, Replayed> {
 
 impl Contract {
     /// Names the members that differ from this run's contract. The contract may have changed since, or the evidence may be made up.
-    fn others(&self, here: &Setting) -> Vec<&'static str> {
+    fn differing_members(&self, here: &Setting) -> Vec<&'static str> {
         let gate = serde_json::to_string(&here.gate).unwrap_or_default();
         let members = [
             ("follows", self.follows == here.follows),
@@ -253,8 +259,8 @@ impl Contract {
             ("apps", self.apps == here.apps),
             ("provenance", self.provenance == here.proofs),
         ];
-        let others = members.into_iter().filter(|(_, same)| !same);
-        others.map(|(name, _)| name).collect()
+        let differing = members.into_iter().filter(|(_, matches)| !matches);
+        differing.map(|(name, _)| name).collect()
     }
 }
 
@@ -308,7 +314,7 @@ impl Kept {
         let glass = permit.break_glass.as_ref().map(|glass| &glass.reason);
         let permitted = permit.permit.as_ref();
         let repository = self.judged.repository();
-        for (what, same) in [
+        for (member, matches) in [
             ("run", self.host.is_page(permit.run.as_deref(), repository)),
             ("service", permit.service == contract.service),
             ("environment", permit.environment == contract.environment),
@@ -329,8 +335,8 @@ impl Kept {
                 glass.is_none_or(|reason| Some(reason) == broken.as_ref()),
             ),
         ] {
-            if !same {
-                return Err(differs(format!("its evidence is of another {what}")));
+            if !matches {
+                return Err(differs(format!("its evidence is of another {member}")));
             }
         }
         let gone_past = self.rules.iter().any(|rule| rule.answer == Answer::Broken);

@@ -134,7 +134,7 @@ fn known(entries: &[Entry]) -> Known {
 }
 
 /// The same chain with more records.
-fn then(records: &[Record], more: &[Record]) -> Known {
+fn known_with(records: &[Record], more: &[Record]) -> Known {
     known(&stored(&[records, more].concat()))
 }
 
@@ -207,18 +207,18 @@ fn a_decision_follows_from_what_it_was_made_from() {
 fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
     let changes: [(&str, Change); 26] = [
-        ("another digest", |it| it.permit.digest = digest('b')),
-        ("another policy", |it| it.permit.policy = None),
-        ("another policy", |it| it.kept.contract.gate.push(' ')),
-        ("another contract", |it| {
-            it.permit.permit.as_mut().unwrap().contract = None;
+        ("another digest", |case| case.permit.digest = digest('b')),
+        ("another policy", |case| case.permit.policy = None),
+        ("another policy", |case| case.kept.contract.gate.push(' ')),
+        ("another contract", |case| {
+            case.permit.permit.as_mut().unwrap().contract = None;
         }),
-        ("another contract", |it| {
-            let file = it.kept.host.contract.as_mut().unwrap();
+        ("another contract", |case| {
+            let file = case.kept.host.contract.as_mut().unwrap();
             file.text.push('\n');
         }),
-        ("`range` is another one", |it| {
-            let permit = it.permit.permit.as_mut().unwrap();
+        ("`range` is another one", |case| {
+            let permit = case.permit.permit.as_mut().unwrap();
             permit.range = Some("r".repeat(64));
         }),
         ("another rollback", |it| it.permit.rollback = None),
@@ -231,13 +231,13 @@ fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
         ("another plan", |it| {
             it.permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
         }),
-        ("another plan", |it| it.kept.plan = Some("p".to_owned())),
-        ("names no plan, and the gate asks for one", |it| {
+        ("another plan", |case| case.kept.plan = Some("p".to_owned())),
+        ("names no plan, and the gate asks for one", |case| {
             let mut setting = setting();
             setting.gate.plan = true;
-            it.kept.contract.gate = serde_json::to_string(&setting.gate).unwrap();
-            it.permit.policy = Some(setting.policy().unwrap());
-            it.permit.rollback = None;
+            case.kept.contract.gate = serde_json::to_string(&setting.gate).unwrap();
+            case.permit.policy = Some(setting.policy().unwrap());
+            case.permit.rollback = None;
             let promotion = Promotion {
                 break_glass: None,
                 calendars: Vec::new(),
@@ -245,59 +245,59 @@ fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
                 provenance: None,
                 github: None,
             };
-            it.kept.judged = DecisionInputs::Promotion(promotion);
+            case.kept.judged = DecisionInputs::Promotion(promotion);
         }),
-        ("another environment", |it| {
-            it.permit.environment = "staging".to_owned();
+        ("another environment", |case| {
+            case.permit.environment = "staging".to_owned();
         }),
-        ("another account", |it| {
-            it.permit.account = Some("123456789012".parse().unwrap());
+        ("another account", |case| {
+            case.permit.account = Some("123456789012".parse().unwrap());
         }),
-        ("another run", |it| {
-            it.permit.run = Some("https://ci.example/7".to_owned());
+        ("another run", |case| {
+            case.permit.run = Some("https://ci.example/7".to_owned());
         }),
-        ("mallory is not who promoted", |it| {
-            it.permit.actor = actor("mallory");
+        ("mallory is not who promoted", |case| {
+            case.permit.actor = actor("mallory");
         }),
-        ("names no file of the contract", |it| {
-            it.kept.host.lock_file = None;
+        ("names no file of the contract", |case| {
+            case.kept.host.lock_file = None;
         }),
-        ("another commit", |it| {
-            it.permit.commit = "f".repeat(40).parse().unwrap();
+        ("another commit", |case| {
+            case.permit.commit = "f".repeat(40).parse().unwrap();
         }),
-        ("`head` is another one", |it| {
-            let permit = it.permit.permit.as_mut().unwrap();
+        ("`head` is another one", |case| {
+            let permit = case.permit.permit.as_mut().unwrap();
             permit.head = GENESIS.to_owned();
         }),
-        ("`pulls` is another one", |it| {
-            let permit = it.permit.permit.as_mut().unwrap();
+        ("`pulls` is another one", |case| {
+            let permit = case.permit.permit.as_mut().unwrap();
             permit.pulls = vec![1];
         }),
-        ("`expires` is another one", |it| {
-            let permit = it.permit.permit.as_mut().unwrap();
+        ("`expires` is another one", |case| {
+            let permit = case.permit.permit.as_mut().unwrap();
             permit.expires = "2026-11-21T23:00:00Z".to_owned();
         }),
-        ("not when it was decided", |it| {
-            it.kept.now = "2026-11-20T18:00:00Z".to_owned();
+        ("not when it was decided", |case| {
+            case.kept.now = "2026-11-20T18:00:00Z".to_owned();
         }),
-        ("record 3 is not what it was judged by", |it| {
-            it.known = known(&stored(&[deployed('a'), deployed('a'), failed('c')]));
+        ("record 3 is not what it was judged by", |case| {
+            case.known = known(&stored(&[deployed('a'), deployed('a'), failed('c')]));
         }),
-        ("before deployment 4 was recorded", |it| {
-            it.known = then(&records(), &[deployed('b')]);
+        ("before deployment 4 was recorded", |case| {
+            case.known = known_with(&records(), &[deployed('b')]);
         }),
-        ("older records were left out", |it| {
-            it.kept.own.truncate(1);
+        ("older records were left out", |case| {
+            case.kept.own.truncate(1);
         }),
-        ("rolled back answers", |it| {
-            it.kept.rules[1].answer = Answer::Pass
+        ("rolled back answers", |case| {
+            case.kept.rules[1].answer = Answer::Pass
         }),
     ];
-    for (said, change) in changes {
+    for (expected, change) in changes {
         let mut case = sound();
         change(&mut case);
         let why = wrong(&case).unwrap_or_default();
-        assert!(why.contains(said), "{said}: {why}");
+        assert!(why.contains(expected), "{expected}: {why}");
     }
 }
 
@@ -453,16 +453,16 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
             exchanges: Vec::new(),
         });
     }
-    let mut told = Case {
+    let mut altered = Case {
         kept: other,
         ..judged(&setting, &records, passed(), None)
     };
-    told.permit.break_glass = case.permit.break_glass.clone();
-    let why = wrong(&told).unwrap();
+    altered.permit.break_glass = case.permit.break_glass.clone();
+    let why = wrong(&altered).unwrap();
     assert!(why.contains("another run"), "{why}");
     let page = "https://github.com/acme/storefront/actions/runs/5/attempts/1";
-    told.permit.run = Some(page.to_owned());
-    let why = wrong(&told).unwrap();
+    altered.permit.run = Some(page.to_owned());
+    let why = wrong(&altered).unwrap();
     assert!(why.contains("this version asks GitHub"), "{why}");
     if let DecisionInputs::Rollback(rollback) = &mut case.kept.judged {
         rollback.break_glass = None;

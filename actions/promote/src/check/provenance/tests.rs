@@ -106,75 +106,83 @@ async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
             "built from the commit by .github/workflows/deliver.yml on main",
         ),
         (
-            of(&|it| {
-                it.origin = Origin::SameContent;
-                it.built_for = Some("7".repeat(40));
+            of(&|provenance| {
+                provenance.origin = Origin::SameContent;
+                provenance.built_for = Some("7".repeat(40));
             }),
             Answer::Pass,
             "built for commit 7777777",
         ),
         (
-            of(&|it| it.origin = Origin::Prebuilt),
+            of(&|provenance| provenance.origin = Origin::Prebuilt),
             Answer::Fail,
             "does not say `build: {prebuilt: true}`",
         ),
         (
-            of(&|it| it.origin = Origin::Unverified),
+            of(&|provenance| provenance.origin = Origin::Unverified),
             Answer::Fail,
             "published with --allow-unverified",
         ),
         (
-            of(&|it| it.builder = build("111111111111")),
+            of(&|provenance| provenance.builder = build("111111111111")),
             Answer::Pass,
             "in arn:aws:codebuild:eu-west-1:111111111111:build/deliver:0f-1",
         ),
         (
-            of(&|it| it.digest = other_digest.clone()),
+            of(&|provenance| provenance.digest = other_digest.clone()),
             Answer::Fail,
             "for image sha256:bbb",
         ),
         (
-            of(&|it| it.commit = other_commit.clone()),
+            of(&|provenance| provenance.commit = other_commit.clone()),
             Answer::Fail,
             "for commit 999",
         ),
         (
-            of(&|it| it.repository = "https://github.com/acme/other".to_owned()),
+            of(&|provenance| provenance.repository = "https://github.com/acme/other".to_owned()),
             Answer::Fail,
             "for repository https://github.com/acme/other",
         ),
         (
-            of(&|it| it.repository = "https://github.example/acme/storefront".to_owned()),
+            of(&|provenance| {
+                provenance.repository = "https://github.example/acme/storefront".to_owned()
+            }),
             Answer::Fail,
             "for repository https://github.example/acme/storefront",
         ),
         (
-            of(&|it| it.builder = workflow(".github/workflows/deliver.yml", "refs/heads/x")),
+            of(&|provenance| {
+                provenance.builder = workflow(".github/workflows/deliver.yml", "refs/heads/x")
+            }),
             Answer::Fail,
             "built on refs/heads/x, not on refs/heads/main",
         ),
         (
-            of(&|it| it.builder = workflow(".github/workflows/deliver.yml", "refs/tags/main")),
+            of(&|provenance| {
+                provenance.builder = workflow(".github/workflows/deliver.yml", "refs/tags/main")
+            }),
             Answer::Fail,
             "built on refs/tags/main",
         ),
         (
-            of(&|it| it.builder = workflow(".github/workflows/other.yml", "refs/heads/main")),
+            of(&|provenance| {
+                provenance.builder = workflow(".github/workflows/other.yml", "refs/heads/main")
+            }),
             Answer::Fail,
             "built by .github/workflows/other.yml, not by .github/workflows/deliver.yml",
         ),
         (
-            of(&|it| it.builder = build("222222222222")),
+            of(&|provenance| provenance.builder = build("222222222222")),
             Answer::Fail,
             "not a build of account 111111111111",
         ),
         (
-            of(&|it| it.builder = Builder::Terminal),
+            of(&|provenance| provenance.builder = Builder::Terminal),
             Answer::Fail,
             "at a terminal",
         ),
         (
-            of(&|it| it.origin = Origin::Other),
+            of(&|provenance| provenance.origin = Origin::Other),
             Answer::Fail,
             "does not say how",
         ),

@@ -19,7 +19,7 @@ use net::Net;
 use std::time::Duration;
 
 /// How long a rollback waits for GitHub, which it can do without.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How the contract and the workflow of this run stand to the branch's newest commit, with what GitHub
 /// was asked.
@@ -31,7 +31,7 @@ pub(super) async fn ask(
     repository: Option<&str>,
 ) -> Fact<(Policy, Asked)> {
     if cx.host.kind() == Kind::Terminal {
-        return Err(of_no_commit());
+        return Err(no_commit());
     }
     let asked = async {
         let transcript = Transcript::default();
@@ -45,7 +45,7 @@ pub(super) async fn ask(
         };
         Ok((branch, asked))
     };
-    let within = tokio::time::timeout(PATIENCE, asked).await;
+    let within = tokio::time::timeout(TIMEOUT, asked).await;
     within.unwrap_or_else(|_| Err(Unknown::new("GitHub does not answer", "run this again")))
 }
 
@@ -58,14 +58,14 @@ pub(in crate::check) async fn policy_from_github(
     let run = match &host.run {
         OfHost::GitHub { .. } => RunKind::GitHub(host.workflow(github).await),
         OfHost::CodeBuild { .. } => RunKind::CodeBuild("this build".to_owned()),
-        OfHost::Terminal { .. } => return Err(of_no_commit()),
+        OfHost::Terminal { .. } => return Err(no_commit()),
     };
     let tip = github.tip(&setting.gate.branch).await;
     let found = observe(github, host, &tip.map_err(Unknown::from), &run).await;
-    found.unwrap_or_else(|| Err(of_no_commit()))
+    found.unwrap_or_else(|| Err(no_commit()))
 }
 
-fn of_no_commit() -> Unknown {
+fn no_commit() -> Unknown {
     Unknown::new("this run is of no commit", "start a run on the branch")
 }
 

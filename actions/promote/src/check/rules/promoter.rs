@@ -64,11 +64,11 @@ impl Context<'_> {
             match approvals(change, &persons) {
                 Err(_) => unknown = true,
                 Ok(found) => {
-                    let others = found.keys(&persons);
-                    if let Some(other) = others.iter().position(|key| !own.contains(key)) {
+                    let approver_keys = found.keys(&persons);
+                    if let Some(index) = approver_keys.iter().position(|key| !own.contains(key)) {
                         return pass(format!(
                             "{} approved #{} and does not promote",
-                            found.valid[other].login, change.pull.number
+                            found.valid[index].login, change.pull.number
                         ));
                     }
                     approvers.extend(found.valid);

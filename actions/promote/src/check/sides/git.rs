@@ -110,8 +110,8 @@ impl Repository {
 fn judged(repository: &Repository, files: [File; COMMITS]) -> bool {
     let mut sides = Sides::default();
     for (commit, file) in files.iter().enumerate() {
-        let place = (commit, String::new());
-        sides.directories.insert(place, repository.entries(*file));
+        let key = (commit, String::new());
+        sides.directories.insert(key, repository.entries(*file));
     }
     let content = |file: File| match file {
         Some((mode, text)) if mode != SUBMODULE => Content::Text {

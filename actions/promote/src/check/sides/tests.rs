@@ -15,7 +15,7 @@ fn tree(
     commit: usize,
     path: &str,
     files: &[File<'_>],
-    directories: &mut BTreeMap<Place, Vec<Entry>>,
+    directories: &mut BTreeMap<DirectoryKey, Vec<Entry>>,
 ) -> String {
     let mut folders: BTreeMap<&str, Vec<File<'_>>> = BTreeMap::new();
     let mut entries = Vec::new();
@@ -216,9 +216,9 @@ fn only_what_decides_is_read_and_what_was_not_read_is_not_believed() {
         }
         assert!(!read.handmade().is_empty());
         rounds.push(judged.directories.iter().next().unwrap().1.clone());
-        for place in judged.directories {
-            let entries = whole.directories[&place].clone();
-            read.directories.insert(place, entries);
+        for key in judged.directories {
+            let entries = whole.directories[&key].clone();
+            read.directories.insert(key, entries);
         }
     }
     assert_eq!(rounds, ["", "b", "b/c"]);

@@ -209,7 +209,7 @@ pub(crate) fn push(login: &str, before: &str, after: &str) -> Activity {
 
 fn unseen() -> Unknown {
     Unknown::from(github::Unknown {
-        what: "read it".to_owned(),
+        action: "read it".to_owned(),
         why: github::Why::Unanswered("GitHub answered 403".to_owned()),
         permission: Some("pull-requests: read".to_owned()),
     })

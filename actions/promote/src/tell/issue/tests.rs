@@ -11,13 +11,13 @@ fn wanted(more: &[Record]) -> Vec<Wanted> {
     ask.reason = Some("~~~\n@everyone **now** <!-- -->".to_owned());
     let records = [&[deployed('a'), ask], more].concat();
     let standing = standing(&records);
-    let ground = RequestContext::of(&setting, &standing).unwrap();
+    let context = RequestContext::of(&setting, &standing).unwrap();
     let approve = setting.gate.approve.as_ref().unwrap();
     let now = at("2026-11-21T20:00:00Z").unwrap();
     let approvers = Approvers::of(approve, &setting.persons(), &[]);
     let all = Asked::all(standing.records());
     all.iter()
-        .map(|asked| Wanted::of(&setting, approve, &approvers, &ground, asked, now, None))
+        .map(|asked| Wanted::of(&setting, approve, &approvers, &context, asked, now, None))
         .collect()
 }
 
@@ -30,7 +30,7 @@ fn issue(number: u64, title: &str, body: &str, state: &str, reason: Option<&str>
 }
 
 fn opened(wanted: &[Wanted]) -> Issue {
-    match acts(&[], wanted, 2).as_slice() {
+    match plan_acts(&[], wanted, 2).as_slice() {
         [Act::Open { title, body }] => issue(7, title, body, "open", None),
         other => panic!("{other:?}"),
     }
@@ -60,7 +60,7 @@ fn a_request_has_one_issue_that_names_who_may_approve() {
         "{}",
         issue.body
     );
-    assert_eq!(acts(std::slice::from_ref(&issue), &wanted, 2), []);
+    assert_eq!(plan_acts(std::slice::from_ref(&issue), &wanted, 2), []);
     assert_eq!(
         page(&[issue], &wanted, 2),
         Some("https://github.com/acme/shop/issues/7")
@@ -84,11 +84,12 @@ fn an_answer_changes_the_issue_and_keeps_what_was_asked() {
     let first = opened(&wanted(&[]));
     let mut seen = first.clone();
     seen.body = seen.body.replace("digest", "what the run showed, digest");
-    let change =
-        |more: &[Record]| match acts(std::slice::from_ref(&seen), &wanted(more), 2).as_slice() {
-            [Act::Change(7, change)] => change.clone(),
-            other => panic!("{other:?}"),
-        };
+    let change = |more: &[Record]| match plan_acts(std::slice::from_ref(&seen), &wanted(more), 2)
+        .as_slice()
+    {
+        [Act::Change(7, change)] => change.clone(),
+        other => panic!("{other:?}"),
+    };
     let one = change(&[approved("ada")]);
     let body = one.body.unwrap();
     assert!(body.contains("**1 of 2 approvals (ada)**"), "{body}");
@@ -141,23 +142,23 @@ fn a_second_issue_is_closed_and_one_that_is_closed_already_is_left() {
         Act::Change(number, change)
     };
     let both = [first.clone(), second.clone()];
-    assert_eq!(acts(&both, &wanted, 2), [closes(9)]);
+    assert_eq!(plan_acts(&both, &wanted, 2), [closes(9)]);
     // Of a request that the ledger was not read back to, or of another table.
     let other = "<!-- slipway request storefront/production 2 hash-9 -->\nold";
     let other = issue(5, "old", other, "open", None);
     assert_eq!(
-        acts(&[other.clone(), first.clone()], &wanted, 2),
+        plan_acts(&[other.clone(), first.clone()], &wanted, 2),
         [closes(5)]
     );
     second.state = "closed".to_owned();
-    assert_eq!(acts(&[first, second], &wanted, 2), []);
+    assert_eq!(plan_acts(&[first, second], &wanted, 2), []);
 }
 
 #[test]
 fn only_the_request_of_this_run_gets_an_issue_and_only_while_it_can_be_answered() {
-    assert_eq!(acts(&[], &wanted(&[]), 9), []);
+    assert_eq!(plan_acts(&[], &wanted(&[]), 9), []);
     let rejected = answered(Verdict::Rejected, 2, actor("ada"));
-    assert_eq!(acts(&[], &wanted(&[rejected]), 2), []);
+    assert_eq!(plan_acts(&[], &wanted(&[rejected]), 2), []);
 }
 
 #[test]
@@ -171,5 +172,5 @@ fn details_that_are_too_long_for_an_issue_are_omitted() {
         "{}",
         issue.body
     );
-    assert_eq!(acts(&[issue], &wanted, 2), []);
+    assert_eq!(plan_acts(&[issue], &wanted, 2), []);
 }

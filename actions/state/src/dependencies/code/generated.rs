@@ -61,7 +61,7 @@ fn expression(chance: &mut Chance, deep: usize) -> String {
     }
 }
 
-/// A comment that ends where it stands.
+/// A comment that ends on its own line.
 fn comment(chance: &mut Chance) -> &'static str {
     chance.of(&[
         "",

@@ -11,18 +11,18 @@ fn s(seconds: u64) -> Duration {
 }
 
 fn going() -> Run {
-    Run::Going("in progress".into())
+    Run::Active("in progress".into())
 }
 
-fn over(how: &str) -> Run {
-    Run::Over {
-        how: how.into(),
-        well: how == "success",
+fn over(conclusion: &str) -> Run {
+    Run::Ended {
+        summary: conclusion.into(),
+        succeeded: conclusion == "success",
     }
 }
 
-fn run_over(how: &str) -> Next {
-    Next::Break(Proof::RunOver(how.into()))
+fn run_over(summary: &str) -> Next {
+    Next::Break(Proof::RunEnded(summary.into()))
 }
 
 #[test]
@@ -54,13 +54,13 @@ fn a_lease_is_over_only_after_it_was_watched_for_all_its_length() {
     running.rvn = "r2".into();
     assert_ne!(
         watch.seen(s(1060), WALL, "a", Some(&running)),
-        Next::Break(Proof::Still(s(60)))
+        Next::Break(Proof::Silent(s(60)))
     );
     watch.answered(s(1119), going());
     assert_eq!(watch.seen(s(1119), WALL, "a", Some(&running)), Next::Wait);
     assert_eq!(
         watch.seen(s(1120), WALL, "a", Some(&running)),
-        Next::Break(Proof::Still(s(60)))
+        Next::Break(Proof::Silent(s(60)))
     );
 }
 
@@ -81,7 +81,7 @@ fn a_finished_run_proves_its_holder_gone_and_an_unseen_run_does_not() {
     let kept = lease(Phase::Kept);
     let mut watch = Watch::default();
     watch.seen(s(0), WALL, "a", Some(&kept));
-    watch.answered(s(0), Run::Blind("404".into()));
+    watch.answered(s(0), Run::Unknown("404".into()));
     assert_eq!(watch.seen(s(29), WALL, "a", Some(&kept)), Next::Wait);
     assert!(watch.known(Some(&kept)).contains("cannot tell whether"));
     assert_eq!(watch.seen(s(30), WALL, "a", Some(&kept)), Next::Ask);
@@ -135,7 +135,7 @@ fn a_running_holder_is_followed_after_a_whole_silent_lease_whatever_its_host_say
     );
     assert_eq!(
         watch.seen(s(99 * 15 + 60), WALL, "a", Some(&running)),
-        Next::Break(Proof::Still(s(60)))
+        Next::Break(Proof::Silent(s(60)))
     );
 }
 
@@ -170,7 +170,7 @@ fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs_failure() {
     parked.until = Some((WALL + Duration::from_secs(3600)).unix_timestamp());
     let mut watch = Watch::default();
     watch.seen(s(0), WALL, "a", Some(&parked));
-    watch.answered(s(0), Run::Blind("404".into()));
+    watch.answered(s(0), Run::Unknown("404".into()));
     // Its lease of a minute went by a hundred times.
     for minute in 0..100 {
         let next = watch.seen(s(minute * 60), WALL, "a", Some(&parked));
@@ -184,7 +184,7 @@ fn a_parked_hold_lives_without_signs_until_its_own_end_or_its_runs_failure() {
     ));
     assert!(matches!(
         watch.seen(s(6001), soon + s(1), "a", Some(&parked)),
-        Next::Break(Proof::Ended(_))
+        Next::Break(Proof::Expired(_))
     ));
     // A run that parked the lock and succeeded has left it to another run; one that failed has not.
     let mut watch = Watch::default();

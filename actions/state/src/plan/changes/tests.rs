@@ -43,7 +43,7 @@ fn destructive_changes_come_first_and_none_is_omitted() {
         [r#"k: "a" → "b"  # forces replacement"#]
     );
     assert_eq!(
-        (changes.outputs[0].name.as_str(), changes.outputs[0].how),
+        (changes.outputs[0].name.as_str(), changes.outputs[0].action),
         ("o", "changed")
     );
     assert_eq!(

@@ -44,7 +44,7 @@ fn each_thing_that_moved_is_named_and_nothing_else() {
         envelope().moved(&seen, NOW)
     };
     assert_eq!(moved(|_| ()), [""; 0]);
-    for (change, said) in [
+    for (change, message) in [
         (
             (|it| it.state = "b/other".into()) as fn(&mut Basis),
             "the state: planned with b/shop/dev/terraform.tfstate, now b/other",
@@ -94,7 +94,7 @@ fn each_thing_that_moved_is_named_and_nothing_else() {
             "the file of values 1. a.tfvars: planned with another value",
         ),
     ] {
-        assert_eq!(moved(change), [said]);
+        assert_eq!(moved(change), [message]);
     }
     assert_eq!(
         moved(|it| it.standing = None),

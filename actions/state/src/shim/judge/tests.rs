@@ -83,8 +83,8 @@ fn a_rescued_state_is_pushed_into_its_own_state_only() {
     };
     let push = call_with_credentials("state push errored.tfstate", &[]);
     let mut seen = seen(Some(configured("s3", json!({}))));
-    let elsewhere = "refused: `state push` would write s3://b/k, workspace `default`; the state that was rescued belongs to s3://b/env:/blue/k";
-    assert_eq!(shown(judge(&ours, &push, &seen)), elsewhere);
+    let refusal = "refused: `state push` would write s3://b/k, workspace `default`; the state that was rescued belongs to s3://b/env:/blue/k";
+    assert_eq!(shown(judge(&ours, &push, &seen)), refusal);
     assert_eq!(
         shown(judge(&ours, &call_with_credentials("plan", &[]), &seen)),
         "unlocked",
@@ -478,7 +478,7 @@ fn init_gets_what_neither_the_code_nor_the_words_say() {
 #[test]
 fn a_lock_in_another_account_is_held_only_for_a_backend_that_gets_there() {
     let role = |account: &str| json!({"assume_role": {"role_arn": format!("arn:aws:iam::{account}:role/states")}});
-    let astray =
+    let refusal =
         "refused: `apply` works on s3://b/k, but not under the lock that this step holds: ";
     for (locking, changes, wanted) in [
         (
@@ -489,16 +489,16 @@ fn a_lock_in_another_account_is_held_only_for_a_backend_that_gets_there() {
         (
             Locking::Dynamodb,
             role("333333333333"),
-            format!("{astray}the account of its role is `333333333333`"),
+            format!("{refusal}the account of its role is `333333333333`"),
         ),
         (
             Locking::Dynamodb,
             json!({}),
             format!(
-                "{astray}its backend assumes no role, and the lock table is in account 222222222222"
+                "{refusal}its backend assumes no role, and the lock table is in account 222222222222"
             ),
         ),
-        // A file is known by its bucket, whoever gets there.
+        // A lock file is identified by its bucket, whichever credentials reach it.
         (
             Locking::File,
             json!({"use_lockfile": true, "dynamodb_table": ""}),

@@ -25,15 +25,17 @@ fn ssm(scene: &Scene<'_>) -> Option<Vec<Need>> {
         let between = if name.starts_with('/') { "" } else { "/" };
         scene.same(scene.arn(&format!("parameter{between}{name}")))
     };
-    let one = |name: &str| match name.starts_with("arn:") {
+    let resource = |name: &str| match name.starts_with("arn:") {
         true => scene.same(name),
         false => parameter(name),
     };
     Some(match scene.operation() {
         "DescribeParameters" => vec![scene.same("*")],
-        "GetParameters" | "DeleteParameters" => {
-            scene.texts("Names").iter().map(|name| one(name)).collect()
-        }
+        "GetParameters" | "DeleteParameters" => scene
+            .texts("Names")
+            .iter()
+            .map(|name| resource(name))
+            .collect(),
         "GetCalendarState" => {
             let named = scene.texts("CalendarNames").into_iter();
             named
@@ -43,9 +45,9 @@ fn ssm(scene: &Scene<'_>) -> Option<Vec<Need>> {
                 })
                 .collect()
         }
-        "GetParametersByPath" => vec![one(scene.text("Path")?)],
+        "GetParametersByPath" => vec![resource(scene.text("Path")?)],
         "GetParameter" | "GetParameterHistory" | "PutParameter" | "DeleteParameter" => {
-            vec![one(scene.text("Name")?)]
+            vec![resource(scene.text("Name")?)]
         }
         _ => return None,
     })

@@ -15,12 +15,12 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
     let (bucket, key) = split(&call.path);
     let query = pairs(&call.query, false);
     let version = value(&query, "versionId").is_some();
-    let whole = on(scene, &bucket, None);
+    let bucket_need = on(scene, &bucket, None);
     let object = on(scene, &bucket, Some(&key));
     let Some(action) = on_object(operation, version) else {
         let action = on_bucket(operation, !key.is_empty())?;
         let mut need = match key.is_empty() {
-            true => whole(action),
+            true => bucket_need(action),
             false => object(action),
         };
         for (parameter, key) in [
@@ -74,12 +74,12 @@ fn encrypted(scene: &Scene<'_>, need: Need) -> Need {
     })
 }
 
-/// Whether a missing object is told apart from a forbidden one.
+/// Whether the caller can distinguish a missing object from a forbidden one.
 pub(crate) fn list(scene: &Scene<'_>, bucket: &str) -> Need {
     on(scene, bucket, None)("ListBucket")
 }
 
-/// An action on a bucket or one of its objects. A bucket that is not there is nobody's, so it is the caller's own matter.
+/// An action on a bucket or one of its objects. A bucket that does not exist counts as the caller's own.
 fn on<'a>(scene: &'a Scene<'_>, bucket: &str, key: Option<&str>) -> impl Fn(&str) -> Need + 'a {
     let arn = match key {
         Some(key) => format!("arn:aws:s3:::{bucket}/{key}"),

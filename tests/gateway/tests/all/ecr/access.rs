@@ -80,12 +80,15 @@ async fn another_account_pulls_only_by_the_repositorys_policy() {
         .unwrap();
     let error = digest_of(&host, &foreign, "shop:v1").await.unwrap_err();
     assert!(error.contains("denied") || error.contains("403"), "{error}");
-    let elsewhere = || {
+    let cross_account = || {
         dev.describe_images()
             .registry_id(&world.build_id)
             .repository_name("shop")
     };
-    assert_eq!(refused(elsewhere().send().await).0, "AccessDeniedException");
+    assert_eq!(
+        refused(cross_account().send().await).0,
+        "AccessDeniedException"
+    );
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{}:root", world.dev_id)},
         "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability", "ecr:DescribeImages"]}]});
     build
@@ -96,7 +99,10 @@ async fn another_account_pulls_only_by_the_repositorys_policy() {
         .await
         .unwrap();
     digest_of(&host, &foreign, "shop:v1").await.unwrap();
-    assert_eq!(elsewhere().send().await.unwrap().image_details().len(), 1);
+    assert_eq!(
+        cross_account().send().await.unwrap().image_details().len(),
+        1
+    );
     let error = push(folder.path(), &host, &foreign, "shop:v2")
         .await
         .unwrap_err();

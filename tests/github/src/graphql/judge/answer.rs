@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::parse::{Field, Selection};
 use super::types::{Form, Kind, Type, Types};
-use super::{Mismatch, no, scalar};
+use super::{Mismatch, mismatch, scalar};
 
 /// Holds `value` against a type and all that was selected of it.
 pub(super) fn value(
@@ -16,7 +16,9 @@ pub(super) fn value(
     at: &str,
 ) -> Result<(), Mismatch> {
     match (kind, value) {
-        (Kind::NonNull { .. }, Value::Null) => Err(no(at, format!("null is not of type {kind}"))),
+        (Kind::NonNull { .. }, Value::Null) => {
+            Err(mismatch(at, format!("null is not of type {kind}")))
+        }
         (Kind::NonNull { of_type }, _) => self::value(types, of_type, asked, value, at),
         (_, Value::Null) => Ok(()),
         (Kind::List { of_type }, Value::Array(items)) => {
@@ -24,11 +26,11 @@ pub(super) fn value(
                 self::value(types, of_type, asked, item, &format!("{at}/{index}"))
             })
         }
-        (Kind::List { .. }, _) => Err(no(at, format!("{value} is not of type {kind}"))),
+        (Kind::List { .. }, _) => Err(mismatch(at, format!("{value} is not of type {kind}"))),
         (Kind::Named { name }, _) => {
             let known = types
                 .get(name)
-                .ok_or_else(|| no(at, format!("{name} is not a type")))?;
+                .ok_or_else(|| mismatch(at, format!("{name} is not a type")))?;
             named(types, known, asked, value, at)
         }
     }
@@ -43,13 +45,15 @@ fn named(
 ) -> Result<(), Mismatch> {
     let name = &known.name;
     match (known.form, value) {
-        (Form::Scalar, _) => scalar::wrong(name, value).map_or(Ok(()), |why| Err(no(at, why))),
+        (Form::Scalar, _) => {
+            scalar::wrong(name, value).map_or(Ok(()), |why| Err(mismatch(at, why)))
+        }
         (Form::Enum, Value::String(member)) if known.has_member(member) => Ok(()),
-        (Form::Enum, _) => Err(no(at, format!("{value} is not in {name}"))),
+        (Form::Enum, _) => Err(mismatch(at, format!("{value} is not in {name}"))),
         (Form::Object | Form::Interface | Form::Union, Value::Object(members)) => {
             object(types, known, asked, members, at)
         }
-        _ => Err(no(at, format!("{value} is not of type {name}"))),
+        _ => Err(mismatch(at, format!("{value} is not of type {name}"))),
     }
 }
 
@@ -81,7 +85,7 @@ fn object(
             }
         }
     }
-    Err(worst.unwrap_or_else(|| no(at, format!("{} is never answered", known.name))))
+    Err(worst.unwrap_or_else(|| mismatch(at, format!("{} is never answered", known.name))))
 }
 
 fn as_type(
@@ -100,7 +104,7 @@ fn as_type(
         let at = format!("{at}/{key}");
         let value = members
             .get(*key)
-            .ok_or_else(|| no(&at, "it was asked for, and is missing"))?;
+            .ok_or_else(|| mismatch(&at, "it was asked for, and is missing"))?;
         let [first, rest @ ..] = fields.as_slice() else {
             continue;
         };
@@ -108,18 +112,18 @@ fn as_type(
             .iter()
             .any(|one| (&one.name, &one.arguments) != (&first.name, &first.arguments))
         {
-            return Err(no(&at, "two different fields have this one name"));
+            return Err(mismatch(&at, "two different fields have this one name"));
         }
         if first.name == "__typename" {
             if value != name.as_str() {
                 let message = format!("{value} is not the type's name, as {name}'s is");
-                return Err(no(&at, message).of_type());
+                return Err(mismatch(&at, message).of_type());
             }
             continue;
         }
         let field = candidate
             .field(&first.name)
-            .ok_or_else(|| no(&at, format!("{name} has no field {}", first.name)))?;
+            .ok_or_else(|| mismatch(&at, format!("{name} has no field {}", first.name)))?;
         let below: Vec<&[Selection]> = fields.iter().map(|one| &*one.selections).collect();
         self::value(types, &field.kind, &below, value, &at)?;
     }
@@ -127,7 +131,7 @@ fn as_type(
         .keys()
         .find(|key| !wanted.iter().any(|(wanted, _)| wanted == key))
     {
-        Some(extra) => Err(no(
+        Some(extra) => Err(mismatch(
             &format!("{at}/{extra}"),
             format!("nobody asked for it of a {name}"),
         )),

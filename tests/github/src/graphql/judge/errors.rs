@@ -6,26 +6,26 @@ use serde_json::Value;
 
 use super::super::parse::{Field, Selection};
 use super::types::{Kind, Types};
-use super::{Mismatch, no};
+use super::{Mismatch, mismatch};
 
 /// The form of every entry.
 pub(super) fn form(errors: &Value) -> Result<(), Mismatch> {
     let entries = errors
         .as_array()
         .filter(|entries| !entries.is_empty())
-        .ok_or_else(|| no("/errors", "a list of errors is never empty"))?;
+        .ok_or_else(|| mismatch("/errors", "a list of errors is never empty"))?;
     for (index, entry) in entries.iter().enumerate() {
         let at = format!("/errors/{index}");
         let entry = entry
             .as_object()
-            .ok_or_else(|| no(&at, "an error is an object"))?;
+            .ok_or_else(|| mismatch(&at, "an error is an object"))?;
         if !entry.contains_key("message") {
-            return Err(no(&at, "an error has a message"));
+            return Err(mismatch(&at, "an error has a message"));
         }
         for (name, value) in entry {
             if !fits(name, value) {
                 let message = format!("{value} is none of an error");
-                return Err(no(&format!("{at}/{name}"), message));
+                return Err(mismatch(&format!("{at}/{name}"), message));
             }
         }
     }
@@ -37,7 +37,7 @@ fn fits(name: &str, value: &Value) -> bool {
     match name {
         "message" | "type" => value.is_string(),
         "path" => all(|step| step.is_string() || step.is_u64()),
-        "locations" => all(|place| place["line"].is_u64() && place["column"].is_u64()),
+        "locations" => all(|location| location["line"].is_u64() && location["column"].is_u64()),
         "extensions" => value.is_object(),
         _ => false,
     }
@@ -54,7 +54,7 @@ pub(super) fn landed(
     for (index, error) in errors.as_array().into_iter().flatten().enumerate() {
         let at = format!("/errors/{index}/path");
         let path = error["path"].as_array();
-        let path = path.ok_or_else(|| no(&at, "a field's error has a path"))?;
+        let path = path.ok_or_else(|| mismatch(&at, "a field's error has a path"))?;
         let (null, wanted) = landing(types, asked, data, path, &at)?;
         all.push((at, path.get(..null), path.get(..wanted)));
     }
@@ -63,7 +63,7 @@ pub(super) fn landed(
         .iter()
         .find(|(_, null, _)| !all.iter().any(|(_, _, wanted)| null == wanted))
     {
-        Some((at, ..)) => Err(no(at, "the null is further up than it belongs")),
+        Some((at, ..)) => Err(mismatch(at, "the null is further up than it belongs")),
         None => Ok(()),
     }
 }
@@ -76,7 +76,7 @@ fn landing(
     path: &[Value],
     at: &str,
 ) -> Result<(usize, usize), Mismatch> {
-    let nowhere = || no(at, "the path leads nowhere");
+    let nowhere = || mismatch(at, "the path leads nowhere");
     let mut kind = Kind::Named {
         name: types.query().to_owned(),
     };
@@ -123,7 +123,7 @@ fn landing(
         }
     }
     null.map(|null| (null, wanted))
-        .ok_or_else(|| no(at, "there is a value where the error is"))
+        .ok_or_else(|| mismatch(at, "there is a value where the error is"))
 }
 
 /// The fields with this key in the answer, and the type that each was selected on.

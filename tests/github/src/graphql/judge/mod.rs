@@ -35,7 +35,7 @@ impl Mismatch {
     }
 }
 
-fn no(pointer: &str, message: impl Into<String>) -> Mismatch {
+fn mismatch(pointer: &str, message: impl Into<String>) -> Mismatch {
     Mismatch {
         pointer: pointer.to_owned(),
         message: message.into(),
@@ -84,15 +84,18 @@ impl Judge {
             .types
             .get_or_init(|| Types::load(&self.path))
             .as_ref()
-            .map_err(|message| no("", format!("GitHub's schema is missing: {message}")))?;
+            .map_err(|message| mismatch("", format!("GitHub's schema is missing: {message}")))?;
         let members = answer
             .as_object()
-            .ok_or_else(|| no("", "an answer is an object"))?;
+            .ok_or_else(|| mismatch("", "an answer is an object"))?;
         if let Some(name) = members
             .keys()
             .find(|name| !matches!(name.as_str(), "data" | "errors" | "extensions"))
         {
-            return Err(no(&format!("/{name}"), "an answer has no such member"));
+            return Err(mismatch(
+                &format!("/{name}"),
+                "an answer has no such member",
+            ));
         }
         let errors = members.get("errors");
         if let Some(errors) = errors {
@@ -101,19 +104,19 @@ impl Judge {
         let Some(data) = members.get("data") else {
             return match errors {
                 Some(_) => Ok(()),
-                None => Err(no("", "neither data nor errors")),
+                None => Err(mismatch("", "neither data nor errors")),
             };
         };
-        let asked = asked.ok_or_else(|| no("/data", "an answer to no query"))?;
+        let asked = asked.ok_or_else(|| mismatch("/data", "an answer to no query"))?;
         let query = types
             .get(types.query())
-            .ok_or_else(|| no("", "the schema has no queries"))?;
+            .ok_or_else(|| mismatch("", "the schema has no queries"))?;
         question::selections(types, query, asked, "/data").map_err(|found| Mismatch {
             message: format!("GitHub would refuse the query: {}", found.message),
             ..found
         })?;
         if data.is_null() && errors.is_none() {
-            return Err(no("/data", "null without an error"));
+            return Err(mismatch("/data", "null without an error"));
         }
         let kind = Kind::Named {
             name: query.name.clone(),

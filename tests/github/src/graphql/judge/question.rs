@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::parse::{self, Selection, Written};
 use super::types::{Argument, Form, Kind, Type, Types};
-use super::{Mismatch, no, scalar};
+use super::{Mismatch, mismatch, scalar};
 
 /// Selections on a type; `at` is where their values stand in the answer.
 pub(super) fn selections(
@@ -22,7 +22,7 @@ pub(super) fn selections(
                 let condition = types
                     .get(condition)
                     .filter(|condition| condition.composite())
-                    .ok_or_else(|| no(at, format!("a fragment on {condition}")))?;
+                    .ok_or_else(|| mismatch(at, format!("a fragment on {condition}")))?;
                 let possible = on.possible();
                 if !condition
                     .possible()
@@ -30,7 +30,7 @@ pub(super) fn selections(
                     .any(|one| possible.contains(one))
                 {
                     let (on, condition) = (&on.name, &condition.name);
-                    return Err(no(at, format!("{on} is never a {condition}")));
+                    return Err(mismatch(at, format!("{on} is never a {condition}")));
                 }
                 selections(types, condition, inner, at)?;
             }
@@ -44,31 +44,34 @@ fn field(types: &Types, on: &Type, field: &parse::Field, at: &str) -> Result<(),
         return if field.arguments.is_empty() && field.selections.is_empty() {
             Ok(())
         } else {
-            Err(no(at, "__typename has neither arguments nor fields"))
+            Err(mismatch(at, "__typename has neither arguments nor fields"))
         };
     }
     let (type_name, name) = (&on.name, &field.name);
     let known = on
         .field(name)
-        .ok_or_else(|| no(at, format!("{type_name} has no field {name}")))?;
+        .ok_or_else(|| mismatch(at, format!("{type_name} has no field {name}")))?;
     for argument in field.arguments.keys() {
         if !known.arguments.iter().any(|one| one.name == *argument) {
             let message = format!("{type_name}.{name} has no argument {argument}");
-            return Err(no(at, message));
+            return Err(mismatch(at, message));
         }
     }
     for argument in &known.arguments {
         given(types, field, argument).map_err(|message| {
             let argument = &argument.name;
-            no(at, format!("{type_name}.{name}({argument}): {message}"))
+            mismatch(at, format!("{type_name}.{name}({argument}): {message}"))
         })?;
     }
     let returns = types
         .get(known.kind.name())
-        .ok_or_else(|| no(at, format!("{} is not a type", known.kind)))?;
+        .ok_or_else(|| mismatch(at, format!("{} is not a type", known.kind)))?;
     match (returns.composite(), field.selections.is_empty()) {
-        (true, true) => Err(no(at, format!("nothing is selected of {}", known.kind))),
-        (false, false) => Err(no(at, format!("{} has no fields", known.kind))),
+        (true, true) => Err(mismatch(
+            at,
+            format!("nothing is selected of {}", known.kind),
+        )),
+        (false, false) => Err(mismatch(at, format!("{} has no fields", known.kind))),
         (false, true) => Ok(()),
         (true, false) => selections(types, returns, &field.selections, at),
     }

@@ -24,8 +24,8 @@ pub(super) fn wrong(name: &str, value: &Value) -> Option<String> {
             text.is_some_and(|it| it.len() == 40 && it.bytes().all(|byte| byte.is_ascii_hexdigit()))
         }
         "Base64String" => text.is_some_and(|it| STANDARD.decode(it).is_ok()),
-        "BigInt" => text.is_some_and(|it| {
-            let digits = it.strip_prefix('-').unwrap_or(it);
+        "BigInt" => text.is_some_and(|number| {
+            let digits = number.strip_prefix('-').unwrap_or(number);
             !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
         }),
         _ => return Some(format!("there is no rule for {name}")),

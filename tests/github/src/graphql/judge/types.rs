@@ -58,17 +58,19 @@ impl Kind {
         !matches!(self, Self::NonNull { .. })
     }
 
-    /// Whether a variable of this type may stand where `place` is wanted.
+    /// Whether a variable of this type may stand where `position` is wanted.
     /// Source: GraphQL Specification, October 2021, 5.8.5.
-    pub(super) fn may_stand_for(&self, place: &Self) -> bool {
-        match (self, place) {
-            (Self::NonNull { of_type }, Self::NonNull { of_type: place }) => {
-                of_type.may_stand_for(place)
+    pub(super) fn may_stand_for(&self, position: &Self) -> bool {
+        match (self, position) {
+            (Self::NonNull { of_type }, Self::NonNull { of_type: position }) => {
+                of_type.may_stand_for(position)
             }
             (_, Self::NonNull { .. }) => false,
-            (Self::NonNull { of_type }, _) => of_type.may_stand_for(place),
-            (Self::List { of_type }, Self::List { of_type: place }) => of_type.may_stand_for(place),
-            (own, place) => own == place,
+            (Self::NonNull { of_type }, _) => of_type.may_stand_for(position),
+            (Self::List { of_type }, Self::List { of_type: position }) => {
+                of_type.may_stand_for(position)
+            }
+            (own, position) => own == position,
         }
     }
 }
@@ -219,23 +221,24 @@ mod tests {
 
     #[test]
     fn a_variable_stands_where_its_type_is_at_least_as_strict() {
-        let fits =
-            |variable: &str, place: &str| Kind::read(variable).may_stand_for(&Kind::read(place));
-        for (variable, place) in [
+        let fits = |variable: &str, position: &str| {
+            Kind::read(variable).may_stand_for(&Kind::read(position))
+        };
+        for (variable, position) in [
             ("Int", "Int"),
             ("Int!", "Int"),
             ("Int!", "Int!"),
             ("[Int!]!", "[Int]"),
         ] {
-            assert!(fits(variable, place), "{variable} for {place}");
+            assert!(fits(variable, position), "{variable} for {position}");
         }
-        for (variable, place) in [
+        for (variable, position) in [
             ("Int", "Int!"),
             ("String!", "Int"),
             ("[Int]", "[Int!]"),
             ("Int!", "[Int!]"),
         ] {
-            assert!(!fits(variable, place), "{variable} for {place}");
+            assert!(!fits(variable, position), "{variable} for {position}");
         }
         assert_eq!(Kind::read("[Int!]!").to_string(), "[Int!]!");
     }

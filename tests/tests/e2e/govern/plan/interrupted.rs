@@ -23,13 +23,13 @@ fn an_apply_whose_digest_was_not_written_fails() {
     std::fs::write(job.file("infra/main.tf"), code).unwrap();
     let plan = state.planned(&job);
     let ended = state.ends(&job, &["apply", "--plan", &plan], 1);
-    let said = log(&ended);
+    let stderr = log(&ended);
     assert!(
-        said.contains("applied, but the state's digest in"),
-        "{said}"
+        stderr.contains("applied, but the state's digest in"),
+        "{stderr}"
     );
-    assert!(said.contains("is missing"), "{said}");
-    assert!(said.contains("slipway-state repair-digest"), "{said}");
+    assert!(stderr.contains("is missing"), "{stderr}");
+    assert!(stderr.contains("slipway-state repair-digest"), "{stderr}");
 }
 
 /// The lock is forced away while a provisioner is at work, and then the state cannot be written.
@@ -73,15 +73,15 @@ fn an_apply_that_lost_its_lock_still_says_where_the_state_is_that_it_could_not_w
     state.ends(&other, &["force-unlock", "--lock-id", id], 0);
     let ended = applying.end(DEADLINE);
     state.clear_faults();
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
     for piece in [
         "was removed while the command ran",
         "the state could not be written to s3://",
         ", and was left in",
         "errored.tfstate",
     ] {
-        assert!(said.contains(piece), "no {piece} in\n{said}");
+        assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
     }
     assert!(job.file("infra/errored.tfstate").exists());
     assert_eq!(state.lock(), None);
@@ -160,10 +160,10 @@ fn cancelled_apply() {
         job.file("infra/applying").exists().then_some(())
     });
     let ended = cancelled(applying, || true, &go);
-    let said = log(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
-    assert!(!said.contains("Two interrupts received"), "{said}");
-    assert!(said.contains("the lock was released"), "{said}");
+    let stderr = log(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{stderr}");
+    assert!(!stderr.contains("Two interrupts received"), "{stderr}");
+    assert!(stderr.contains("the lock was released"), "{stderr}");
     assert_eq!(state.lock(), None);
     let path = format!("/{}/{}", state.bucket(), state.key);
     let text = wait(DEADLINE, state.aws.get(&path)).unwrap().unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::{CODE, DEADLINE, Governed, SECRET};
 use super::everything_written;
 use crate::job::Job;
-use crate::support::{PATIENCE, comments, instance, log, wait, world};
+use crate::support::{TIMEOUT, comments, instance, log, wait, world};
 
 /// A pull request, and a run that may comment on it.
 async fn proposed() -> (Story, u64, Run) {
@@ -28,11 +28,11 @@ async fn proposed() -> (Story, u64, Run) {
 /// A pull request's run: nothing but the role `read`, nobody's lock, nothing to apply, and one comment that is changed.
 #[test]
 fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
-    let (story, number, run) = wait(PATIENCE, proposed());
+    let (story, number, run) = wait(TIMEOUT, proposed());
     let state = Governed::new("comment");
     let main = state.job("shop.example");
     let plan = state.planned(&main);
-    state.does(&main, &["apply", "--plan", &plan]);
+    state.run_json(&main, &["apply", "--plan", &plan]);
 
     let reference = format!("refs/pull/{number}/merge");
     let id = run.run_id.to_string();
@@ -62,12 +62,12 @@ fn a_pull_request_gets_a_read_only_plan_in_one_comment() {
         assert_eq!(state.lock(), held);
         everything_written(&job, &ended)
     };
-    let said = plan();
-    assert!(said.contains("and without the lock"), "{said}");
-    assert!(said.contains(":assumed-role/slipway-read/"), "{said}");
+    let output = plan();
+    assert!(output.contains("and without the lock"), "{output}");
+    assert!(output.contains(":assumed-role/slipway-read/"), "{output}");
     assert!(
-        said.contains("plan-id<<") && !said.contains("valid until"),
-        "{said}"
+        output.contains("plan-id<<") && !output.contains("valid until"),
+        "{output}"
     );
     let first = comments();
     assert_eq!(first.len(), 1, "{first:?}");

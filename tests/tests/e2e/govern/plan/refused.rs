@@ -9,7 +9,7 @@ fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
     let state = Governed::new("moved");
     let job = state.job("shop.example");
     let first = state.planned(&job);
-    state.does(&job, &["apply", "--plan", &first]);
+    state.run_json(&job, &["apply", "--plan", &first]);
     let changed = state.job("new.example");
     let plan = state.planned(&changed);
     let apply = ["apply", "--plan", &plan];
@@ -22,37 +22,37 @@ fn a_plan_is_refused_with_the_name_of_each_thing_that_moved() {
 /// Expects that a plan is refused because of one thing.
 #[track_caller]
 fn refused(state: &Governed, job: &Job, arguments: &[&str], moved: &str) -> String {
-    let said = state.refused(job, arguments);
-    assert!(said.contains(moved), "no {moved} in\n{said}");
-    assert!(said.contains("no longer fits"), "{said}");
-    said
+    let stderr = state.refused(job, arguments);
+    assert!(stderr.contains(moved), "no {moved} in\n{stderr}");
+    assert!(stderr.contains("no longer fits"), "{stderr}");
+    stderr
 }
 
 fn the_inputs_moved(state: &Governed, job: &Job, changed: &Job, plan: &str) {
     let apply = ["apply", "--plan", plan];
     // The variable from the contract, and one from the job's environment.
-    let said = refused(
+    let stderr = refused(
         state,
         job,
         &apply,
         "the variable TF_VAR_domain: planned with another value",
     );
-    let named = said.lines().filter(|line| line.starts_with("  the "));
+    let named = stderr.lines().filter(|line| line.starts_with("  the "));
     assert_eq!(
         named.filter(|line| line.contains("planned")).count(),
         1,
-        "{said}"
+        "{stderr}"
     );
     let other = state.job_with("new.example", &[("TF_VAR_password", "another")]);
-    let said = refused(
+    let stderr = refused(
         state,
         &other,
         &apply,
         "the variable TF_VAR_password: planned with another value",
     );
     assert!(
-        !said.contains("another\n") && !said.contains(SECRET),
-        "{said}"
+        !stderr.contains("another\n") && !stderr.contains(SECRET),
+        "{stderr}"
     );
     // The commit.
     let other = ["apply", "--plan", plan, "--commit", "0815"];
@@ -90,14 +90,14 @@ fn the_tool_moved(state: &Governed, apply: &[&str]) {
         log(&ended)
     );
     // Another state: the plan is not there at all.
-    let elsewhere = Governed::new("moved-elsewhere");
-    let said = elsewhere.refused(&elsewhere.job("new.example"), apply);
-    assert!(said.contains("there is no plan"), "{said}");
+    let other_state = Governed::new("moved-elsewhere");
+    let stderr = other_state.refused(&other_state.job("new.example"), apply);
+    assert!(stderr.contains("there is no plan"), "{stderr}");
 }
 
 fn the_plan_moved(state: &Governed, changed: &Job, plan: &str) {
     // Time.
-    let soon = state.does(changed, &["plan", "--valid-for", "0s"]);
+    let soon = state.run_json(changed, &["plan", "--valid-for", "0s"]);
     let soon = soon["plan"].as_str().unwrap();
     refused(
         state,
@@ -109,10 +109,10 @@ fn the_plan_moved(state: &Governed, changed: &Job, plan: &str) {
     let object = format!("/{}/slipway-plans/{}/{plan}", state.bucket(), state.key);
     let put = state.aws.put(&object, "{}\nanother plan".to_owned());
     wait(DEADLINE, put).unwrap().unwrap();
-    let said = state.refused(changed, &["apply", "--plan", plan]);
+    let stderr = state.refused(changed, &["apply", "--plan", plan]);
     assert!(
-        said.contains("is not what was kept") && said.contains("its envelope has the ID"),
-        "{said}"
+        stderr.contains("is not what was kept") && stderr.contains("its envelope has the ID"),
+        "{stderr}"
     );
 }
 

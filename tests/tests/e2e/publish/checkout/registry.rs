@@ -58,7 +58,7 @@ impl Checkout {
             instance().url(port::GATEWAY),
             self.setting.world.name
         );
-        let answer: Value = wait(PATIENCE, async {
+        let answer: Value = wait(TIMEOUT, async {
             let http = sandbox::world::http_client().unwrap();
             http.get(url).send().await.unwrap().json().await.unwrap()
         });
@@ -93,7 +93,7 @@ impl Checkout {
             "Action": ["sts:AssumeRole", "sts:TagSession"],
         }]})
         .to_string();
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let aws = world.administrator(instance(), account).await.unwrap();
             let parameters = [
                 ("RoleName", "slipway-receive"),
@@ -130,7 +130,7 @@ impl Checkout {
     pub(in super::super) fn registry(&self, account: &Account, region: &str) -> String {
         let url = format!("{}/_sandbox/registry", instance().url(port::GATEWAY));
         let body = json!({"account": account.id, "region": region});
-        let answer: Value = wait(PATIENCE, async {
+        let answer: Value = wait(TIMEOUT, async {
             let http = sandbox::world::http_client().unwrap();
             let sent = http.post(url).json(&body).send().await.unwrap();
             sent.json().await.unwrap()
@@ -145,7 +145,7 @@ impl Checkout {
         tag: &str,
         account: Option<&Account>,
     ) -> Option<String> {
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let world = &self.setting.world;
             let aws = match account {
                 Some(account) => world.administrator(instance(), account).await.unwrap(),
@@ -176,7 +176,7 @@ impl Checkout {
             "http://{}/v2/{THERE}/manifests/base",
             self.setting.world.registry
         );
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let http = sandbox::world::http_client().unwrap();
             http.get(url).send().await.unwrap().status().as_u16()
         })

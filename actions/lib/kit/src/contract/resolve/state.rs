@@ -42,8 +42,9 @@ impl Resolver<'_> {
             Some(own) => self.fill.account(own, true),
             None => account.cloned(),
         };
-        let elsewhere = matches!((&own_account, account), (Some(own), Some(other)) if own != other);
-        let reached = declared.roles.is_some() || !elsewhere;
+        let other_account =
+            matches!((&own_account, account), (Some(own), Some(environment)) if own != environment);
+        let reached = declared.roles.is_some() || !other_account;
         let (table, undeclared_table) = self.lock_table(&declared, reached)?;
         let own_region = match &declared.region {
             Some(own) => self.fill.region(own, true),
@@ -101,7 +102,7 @@ impl Resolver<'_> {
         if !reached {
             self.fill.mistakes.add(
                 Mistake::new(
-                    table.place.clone(),
+                    table.span.clone(),
                     "a lock table in another account needs `state.roles`",
                 )
                 .hint("Terraform looks for the table in the account of its role: name roles of that account, or leave `table` out, and the lock is the file beside the state"),
@@ -140,12 +141,12 @@ impl Resolver<'_> {
             "state.key",
             true,
         );
-        let place = key.as_ref().map(|key| key.place.clone());
+        let span = key.as_ref().map(|key| key.span.clone());
         let key = self.fill.checked(key, KEY, "state key")?;
-        if let Some(place) = place
+        if let Some(span) = span
             && let Err(error) = reserved::state_key(&key)
         {
-            let mistake = Mistake::new(place, error.message.as_str());
+            let mistake = Mistake::new(span, error.message.as_str());
             self.fill
                 .mistakes
                 .add(mistake.hint(error.causes().concat()));
@@ -163,10 +164,10 @@ impl Resolver<'_> {
         if let Some(off) = declared.encrypt.as_ref().filter(|encrypt| !encrypt.value) {
             self.fill.mistakes.add(
                 Mistake::new(
-                    off.place.clone(),
+                    off.span.clone(),
                     "`encrypt` is off, and `kms-key-id` names a key",
                 )
-                .related(key.place.clone(), "the key")
+                .related(key.span.clone(), "the key")
                 .hint("leave one of the two out: a key is used only with encryption"),
             );
             return None;

@@ -27,12 +27,12 @@ fn keys<T: JsonSchema>(fields: &[(&'static str, &'static str)]) {
         .unwrap()
         .keys()
         .map(|key| {
-            let how = if required.contains(&key.as_str()) {
+            let requirement = if required.contains(&key.as_str()) {
                 "required"
             } else {
                 "optional"
             };
-            (key.as_str(), how)
+            (key.as_str(), requirement)
         })
         .collect();
     assert_eq!(declared, derived);

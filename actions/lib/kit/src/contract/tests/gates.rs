@@ -201,8 +201,11 @@ fn those_who_approve_are_resolved() {
     let teams = approve("count: 3, people: [acme/release, ada]").unwrap();
     assert_eq!((teams.count, teams.people), (3, vec!["ada".to_owned()]));
     assert_eq!(teams.teams, ["acme/release"]);
-    let elsewhere = approve("people: [ada], repository: acme/approvals").unwrap();
-    assert_eq!(elsewhere.repository.as_deref(), Some("acme/approvals"));
+    let other_repository = approve("people: [ada], repository: acme/approvals").unwrap();
+    assert_eq!(
+        other_repository.repository.as_deref(),
+        Some("acme/approvals")
+    );
     let all = approve("count: 2, people: [ada, grace], expires: 7d");
     assert_eq!(all, of(2, &["ada", "grace"], 604_800));
 }
@@ -263,7 +266,7 @@ fn approvals_that_nobody_could_give_are_mistakes() {
 
 #[test]
 fn an_unknown_approver_is_shown_where_it_is() {
-    says(
+    assert_error(
         &approved("people: [ada, gracie]"),
         expect![[r#"
             error: `people` of the contract does not list gracie
@@ -288,7 +291,7 @@ fn nothing_soaks_where_nothing_comes_before() {
     let messages: Vec<&str> = error
         .locations
         .iter()
-        .filter_map(|place| place.message.lines().next())
+        .filter_map(|location| location.message.lines().next())
         .collect();
     assert_eq!(
         messages,
@@ -301,7 +304,7 @@ fn nothing_soaks_where_nothing_comes_before() {
 
 #[test]
 fn a_mistyped_time_zone_is_shown_where_it_is() {
-    says(
+    assert_error(
         &gated("freeze: [{time-zone: Americas/Toronto, from: \"16:00\"}]"),
         expect![[r#"
             error: there is no time zone `Americas/Toronto`

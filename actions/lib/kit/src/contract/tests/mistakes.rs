@@ -5,7 +5,7 @@ use expect_test::expect;
 
 #[test]
 fn every_mistake_is_shown_at_once_with_its_place() {
-    says(
+    assert_error(
         "version: 1\r\nservice: ü X\r\nbuild:\r\n  acount: 123\r\n  region: {service}\r\n  \
          region: mars\r\nenvironments:\r\n",
         expect![[r#"
@@ -57,7 +57,7 @@ fn every_mistake_is_shown_at_once_with_its_place() {
 
 #[test]
 fn text_that_is_not_yaml_is_explained() {
-    says(
+    assert_error(
         "version: 1\nbuild:\n\taccount: x\n",
         expect![[r#"
         error: a tab cannot indent YAML
@@ -70,7 +70,7 @@ fn text_that_is_not_yaml_is_explained() {
 
         error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         "version: 1\nservice:\tx\n",
         expect![[r#"
         error: a tab stands here, which YAML does not take for a space
@@ -83,7 +83,7 @@ fn text_that_is_not_yaml_is_explained() {
 
         error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         "version: 1\nservice:\u{a0}x\n",
         expect![[r#"
             error: a no-break space (U+00A0) stands here, which YAML does not take for a space
@@ -96,7 +96,7 @@ fn text_that_is_not_yaml_is_explained() {
 
             error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         "version: 1\nsecrets:\n  T: ssm:/x\u{200b}\n",
         expect![[r#"
             error: an invisible character (U+200B) stands here, which YAML does not take for a space
@@ -105,7 +105,7 @@ fn text_that_is_not_yaml_is_explained() {
 
             error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         "version: 1\n  service: x\n",
         expect![[r#"
         error: this is not YAML: mapping values are not allowed in this context
@@ -118,7 +118,7 @@ fn text_that_is_not_yaml_is_explained() {
 
         error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         "version: 1\nbucket: {service}-x\n",
         expect![[r#"
         error: this is not YAML: while parsing a block mapping, did not find expected key
@@ -160,9 +160,11 @@ fn a_byte_order_mark_moves_nothing() {
     assert!(parse(path(), &format!("\u{feff}{STOREFRONT}")).is_ok());
     let error = parse(path(), "\u{feff}verzion: 1\n").unwrap_err();
     assert!(
-        error.locations.iter().any(
-            |place| (place.line, place.column) == (1, 1) && place.message.contains("`verzion`")
-        )
+        error
+            .locations
+            .iter()
+            .any(|location| (location.line, location.column) == (1, 1)
+                && location.message.contains("`verzion`"))
     );
 }
 

@@ -47,7 +47,7 @@ fn resolved(text: &str, environment: &str) -> Resolved {
     complete(text, environment).resolved
 }
 
-fn says(text: &str, expected: Expect) {
+fn assert_error(text: &str, expected: Expect) {
     let error = parse(path(), text).unwrap_err();
     assert_eq!(error.exit(), crate::Exit::Usage);
     expected.assert_eq(&error.to_string());

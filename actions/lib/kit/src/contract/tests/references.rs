@@ -5,7 +5,7 @@ use expect_test::expect;
 
 #[test]
 fn values_of_variables_are_checked_against_their_types() {
-    says(
+    assert_error(
         &with(
             "variables:\n  a: {type: cidr, default: 10.20.3.0/16}\n  b: {type: integer}\n  \
              c: {type: enum, value: x}\n  d: {type: pattern, pattern: \"(\", value: x}\n  \
@@ -58,7 +58,7 @@ fn values_of_variables_are_checked_against_their_types() {
 
 #[test]
 fn values_for_environments_defaults_and_placeholders_are_checked() {
-    says(
+    assert_error(
         &with(
             "variables:\n  f: {type: port, default: 99999, environments: {dev: 80, liv: 81}}\n  \
              g: {type: string, value: x, default: y}\n  h: {type: domain, value: \"{stage}.x.example\"}\n",
@@ -104,7 +104,7 @@ fn values_for_environments_defaults_and_placeholders_are_checked() {
 
 #[test]
 fn names_of_variables_are_valid_and_free() {
-    says(
+    assert_error(
         &with(
             "variables:\n  1x: {type: string, value: x}\n  region: {type: region, value: eu-west-1}\n",
         ),
@@ -134,7 +134,7 @@ fn a_secret_names_a_source_and_is_never_repeated() {
     let text = with(
         "secrets:\n  A: hunter2\n  B: \"ssm:\"\n  C: var:C\n  PATH: env:PATH\n  E: ssm:/a b\n",
     );
-    says(
+    assert_error(
         &text,
         expect![[r#"
         error: this does not say where the secret comes from
@@ -194,7 +194,7 @@ fn a_secret_names_a_source_and_is_never_repeated() {
 
 #[test]
 fn a_secret_names_sinks_that_can_take_it() {
-    says(
+    assert_error(
         &with("secrets:\n  D: {from: env:D, to: [task, task, disc]}\n  F: {to: []}\n"),
         expect![[r#"
             error: a task cannot refer to a variable of this process

@@ -5,7 +5,7 @@ use expect_test::expect;
 
 #[test]
 fn a_chain_must_lead_somewhere() {
-    says(
+    assert_error(
         &with("").replace("follows: dev", "follows: deev"),
         expect![[r#"
             error: there is no environment `deev`
@@ -18,7 +18,7 @@ fn a_chain_must_lead_somewhere() {
 
             error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         &with("").replace("\"111111111111\"", "\"111111111111\", follows: live"),
         expect![[r#"
             error: environments follow one another in a circle: dev → live → dev
@@ -31,7 +31,7 @@ fn a_chain_must_lead_somewhere() {
 
             error: delivery.yaml is wrong: 1 mistake"#]],
     );
-    says(
+    assert_error(
         &with("").replace("follows: dev", "follows: live"),
         expect![[r#"
         error: environments follow one another in a circle: live → live
@@ -48,7 +48,7 @@ fn a_chain_must_lead_somewhere() {
 
 #[test]
 fn environments_do_not_share_what_one_would_overwrite() {
-    says(
+    assert_error(
         &with("state: {key: terraform.tfstate, bucket: shared}\ndeploy: {cluster: one}\n")
             .replace("222222222222", "\"111111111111\""),
         expect![[r#"
@@ -90,7 +90,7 @@ fn environments_do_not_share_a_permit_role() {
             1,
         )
     };
-    says(
+    assert_error(
         &roles("recorder"),
         expect![[r#"
         error: `dev` and `live` share one permit role
@@ -151,7 +151,7 @@ fn an_environment_that_is_not_there_is_guessed() {
 #[test]
 fn an_environment_whose_permits_anothers_code_could_take_is_refused() {
     let text = with("").replace("live:", "dev-infrastructure:");
-    says(
+    assert_error(
         &text,
         expect![[r#"
         error: an environment cannot be named `dev-infrastructure`
@@ -170,7 +170,7 @@ fn an_environment_whose_permits_anothers_code_could_take_is_refused() {
 fn names_that_collide_with_what_the_steps_store_are_refused() {
     let text = with("state: {bucket: b0b, key: \"{environment}-md5\"}\n")
         .replace("service: shop", "service: content");
-    says(
+    assert_error(
         &text,
         expect![[r#"
         error: a service cannot be named `content`

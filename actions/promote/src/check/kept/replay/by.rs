@@ -12,12 +12,12 @@ pub(super) fn promoter(
     permit: &Record,
     host: &Host,
     setting: &Setting,
-    again: &ReplayedDecision,
+    replayed: &ReplayedDecision,
 ) -> Result<(), Replayed> {
     if !host.read_all() {
         return Err(differs("its evidence names no file of the contract"));
     }
-    if !is_by(&permit.actor, host, setting, again) {
+    if !is_by(&permit.actor, host, setting, replayed) {
         return Err(differs(format!(
             "{} is not who promoted",
             permit.actor.login
@@ -27,7 +27,7 @@ pub(super) fn promoter(
         return Ok(());
     };
     let (by, reason) = (&permit.actor, glass.reason.clone());
-    let wanted = marks::break_glass_mark(&again.standing, setting, by, reason, written(permit)?);
+    let wanted = marks::break_glass_mark(&replayed.standing, setting, by, reason, written(permit)?);
     match *glass == wanted {
         true => Ok(()),
         false => Err(differs(format!(
@@ -37,8 +37,8 @@ pub(super) fn promoter(
     }
 }
 
-fn is_by(actor: &Actor, host: &Host, setting: &Setting, again: &ReplayedDecision) -> bool {
-    if let Ok(promoter) = &again.promoter {
+fn is_by(actor: &Actor, host: &Host, setting: &Setting, replayed: &ReplayedDecision) -> bool {
+    if let Ok(promoter) = &replayed.promoter {
         return !setting.persons().is_other(actor, promoter);
     }
     // A rollback's need not be a person whom the contract knows.

@@ -132,9 +132,9 @@ impl Known {
         )
     }
 
-    /// Nothing came between what was judged, up to record `last`, and its permit, that would have kept `grant` from
+    /// Checks that no record between `last`, the newest that was judged, and the permit would have kept `grant` from
     /// granting it.
-    fn stood(&self, permit: &Record, last: u64) -> Result<(), Replayed> {
+    fn check_nothing_intervened(&self, permit: &Record, last: u64) -> Result<(), Replayed> {
         let between = |seq: &&u64| **seq > last && **seq < permit.seq;
         let mut deployments = self.deployments.iter().map(|it| &it.seq);
         if let Some(seq) = deployments.find(between) {
@@ -148,7 +148,7 @@ impl Known {
             )));
         }
         let began: Vec<Recorded> = self.began(permit).cloned().collect();
-        let now = later(written(permit)?);
+        let now = latest_append(written(permit)?);
         match permit::underway(&began, now) {
             Some(underway)
                 if !permit::supersedes(permit, permit.run.as_deref(), &underway.started.record) =>
@@ -200,24 +200,24 @@ impl Known {
         }
     }
 
-    /// The permit's time is between those of the records around it, and has come.
-    fn is_in_time(&self, permit: &Record) -> Result<(), Replayed> {
+    /// Checks that the permit's time is between those of the records around it, and is not in the future.
+    fn check_time(&self, permit: &Record) -> Result<(), Replayed> {
         let written = written(permit)?;
         let around = self.around.get(&permit.seq).copied().unwrap_or_default();
         let [before, after] = around;
-        let what = if before.is_some_and(|before| later(written) < before) {
+        let problem = if before.is_some_and(|before| latest_append(written) < before) {
             "is before that of the record before it"
-        } else if after.is_some_and(|after| written > later(after)) {
+        } else if after.is_some_and(|after| written > latest_append(after)) {
             "is after that of the record after it"
-        } else if self.now.is_some_and(|now| written > later(now)) {
+        } else if self.now.is_some_and(|now| written > latest_append(now)) {
             "has not come, by the clock of this machine"
         } else {
             return Ok(());
         };
-        Err(differs(format!("its time, {}, {what}", permit.at)))
+        Err(differs(format!("its time, {}, {problem}", permit.at)))
     }
 
-    /// The lines, newest first, are this chain's, and no deployment long before `now` was left out.
+    /// Checks that the lines, newest first, are this chain's, and that no deployment long before `now` was left out.
     pub(super) fn has(&self, lines: &[Entry], now: OffsetDateTime) -> Result<(), Replayed> {
         for line in lines {
             if self.hashes.get(&line.seq) != Some(&line.hash) {
@@ -241,13 +241,13 @@ impl Known {
 }
 
 /// The latest time at which a record of this time was appended.
-fn later(at: OffsetDateTime) -> OffsetDateTime {
+fn latest_append(at: OffsetDateTime) -> OffsetDateTime {
     seconds_after(at, APPENDED_WITHIN).unwrap_or(at)
 }
 
 impl Kept {
-    /// The environment's own records are the chain's, and nothing that matters came between them and the permit.
-    pub(super) fn in_chain(&self, permit: &Record, known: &Known) -> Result<(), Replayed> {
+    /// Checks that the environment's own records are the chain's, and that nothing that matters came between them and the permit.
+    pub(super) fn check_in_chain(&self, permit: &Record, known: &Known) -> Result<(), Replayed> {
         let more: Vec<&Entry> = match &self.judged {
             DecisionInputs::Promotion(_) => Vec::new(),
             DecisionInputs::Rollback(rollback) => {
@@ -281,8 +281,8 @@ impl Kept {
                 "older records were left out of what it was judged by",
             ));
         }
-        known.is_in_time(permit)?;
-        known.stood(permit, self.own.first().map_or(0, |line| line.seq))?;
+        known.check_time(permit)?;
+        known.check_nothing_intervened(permit, self.own.first().map_or(0, |line| line.seq))?;
         known.leaves(permit)
     }
 

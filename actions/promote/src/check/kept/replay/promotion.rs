@@ -14,7 +14,7 @@ use attest::PublicKey;
 use time::OffsetDateTime;
 
 impl Promotion {
-    pub(super) async fn again(
+    pub(super) async fn decide_again(
         &mut self,
         setting: &Setting,
         read: &Read,

@@ -14,7 +14,7 @@ use github::Run;
 use ledger::{Actor, Entry};
 
 impl Rollback {
-    pub(super) async fn again(
+    pub(super) async fn decide_again(
         &mut self,
         setting: &Setting,
         read: &Read,
