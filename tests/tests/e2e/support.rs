@@ -212,24 +212,45 @@ pub(crate) fn until<T>(
 }
 
 /// A program that was started in a process group of its own, which does not outlive the test.
-pub(crate) struct Started(Option<std::process::Child>);
+pub(crate) struct Started(Option<Running>);
+
+struct Running {
+    child: std::process::Child,
+    /// Read from the start, because a program stops where nobody reads its output: a run that waits for a lock fills a pipe in half an hour.
+    stdout: Reader,
+    stderr: Reader,
+}
+
+type Reader = std::thread::JoinHandle<std::io::Result<Vec<u8>>>;
+
+fn read_all(mut stream: impl std::io::Read + Send + 'static) -> Reader {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).map(|_| bytes)
+    })
+}
 
 impl Started {
     /// Starts it without any input, its output kept.
     pub(crate) fn new(command: &mut Command) -> Self {
         use std::os::unix::process::CommandExt;
-        let child = command
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
-            .spawn();
-        Self(Some(child.unwrap()))
+            .spawn()
+            .unwrap();
+        Self(Some(Running {
+            stdout: read_all(child.stdout.take().unwrap()),
+            stderr: read_all(child.stderr.take().unwrap()),
+            child,
+        }))
     }
 
     /// The program's process.
     pub(crate) fn id(&self) -> u32 {
-        self.0.as_ref().unwrap().id()
+        self.0.as_ref().unwrap().child.id()
     }
 
     /// Signals the program alone, as a runner does.
@@ -244,8 +265,8 @@ impl Started {
 
     /// Whether it has ended already.
     pub(crate) fn ended(&mut self) -> bool {
-        let child = self.0.as_mut().unwrap();
-        child.try_wait().unwrap().is_some()
+        let running = self.0.as_mut().unwrap();
+        running.child.try_wait().unwrap().is_some()
     }
 
     /// Kills the program alone, and waits for its end.
@@ -257,11 +278,17 @@ impl Started {
     /// Waits for its end.
     pub(crate) fn end(mut self, timeout: Duration) -> Output {
         let pid = self.pid();
-        let child = self.0.take().unwrap();
+        let mut running = self.0.take().unwrap();
         let (sender, receiver) = std::sync::mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        std::thread::spawn(move || {
+            sender.send(Output {
+                status: running.child.wait().unwrap(),
+                stdout: running.stdout.join().unwrap().unwrap(),
+                stderr: running.stderr.join().unwrap().unwrap(),
+            })
+        });
         match receiver.recv_timeout(timeout) {
-            Ok(output) => output.unwrap(),
+            Ok(output) => output,
             Err(_) => {
                 let _ = kill_process_group(pid, Signal::KILL);
                 panic!("not over after {} s", timeout.as_secs());
@@ -270,14 +297,13 @@ impl Started {
     }
 
     fn pid(&self) -> Pid {
-        let id = self.0.as_ref().unwrap().id();
-        Pid::from_raw(i32::try_from(id).unwrap()).unwrap()
+        Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap()
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
+        if let Some(Running { mut child, .. }) = self.0.take() {
             let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
             let _ = child.wait();
         }

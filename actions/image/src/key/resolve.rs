@@ -269,8 +269,8 @@ async fn token(
             .basic_auth(&login.username, Some(login.secret.expose())),
         _ => net.http().get(url),
     };
-    let place = place_of(&reference.host);
-    let answer = net::send_to_registry(request, &place, attempt)
+    let account_and_region = account_and_region_of(&reference.host);
+    let answer = net::send_to_registry(request, &account_and_region, attempt)
         .await
         .map_err(|error| {
             Asked::No(format!(

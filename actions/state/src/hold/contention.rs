@@ -5,48 +5,75 @@ use super::repair::repair;
 use super::wait::Watch;
 use crate::lease::Phase;
 use crate::lock::{Held, Lock};
+use kit::clock::uptime;
 use kit::error::{Error, ErrorKind, Result};
 use std::time::Duration;
 
+/// How often the holder is announced at most where waiters have no queue: many of them see another holder at every look.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// The last announcement of the wait.
 #[derive(Default)]
-pub(super) struct Announced(String);
+pub(super) struct Announced {
+    news: String,
+    /// When it was made, by the time since boot.
+    at: Option<Duration>,
+}
 
 impl Announced {
-    /// Logs the place in the queue and the holder of the lock, if either changed.
+    /// Logs the place in the queue and the holder of the lock, if either changed. `ahead` is how many waiters are in front; `None`
+    /// where they have no queue.
     pub(super) async fn say(
         &mut self,
         claimant: &Claimant<'_>,
-        ahead: u64,
+        ahead: Option<u64>,
         held: Option<&Held>,
         watch: &Watch,
     ) -> Result<()> {
         let news = match held {
             Some(held) => format!("0 {}", held.id()),
-            None => ahead.to_string(),
+            None => format!("{ahead:?}"),
         };
-        if self.0 == news {
+        if !self.is_due(news, ahead, uptime()) {
             return Ok(());
         }
-        self.0 = news;
         let current = match held {
             Some(_) => None,
             None => claimant.lock.look().await?,
         };
         let timeout = kit::clock::human(claimant.wait.lock_timeout);
-        let turn = match ahead {
-            0 => "next in the queue".to_owned(),
-            ahead => format!("place {} in the queue", ahead + 1),
-        };
         let holder = match held.or(current.as_ref()) {
             Some(held) => format!("held by {held}; {}", watch.known(held.lease.as_deref())),
             None => "free, but other runs are ahead in the queue".to_owned(),
         };
         claimant.cx.host.info(format!(
-            "waiting up to {timeout} for {}, {turn}: {holder}",
-            claimant.lock.id
+            "waiting up to {timeout} for {}{}: {holder}",
+            claimant.lock.id,
+            turn(ahead)
         ));
         Ok(())
+    }
+
+    /// Whether these are news to announce now, which are then kept as the last ones.
+    fn is_due(&mut self, news: String, ahead: Option<u64>, now: Duration) -> bool {
+        let recent = ahead.is_none() && self.at.is_some_and(|at| now.saturating_sub(at) < QUIET);
+        if self.news == news || recent {
+            return false;
+        }
+        *self = Self {
+            news,
+            at: Some(now),
+        };
+        true
+    }
+}
+
+/// The place in the queue, as a part of a sentence.
+fn turn(ahead: Option<u64>) -> String {
+    match ahead {
+        None => String::new(),
+        Some(0) => ", next in the queue".to_owned(),
+        Some(ahead) => format!(", place {} in the queue", ahead + 1),
     }
 }
 
@@ -182,5 +209,33 @@ mod tests {
         let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
         assert!(error.to_string().contains("s3://states/shop.errored-3f"));
         assert!(error.to_string().contains("state push"), "{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_a_queue_has_no_place_in_one() {
+        assert_eq!(turn(None), "");
+        assert_eq!(turn(Some(0)), ", next in the queue");
+        assert_eq!(turn(Some(3)), ", place 4 in the queue");
+    }
+
+    #[test]
+    fn where_nobody_queues_a_crowd_of_holders_is_announced_every_ten_seconds() {
+        let seconds = Duration::from_secs;
+        let mut announced = Announced::default();
+        let due: Vec<bool> = (0..21)
+            .map(|second| announced.is_due(format!("holder {second}"), None, seconds(second)))
+            .collect();
+        let at: Vec<usize> = (0..21).filter(|second| due[*second]).collect();
+        assert_eq!(at, [0, 10, 20]);
+        assert!(!announced.is_due("holder 20".to_owned(), None, seconds(60)));
+        // In a queue each step forward is announced at once.
+        let mut queued = Announced::default();
+        assert!(queued.is_due("3".to_owned(), Some(3), seconds(0)));
+        assert!(queued.is_due("2".to_owned(), Some(2), seconds(1)));
     }
 }

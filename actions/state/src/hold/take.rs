@@ -195,6 +195,7 @@ impl Claimant<'_> {
             match claim.after(uptime().saturating_sub(began), ahead) {
                 After::Join => place.join().await?,
                 After::Pause(pause) => {
+                    let ahead = claim.queued.then_some(ahead);
                     announced.say(self, ahead, held.as_ref(), &watch).await?;
                     sleep(spread(pause)).await?;
                 }

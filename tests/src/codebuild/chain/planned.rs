@@ -37,7 +37,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
 
     let promotion = || Promotion::to(STAGING, &person(RELEASER));
     let asked = chain
-        .succeeds("ask the gate", &promotion().telling("PLAN", "new").gate())
+        .succeeds("ask the gate", &promotion().with_variable("PLAN", "new").gate())
         .await?
         .exported;
     let planned = Project::infrastructure(STAGING, &person(RELEASER), asked.clone());
@@ -51,7 +51,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
         return Err(Fault::new("infrastructure.yml exported no ID of a plan"));
     }
 
-    let with_plan = || promotion().of(&digest).telling("PLAN", &plan);
+    let with_plan = || promotion().of(&digest).with_variable("PLAN", &plan);
     let unasked = "nobody has asked for the 1 approval";
     chain
         .refused("a plan that nobody approved", &with_plan().gate(), unasked)
