@@ -75,7 +75,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     if args.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
-    for line in under.iter().map(UsedPermit::begins).chain(plan.lines()) {
+    for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
         cx.host.info(line);
     }
 

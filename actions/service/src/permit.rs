@@ -172,7 +172,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// One did, or that cannot be read.
-    pub(crate) async fn still_stands(&self, under: &UsedPermit, revision: &str) -> Result<()> {
+    pub(crate) async fn refuse_overtaken(&self, under: &UsedPermit, revision: &str) -> Result<()> {
         let started = under.started.unwrap_or_default();
         let environment = &self.contract.environment;
         let overtaken = self

@@ -142,10 +142,10 @@ mod tests {
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
         let line = plain.start_line();
         assert!(
-            said.ends_with("; the deployment must begin before 2026-11-21T18:10:00Z"),
-            "{said}"
+            line.ends_with("; the deployment must begin before 2026-11-21T18:10:00Z"),
+            "{line}"
         );
-        let back = under(&json!({"rollback": {}})).begins();
+        let back = under(&json!({"rollback": {}})).start_line();
         assert!(
             back.ends_with("must begin before 2026-11-21T19:00:00Z"),
             "{back}"

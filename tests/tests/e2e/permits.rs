@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{PATIENCE, ends, instance, now, wait, world};
+use crate::support::{TIMEOUT, ends, instance, now, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const QUERY: &str = "DynamoDB_20120810.Query";

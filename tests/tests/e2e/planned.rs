@@ -9,7 +9,7 @@ use sandbox::runner::ledger::{row, status, verify};
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, contract_with_plans, git_folder};
 use sandbox::world::World;
 
-use crate::support::{PATIENCE, heavy, instance, read, wait, world};
+use crate::support::{TIMEOUT, heavy, instance, read, wait, world};
 
 const STAGING: &str = "staging";
 
@@ -51,7 +51,7 @@ async fn runs_in_staging(world: &World, commit: &str) {
 fn the_examples_promotion_applies_the_plan_that_was_approved_by_its_id() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let (world, story) = prepared("planned").await;
         let export = export(instance).unwrap();
         let example = instance.checkout.join("docs/examples/storefront");
@@ -133,7 +133,7 @@ fn the_examples_promotion_applies_the_plan_that_was_approved_by_its_id() {
 fn the_buildspecs_apply_the_plan_that_was_approved_by_its_id() {
     let instance = instance();
     let _turn = heavy();
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let (world, story) = prepared("planned-codebuild").await;
         let shipped = planned::ship(instance, &world, &story).await.unwrap();
         let log = &shipped.applied.log;

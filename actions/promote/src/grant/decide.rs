@@ -255,7 +255,7 @@ mod tests {
         // It is not expired, and too old for its deployment to begin.
         let mut stale = draft.clone();
         stale.at = "2026-11-21T17:55:00Z".to_owned();
-        others.push(stale);
+        different.push(stale);
         let mut planned = draft.clone();
         if let Some(permit) = &mut planned.permit {
             permit.plan = Some("p".to_owned());

@@ -32,7 +32,7 @@ fn a_decision_by_something_else_than_the_contracts_text_is_named() {
     ] {
         let mut told = host();
         told["contract"]["text"] = json!(text);
-        let mut chain = two();
+        let mut chain = two_deployments();
         let evidence = with(rollback(&chain, &none), &json!({ "host": told }));
         let (head, name) = (chain.head(), chain.keep(&evidence));
         let permit = json!({
@@ -42,7 +42,7 @@ fn a_decision_by_something_else_than_the_contracts_text_is_named() {
             'a',
             &head,
             Some(&name),
-            &with(back(), &json!({ "permit": permit })),
+            &with(rollback_permit(), &json!({ "permit": permit })),
         );
         verified(&chain, &[], 3, words);
         // Evidence of another version that this one cannot read is left to a person.
@@ -54,7 +54,7 @@ fn a_decision_by_something_else_than_the_contracts_text_is_named() {
     let reordered = format!("# The shop.\n{}", chain::text());
     let mut told = host();
     told["contract"]["text"] = json!(reordered);
-    let mut chain = two();
+    let mut chain = two_deployments();
     let evidence = with(rollback(&chain, &none), &json!({ "host": told }));
     let (head, name) = (chain.head(), chain.keep(&evidence));
     let permit = json!({
@@ -64,7 +64,7 @@ fn a_decision_by_something_else_than_the_contracts_text_is_named() {
         'a',
         &head,
         Some(&name),
-        &with(back(), &json!({ "permit": permit })),
+        &with(rollback_permit(), &json!({ "permit": permit })),
     );
     verified(&chain, &[], 0, "");
 }

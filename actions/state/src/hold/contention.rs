@@ -210,11 +210,6 @@ mod tests {
         assert!(error.to_string().contains("s3://states/shop.errored-3f"));
         assert!(error.to_string().contains("state push"), "{error}");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_run_without_a_queue_has_no_place_in_one() {

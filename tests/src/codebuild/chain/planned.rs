@@ -37,7 +37,10 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
 
     let promotion = || Promotion::to(STAGING, &person(RELEASER));
     let asked = chain
-        .succeeds("ask the gate", &promotion().with_variable("PLAN", "new").gate())
+        .succeeds(
+            "ask the gate",
+            &promotion().with_variable("PLAN", "new").gate(),
+        )
         .await?
         .exported;
     let planned = Project::infrastructure(STAGING, &person(RELEASER), asked.clone());

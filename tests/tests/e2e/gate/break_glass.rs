@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{PATIENCE, instance, now, wait};
+use crate::support::{TIMEOUT, instance, now, wait};
 
 const REASON: &str = "the shop is down";
 

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::{ALLOWED, Ended, Gate, digest, ended};
-use crate::support::{PATIENCE, clocked, instance, wait};
+use crate::support::{TIMEOUT, clocked, instance, wait};
 
 /// Eleven minutes, in seconds.
 const ELEVEN: i64 = 660;
@@ -38,7 +38,7 @@ impl Gate {
 #[test]
 fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
     let gate = Gate::new("permit-fresh");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
@@ -72,7 +72,7 @@ fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
 #[test]
 fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
     let gate = Gate::new("permit-ahead");
-    wait(PATIENCE, gate.world.serve(instance())).unwrap();
+    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);

@@ -7,7 +7,7 @@ use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
 use super::{Ended, Gate, digest};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 /// Three failures on record, each with its GitHub Deployment.
 struct Mirrored {
@@ -60,7 +60,7 @@ impl Mirrored {
     fn call(&self, operation: &str, input: &Value) -> Value {
         let target = format!("DynamoDB_20120810.{operation}");
         let call = self.gate.build.json("dynamodb", &target, input);
-        wait(PATIENCE, call).unwrap().unwrap()
+        wait(TIMEOUT, call).unwrap().unwrap()
     }
 
     fn key(seq: u64) -> Value {
@@ -96,7 +96,7 @@ impl Mirrored {
             instance().url(port::GITHUB),
             self.gate.world.repository
         );
-        wait(PATIENCE, async {
+        wait(TIMEOUT, async {
             let http = http_client().unwrap();
             for _ in 0..count {
                 let request = http.post(&url).header("user-agent", "e2e").json(&body);
@@ -111,12 +111,12 @@ impl Mirrored {
         let mut fault = kind.clone();
         fault["path"] = json!(format!("/repos/{}/deployments", self.gate.world.repository));
         fault["times"] = json!(times);
-        wait(PATIENCE, self.hub.call("faults", &fault)).unwrap();
+        wait(TIMEOUT, self.hub.call("faults", &fault)).unwrap();
     }
 
     fn ends(&self) {
         let about = json!({"about": self.gate.world.repository});
-        wait(PATIENCE, self.hub.call("faults/clear", &about)).unwrap();
+        wait(TIMEOUT, self.hub.call("faults/clear", &about)).unwrap();
     }
 }
 

@@ -7,7 +7,7 @@ use sandbox::runner::hub::Hub;
 use serde_json::{Value, json};
 
 use super::{ALLOWED, Ended, Gate, digest, ended};
-use crate::support::{PATIENCE, instance, now, wait};
+use crate::support::{TIMEOUT, instance, now, wait};
 
 const APPROVE: &str = ", approve: {people: [grace, dora]}";
 

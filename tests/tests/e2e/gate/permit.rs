@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{ALLOWED, Ended, Gate, ROLE, digest, ended};
 use crate::gateway;
 use crate::record;
-use crate::support::{PATIENCE, Started, instance, log, now, wait};
+use crate::support::{Started, TIMEOUT, instance, log, now, wait};
 
 impl Gate {
     /// The chain's records, oldest first, with their hashes.

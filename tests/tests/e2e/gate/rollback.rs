@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ALLOWED, Gate, digest, ended};
-use crate::support::{PATIENCE, instance, now, wait};
+use crate::support::{TIMEOUT, instance, now, wait};
 
 const FROZEN: &str = ", freeze: [{time-zone: UTC, first: 2000-01-01, last: 2998-12-31}]";
 

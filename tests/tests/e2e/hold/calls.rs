@@ -1,5 +1,5 @@
-//! The states that a command really works on, however it is worded: a second party holds the lock of every state but the step's own, and
-//! none of those states ever changes.
+//! What a command really runs Terraform on, whatever its words: a second party holds the lock of every state but the step's
+//! own, and none of those states ever changes.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ const OTHERS: [&str; 3] = ["prod", "third", "blue"];
 const CODE: &str = "resource \"terraform_data\" \"it\" {\n  input = uuid()\n}\n";
 
 /// Ways to another state than the held one: what comes before and after the tool's name. `{}` is the whole call.
-const CALL_FORMS: [&str; 8] = [
+const ELSEWHERE: [&str; 8] = [
     "cd envs/prod && {}",
     "export TF_WORKSPACE=blue; {}",
     "terraform workspace select blue && {}; code=$?; terraform workspace select default; exit $code",
@@ -23,7 +23,7 @@ const CALL_FORMS: [&str; 8] = [
     "printf blue > .terraform/environment; {}; code=$?; rm .terraform/environment; exit $code",
 ];
 
-/// The Terraform calls made on that state.
+/// What is done there.
 const ACTIONS: [&str; 14] = [
     "terraform apply -auto-approve",
     "terraform apply -auto-approve -lock=false",
@@ -70,13 +70,16 @@ fn generated() -> Vec<String> {
     };
     let mut all = Vec::new();
     // Each way with each action, started in some way.
-    for form in CALL_FORMS {
+    for elsewhere in ELSEWHERE {
         for action in ACTIONS {
-            let call = form.replace("{}", &format!("{{ {action}; }}"));
+            let call = elsewhere.replace("{}", &format!("{{ {action}; }}"));
             all.push((call, WRAPPERS[pick(WRAPPERS.len())]));
         }
         let action = AROUND[pick(AROUND.len())];
-        all.push((form.replace("{}", &format!("{{ {action}; }}")), WRAPPERS[0]));
+        all.push((
+            elsewhere.replace("{}", &format!("{{ {action}; }}")),
+            WRAPPERS[0],
+        ));
     }
     all.push(("terraform apply saved.plan".to_owned(), WRAPPERS[1]));
     all.push((
@@ -144,8 +147,8 @@ impl Scene {
 
     pub(super) fn run_with(&self, arguments: &[&str], script: &str) -> (Option<i32>, String) {
         let ended = self.job.run(&mut self.command(arguments, script));
-        let text = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
-        (ended.status.code(), text)
+        let said = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
+        (ended.status.code(), said)
     }
 
     /// A verb that runs a script with real Terraform on PATH.
@@ -256,20 +259,20 @@ fn unchanged_while_held(locking: &str, scripts: &[String]) {
          terraform workspace new blue; terraform apply -auto-approve -no-color; terraform workspace select default
          export TF_DATA_DIR=.third; terraform init -no-color -backend-config=third.hcl; terraform apply -auto-approve -no-color",
     );
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, Some(0), "{said}");
     let before: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
-    assert!(before.iter().all(Option::is_some), "{before:?}\n{text}");
+    assert!(before.iter().all(Option::is_some), "{before:?}\n{said}");
     let own = scene.text("");
     for name in OTHERS {
         scene.hold_in(name, locking);
     }
 
     for (at, some) in scripts.chunks(12).enumerate() {
-        let mut batch = "rm -rf again\n".to_owned();
+        let mut whole = "rm -rf again\n".to_owned();
         for (number, script) in some.iter().enumerate() {
             let file = format!("generated-{number}.sh");
             write_to(&scene.job.file(&file), script);
-            batch.push_str(&format!(
+            whole.push_str(&format!(
                 "bash {file} > out 2>&1 && {{ echo 'ended well: {file}'; cat {file} out; }}; rm -rf again\n"
             ));
         }
@@ -278,11 +281,11 @@ fn unchanged_while_held(locking: &str, scripts: &[String]) {
         let (code, said) = run(&whole);
         assert_eq!(code, Some(0), "{said}");
         assert!(
-            !text.contains("ended well") && !text.contains("ended badly"),
-            "{text}"
+            !said.contains("ended well") && !said.contains("ended badly"),
+            "{said}"
         );
         let after: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
-        assert_eq!(after, before, "batch {at}: {some:#?}\n{text}");
+        assert_eq!(after, before, "batch {at}: {some:#?}\n{said}");
     }
     assert_ne!(scene.text(""), own, "the held state was worked on");
     assert!(scripts.len() >= 28);
@@ -298,7 +301,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
          provisioner \"local-exec\" {\n    when    = create\n    command = \": > applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
-    let (code, text) = scene.run(
+    let (code, said) = scene.run(
         "exec >&2; terraform init -no-color
          terraform apply -auto-approve -no-color & first=$!
          while [ ! -e applying ]; do sleep 0.1; done
@@ -307,7 +310,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
          terraform plan -no-color -lock-timeout=2m > fourth 2>&1 & fourth=$!
          : > go; wait $first && wait $fourth",
     );
-    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(code, Some(0), "{said}");
     for (name, piece) in [
         ("second", "Error acquiring the state lock"),
         ("third", "another call works on this state"),
@@ -326,24 +329,24 @@ fn calls_on_the_held_state_run_one_at_a_time() {
 #[test]
 fn a_key_is_exact_whatever_characters_it_holds() {
     let printable: String = (' '..='~').filter(|c| *c != '/').collect();
-    let letters: String = ('\u{a1}'..='\u{ff}').chain("日本€😀".chars()).collect();
+    let others: String = ('\u{a1}'..='\u{ff}').chain("日本€😀".chars()).collect();
     for (key, locking) in [
         ("r&d/dev", "dynamodb"),
         ("a;b", "file"),
         ("a\\b (c) d", "dynamodb"),
         ("it's \"quoted\" $HOME", "file"),
         (printable.as_str(), "both"),
-        (letters.as_str(), "both"),
+        (others.as_str(), "both"),
     ] {
         let mut scene = Scene::new("characters");
         scene.state.key = format!("characters/{key}");
-        let (code, text) = scene.run_with(
+        let (code, said) = scene.run_with(
             &["run", "--locking", locking],
             "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2",
         );
-        assert_eq!(code, Some(0), "{key}: {text}");
-        assert!(!text.contains("locks for itself"), "{key}: {text}");
-        assert!(scene.text("").is_some(), "{key}: {text}");
+        assert_eq!(code, Some(0), "{key}: {said}");
+        assert!(!said.contains("locks for itself"), "{key}: {said}");
+        assert!(scene.text("").is_some(), "{key}: {said}");
         assert_eq!(scene.state.lock(), None);
     }
 }
@@ -357,15 +360,15 @@ fn the_block_is_read_before_the_command_starts() {
         std::fs::write(scene.job.file("main.tf"), code).unwrap();
     };
     write("key = \"production\"");
-    let (code, text) = scene.run(": > started");
-    assert_eq!(code, Some(3), "{text}");
-    assert!(text.contains("main.tf:3: key is `production`"), "{text}");
+    let (code, said) = scene.run(": > started");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
     assert!(!scene.job.file("started").exists());
     let apply = "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2";
-    let (code, text) = scene.run_with(&["run", "--override-backend"], apply);
-    assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("main.tf:3: key is `production`"), "{text}");
-    assert!(text.contains("overridden, as asked"), "{text}");
+    let (code, said) = scene.run_with(&["run", "--override-backend"], apply);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
+    assert!(said.contains("overridden, as asked"), "{said}");
     assert!(scene.text("").is_some());
 
     write("use_lockfile = true");
@@ -381,11 +384,11 @@ fn the_block_is_read_before_the_command_starts() {
                 .is_ok()
         );
         release_command(&scene.job);
-        let (code, text) = running.join().unwrap();
-        assert_eq!(code, Some(0), "{text}");
+        let (code, said) = running.join().unwrap();
+        assert_eq!(code, Some(0), "{said}");
         assert!(
-            text.contains("both the lock table and the lock file"),
-            "{text}"
+            said.contains("both the lock table and the lock file"),
+            "{said}"
         );
     });
     assert!(

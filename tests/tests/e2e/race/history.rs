@@ -279,8 +279,8 @@ fn started(
     if earlier.clone().any(|it| it.run() != record.run()) {
         wrong.push(format!("permit {under} was used by two runs"));
     }
-    let judged = seconds(permit.told["at"].as_str().unwrap_or_default());
-    if others.count() == 0 && !permit.rolls_back() && seconds(at) - judged > 600 {
+    let judged = seconds(permit.content["at"].as_str().unwrap_or_default());
+    if earlier.count() == 0 && !permit.rolls_back() && seconds(at) - judged > 600 {
         wrong.push(format!(
             "record {seq} began more than ten minutes after {under} was judged"
         ));

@@ -6,7 +6,7 @@ use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, contract_on_branch, git
 use serde_json::{Value, json};
 
 use super::{Answer, Scene};
-use crate::support::{PATIENCE, instance, wait};
+use crate::support::{TIMEOUT, instance, wait};
 
 /// Somebody else who may push.
 const OTHER: &str = "dora";
@@ -25,7 +25,7 @@ impl Scene {
     fn put_the_contract(&self) {
         let file = self.setting.job.file("delivery.yaml");
         let put = contract_on_branch(instance(), &self.setting.world, &file, "delivery.yaml");
-        wait(PATIENCE, put).unwrap();
+        wait(TIMEOUT, put).unwrap();
     }
 
     /// What is said of a pull request before its merge.
@@ -243,7 +243,7 @@ fn an_app_and_a_fork_need_one_more_approval_before_the_merge_too() {
         let (from, to) = (bare.display().to_string(), git.display().to_string());
         scene.git(&["clone", "--quiet", "--bare", &from, &to]);
         let call = |path: &str, body: &Value| {
-            wait(PATIENCE, scene.story.hub.call(path, body)).unwrap();
+            wait(TIMEOUT, scene.story.hub.call(path, body)).unwrap();
         };
         let repository = json!({"repository": fork, "git": git, "private": private});
         call("repos", &repository);

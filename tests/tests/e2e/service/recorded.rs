@@ -126,7 +126,7 @@ fn a_promotion_without_a_digest_takes_what_ran_healthy_last() {
 fn a_service_without_tasks_is_never_recorded_as_healthy() {
     let setting = Setting::new("dev");
     let dev = job(setting.world, "dev");
-    wait(PATIENCE, async {
+    wait(TIMEOUT, async {
         let document = json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": ["ecs:DescribeServices", "ecs:ListTasks"], "Resource": "*"},
         ]});
