@@ -1,6 +1,6 @@
 //! ECR's calls for a repository's own settings.
 
-use super::lifecycle::Image;
+use super::lifecycle::{Image, PROPERTIES};
 use super::plan::{Scanning, Seen};
 use super::settings::Wanted;
 use crate::ecr::Ecr;
@@ -8,7 +8,7 @@ use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageStatus, ImageTagMutability,
     ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, Tag,
 };
-use kit::{Context, Result};
+use kit::{Context, Error, ErrorKind, Failure, Result};
 use net::{AwsContext, code};
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
@@ -116,7 +116,17 @@ pub(crate) async fn set_lifecycle(ecr: &Ecr, policy: &str) -> Result<()> {
             ecr.repository
         ))
         .map(drop)
-        .map_err(|error| error.hint("the publish role needs ecr:PutLifecyclePolicy"))
+        .map_err(not_written)
+}
+
+fn not_written(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::Service(Failure::Denied) => {
+            error.hint("the publish role needs ecr:PutLifecyclePolicy")
+        }
+        ErrorKind::Service(Failure::Rejected) => error.hint(PROPERTIES),
+        _ => error,
+    }
 }
 
 pub(crate) async fn set_tag(ecr: &Ecr, arn: &str, key: &str, value: &str) -> Result<()> {
@@ -252,4 +262,20 @@ fn tag(key: &str, value: &str) -> Result<Tag> {
         .value(value)
         .build()
         .context(format!("cannot make the resource tag {key}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_cannot_be_written_gets_the_hint_of_its_failure() {
+        let hints = |failure| not_written(Error::new(ErrorKind::Service(failure), "no")).hints;
+        assert_eq!(
+            hints(Failure::Denied),
+            ["the publish role needs ecr:PutLifecyclePolicy"]
+        );
+        assert_eq!(hints(Failure::Rejected), [PROPERTIES]);
+        assert_eq!(hints(Failure::Throttled), [""; 0]);
+    }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Image {
     pub(crate) archived: bool,
 }
 
-/// A policy. ECR judges whether it is a good one; only what is needed here has to be there.
+/// A policy. ECR judges it, but only for a repository that is there. So the mistakes that no newer ECR will take are found here, before
+/// a repository is created.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     /// As it was written.
@@ -62,21 +63,29 @@ struct Selection {
     #[serde(default)]
     storage_class: String,
     count_type: String,
+    count_unit: Option<String>,
     count_number: u32,
 }
+
+/// The kinds of count that are known to be of time.
+const SINCE: [&str; 3] = [
+    "sinceImagePushed",
+    "sinceImagePulled",
+    "sinceImageTransitioned",
+];
 
 impl Policy {
     /// Reads a policy as ECR takes it.
     ///
     /// # Errors
-    /// The text does not have the form of a policy (exit 2).
+    /// The text does not have the form of a policy, or has a mistake that ECR always refuses (exit 2).
     pub(crate) fn parse(text: &str, whose: &str) -> Result<Self> {
-        let Declared { mut rules } = serde_json::from_str(text).map_err(|error| {
-            Error::usage(format!("{whose} is not a lifecycle policy"))
-                .because(error)
-                .hint(PROPERTIES)
-        })?;
-        rules.sort_by_key(|rule| rule.rule_priority);
+        let wrong = || Error::usage(format!("{whose} is not a lifecycle policy")).hint(PROPERTIES);
+        let rules = rules(text).map_err(|error| wrong().because(error))?;
+        let mistakes = mistakes(&rules);
+        if !mistakes.is_empty() {
+            return Err(mistakes.into_iter().fold(wrong(), Error::cause));
+        }
         Ok(Self {
             text: text.to_owned(),
             rules,
@@ -119,7 +128,7 @@ impl Policy {
         Some((rule.rule_priority, when))
     }
 
-    /// Returns whether ECR's copy of a policy says the same: ECR may order rules and tags its own way.
+    /// Returns whether ECR's copy of a policy says the same: ECR may order rules and tags its own way, and leave out empty lists.
     pub(crate) fn says_the_same(&self, seen: &str) -> bool {
         let ours = serde_json::from_str(&self.text).ok().map(ordered);
         ours.is_some() && ours == serde_json::from_str(seen).ok().map(ordered)
@@ -127,12 +136,46 @@ impl Policy {
 
     /// In a few words.
     pub(crate) fn shown(text: &str) -> String {
-        let Ok(policy) = Self::parse(text, "it") else {
+        let Ok(rules) = rules(text) else {
             return "something that is not a policy".to_owned();
         };
-        let rules: Vec<String> = policy.rules.iter().map(Rule::to_string).collect();
+        let rules: Vec<String> = rules.iter().map(Rule::to_string).collect();
         rules.join("; ")
     }
+}
+
+/// The rules of a policy, in the order in which they apply.
+fn rules(text: &str) -> serde_json::Result<Vec<Rule>> {
+    let Declared { mut rules } = serde_json::from_str(text)?;
+    rules.sort_by_key(|rule| rule.rule_priority);
+    Ok(rules)
+}
+
+/// What ECR refuses in these rules, whatever else it learns to take.
+fn mistakes(rules: &[Rule]) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    for pair in rules.windows(2) {
+        if pair[0].rule_priority == pair[1].rule_priority {
+            let priority = pair[0].rule_priority;
+            mistakes.push(format!("two rules have the rulePriority {priority}"));
+        }
+    }
+    for rule in rules {
+        let selection = &rule.selection;
+        let mut add = |what: String| mistakes.push(format!("rule {}: {what}", rule.rule_priority));
+        if selection.count_number == 0 {
+            add("countNumber is 0".to_owned());
+        }
+        let kind = selection.count_type.as_str();
+        if SINCE.contains(&kind) && selection.count_unit.is_none() {
+            add(format!("countType `{kind}` needs a countUnit"));
+        }
+        let no_tags = selection.tag_prefix_list.is_empty() && selection.tag_pattern_list.is_empty();
+        if selection.tag_status == "tagged" && no_tags {
+            add("tagStatus `tagged` needs a tagPatternList or a tagPrefixList".to_owned());
+        }
+    }
+    mistakes
 }
 
 /// Where ECR says what a policy is made of.
@@ -183,18 +226,19 @@ impl Selection {
     }
 }
 
-/// The policy with everything that has no order in one order.
+/// The policy with everything that has no order in one order, and without empty lists of tags.
 fn ordered(mut policy: Value) -> Value {
     if let Some(rules) = policy["rules"].as_array_mut() {
         rules.sort_by_key(|rule| rule["rulePriority"].as_i64());
         for rule in rules {
-            for list in ["tagPrefixList", "tagPatternList"] {
-                if let Some(list) = rule
-                    .get_mut("selection")
-                    .and_then(|selection| selection.get_mut(list))
-                    .and_then(Value::as_array_mut)
-                {
-                    list.sort_by_key(Value::to_string);
+            let Some(selection) = rule.get_mut("selection").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            for name in ["tagPrefixList", "tagPatternList"] {
+                match selection.get_mut(name).and_then(Value::as_array_mut) {
+                    Some(list) if list.is_empty() => drop(selection.remove(name)),
+                    Some(list) => list.sort_by_key(Value::to_string),
+                    None => {}
                 }
             }
         }

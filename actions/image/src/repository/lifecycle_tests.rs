@@ -19,6 +19,9 @@ fn rule(priority: i64, status: &str, tags: &[&str], kind: &str, number: i64) -> 
     if !tags.is_empty() {
         selection["tagPrefixList"] = json!(tags);
     }
+    if kind.starts_with("sinceImage") {
+        selection["countUnit"] = json!("days");
+    }
     json!({"rulePriority": priority, "selection": selection, "action": {"type": "expire"}})
 }
 
@@ -155,6 +158,62 @@ fn text_that_has_not_the_form_of_a_policy_is_refused() {
         assert_eq!(error.exit(), kit::Exit::Usage, "{text}");
         assert_eq!(error.message, "FILE is not a lifecycle policy");
     }
+}
+
+/// ECR refuses these too, but only once the repository is there.
+#[test]
+fn a_policy_that_ecr_cannot_take_is_refused_with_all_its_mistakes() {
+    let good = rule(1, "tagged", &["v"], "sinceImagePushed", 5);
+    let with = |path: &str, value: Value| {
+        let mut rule = good.clone();
+        *rule.pointer_mut(path).unwrap() = value;
+        vec![rule]
+    };
+    let causes = |rules: &[Value]| {
+        let error = Policy::parse(&json!({ "rules": rules }).to_string(), "FILE").unwrap_err();
+        assert_eq!(error.exit(), kit::Exit::Usage);
+        assert_eq!(error.message, "FILE is not a lifecycle policy");
+        assert!(!error.hints.is_empty());
+        error.causes()
+    };
+    assert_eq!(
+        causes(&[good.clone(), good.clone()]),
+        ["two rules have the rulePriority 1"]
+    );
+    assert_eq!(
+        causes(&with("/selection/countNumber", json!(0))),
+        ["rule 1: countNumber is 0"]
+    );
+    assert_eq!(
+        causes(&with("/selection/tagPrefixList", json!([]))),
+        ["rule 1: tagStatus `tagged` needs a tagPatternList or a tagPrefixList"]
+    );
+    let mut both = with("/selection/countUnit", Value::Null);
+    both.extend([rule(2, "tagged", &[], "imageCountMoreThan", 0)]);
+    assert_eq!(
+        causes(&both),
+        [
+            "rule 1: countType `sinceImagePushed` needs a countUnit",
+            "rule 2: countNumber is 0",
+            "rule 2: tagStatus `tagged` needs a tagPatternList or a tagPrefixList"
+        ]
+    );
+    // A policy that is there is ECR's to judge.
+    let there = json!({ "rules": both }).to_string();
+    assert!(Policy::shown(&there).starts_with("1: expire tagged v"));
+}
+
+#[test]
+fn an_empty_list_of_tags_is_the_same_as_none() {
+    let ours = rule(1, "any", &[], "imageCountMoreThan", 5);
+    let mut theirs = ours.clone();
+    theirs["selection"]["tagPrefixList"] = json!([]);
+    theirs["selection"]["tagPatternList"] = json!([]);
+    let text = |rule: &Value| json!({ "rules": [rule] }).to_string();
+    assert!(policy(&[ours.clone()]).says_the_same(&text(&theirs)));
+    assert!(policy(&[theirs.clone()]).says_the_same(&text(&ours)));
+    theirs["selection"]["tagPrefixList"] = json!(["v"]);
+    assert!(!policy(&[ours]).says_the_same(&text(&theirs)));
 }
 
 #[test]
