@@ -251,7 +251,7 @@ pub(crate) struct Verify {
     /// Folder of the permits' evidence, a file for each: `export` writes it, and `verify` makes their decisions again from it
     #[arg(long, value_name = "FOLDER", requires = "export")]
     pub(crate) evidence: Option<PathBuf>,
-    /// Hash of the newest record as it is known from elsewhere, such as the GitHub Deployment
+    /// Hash of the newest record as somebody noted it, such as from an earlier `verify`: a chain that ends in another record is refused
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
     /// Last permit whose decision need not be made again, such as one from before evidence was kept; later ones that cannot be decided refuse

@@ -1,5 +1,6 @@
 //! The commands that restore a state that its command could not write.
 
+use crate::backend::quoted;
 use crate::lock::Lock;
 use crate::rescue;
 
@@ -9,7 +10,7 @@ pub(super) fn repair(lock: &Lock, id: &str, rescued_to: Option<&str>) -> String 
         Some(locations) if locations.contains(", ") => {
             format!("`aws s3 cp` each of {locations} to errored.tfstate in the folder it came from")
         }
-        Some(rescued_to) => format!("aws s3 cp {rescued_to} errored.tfstate"),
+        Some(rescued_to) => format!("aws s3 cp {} errored.tfstate", quoted(rescued_to)),
         None => "copy errored.tfstate from the machine that ran it".to_owned(),
     };
     let other = rescue::origins(rescued_to)
@@ -25,6 +26,7 @@ pub(super) fn repair(lock: &Lock, id: &str, rescued_to: Option<&str>) -> String 
             },
         ),
     };
+    let id = quoted(id);
     format!(
         "in {folder}: {fetch}; then {} -- sh -ec 'terraform init;{select} terraform state push errored.tfstate'; then {}",
         lock.command(&format!("run --lock-id {id}")),
