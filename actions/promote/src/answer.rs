@@ -107,8 +107,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             approvers: &approvers,
             repository: run_repository.as_deref(),
         };
-        let next = personal_answer.decide(standing)?;
-        Ok(match next {
+        Ok(match personal_answer.decide(standing)? {
             Next::Already(recorded) => Next::Already(recorded),
             Next::Write(request) => Next::Write(Box::new(Record {
                 run: cx.host.run_url(),
