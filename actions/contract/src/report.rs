@@ -78,7 +78,7 @@ fn gate(gate: &Gate) -> String {
         parts.push(format!("calendars {}", gate.calendars.join(", ")));
     }
     match gate.rollback_approvals {
-        0 if gate.approvals == 0 => {}
+        0 if gate.approve.is_none() => {}
         0 => parts.push("rollback without a review".to_owned()),
         1 => parts.push("rollback 1 review".to_owned()),
         many => parts.push(format!("rollback {many} reviews")),

@@ -8,6 +8,7 @@ use crate::standing::EnvironmentHistory;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report, Result};
+use ledger::permit::begins_by;
 use ledger::{Chain, Ledger, Record, Verdict};
 use net::Net;
 use serde_json::{Value, json};
@@ -100,8 +101,14 @@ fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> 
     });
     let permits = standing.permits(now).into_iter().filter_map(|record| {
         let expires = &record.permit.as_ref()?.expires;
+        let judged = begins_by(record).is_some_and(|until| now <= until);
+        let again = if judged {
+            ""
+        } else {
+            " after another `grant --permit`"
+        };
         Some(format!(
-            "permit {} of {} for {} until {expires}",
+            "permit {} of {} for {} until {expires}{again}",
             record.seq,
             record.actor.login,
             digest(record)

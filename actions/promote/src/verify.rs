@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Verify, cx: &Cx) -> Result<Report> {
     {
         return Err(
             Error::usage(format!("`{head}` is not the hash of a record"))
-                .hint("give the 64 digits of `payload.hash` of the GitHub Deployment"),
+                .hint("give the 64 digits that `grant`, `request` or `record` printed as `hash` of the newest record"),
         );
     }
     if args.export.is_some() && args.github.github_repository.is_some() {

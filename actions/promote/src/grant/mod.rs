@@ -202,7 +202,10 @@ fn report(allowed: Allowed, granted: &Written) -> Report {
     );
     if by != expires {
         permits.push_str(&format!(
-            "; until {expires} with the permit of another judgement: grant --permit {}",
+            "; until {expires} with the permit of another judgment: slipway-promote grant --environment {} --digest {}{} --permit {}",
+            record.environment,
+            record.digest,
+            plan.map_or_else(String::new, |plan| format!(" --plan {plan}")),
             record.seq
         ));
     }

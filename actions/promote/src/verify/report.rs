@@ -65,7 +65,7 @@ impl Verified {
             Ok(mirrors) => mirrors.line(),
             Err(why) => format!("not compared: {why}"),
         };
-        let end = match (&self.walked.head, self.ends()) {
+        let end = match (&self.walked.head, self.end) {
             (None, _) => "there is no record".to_owned(),
             (Some((seq, hash)), true) => format!("checked, record {seq}, {hash}"),
             (Some((seq, hash)), false) => format!(
@@ -81,13 +81,6 @@ impl Verified {
             ("GitHub Deployments", github),
             ("end", end),
         ]
-    }
-
-    /// Whether the end is known from elsewhere. Deployments name those records alone that are of a deployment.
-    fn ends(&self) -> bool {
-        let head = self.walked.head.as_ref().map(|(seq, _)| *seq);
-        let newest = self.github.as_ref().ok().and_then(Mirrors::newest);
-        self.end || (head.is_some() && newest == head)
     }
 
     fn json(&self) -> Value {
@@ -118,7 +111,7 @@ impl Verified {
                 Ok(mirrors) => mirrors.json(),
                 Err(why) => json!({ "why": why }),
             },
-            "end": { "checked": self.ends() },
+            "end": { "checked": self.end },
         })
     }
 }
@@ -166,9 +159,12 @@ pub(super) fn report(verified: &Verified) -> Result<Report> {
     let undecided = |fault: &&Fault| matches!(fault, Fault::Undecided { .. });
     let mirrored = |fault: &Fault| matches!(fault, Fault::Lost { .. } | Fault::Mismatched { .. });
     if faults.iter().any(mirrored) {
-        error = error.hint("look at who made these GitHub Deployments: whoever has `deployments: write` can make one. If a run of `record` made one, its record was removed or replaced; if none did, delete it");
+        error = error.hint("look at who made these GitHub Deployments: whoever has `deployments: write` can make one. If a run of `record` made one, its record was removed or replaced: do not promote anything based on this chain. If none did, or the chain was begun anew on purpose, set the Deployment inactive and delete it: gh api repos/OWNER/REPO/deployments/ID/statuses -f state=inactive, then gh api -X DELETE repos/OWNER/REPO/deployments/ID");
     }
-    if !faults.iter().all(|fault| undecided(&fault)) {
+    if !faults
+        .iter()
+        .all(|fault| undecided(&fault) || mirrored(fault))
+    {
         error = error.hint("do not promote anything based on this chain; find out in CloudTrail who wrote to the table or the bucket");
     }
     if let Some(Fault::Undecided { seq, .. }) = faults.iter().rfind(undecided) {

@@ -132,7 +132,8 @@ fn a_chain_that_was_cut_off_altered_or_written_anew_is_not_what_github_deploymen
     sound.is(0, &[]);
     let wanted = json!({"compared": 3, "newest": 3, "repository": mirrored.gate.world.repository});
     assert_eq!(sound.json["github"], wanted, "{}", sound.text);
-    assert_eq!(sound.json["end"]["checked"], true, "{}", sound.text);
+    // Records that deploy nothing have no Deployment, so that none shows the end of the chain.
+    assert_eq!(sound.json["end"]["checked"], false, "{}", sound.text);
     let items = [1, 2, 3].map(|seq| mirrored.item(seq));
 
     mirrored.delete(3);

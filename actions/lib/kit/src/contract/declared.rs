@@ -211,7 +211,7 @@ pub(super) struct Freeze {
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Rollback {
-    /// Reviews of the digest, on record, by people other than the one who rolls back; the gate's `approvals` when not given.
+    /// Reviews of the digest, on record, by people other than the one who rolls back; the count of the gate's `approve` when not given, and 0 without that.
     #[schemars(extend("minimum" = 0, "maximum" = 100))]
     pub(super) approvals: Option<At<u32>>,
 }

@@ -22,14 +22,26 @@ const REQUEST_SPAN: std::ops::RangeInclusive<u64> = 60..=604_800;
 /// The gate of an environment. One that follows another always has one.
 pub(super) fn gate(environment: &Environment) -> model::Gate {
     let gate = environment.gate.clone().unwrap_or_default();
-    let approvals = gate.approvals.map_or(1, |approvals| approvals.value);
-    let required = environment.follows.is_some() || environment.gate.is_some();
+    let approve = gate.approve.map(|approve| {
+        let named = approve.people.value.into_iter().map(text);
+        let (teams, people) = named.partition(|name: &String| is_team(name));
+        model::Approve {
+            count: approve.count.map_or(1, |count| count.value),
+            people,
+            teams,
+            expires: approve
+                .expires
+                .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
+            tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
+            repository: approve.repository.map(text),
+        }
+    });
     model::Gate {
-        required,
+        required: environment.follows.is_some() || environment.gate.is_some(),
         branch: gate
             .branch
             .map_or_else(|| "main".to_owned(), |branch| branch.value.0),
-        approvals,
+        approvals: gate.approvals.map_or(1, |approvals| approvals.value),
         checks: gate.checks.into_iter().flatten().map(text).collect(),
         workflow: gate.workflow.map(text),
         formerly: gate.formerly.map(|formerly| model::Formerly {
@@ -47,33 +59,22 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         still_running: gate.still_running.is_some_and(|asked| asked.value),
         freeze: gate.freeze.into_iter().flatten().map(freeze).collect(),
         calendars: gate.calendars.into_iter().flatten().map(text).collect(),
-        // Going back asks for as many people as going forward, unless the contract says that fewer will do.
+        // Going back asks for as many people as approve a promotion, unless the contract says that fewer will do. The reviews of
+        // pull requests are no part of that: the version was reviewed before it was healthy there.
         rollback_approvals: gate
             .rollback
             .and_then(|rollback| rollback.approvals)
-            .map_or(if required { approvals } else { 0 }, |approvals| {
-                approvals.value
-            }),
+            .map_or_else(
+                || approve.as_ref().map_or(0, |approve| approve.count),
+                |approvals| approvals.value,
+            ),
         break_glass: gate.break_glass.map(|glass| model::BreakGlass {
             people: glass.people.value.into_iter().map(text).collect(),
             expires: glass
                 .expires
                 .map_or(EXPIRES, |expires| seconds(&expires.value)),
         }),
-        approve: gate.approve.map(|approve| {
-            let named = approve.people.value.into_iter().map(text);
-            let (teams, people) = named.partition(|name: &String| is_team(name));
-            model::Approve {
-                count: approve.count.map_or(1, |count| count.value),
-                people,
-                teams,
-                expires: approve
-                    .expires
-                    .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
-                tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
-                repository: approve.repository.map(text),
-            }
-        }),
+        approve,
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
         plan: gate.plan.is_some_and(|asked| asked.value),
     }

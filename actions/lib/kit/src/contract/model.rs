@@ -269,7 +269,7 @@ pub struct Gate {
     /// SSM Change Calendars that must all be open, by name or ARN.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calendars: Vec<String>,
-    /// Reviews that a rollback needs; as many as a promotion needs approvals, unless the contract says otherwise.
+    /// Reviews that a rollback needs: the count of `approve`, unless the contract says otherwise.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rollback_approvals: u32,
     /// Who may promote although rules refuse.

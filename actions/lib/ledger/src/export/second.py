@@ -290,7 +290,7 @@ def body_of(data):
 # Decisions: everything but the rules, and the signatures within the evidence.
 
 NO_DEPLOYMENTS = ("reviewed", "requested", "approved", "rejected", "withdrawn", "permitted", "started")
-HOUR, TOLERANCE, LOOK_BACK = timedelta(hours=1), timedelta(minutes=5), 20000
+HOUR, FRESH, TOLERANCE, LOOK_BACK = timedelta(hours=1), timedelta(minutes=10), timedelta(minutes=5), 20000
 
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -378,7 +378,7 @@ def evidence_of(path, digest, good, seq):
         return "swapped"
     try:
         kept = json.loads(data)
-        if kept["format"] != "slipway-evidence/2":
+        if kept["format"] != "slipway-evidence/3":
             return "undecided"
         sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
         return None if sound else "unfounded"
@@ -514,7 +514,7 @@ def rests(kept, record):
         return False
     heads = [line["hash"] for line in kept["own"] if deploys(json.loads(line["record"]))]
     late = time(record["at"]) - time(kept["now"])
-    return record["permit"]["head"] == (heads[0] if heads else ZEROS) and timedelta(seconds=-1) < late <= HOUR
+    return record["permit"]["head"] == (heads[0] if heads else ZEROS) and timedelta(seconds=-1) < late <= FRESH
 
 
 def check(data, key, head, evidence=None):

@@ -216,7 +216,7 @@ fn rests_on(
     let written = written(permit)?;
     // The record's time has no fractions.
     let late = written - now;
-    if late <= Duration::seconds(-1) || late > Duration::seconds(permit::LIFE.cast_signed()) {
+    if late <= Duration::seconds(-1) || late > Duration::seconds(permit::FRESH.cast_signed()) {
         return Err(differs(format!(
             "it was written at {}, not when it was decided",
             permit.at

@@ -301,8 +301,6 @@ fn what_a_contract_changes_of_the_gate_is_named() {
     let parts = [
         "gate.approvals from 2 to 1",
         "gate.checks from [\"test\"] to []",
-        // A rollback needs as many as a promotion.
-        "gate.rollback-approvals from 2 to 1",
         "gate.soak from nothing to 3600",
     ];
     assert_eq!(fewer, changed(&parts));

@@ -22,7 +22,7 @@ fn mistake(gate: &str) -> String {
 
 #[test]
 fn a_gate_without_times_is_written_as_it_was_before_there_were_any() {
-    expect![[r#"{"required":true,"branch":"main","approvals":2,"checks":[],"workflow":null,"rollback_approvals":2}"#]]
+    expect![[r#"{"required":true,"branch":"main","approvals":2,"checks":[],"workflow":null}"#]]
         .assert_eq(&serde_json::to_string(&gate("approvals: 2")).unwrap());
 }
 
@@ -31,19 +31,26 @@ fn a_gate_says_whether_infrastructure_needs_a_permitted_plan() {
     assert!(gate("plan: true").plan);
     assert!(!gate("approvals: 2").plan);
     // The hash of a gate that does not ask for it stays what it was.
-    expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null,"rollback_approvals":1}"#]]
+    expect![[r#"{"required":true,"branch":"main","approvals":1,"checks":[],"workflow":null}"#]]
         .assert_eq(&serde_json::to_string(&gate("plan: false")).unwrap());
 }
 
 #[test]
-fn a_rollback_needs_as_many_reviews_as_a_promotion_unless_the_gate_says_otherwise() {
+fn a_rollback_needs_as_many_people_as_approve_a_promotion_unless_the_gate_says_otherwise() {
     for (declared, wanted) in [
-        ("checks: []", 1),
-        ("approvals: 2", 2),
-        ("approvals: 0", 0),
-        ("approvals: 2, rollback: {}", 2),
-        ("approvals: 2, rollback: {approvals: 1}", 1),
-        ("approvals: 2, rollback: {approvals: 0}", 0),
+        ("checks: []", 0),
+        ("approvals: 2", 0),
+        ("approve: {people: [ada]}", 1),
+        ("approve: {count: 2, people: [ada, grace]}", 2),
+        ("approve: {count: 2, people: [ada, grace]}, rollback: {}", 2),
+        (
+            "approve: {count: 2, people: [ada, grace]}, rollback: {approvals: 1}",
+            1,
+        ),
+        (
+            "approve: {count: 2, people: [ada, grace]}, rollback: {approvals: 0}",
+            0,
+        ),
         ("rollback: {approvals: 3}", 3),
     ] {
         assert_eq!(gate(declared).rollback_approvals, wanted, "{declared}");
