@@ -320,10 +320,16 @@ mod tests {
         use crate::standing::tests::{permitted, standing, started};
         let now = crate::standing::at("2026-11-21T18:30:00Z").unwrap();
         let granted = [deployed('a'), permitted('b', "hash-1")];
-        let shown = deploying(&standing(&granted), now).join("; ");
+        let fresh = crate::standing::at("2026-11-21T18:10:00Z").unwrap();
+        let shown = deploying(&standing(&granted), fresh).join("; ");
         assert_eq!(
             shown,
             "permit 2 of dora for sha256:bbbbbbbbbbbb until 2026-11-21T19:00:00Z"
+        );
+        let shown = deploying(&standing(&granted), now).join("; ");
+        assert_eq!(
+            shown,
+            "permit 2 of dora for sha256:bbbbbbbbbbbb until 2026-11-21T19:00:00Z after another `grant --permit`"
         );
         let began = [&granted[..], &[started('b', 2)]].concat();
         let shown = deploying(&standing(&began), now).join("; ");

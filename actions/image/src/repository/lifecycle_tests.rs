@@ -210,7 +210,7 @@ fn an_empty_list_of_tags_is_the_same_as_none() {
     theirs["selection"]["tagPrefixList"] = json!([]);
     theirs["selection"]["tagPatternList"] = json!([]);
     let text = |rule: &Value| json!({ "rules": [rule] }).to_string();
-    assert!(policy(&[ours.clone()]).says_the_same(&text(&theirs)));
+    assert!(policy(std::slice::from_ref(&ours)).says_the_same(&text(&theirs)));
     assert!(policy(&[theirs.clone()]).says_the_same(&text(&ours)));
     theirs["selection"]["tagPrefixList"] = json!(["v"]);
     assert!(!policy(&[ours]).says_the_same(&text(&theirs)));

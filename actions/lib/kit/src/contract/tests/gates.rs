@@ -40,15 +40,18 @@ fn a_rollback_needs_as_many_people_as_approve_a_promotion_unless_the_gate_says_o
     for (declared, wanted) in [
         ("checks: []", 0),
         ("approvals: 2", 0),
-        ("approve: {people: [ada]}", 1),
-        ("approve: {count: 2, people: [ada, grace]}", 2),
-        ("approve: {count: 2, people: [ada, grace]}, rollback: {}", 2),
+        ("approve: {people: [acme/release]}", 1),
+        ("approve: {count: 2, people: [acme/release]}", 2),
         (
-            "approve: {count: 2, people: [ada, grace]}, rollback: {approvals: 1}",
+            "approve: {count: 2, people: [acme/release]}, rollback: {}",
+            2,
+        ),
+        (
+            "approve: {count: 2, people: [acme/release]}, rollback: {approvals: 1}",
             1,
         ),
         (
-            "approve: {count: 2, people: [ada, grace]}, rollback: {approvals: 0}",
+            "approve: {count: 2, people: [acme/release]}, rollback: {approvals: 0}",
             0,
         ),
         ("rollback: {approvals: 3}", 3),
