@@ -96,7 +96,7 @@ fn a_digest_that_staging_was_rolled_back_from_does_not_go_on() {
     back["rollback"] = json!({"from": bad});
     let staged = [gate.healthy(&good, 0), gate.healthy(&bad, 1), back];
     gate.plant("staging", &staged);
-    gate.declare(", rollback: {}");
+    gate.declare(", rollback: {approvals: 1}");
     let refused = gate.run("linus", &["check", "--digest", &bad]);
     refused.is(
         3,
@@ -107,7 +107,7 @@ fn a_digest_that_staging_was_rolled_back_from_does_not_go_on() {
     );
     assert_eq!(refused.refusing(), ["rolled back"]);
 
-    // A rollback needs as many reviews by others as a promotion needs approvals, where the gate does not say that fewer will do.
+    // A rollback that needs a review by somebody else.
     gate.plant(
         "production",
         &[gate.healthy(&good, 0), gate.healthy(&bad, 1)],
