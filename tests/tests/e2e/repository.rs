@@ -232,7 +232,6 @@ fn ecr_itself_says_what_a_lifecycle_policy_takes() {
     for number in 1..102 {
         setting.another(&number.to_string(), None);
     }
-    record(&setting, "production", &live);
     let run = |text: &str, exit: i32| {
         setting.write("lifecycle.json", text);
         let arguments = [
@@ -251,6 +250,17 @@ fn ecr_itself_says_what_a_lifecycle_policy_takes() {
         policy["rules"][0]["selection"]["tagStatus"] = json!(status);
         policy
     };
+    let named = json!({"repositoryName": THERE});
+    // While nothing is live, ECR judges the policy all the same.
+    let error = run(&rule("some", 1).to_string(), 2);
+    assert!(
+        error.contains("does not take the lifecycle policy"),
+        "{error}"
+    );
+    let none = setting.ecr("GetLifecyclePolicy", &named).unwrap_err();
+    assert!(none.contains("LifecyclePolicyNotFoundException"), "{none}");
+
+    record(&setting, "production", &live);
     for operation in ["StartLifecyclePolicyPreview", "GetLifecyclePolicyPreview"] {
         setting.tell(
             "faults",
@@ -272,7 +282,6 @@ fn ecr_itself_says_what_a_lifecycle_policy_takes() {
 
     let error = run(&rule("some", 1).to_string(), 2);
     assert!(error.contains("InvalidParameterException"), "{error}");
-    let named = json!({"repositoryName": THERE});
     let none = setting.ecr("GetLifecyclePolicy", &named).unwrap_err();
     assert!(none.contains("LifecyclePolicyNotFoundException"), "{none}");
     let done = run(&policy(900), 0);

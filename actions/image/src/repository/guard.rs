@@ -36,7 +36,7 @@ pub(crate) enum Checked {
 /// Checks the policy against the ledger's live images.
 ///
 /// # Errors
-/// It would take a live image, or that is not known (exit 3).
+/// ECR does not take the policy (exit 2), or it would take a live image, or that is not known (exit 3).
 pub(crate) async fn check(
     cx: &Cx,
     net: &Net,
@@ -48,6 +48,11 @@ pub(crate) async fn check(
     let Some(policy) = policy else {
         return Ok(Checked::NotAsked);
     };
+    // ECR judges the policy for a preview, so it is asked for one whatever is live.
+    let taken = match exists {
+        true => preview(cx, ecr, policy).await?,
+        false => HashMap::new(),
+    };
     let Some(table) = ledger else {
         return Ok(Checked::NoLedger);
     };
@@ -57,10 +62,9 @@ pub(crate) async fn check(
     for seen in read.map_err(|error| unread(error, table))? {
         live.extend(seen.live(now)?);
     }
-    // Where there is nothing to lose, nothing has to be asked.
-    let (images, taken) = match exists && !live.is_empty() {
-        true => (api::images(ecr).await?, preview(cx, ecr, policy).await?),
-        false => Default::default(),
+    let images = match exists && !live.is_empty() {
+        true => api::images(ecr).await?,
+        false => Vec::new(),
     };
     let live = with_provenance(live, &images);
     judge(policy, &taken, &live, &images, now)
