@@ -286,13 +286,16 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_person_overrides_an_answer_about_the_gate_that_only_the_ledger_gives() {
-        let past = |setting: &Setting, promoter: &Fact<Vec<Actor>>, by_ledger, other| {
-            let mut rules = vec![fail("an earlier one", "start a new run").named("policy")];
-            if other {
-                rules.push(fail("never healthy", "name another").named("digest"));
-            }
-            let mut decision = Decision { rules };
+    fn a_listed_person_overrides_missing_reviews_and_what_only_the_ledger_says_of_the_gate() {
+        let past = |setting: &Setting,
+                    promoter: &Fact<Vec<Actor>>,
+                    by_ledger,
+                    refusing: &[&'static str]| {
+            let rules = refusing.iter();
+            let rules = rules.map(|rule| fail("it refuses", "mend it").named(rule));
+            let mut decision = Decision {
+                rules: rules.collect(),
+            };
             let people = break_glass::apply_break_glass_to_rollback(
                 &mut decision,
                 "down",
@@ -304,17 +307,29 @@ mod tests {
             people.is_some()
         };
         let mut setting = setting();
-        assert!(!past(&setting, &dora(), true, false));
+        assert!(!past(&setting, &dora(), true, &["policy"]));
         setting.gate.break_glass = Some(BreakGlass {
             people: vec!["dora".to_owned()],
             expires: 3600,
         });
-        assert!(past(&setting, &dora(), true, false));
-        assert!(!past(&setting, &Ok(vec![actor("ada")]), true, false));
-        assert!(!past(&setting, &nobody(), true, false));
-        // GitHub says it, and another rule refuses as well.
-        assert!(!past(&setting, &dora(), false, false));
-        assert!(!past(&setting, &dora(), true, true));
+        let ada = Ok(vec![actor("ada")]);
+        for rules in [&["policy"][..], &["approvals"], &["policy", "approvals"]] {
+            assert!(past(&setting, &dora(), true, rules), "{rules:?}");
+            assert!(!past(&setting, &ada, true, rules), "{rules:?}");
+            assert!(!past(&setting, &nobody(), true, rules), "{rules:?}");
+        }
+        // Whether GitHub answers makes a difference to the gate, and none to the reviews.
+        assert!(past(&setting, &dora(), false, &["approvals"]));
+        assert!(!past(&setting, &dora(), false, &["policy"]));
+        assert!(!past(&setting, &dora(), false, &["policy", "approvals"]));
+        // Nothing else is overridden.
+        for rule in ["digest", "rolled back"] {
+            assert!(!past(&setting, &dora(), true, &[rule]), "{rule}");
+            assert!(
+                !past(&setting, &dora(), true, &[rule, "approvals"]),
+                "{rule}"
+            );
+        }
     }
 
     #[test]

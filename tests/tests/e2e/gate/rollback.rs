@@ -122,6 +122,46 @@ fn a_digest_that_staging_was_rolled_back_from_does_not_go_on() {
     own.is(3, &["0 of 1 reviews"]);
 }
 
+/// Nobody else is awake to review the digest that is to come back.
+#[test]
+fn one_person_of_break_glass_goes_back_without_a_review_and_owes_one() {
+    let gate = Gate::new("gate-alone");
+    let next = digest('3');
+    gate.plant("staging", &[gate.healthy(&next, 2)]);
+    let production = [gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)];
+    gate.plant("production", &production);
+    gate.declare(", rollback: {}, break-glass: {people: [linus]}");
+    gate.anchor();
+    let past = |verb, person: &str, digest: &str| {
+        let reason = ["--break-glass", "the shop is down"];
+        let arguments = [&[verb, "--rollback", "--digest", digest][..], &reason].concat();
+        gate.without_github(person, &arguments)
+    };
+    let stranger = past("check", "ada", &digest('1'));
+    stranger.is(3, &["ada may not use break-glass"]);
+    // What was never healthy here does not come back.
+    let never = past("check", "linus", &digest('9'));
+    never.is(3, &["never recorded as healthy in production"]);
+    let granted = past("grant", "linus", &digest('1'));
+    granted.is(0, &["BREAK-GLASS by linus: the shop is down"]);
+    assert_eq!(granted.answer("approvals"), "break-glass");
+    let verified = gate.run("grace", &["verify"]);
+    verified.is(0, &[]);
+    assert_eq!(
+        verified.json["decisions"]["followed"], 1,
+        "{}",
+        verified.text
+    );
+    let (export, evidence) = gate.exported("alone");
+    gate.verified(&export, &evidence).is(0, &[]);
+    assert_eq!(gate.second(&export, &evidence)["faults"], json!([]));
+
+    gate.begin(granted.permit(), "linus", None, &now());
+    let owed = gate.run("ada", &["check", "--digest", &next]);
+    owed.is(3, &["linus used break-glass", "somebody other than linus"]);
+    assert_eq!(owed.refusing(), ["debt"]);
+}
+
 /// A run that is run again has the contract of its day, and nothing of GitHub is asked.
 #[test]
 fn a_rollback_by_an_earlier_gate_is_refused() {
