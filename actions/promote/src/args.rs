@@ -59,6 +59,9 @@ pub(crate) struct Ask {
     /// Number of a pull request, to judge before its merge what can be judged of it by then; asks neither AWS nor the ledger
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST_PULL_REQUEST), conflicts_with_all = ["digest", "from", "rollback", "break_glass", "plan"])]
     pub(crate) pull_request: Option<u64>,
+    /// Head that the pull request must have, as a full hash: GitHub shows the result at the head that started the run [default: any]
+    #[arg(long, value_name = "SHA", value_parser = commit, requires = "pull_request")]
+    pub(crate) pull_request_head: Option<CommitId>,
     #[command(flatten)]
     pub(crate) check: Check,
 }

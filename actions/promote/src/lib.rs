@@ -104,7 +104,10 @@ impl Step for Promote {
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
             Verb::Check(args) => match args.pull_request {
-                Some(number) => check::pull_request::run(number, &args.check, cx).await,
+                Some(number) => {
+                    let head = args.pull_request_head.as_ref();
+                    check::pull_request::run(number, head, &args.check, cx).await
+                }
                 None => Ok(check::allow(&args.check, cx, false).await?.report),
             },
             Verb::Grant(args) => grant::run(args, cx).await,

@@ -184,7 +184,13 @@ async fn execute(
     let action = include_str!("checkout.yml").replace("ORIGIN", &origin.display().to_string());
     fs::write(checkout.join("action.yml"), action).context("making an action")?;
     let event = folder.join("event.json");
-    fs::write(&event, payload(hub, trigger, run).to_string()).context("writing the event")?;
+    let head = git(
+        &repository,
+        &["rev-parse", &format!("origin/{}", trigger.branch)],
+    )
+    .await?;
+    let payload = payload(hub, trigger, run, &head);
+    fs::write(&event, payload.to_string()).context("writing the event")?;
     let home = folder.join("home");
     fs::create_dir_all(&home).context("making the run's home")?;
 
@@ -448,7 +454,7 @@ pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn payload(hub: &Hub, trigger: &Trigger, run: &Run) -> Value {
+fn payload(hub: &Hub, trigger: &Trigger, run: &Run, head: &str) -> Value {
     let mut payload = json!({
         "repository": {"full_name": hub.repository, "default_branch": "main"},
         "sender": {"login": trigger.actor},
@@ -460,7 +466,7 @@ fn payload(hub: &Hub, trigger: &Trigger, run: &Run) -> Value {
         payload["number"] = json!(number);
         payload["pull_request"] = json!({
             "number": number,
-            "head": {"ref": trigger.branch},
+            "head": {"ref": trigger.branch, "sha": head},
             "base": {"ref": "main"},
         });
     } else {

@@ -24,10 +24,8 @@ pub struct Judged {
     /// What the evidence of a promotion is proven by, by its name under `build`, as it is written there.
     pub build: BTreeMap<&'static str, String>,
     /// The account that the environment lives in, or the `var:NAME` that gives it.
-    #[serde(skip)]
     pub account: String,
     /// Folder of the infrastructure code, relative to the contract's folder.
-    #[serde(skip)]
     pub infrastructure: String,
     /// The contract's text, byte for byte as it was parsed.
     #[serde(skip)]

@@ -32,6 +32,7 @@ use crate::error::{Error, Result};
 use declared::{Declared, Environment, EnvironmentKey};
 use diagnostics::Mistakes;
 pub(crate) use diagnostics::nearest;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vars::Vars;
 
@@ -222,6 +223,12 @@ impl Contract {
     pub fn judged(&self, environment: &str) -> Result<Judged> {
         let found = self.entry(environment)?;
         Ok(judged::judged(&self.declared, found, &self.text))
+    }
+
+    /// Every value of the contract as it is written, by where it stands: `environments.dev.account`.
+    pub fn written(&self) -> BTreeMap<String, String> {
+        tree::parse(strip_byte_order_mark(&self.text))
+            .map_or_else(|_| BTreeMap::new(), |it| it.values())
     }
 
     /// Makes sure that the contract has this environment.

@@ -3,6 +3,7 @@
 
 use super::diagnostics::{Mistake, SourceSpan};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use std::collections::BTreeMap;
 
 /// Deep enough for any contract, shallow enough for the stack.
 const MAX_DEPTH: usize = 32;
@@ -52,6 +53,37 @@ impl Node {
             "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Reading::Boolean,
             _ if number(text) => Reading::Number,
             _ => Reading::Text,
+        }
+    }
+
+    /// The text of every scalar, by the keys and places that lead to it.
+    pub(super) fn values(&self) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        self.collect("", &mut found);
+        found
+    }
+
+    fn collect(&self, path: &str, found: &mut BTreeMap<String, String>) {
+        let below = |name: &str| match path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        match &self.data {
+            Data::Scalar { text, .. } => {
+                found.insert(path.to_owned(), text.clone());
+            }
+            Data::List(nodes) => {
+                for (place, node) in nodes.iter().enumerate() {
+                    node.collect(&below(&place.to_string()), found);
+                }
+            }
+            Data::Table(entries) => {
+                for (key, value) in entries {
+                    if let Data::Scalar { text, .. } = &key.data {
+                        value.collect(&below(text), found);
+                    }
+                }
+            }
         }
     }
 

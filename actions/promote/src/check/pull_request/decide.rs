@@ -8,14 +8,20 @@ use crate::check::people::contributors;
 use crate::check::rules::{judge_approvals, judge_checks, judge_policy};
 use crate::setting::Setting;
 use github::{Pull, PullState};
+use kit::id::CommitId;
 
 /// The fact of a rule that only a merged commit, its image or its promotion can answer.
 pub(super) const LATER: &str = "judged after the merge";
 
 /// Applies what can be applied, and names the rules that are left to the promotion.
-pub(super) fn decide(setting: &Setting, number: u64, seen: &Seen) -> Decision {
+pub(super) fn decide(
+    setting: &Setting,
+    number: u64,
+    expected: Option<&CommitId>,
+    seen: &Seen,
+) -> Decision {
     let mut rules = vec![
-        mergeable(setting, number, seen).named("pull request"),
+        mergeable(setting, number, expected, seen).named("pull request"),
         known(setting, seen).named("contributors"),
         judge_approvals(setting, &seen.changes).named("approvals"),
         judge_checks(setting, &seen.changes).named("checks"),
@@ -29,8 +35,9 @@ pub(super) fn decide(setting: &Setting, number: u64, seen: &Seen) -> Decision {
     Decision { rules }
 }
 
-/// Whether it can be merged into the branch that promotions come from.
-fn mergeable(setting: &Setting, number: u64, seen: &Seen) -> Finding {
+/// Whether it can be merged into the branch that promotions come from, and has the head that the answer is for: GitHub shows the result of
+/// a run at the head that started it, also where the run is run again after a push.
+fn mergeable(setting: &Setting, number: u64, expected: Option<&CommitId>, seen: &Seen) -> Finding {
     let branch = &setting.gate.branch;
     let (state, change) = match (&seen.state, &seen.changes) {
         (Err(reason), _) | (_, Err(reason)) => return unknown(reason),
@@ -48,6 +55,16 @@ fn mergeable(setting: &Setting, number: u64, seen: &Seen) -> Finding {
         PullState::Closed => fail(
             format!("#{number} was closed without a merge"),
             format!("reopen #{number}, or open another pull request with the change"),
+        ),
+        _ if expected.is_some_and(|head| head.as_str() != pull.head) => fail(
+            format!(
+                "#{number} has the head {} by now, which is not the one to judge",
+                pull.head
+            ),
+            format!(
+                "look at the check of {}, which has a run of its own",
+                pull.head
+            ),
         ),
         _ if pull.base_branch != *branch => fail(
             format!(
@@ -121,8 +138,12 @@ fn contract(setting: &Setting, number: u64, seen: &Seen) -> Finding {
     };
     match change {
         ContractChange::Unchanged => pass(format!("#{number} leaves the contract as it is")),
-        ContractChange::Changed(parts) if parts.is_empty() => pass(format!(
-            "#{number} changes the contract, but nothing that {environment} is judged by"
+        ContractChange::Elsewhere(names) if names.is_empty() => pass(format!(
+            "#{number} changes the contract's text, and none of its values"
+        )),
+        ContractChange::Elsewhere(names) => pass(format!(
+            "#{number} changes nothing that {environment} is judged by; other parts of the contract change: {}",
+            names.join(", ")
         )),
         ContractChange::Changed(parts) => pass(format!(
             "#{number} changes what {environment} is judged by: {}; the branch's contract judged here, and the new one judges after the merge, this pull request too",

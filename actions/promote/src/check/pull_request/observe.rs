@@ -99,7 +99,11 @@ async fn contract_change(
             "run this again",
         ));
     };
-    Ok(ContractChange::between(before, after, |text| {
-        contract::parse(Path::new(&file.path), text)?.judged(&setting.environment)
-    }))
+    let environment = &setting.environment;
+    Ok(ContractChange::between(
+        before,
+        after,
+        environment,
+        |text| contract::parse(Path::new(&file.path), text),
+    ))
 }

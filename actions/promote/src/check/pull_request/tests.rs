@@ -10,12 +10,15 @@ use crate::check::names;
 use crate::check::tests::Promotion;
 use crate::setting::Setting;
 use github::{Content, Pull, PullState};
-use kit::contract::{Judged, StandsFor};
+use kit::contract::{Contract, StandsFor};
+use kit::id::CommitId;
 use std::path::Path;
 
 /// An open pull request that everything is right with.
 struct Proposal {
     setting: Setting,
+    /// The head that the answer is for.
+    head: Option<CommitId>,
     seen: Seen,
 }
 
@@ -27,6 +30,7 @@ impl Proposal {
         pull.merge_commit = None;
         Self {
             setting: whole.setting,
+            head: None,
             seen: Seen {
                 state: Ok(PullState::Open),
                 changes: whole.facts.changes,
@@ -41,7 +45,7 @@ impl Proposal {
     }
 
     fn decide(&self) -> Decision {
-        decide(&self.setting, 7, &self.seen)
+        decide(&self.setting, 7, self.head.as_ref(), &self.seen)
     }
 }
 
@@ -143,6 +147,13 @@ fn what_the_merge_would_not_survive_is_refused_with_its_next_step() {
             Answer::Fail,
             "#7 goes to release, and production takes only what was merged into main",
             "point #7 at main",
+        ),
+        (
+            |it| it.head = Some(CommitId::parse(&"2".repeat(40)).unwrap()),
+            "pull request",
+            Answer::Fail,
+            "#7 has the head 1111111111111111111111111111111111111111 by now, which is not the one to judge",
+            "look at the check of 1111",
         ),
         (
             |it| it.seen.state = Err(unseen()),
@@ -279,10 +290,12 @@ fn what_a_contract_changes_of_the_gate_is_named() {
         oid: text.to_owned(),
         text: text.to_owned(),
     };
-    let read = |text: &str| -> kit::error::Result<Judged> {
-        kit::contract::parse(Path::new("delivery.yaml"), text)?.judged("production")
+    let read = |text: &str| -> kit::error::Result<Contract> {
+        kit::contract::parse(Path::new("delivery.yaml"), text)
     };
-    let between = |before: &Content, after: &Content| ContractChange::between(before, after, read);
+    let between = |before: &Content, after: &Content| {
+        ContractChange::between(before, after, "production", read)
+    };
     let to = |old: &str, new: &str| {
         assert!(BEFORE.contains(old), "{old}");
         between(&text(BEFORE), &text(&BEFORE.replace(old, new)))
@@ -294,9 +307,34 @@ fn what_a_contract_changes_of_the_gate_is_named() {
         between(&text(BEFORE), &text(BEFORE)),
         ContractChange::Unchanged
     );
-    assert_eq!(to("version: 1\n", "version: 1 # the first\n"), changed(&[]));
-    // Another environment's account judges nobody here.
-    assert_eq!(to("222222222222", "444444444444"), changed(&[]));
+    let elsewhere = |names: &[&str]| {
+        ContractChange::Elsewhere(names.iter().map(|&name| name.to_owned()).collect())
+    };
+    let comment = to("version: 1\n", "version: 1 # the first\n");
+    assert_eq!(comment, elsewhere(&[]));
+    // Where it is deployed to, and where it has to have been healthy before.
+    let parts = ["account from \"333333333333\" to \"444444444444\""];
+    assert_eq!(to("333333333333", "444444444444"), changed(&parts));
+    let parts = ["environments.dev.account from \"222222222222\" to \"444444444444\""];
+    assert_eq!(to("222222222222", "444444444444"), changed(&parts));
+    let folder = to(
+        "environments:\n",
+        "state: {directory: other}\nenvironments:\n",
+    );
+    let parts = [
+        "environments.dev.infrastructure from \"infra\" to \"other\"",
+        "infrastructure from \"infra\" to \"other\"",
+    ];
+    assert_eq!(folder, changed(&parts));
+    // What judges nobody here is named all the same.
+    let test = "  test: {account: '555555555555'}\n  production:\n";
+    let named = elsewhere(&["environments.test.account"]);
+    assert_eq!(to("  production:\n", test), named);
+    let roles = to(
+        "follows: dev\n",
+        "follows: dev\n    roles: {deploy: admin}\n",
+    );
+    assert_eq!(roles, elsewhere(&["environments.production.roles.deploy"]));
     let fewer = to("approvals: 2, checks: [test]", "approvals: 1, soak: 1h");
     let parts = [
         "gate.approvals from 2 to 1",
@@ -304,7 +342,7 @@ fn what_a_contract_changes_of_the_gate_is_named() {
         "gate.soak from nothing to 3600",
     ];
     assert_eq!(fewer, changed(&parts));
-    assert!(fewer.is_about_the_gate() && !changed(&[]).is_about_the_gate());
+    assert!(fewer.is_about_the_gate() && !roles.is_about_the_gate());
     let people = "environments:\n";
     let listed = to(people, &format!("people:\n  bob: {{id: 7}}\n{people}"));
     assert_eq!(listed, changed(&["people"]));
