@@ -130,8 +130,7 @@ fn one_person_of_break_glass_goes_back_without_a_review_and_owes_one() {
     gate.plant("staging", &[gate.healthy(&next, 2)]);
     let production = [gate.healthy(&digest('1'), 0), gate.healthy(&digest('2'), 1)];
     gate.plant("production", &production);
-    gate.declare(", rollback: {}, break-glass: {people: [linus]}");
-    gate.anchor();
+    gate.declare(", rollback: {approvals: 1}, break-glass: {people: [linus]}");
     let past = |verb, person: &str, digest: &str| {
         let reason = ["--break-glass", "the shop is down"];
         let arguments = [&[verb, "--rollback", "--digest", digest][..], &reason].concat();
@@ -145,17 +144,6 @@ fn one_person_of_break_glass_goes_back_without_a_review_and_owes_one() {
     let granted = past("grant", "linus", &digest('1'));
     granted.is(0, &["BREAK-GLASS by linus: the shop is down"]);
     assert_eq!(granted.answer("approvals"), "break-glass");
-    let verified = gate.run("grace", &["verify"]);
-    verified.is(0, &[]);
-    assert_eq!(
-        verified.json["decisions"]["followed"], 1,
-        "{}",
-        verified.text
-    );
-    let (export, evidence) = gate.exported("alone");
-    gate.verified(&export, &evidence).is(0, &[]);
-    assert_eq!(gate.second(&export, &evidence)["faults"], json!([]));
-
     gate.begin(granted.permit(), "linus", None, &now());
     let owed = gate.run("ada", &["check", "--digest", &next]);
     owed.is(3, &["linus used break-glass", "somebody other than linus"]);

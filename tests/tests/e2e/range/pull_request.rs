@@ -133,25 +133,6 @@ fn what_a_merge_would_be_judged_by_is_said_before_it() {
     scene.succeed("stale", "success");
     scene.refused_until_somebody_else_approves(number, "which is not the final head");
 
-    // A run that is run again after a push is for the head that it began with, and its result is shown there.
-    let head = scene.git(&["rev-parse", "stale"]);
-    let same = scene.check_pull_with(number, &["--pull-request-head", &head]);
-    same.passes();
-    let earlier = scene.git(&["rev-parse", "stale^"]);
-    let old = scene.check_pull_with(number, &["--pull-request-head", &earlier]);
-    let words = format!("#{number} has the head {head} by now");
-    old.refused("pull request", "fail", &words);
-    let alone = [
-        "check",
-        "--environment",
-        "dev",
-        "--pull-request-head",
-        &head,
-    ];
-    let job = &scene.setting.job;
-    let alone = Answer::of(&job.run(&mut job.command("slipway-promote", &alone)));
-    assert_eq!(alone.exit, Some(2), "{}", alone.shown);
-
     // Dismissed, and approved for another branch.
     let number = scene.tested("dismissed");
     let review = scene.review(number, REVIEWER, "APPROVED");
@@ -376,4 +357,31 @@ fn the_branchs_contract_judges_and_a_change_of_the_gate_is_named() {
     let fact = late.rule("contract")["fact"].as_str().unwrap();
     assert!(fact.ends_with("leaves the contract as it is"), "{fact}");
     scene.no_violations();
+}
+
+/// A run that is run again after a push is for the head that it began with, and its result is shown there.
+#[test]
+fn a_run_for_an_earlier_head_does_not_judge_the_newest() {
+    let scene = Scene::of_pull_requests("pull-head");
+    let number = scene.tested("stale");
+    scene.push(AUTHOR, "stale", "later.txt", &json!({}));
+    scene.succeed("stale", "success");
+    scene.approve(number);
+    let head = scene.git(&["rev-parse", "stale"]);
+    let same = scene.check_pull_with(number, &["--pull-request-head", &head]);
+    same.passes();
+    let earlier = scene.git(&["rev-parse", "stale^"]);
+    let old = scene.check_pull_with(number, &["--pull-request-head", &earlier]);
+    let words = format!("#{number} has the head {head} by now");
+    old.refused("pull request", "fail", &words);
+    let alone = [
+        "check",
+        "--environment",
+        "dev",
+        "--pull-request-head",
+        &head,
+    ];
+    let job = &scene.setting.job;
+    let alone = Answer::of(&job.run(&mut job.command("slipway-promote", &alone)));
+    assert_eq!(alone.exit, Some(2), "{}", alone.shown);
 }

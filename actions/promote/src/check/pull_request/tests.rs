@@ -284,57 +284,36 @@ const BEFORE: &str = "version: 1\nservice: shop\nimage: {repository: shop}\n\
     dev: {account: '222222222222'}\n  production:\n    account: '333333333333'\n    follows: dev\n    \
     gate: {approvals: 2, checks: [test]}\n";
 
-#[test]
-fn what_a_contract_changes_of_the_gate_is_named() {
-    let text = |text: &str| Content::Text {
+fn text(text: &str) -> Content {
+    Content::Text {
         oid: text.to_owned(),
         text: text.to_owned(),
-    };
+    }
+}
+
+fn between(before: &Content, after: &Content) -> ContractChange {
     let read = |text: &str| -> kit::error::Result<Contract> {
         kit::contract::parse(Path::new("delivery.yaml"), text)
     };
-    let between = |before: &Content, after: &Content| {
-        ContractChange::between(before, after, "production", read)
-    };
-    let to = |old: &str, new: &str| {
-        assert!(BEFORE.contains(old), "{old}");
-        between(&text(BEFORE), &text(&BEFORE.replace(old, new)))
-    };
-    let changed = |parts: &[&str]| {
-        ContractChange::Changed(parts.iter().map(|&part| part.to_owned()).collect())
-    };
+    ContractChange::between(before, after, "production", read)
+}
+
+/// The change of [`BEFORE`] that replaces one text by another.
+fn to(old: &str, new: &str) -> ContractChange {
+    assert!(BEFORE.contains(old), "{old}");
+    between(&text(BEFORE), &text(&BEFORE.replace(old, new)))
+}
+
+fn changed(parts: &[&str]) -> ContractChange {
+    ContractChange::Changed(parts.iter().map(|&part| part.to_owned()).collect())
+}
+
+#[test]
+fn what_a_contract_changes_of_the_gate_is_named() {
     assert_eq!(
         between(&text(BEFORE), &text(BEFORE)),
         ContractChange::Unchanged
     );
-    let elsewhere = |names: &[&str]| {
-        ContractChange::Elsewhere(names.iter().map(|&name| name.to_owned()).collect())
-    };
-    let comment = to("version: 1\n", "version: 1 # the first\n");
-    assert_eq!(comment, elsewhere(&[]));
-    // Where it is deployed to, and where it has to have been healthy before.
-    let parts = ["account from \"333333333333\" to \"444444444444\""];
-    assert_eq!(to("333333333333", "444444444444"), changed(&parts));
-    let parts = ["environments.dev.account from \"222222222222\" to \"444444444444\""];
-    assert_eq!(to("222222222222", "444444444444"), changed(&parts));
-    let folder = to(
-        "environments:\n",
-        "state: {directory: other}\nenvironments:\n",
-    );
-    let parts = [
-        "environments.dev.infrastructure from \"infra\" to \"other\"",
-        "infrastructure from \"infra\" to \"other\"",
-    ];
-    assert_eq!(folder, changed(&parts));
-    // What judges nobody here is named all the same.
-    let test = "  test: {account: '555555555555'}\n  production:\n";
-    let named = elsewhere(&["environments.test.account"]);
-    assert_eq!(to("  production:\n", test), named);
-    let roles = to(
-        "follows: dev\n",
-        "follows: dev\n    roles: {deploy: admin}\n",
-    );
-    assert_eq!(roles, elsewhere(&["environments.production.roles.deploy"]));
     let fewer = to("approvals: 2, checks: [test]", "approvals: 1, soak: 1h");
     let parts = [
         "gate.approvals from 2 to 1",
@@ -342,7 +321,7 @@ fn what_a_contract_changes_of_the_gate_is_named() {
         "gate.soak from nothing to 3600",
     ];
     assert_eq!(fewer, changed(&parts));
-    assert!(fewer.is_about_the_gate() && !roles.is_about_the_gate());
+    assert!(fewer.is_about_the_gate());
     let people = "environments:\n";
     let listed = to(people, &format!("people:\n  bob: {{id: 7}}\n{people}"));
     assert_eq!(listed, changed(&["people"]));
@@ -373,4 +352,37 @@ fn what_a_contract_changes_of_the_gate_is_named() {
         ContractChange::Changed(parts) => assert!(parts.len() > 5, "{parts:?}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_contract_that_changes_beside_the_gate_is_named() {
+    let elsewhere = |names: &[&str]| {
+        ContractChange::Elsewhere(names.iter().map(|&name| name.to_owned()).collect())
+    };
+    let comment = to("version: 1\n", "version: 1 # the first\n");
+    assert_eq!(comment, elsewhere(&[]));
+    // Where it is deployed to, and where it has to have been healthy before.
+    let parts = ["account from \"333333333333\" to \"444444444444\""];
+    assert_eq!(to("333333333333", "444444444444"), changed(&parts));
+    let parts = ["environments.dev.account from \"222222222222\" to \"444444444444\""];
+    assert_eq!(to("222222222222", "444444444444"), changed(&parts));
+    let folder = to(
+        "environments:\n",
+        "state: {directory: other}\nenvironments:\n",
+    );
+    let parts = [
+        "environments.dev.infrastructure from \"infra\" to \"other\"",
+        "infrastructure from \"infra\" to \"other\"",
+    ];
+    assert_eq!(folder, changed(&parts));
+    // What judges nobody here is named all the same.
+    let test = "  test: {account: '555555555555'}\n  production:\n";
+    let named = elsewhere(&["environments.test.account"]);
+    assert_eq!(to("  production:\n", test), named);
+    let roles = to(
+        "follows: dev\n",
+        "follows: dev\n    roles: {deploy: admin}\n",
+    );
+    assert_eq!(roles, elsewhere(&["environments.production.roles.deploy"]));
+    assert!(!roles.is_about_the_gate());
 }
