@@ -117,7 +117,7 @@ pub(super) fn lied(
 ) -> String {
     let lines: Vec<&str> = export.lines().collect();
     // A header comes first.
-    let mut line: Value = serde_json::from_str(lines[permit]).unwrap();
+    let line: Value = serde_json::from_str(lines[permit]).unwrap();
     let record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
     let named = record["permit"]["evidence"].as_str().unwrap();
     let old = named.strip_prefix("sha256:").unwrap();
@@ -127,27 +127,26 @@ pub(super) fn lied(
     let new = sha256(lied.as_bytes());
     std::fs::write(evidence.join(format!("{new}.json")), lied).unwrap();
     let record = line["record"].as_str().unwrap().replace(old, &new);
-    let prev = line["prev"].as_str().unwrap();
-    let hash = sha256(format!("{prev}{record}").as_bytes());
-    line["record"] = json!(record);
-    line["hash"] = json!(hash);
-    let end = json!({"end": permit, "head": hash});
-    format!("{}\n{line}\n{end}\n", lines[..permit].join("\n"))
+    ends_with(&lines[..permit], line, &record)
 }
 
 /// The export up to a permit as somebody with the key could have written it, with this in the permit's record.
 fn told(export: &str, permit: usize, tell: impl Fn(&mut Value)) -> String {
     let lines: Vec<&str> = export.lines().collect();
-    let mut line: Value = serde_json::from_str(lines[permit]).unwrap();
+    let line: Value = serde_json::from_str(lines[permit]).unwrap();
     let mut record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
     tell(&mut record["permit"]);
-    let record = record.to_string();
+    ends_with(&lines[..permit], line, &record.to_string())
+}
+
+/// The lines of an export, and after them this line with another record in it, whose hash is right, and the end.
+fn ends_with(before: &[&str], mut line: Value, record: &str) -> String {
     let prev = line["prev"].as_str().unwrap();
     let hash = sha256(format!("{prev}{record}").as_bytes());
     line["record"] = json!(record);
     line["hash"] = json!(hash);
-    let end = json!({"end": permit, "head": hash});
-    format!("{}\n{line}\n{end}\n", lines[..permit].join("\n"))
+    let end = json!({"end": before.len(), "head": hash});
+    format!("{}\n{line}\n{end}\n", before.join("\n"))
 }
 
 /// With the first of these words replaced.

@@ -35,14 +35,20 @@ impl Gate {
     }
 }
 
-#[test]
-fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
-    let gate = Gate::new("permit-fresh");
+/// A served environment, and an image that is healthy in staging and not yet in production.
+fn with_a_fix(name: &str) -> (Gate, String) {
+    let gate = Gate::new(name);
     wait(TIMEOUT, gate.world.serve(instance())).unwrap();
     let fix = gate.image("fix");
     gate.plant("staging", &[gate.healthy(&fix, 1)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
     gate.declare("");
+    (gate, fix)
+}
+
+#[test]
+fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
+    let (gate, fix) = with_a_fix("permit-fresh");
     let grant = ["grant", "--digest", &fix];
     let granted = gate.off(-ELEVEN, &gate.built("linus", "1", &grant));
     granted.is(0, &[ALLOWED]);
@@ -71,12 +77,7 @@ fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
 
 #[test]
 fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
-    let gate = Gate::new("permit-ahead");
-    wait(TIMEOUT, gate.world.serve(instance())).unwrap();
-    let fix = gate.image("fix");
-    gate.plant("staging", &[gate.healthy(&fix, 1)]);
-    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
-    gate.declare("");
+    let (gate, fix) = with_a_fix("permit-ahead");
     let grant = ["grant", "--digest", &fix];
     let granted = gate.off(ELEVEN, &gate.built("linus", "1", &grant));
     granted.is(0, &[ALLOWED]);
