@@ -6,7 +6,7 @@ use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
 use kit::aws::Partition;
 use kit::id::Digest;
-use kit::{Error, Result};
+use kit::{Error, Failure, Result};
 use net::{Account, AwsContext, Net, code};
 use std::collections::BTreeMap;
 
@@ -37,6 +37,14 @@ pub(crate) struct Description {
     pub(crate) mutability: Mutability,
     /// The KMS key, where it is encrypted with one.
     pub(crate) kms_key: Option<String>,
+}
+
+/// Names the permissions that the publish role needs where AWS denied the call. Another failure has another remedy.
+pub(crate) fn lacking(error: Error, permissions: &str) -> Error {
+    match error.failure() {
+        Some(Failure::Denied) => error.hint(format!("the publish role needs {permissions}")),
+        _ => error,
+    }
 }
 
 /// The digest that each tag names.
@@ -124,7 +132,7 @@ impl Ecr {
             Err(error) if code(&error) == Some("RepositoryPolicyNotFoundException") => Ok(None),
             Err(error) => Err(error)
                 .cannot(format!("read the policy of repository {}", self.repository))
-                .map_err(|error| error.hint("the publish role needs ecr:GetRepositoryPolicy")),
+                .map_err(|error| lacking(error, "ecr:GetRepositoryPolicy")),
         }
     }
 
@@ -137,19 +145,19 @@ impl Ecr {
             .policy_text(policy)
             .send()
             .await;
-        let hint = match answer.as_ref().map_err(code) {
-            Err(Some("InvalidParameterException")) => {
-                "each account named in the policy must exist and not be suspended"
-            }
-            _ => "the publish role needs ecr:SetRepositoryPolicy",
-        };
+        let invalid = answer.as_ref().err().and_then(code) == Some("InvalidParameterException");
         answer
             .cannot(format!(
                 "write the policy of repository {}",
                 self.repository
             ))
             .map(drop)
-            .map_err(|error| error.hint(hint))
+            .map_err(|error| match invalid {
+                true => {
+                    error.hint("each account named in the policy must exist and not be suspended")
+                }
+                false => lacking(error, "ecr:SetRepositoryPolicy"),
+            })
     }
 
     /// The images that `tags` name; a tag that names none is left out.

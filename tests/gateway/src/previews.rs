@@ -17,10 +17,20 @@ use crate::{Gateway, lock};
 /// How long a preview is in progress. ECR names no time; botocore's waiter looks every five seconds.
 const TAKES: Duration = Duration::milliseconds(700);
 
+/// How long the preview before is still shown after a new one was begun. Whether ECR ever does so is documented nowhere, so a client
+/// has to expect it.
+const LAGS: Duration = Duration::milliseconds(200);
+
 /// The newest preview of each repository, by its path.
 #[derive(Default)]
 pub(crate) struct Previews {
-    of: Mutex<HashMap<String, Preview>>,
+    of: Mutex<HashMap<String, Begun>>,
+}
+
+struct Begun {
+    newest: Preview,
+    /// What is shown until then.
+    before: Option<(OffsetDateTime, Preview)>,
 }
 
 #[derive(Clone)]
@@ -48,7 +58,7 @@ pub(crate) fn start(
     let now = OffsetDateTime::now_utc();
     let mut previews = lock(&gateway.previews.of);
     let last = previews.get(&place.path);
-    if last.is_some_and(|preview| now < preview.done) {
+    if last.is_some_and(|begun| now < begun.newest.done) {
         return Err(AwsError::new(
             400,
             "LifecyclePolicyPreviewInProgressException",
@@ -59,12 +69,14 @@ pub(crate) fn start(
         return Err(invalid("the preview of a policy that is set is not here"));
     };
     let results = evaluate(text, images, now)?;
-    let preview = Preview {
+    let newest = Preview {
         text: text.to_owned(),
         results,
         done: now + TAKES,
     };
-    previews.insert(place.path.clone(), preview);
+    let before = previews.remove(&place.path);
+    let before = before.map(|begun| (now + LAGS, begun.newest));
+    previews.insert(place.path.clone(), Begun { newest, before });
     Ok(json!({
         "registryId": place.account,
         "repositoryName": place.name,
@@ -78,7 +90,13 @@ pub(crate) fn get(gateway: &Gateway, place: &Place<'_>, input: &Value) -> Result
     if !input["imageIds"].is_null() || !input["filter"].is_null() {
         return Err(invalid("a part of a preview is not here"));
     }
-    let preview = lock(&gateway.previews.of).get(&place.path).cloned();
+    let now = OffsetDateTime::now_utc();
+    let previews = lock(&gateway.previews.of);
+    let preview = previews.get(&place.path).map(|begun| match &begun.before {
+        Some((until, before)) if now < *until => before.clone(),
+        _ => begun.newest.clone(),
+    });
+    drop(previews);
     let Some(preview) = preview else {
         return Err(AwsError::new(
             400,
@@ -89,7 +107,7 @@ pub(crate) fn get(gateway: &Gateway, place: &Place<'_>, input: &Value) -> Result
             ),
         ));
     };
-    let done = preview.done <= OffsetDateTime::now_utc();
+    let done = preview.done <= now;
     let mut answer = match done {
         true => {
             let expiring = preview

@@ -288,6 +288,50 @@ fn ecr_itself_says_what_a_lifecycle_policy_takes() {
     assert!(done.contains("more are pushed that it selects"), "{done}");
 }
 
+/// Right after a preview was begun, the one before may still be shown: of another policy, or of the same policy and of the images that
+/// were there then.
+#[test]
+fn a_preview_that_was_there_before_is_not_taken_for_the_new_one() {
+    let setting = Setting::new("stale");
+    let (live, _) = setting.first();
+    record(&setting, "production", &live);
+    setting.another("one", Some("one"));
+    let run = |number: u32, exit: i32| {
+        setting.write("lifecycle.json", &policy(number));
+        let arguments = [
+            "repository",
+            "--environment",
+            "dev",
+            "--repository",
+            THERE,
+            "--lifecycle-policy",
+            "lifecycle.json",
+        ];
+        log(&setting.image(&arguments, exit))
+    };
+    let preview = |number: u32| {
+        let asked = json!({"repositoryName": THERE, "lifecyclePolicyText": policy(number)});
+        setting.ecr("StartLifecyclePolicyPreview", &asked).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    };
+    preview(2);
+    setting.another("two", Some("two"));
+    let error = run(2, 3);
+    assert!(
+        error.contains(&format!("rule 3 would expire {live}")),
+        "{error}"
+    );
+
+    preview(9);
+    let error = run(2, 3);
+    assert!(
+        error.contains(&format!("rule 3 would expire {live}")),
+        "{error}"
+    );
+    let done = run(3, 0);
+    assert!(done.contains("more are pushed that it selects"), "{done}");
+}
+
 #[test]
 fn repository_and_images_outlive_an_environments_infrastructure() {
     let setting = Setting::new("outlive");

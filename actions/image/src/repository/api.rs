@@ -1,9 +1,9 @@
 //! ECR's calls for a repository's own settings.
 
-use super::lifecycle::{Image, PROPERTIES};
+use super::lifecycle::{Image, rejected};
 use super::plan::{Scanning, Seen};
 use super::settings::Wanted;
-use crate::ecr::Ecr;
+use crate::ecr::{Ecr, lacking};
 use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageStatus, ImageTagMutability,
     ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, Tag,
@@ -72,17 +72,20 @@ pub(crate) async fn create(ecr: &Ecr, wanted: &Wanted) -> Result<bool> {
         Err(error) if code(&error) == Some("RepositoryAlreadyExistsException") => Ok(false),
         Err(error) => {
             let hint = match code(&error) {
-                Some("KmsException") => {
-                    "the key must be enabled and in the repository's region, and the publish role needs kms:CreateGrant and kms:DescribeKey on it"
-                }
+                Some("KmsException") => Some(
+                    "the key must be enabled and in the repository's region, and the publish role needs kms:CreateGrant and kms:DescribeKey on it",
+                ),
                 Some("LimitExceededException") => {
-                    "the account has as many repositories as its quota allows"
+                    Some("the account has as many repositories as its quota allows")
                 }
-                _ => "the publish role needs ecr:CreateRepository and ecr:TagResource",
+                _ => None,
             };
             Err(error)
                 .cannot(format!("create repository {}", ecr.repository))
-                .map_err(|error| error.hint(hint))
+                .map_err(|error| match hint {
+                    Some(hint) => error.hint(hint),
+                    None => lacking(error, "ecr:CreateRepository and ecr:TagResource"),
+                })
         }
     }
 }
@@ -101,7 +104,7 @@ pub(crate) async fn set_mutability(ecr: &Ecr, patterns: &[String]) -> Result<()>
             ecr.repository
         ))
         .map(drop)
-        .map_err(|error| error.hint("the publish role needs ecr:PutImageTagMutability"))
+        .map_err(|error| lacking(error, "ecr:PutImageTagMutability"))
 }
 
 pub(crate) async fn set_lifecycle(ecr: &Ecr, policy: &str) -> Result<()> {
@@ -121,11 +124,8 @@ pub(crate) async fn set_lifecycle(ecr: &Ecr, policy: &str) -> Result<()> {
 
 fn not_written(error: Error) -> Error {
     match error.kind {
-        ErrorKind::Service(Failure::Denied) => {
-            error.hint("the publish role needs ecr:PutLifecyclePolicy")
-        }
-        ErrorKind::Service(Failure::Rejected) => error.hint(PROPERTIES),
-        _ => error,
+        ErrorKind::Service(Failure::Rejected) => rejected(error),
+        _ => lacking(error, "ecr:PutLifecyclePolicy"),
     }
 }
 
@@ -138,7 +138,7 @@ pub(crate) async fn set_tag(ecr: &Ecr, arn: &str, key: &str, value: &str) -> Res
         .await
         .cannot(format!("tag repository {} with {key}", ecr.repository))
         .map(drop)
-        .map_err(|error| error.hint("the publish role needs ecr:TagResource"))
+        .map_err(|error| lacking(error, "ecr:TagResource"))
 }
 
 /// All images of the repository.
@@ -157,7 +157,7 @@ pub(crate) async fn images(ecr: &Ecr) -> Result<Vec<Image>> {
             .send()
             .await
             .cannot(format!("list the images of repository {}", ecr.repository))
-            .map_err(|error| error.hint("the publish role needs ecr:DescribeImages"))?;
+            .map_err(|error| lacking(error, "ecr:DescribeImages"))?;
         for image in page.image_details() {
             images.push(Image {
                 digest: image.image_digest().unwrap_or_default().to_owned(),
@@ -189,7 +189,7 @@ async fn lifecycle(ecr: &Ecr) -> Result<Option<String>> {
                 "read the lifecycle policy of repository {}",
                 ecr.repository
             ))
-            .map_err(|error| error.hint("the publish role needs ecr:GetLifecyclePolicy")),
+            .map_err(|error| lacking(error, "ecr:GetLifecyclePolicy")),
     }
 }
 
@@ -201,7 +201,7 @@ async fn tags(ecr: &Ecr, arn: &str) -> Result<BTreeMap<String, String>> {
         .send()
         .await
         .cannot(format!("list the tags of repository {}", ecr.repository))
-        .map_err(|error| error.hint("the publish role needs ecr:ListTagsForResource"))?;
+        .map_err(|error| lacking(error, "ecr:ListTagsForResource"))?;
     Ok(answer
         .tags()
         .iter()
@@ -267,15 +267,25 @@ fn tag(key: &str, value: &str) -> Result<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kit::Exit;
 
     #[test]
-    fn a_policy_that_cannot_be_written_gets_the_hint_of_its_failure() {
-        let hints = |failure| not_written(Error::new(ErrorKind::Service(failure), "no")).hints;
+    fn only_a_policy_that_ecr_rejects_is_the_callers_mistake() {
+        let of = |failure| not_written(Error::new(ErrorKind::Service(failure), "no"));
+        let rejected = of(Failure::Rejected);
+        assert_eq!(rejected.exit(), Exit::Usage);
         assert_eq!(
-            hints(Failure::Denied),
+            rejected.hints,
+            ["see \"Lifecycle policy properties\" in the Amazon ECR User Guide"]
+        );
+        let denied = of(Failure::Denied);
+        assert_eq!(denied.exit(), Exit::Failed);
+        assert_eq!(
+            denied.hints,
             ["the publish role needs ecr:PutLifecyclePolicy"]
         );
-        assert_eq!(hints(Failure::Rejected), [PROPERTIES]);
-        assert_eq!(hints(Failure::Throttled), [""; 0]);
+        let throttled = of(Failure::Throttled);
+        assert_eq!(throttled.exit(), Exit::Failed);
+        assert!(throttled.hints.is_empty(), "{throttled}");
     }
 }

@@ -7,7 +7,7 @@ use crate::ecr::Ecr;
 use crate::primary::LedgerTable;
 use kit::id::Digest;
 use kit::step::Cx;
-use kit::{Error, Result};
+use kit::{Error, ErrorKind, Failure, Result};
 use ledger::{Chain, LOOK_BACK, Ledger, Record, Recorded, Verdict, permit};
 use net::Net;
 use std::collections::HashMap;
@@ -91,17 +91,19 @@ fn with_provenance(mut live: Vec<Live>, images: &[Image]) -> Vec<Live> {
     live
 }
 
+/// Says what cannot be known. Only a denial refuses, as it does of the preview: whatever else failed keeps its kind and its hint.
 fn unread(error: Error, table: &LedgerTable) -> Error {
+    let denied = error.failure() == Some(Failure::Denied);
     let mut error = error.under(format!(
         "the lifecycle policy is not set: the ledger {} cannot be read, so what it would expire may be live",
         table.table
     ));
-    error.kind = kit::ErrorKind::Refused;
-    let role = table
-        .reader
-        .role
-        .as_ref()
-        .map_or("the caller", kit::aws::RoleArn::as_str);
+    if !denied {
+        return error;
+    }
+    error.kind = ErrorKind::Refused;
+    let role = table.reader.role.as_ref();
+    let role = role.map_or("the caller", kit::aws::RoleArn::as_str);
     error.hint(format!(
         "{role} needs dynamodb:Query on table {}, and this run must be trusted by it",
         table.table

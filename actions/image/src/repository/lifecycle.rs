@@ -7,7 +7,7 @@
 //! like any other.
 
 use crate::tag_pattern;
-use kit::{Error, Result};
+use kit::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
@@ -179,8 +179,14 @@ fn mistakes(rules: &[Rule]) -> Vec<String> {
 }
 
 /// Where ECR says what a policy is made of.
-pub(super) const PROPERTIES: &str =
-    "see \"Lifecycle policy properties\" in the Amazon ECR User Guide";
+const PROPERTIES: &str = "see \"Lifecycle policy properties\" in the Amazon ECR User Guide";
+
+/// A policy that ECR rejected has to be mended by whoever wrote it (exit 2), whichever call found it.
+pub(super) fn rejected(error: Error) -> Error {
+    let mut error = error.under("ECR does not take the lifecycle policy");
+    error.kind = ErrorKind::Usage;
+    error.hint(PROPERTIES)
+}
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

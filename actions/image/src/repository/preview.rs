@@ -4,7 +4,7 @@
 //! `StartLifecyclePolicyPreview`, `GetLifecyclePolicyPreview`). So what is read counts only if it is of this very policy: another run may
 //! have asked about another one meanwhile.
 
-use super::lifecycle::{PROPERTIES, Policy};
+use super::lifecycle::{Policy, rejected};
 use crate::ecr::Ecr;
 use aws_sdk_ecr::types::{LifecyclePolicyPreviewResult, LifecyclePolicyPreviewStatus as Status};
 use kit::backoff::doubling;
@@ -93,11 +93,7 @@ async fn start(ecr: &Ecr, policy: &Policy) -> Result<bool> {
     }
     let asked = answer.cannot("ask ECR for a preview of the lifecycle policy");
     asked.map(|_| true).map_err(|error| match error.kind {
-        ErrorKind::Service(Failure::Rejected) => {
-            let mut error = error.under("ECR does not take the lifecycle policy");
-            error.kind = ErrorKind::Usage;
-            error.hint(PROPERTIES)
-        }
+        ErrorKind::Service(Failure::Rejected) => rejected(error),
         _ => unknown(error, "ecr:StartLifecyclePolicyPreview"),
     })
 }

@@ -3,7 +3,7 @@
 use super::follow::{Look, Scan, Started, not_performed};
 use super::scanned::{Finding, NotPerformed, Part, Severities};
 use crate::args::Severity;
-use crate::ecr::Ecr;
+use crate::ecr::{Ecr, lacking};
 use crate::registry::MANIFESTS;
 use aws_sdk_ecr::primitives::DateTime;
 use aws_sdk_ecr::types::{
@@ -32,7 +32,7 @@ pub(crate) async fn parts(ecr: &Ecr, digest: &Digest) -> Result<Vec<Part>> {
         .send()
         .await
         .cannot(&operation)
-        .map_err(|error| error.hint("the publish role needs ecr:BatchGetImage"))?;
+        .map_err(|error| lacking(error, "ecr:BatchGetImage"))?;
     let Some(manifest) = answer
         .images()
         .first()
@@ -114,7 +114,7 @@ pub(crate) async fn look(ecr: &Ecr, digest: &Digest) -> Result<Look> {
             answer => answer
                 .cannot(format!("read the scan findings of {digest}"))
                 .map_err(|error| {
-                    error.hint("the publish role needs ecr:DescribeImageScanFindings, and with enhanced scanning inspector2:ListFindings and inspector2:ListCoverage")
+                    lacking(error, "ecr:DescribeImageScanFindings, and with enhanced scanning inspector2:ListFindings and inspector2:ListCoverage")
                 })?,
         };
         if let Some(status) = page.image_scan_status() {
