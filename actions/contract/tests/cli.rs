@@ -70,7 +70,7 @@ fn every_mistake_is_shown_and_annotated_and_nothing_is_exported() {
             annotations,
             [
                 "::error file=delivery.yaml,line=17,col=5,title=contract::`environments.staging` has no key `folows`%0Ahint: did you mean `follows`?",
-                "::error file=delivery.yaml,line=31,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
+                "::error file=delivery.yaml,line=30,col=14,title=contract::`10.20.0.0` is not a network%0Ahint: an address and a length, such as `10.20.0.0/16`",
             ]
         );
         assert!(

@@ -26,7 +26,7 @@ pub(crate) enum Verb {
     Grant(Grant),
     /// Record a deployment in the ledger; a healthy one only after the service is seen running it
     Record(Record),
-    /// Record that somebody looked at a digest after a rollback or a break-glass, so that it no longer refuses
+    /// Record that somebody looked at a digest: after a rollback or a break-glass, so that it no longer refuses, or before a rollback that needs reviews
     Review(Review),
     /// Ask the people whom the contract lists to approve a promotion, for a time; every other rule must pass
     Request(Request),

@@ -1,5 +1,5 @@
-//! `review`: records that a person looked at a digest after a rollback from it or after a
-//! break-glass for it.
+//! `review`: records that a person looked at a digest, after a rollback from it or a break-glass for it, or before a rollback to it that
+//! needs reviews.
 
 use crate::args::Review as Args;
 use crate::check::Persons;

@@ -151,15 +151,14 @@ impl Chain<'_> {
             "\n  {title}: {} by {}",
             trigger.workflow, trigger.actor
         ));
-        // The steps as they end; what they say is in the log.
+        // The workflows name each of Slipway's steps by its command. The steps are shown as they end; what they say is in the log.
         let mut show = |line: &str| {
             if let Some((took, step)) = line
                 .trim_start()
                 .strip_prefix("took ")
-                .and_then(|text| text.split_once(": slipway-delivery/slipway/actions/"))
+                .and_then(|text| text.split_once(": slipway-"))
             {
-                let step = step.split('@').next().unwrap_or(step);
-                note(&format!("    {step:<10} {took}"));
+                note(&format!("    {step:<16} {took}"));
             }
         };
         let ended = act::run(

@@ -250,11 +250,14 @@ impl Deployment {
             parts.push(pulls.join(" "));
         }
         if !permit.approvers.is_empty() {
-            parts.push(format!("reviewed by {}", logins(&permit.approvers)));
+            parts.push(format!("approved by {}", logins(&permit.approvers)));
         }
         if !permit.requests.is_empty() {
             let requests: Vec<String> = permit.requests.iter().map(u64::to_string).collect();
-            parts.push(format!("approved by request {}", requests.join(", ")));
+            parts.push(format!(
+                "promotion approved in request {}",
+                requests.join(", ")
+            ));
         }
         Some(parts.join(", "))
     }

@@ -161,7 +161,7 @@ fn a_deployment_is_shown_with_its_evidence() {
         &[
             "<li class=\"good\"><b>healthy</b>",
             "<a href=\"https://github.com/acme/shop/actions/runs/1\">run</a>",
-            "record 9, permit 7 by dora, #12 #14, reviewed by grace, approved by request 5",
+            "record 9, permit 7 by dora, #12 #14, approved by grace, promotion approved in request 5",
             ", a rollback",
             ", <b>break-glass</b>: the shop is down",
             "<li class=\"bad\"><b>failed</b>",

@@ -56,7 +56,8 @@ impl Node {
         }
     }
 
-    /// The text of every scalar, by the keys and places that lead to it.
+    /// The text of every scalar, by the keys and places that lead to it. An empty mapping or list counts as one, since it can mean
+    /// something: `gate: {}` is a gate.
     pub(super) fn values(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         self.collect("", &mut found);
@@ -71,6 +72,12 @@ impl Node {
         match &self.data {
             Data::Scalar { text, .. } => {
                 found.insert(path.to_owned(), text.clone());
+            }
+            Data::List(nodes) if nodes.is_empty() => {
+                found.insert(path.to_owned(), "[]".to_owned());
+            }
+            Data::Table(entries) if entries.is_empty() => {
+                found.insert(path.to_owned(), "{}".to_owned());
             }
             Data::List(nodes) => {
                 for (place, node) in nodes.iter().enumerate() {

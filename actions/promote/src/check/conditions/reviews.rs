@@ -95,7 +95,9 @@ pub(in crate::check) fn unreviewed(environment: &str, debt: &Debt) -> Finding {
     )
 }
 
-/// The command of a review.
+/// The command of a review, here and as a run of the workflow that takes it on GitHub.
 pub(crate) fn review(environment: &str, digest: &Digest) -> String {
-    format!("slipway-promote review --environment {environment} --digest {digest} --reason TEXT")
+    format!(
+        "slipway-promote review --environment {environment} --digest {digest} --reason TEXT, or on GitHub: gh workflow run approve.yml -f command=review -f environment={environment} -f digest={digest} -f reason=TEXT"
+    )
 }

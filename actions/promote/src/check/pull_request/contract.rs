@@ -14,10 +14,13 @@ const SHOWN: usize = 40;
 pub(super) enum ContractChange {
     /// The file is as it was.
     Unchanged,
-    /// What the environment is judged by differs in this.
-    Changed(Vec<String>),
-    /// The file is another one, and differs only in values that the environment is not judged by; these are their names.
-    Elsewhere(Vec<String>),
+    /// The file is another one.
+    Changed {
+        /// What of it the environment is judged by, with the values if these are short.
+        judged: Vec<String>,
+        /// The names of the other values that differ.
+        others: Vec<String>,
+    },
     /// The file is gone.
     Removed,
     /// Nobody could be judged by what the file says.
@@ -53,18 +56,23 @@ impl ContractChange {
             Err(error) => return Self::Wrong(error.message),
         };
         let judged_before = before.as_ref().and_then(|it| parts(it, environment).ok());
-        let changed = differences(&judged_before.unwrap_or_default(), &judged);
-        match changed.is_empty() {
-            true => Self::Elsewhere(others(before.as_ref(), &after)),
-            false => Self::Changed(changed),
+        let judged_before = judged_before.unwrap_or_default();
+        let names = differing(&judged_before, &judged);
+        let said: Vec<String> = names.iter().map(|name| place(name, environment)).collect();
+        let named = names.iter();
+        let named = named.map(|name| difference(name, &judged_before, &judged));
+        Self::Changed {
+            judged: named.collect(),
+            others: others(before.as_ref(), &after, &said),
         }
     }
 
     /// Whether what the environment is judged by is another one.
     pub(super) fn is_about_the_gate(&self) -> bool {
         match self {
-            Self::Unchanged | Self::Elsewhere(_) => false,
-            Self::Changed(_) | Self::Removed | Self::Wrong(_) => true,
+            Self::Unchanged => false,
+            Self::Changed { judged, .. } => !judged.is_empty(),
+            Self::Removed | Self::Wrong(_) => true,
         }
     }
 }
@@ -111,34 +119,48 @@ fn named(all: Value) -> Map<String, Value> {
     found
 }
 
-/// The parts that differ, each with its values if these are short.
-fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    let nothing = Value::Null;
-    let differs = names.into_iter().filter_map(|name| {
-        let of = |all: &'_ Map<String, Value>| all.get(name).unwrap_or(&nothing).clone();
-        let (old, new) = (of(before), of(after));
-        (old != new).then(|| {
-            let (old, new) = (shown(&old), shown(&new));
-            match old.len().max(new.len()) > SHOWN {
-                true => name.clone(),
-                false => format!("{name} from {old} to {new}"),
-            }
-        })
-    });
-    differs.collect()
+/// The names of the parts that differ.
+fn differing(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let of = |all: &Map<String, Value>, name: &str| all.get(name).cloned().unwrap_or_default();
+    let differs = names
+        .into_iter()
+        .filter(|name| of(before, name) != of(after, name));
+    differs.cloned().collect()
 }
 
-/// The names of the values that differ, as they are written.
-fn others(before: Option<&Contract>, after: &Contract) -> Vec<String> {
+/// A part that differs, with its values if these are short.
+fn difference(name: &str, before: &Map<String, Value>, after: &Map<String, Value>) -> String {
+    let of = |all: &Map<String, Value>| shown(all.get(name).unwrap_or(&Value::Null));
+    let (old, new) = (of(before), of(after));
+    match old.len().max(new.len()) > SHOWN {
+        true => name.to_owned(),
+        false => format!("{name} from {old} to {new}"),
+    }
+}
+
+/// Where the contract says a part: those of the environment itself are named without it.
+fn place(part: &str, environment: &str) -> String {
+    let own = ["account", "follows"].contains(&part) || part.starts_with("gate.");
+    match own {
+        true => format!("environments.{environment}.{part}"),
+        false => part.to_owned(),
+    }
+}
+
+/// The names of the values that differ, as they are written, but for those in the places that are `said` already.
+fn others(before: Option<&Contract>, after: &Contract, said: &[String]) -> Vec<String> {
     let (before, after) = (before.map(Contract::written), after.written());
     let before = before.unwrap_or_default();
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let within = |name: &str, place: &String| {
+        let rest = name.strip_prefix(place.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     let differs = names
         .into_iter()
-        .filter(|&name| before.get(name) != after.get(name));
+        .filter(|&name| before.get(name) != after.get(name))
+        .filter(|name| !said.iter().any(|place| within(name, place)));
     differs.cloned().collect()
 }
 

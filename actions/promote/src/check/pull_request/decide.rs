@@ -138,17 +138,27 @@ fn contract(setting: &Setting, number: u64, seen: &Seen) -> Finding {
     };
     match change {
         ContractChange::Unchanged => pass(format!("#{number} leaves the contract as it is")),
-        ContractChange::Elsewhere(names) if names.is_empty() => pass(format!(
-            "#{number} changes the contract's text, and none of its values"
-        )),
-        ContractChange::Elsewhere(names) => pass(format!(
-            "#{number} changes nothing that {environment} is judged by; other parts of the contract change: {}",
-            names.join(", ")
-        )),
-        ContractChange::Changed(parts) => pass(format!(
-            "#{number} changes what {environment} is judged by: {}; the branch's contract judged here, and the new one judges after the merge, this pull request too",
-            parts.join(", ")
-        )),
+        ContractChange::Changed { judged, others } => {
+            let beside = match others.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; other values of the contract change: {}",
+                    others.join(", ")
+                ),
+            };
+            pass(match (judged.is_empty(), others.is_empty()) {
+                (true, true) => {
+                    format!("#{number} changes the contract's text, and none of its values")
+                }
+                (true, false) => {
+                    format!("#{number} changes nothing that {environment} is judged by{beside}")
+                }
+                (false, _) => format!(
+                    "#{number} changes what {environment} is judged by: {}; the branch's contract judged here, and the new one judges after the merge, this pull request too{beside}",
+                    judged.join(", ")
+                ),
+            })
+        }
         ContractChange::Removed => fail(
             format!("#{number} removes the contract, and nothing is promoted without it"),
             "put the contract back where it was",

@@ -305,7 +305,15 @@ fn to(old: &str, new: &str) -> ContractChange {
 }
 
 fn changed(parts: &[&str]) -> ContractChange {
-    ContractChange::Changed(parts.iter().map(|&part| part.to_owned()).collect())
+    both(parts, &[])
+}
+
+fn both(judged: &[&str], others: &[&str]) -> ContractChange {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    ContractChange::Changed {
+        judged: owned(judged),
+        others: owned(others),
+    }
 }
 
 #[test]
@@ -349,16 +357,17 @@ fn what_a_contract_changes_of_the_gate_is_named() {
     }
     // The first contract of a repository makes all of it.
     match between(&Content::Absent, &text(BEFORE)) {
-        ContractChange::Changed(parts) => assert!(parts.len() > 5, "{parts:?}"),
+        ContractChange::Changed { judged, others } => {
+            assert!(judged.len() > 5, "{judged:?}");
+            assert_eq!(others, ["build.region", "image.repository", "version"]);
+        }
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn a_contract_that_changes_beside_the_gate_is_named() {
-    let elsewhere = |names: &[&str]| {
-        ContractChange::Elsewhere(names.iter().map(|&name| name.to_owned()).collect())
-    };
+    let elsewhere = |names: &[&str]| both(&[], names);
     let comment = to("version: 1\n", "version: 1 # the first\n");
     assert_eq!(comment, elsewhere(&[]));
     // Where it is deployed to, and where it has to have been healthy before.
@@ -374,7 +383,7 @@ fn a_contract_that_changes_beside_the_gate_is_named() {
         "environments.dev.infrastructure from \"infra\" to \"other\"",
         "infrastructure from \"infra\" to \"other\"",
     ];
-    assert_eq!(folder, changed(&parts));
+    assert_eq!(folder, both(&parts, &["state.directory"]));
     // What judges nobody here is named all the same.
     let test = "  test: {account: '555555555555'}\n  production:\n";
     let named = elsewhere(&["environments.test.account"]);
@@ -385,4 +394,19 @@ fn a_contract_that_changes_beside_the_gate_is_named() {
     );
     assert_eq!(roles, elsewhere(&["environments.production.roles.deploy"]));
     assert!(!roles.is_about_the_gate());
+    // An empty gate is a gate, also in an environment that does not come before this one.
+    let test = "  test: {account: '555555555555'}\n  production:\n";
+    let gated = test.replace("'}", "', gate: {}}");
+    let before = BEFORE.replace("  production:\n", test);
+    let after = BEFORE.replace("  production:\n", &gated);
+    let named = elsewhere(&["environments.test.gate"]);
+    assert_eq!(between(&text(&before), &text(&after)), named);
+    // What else changes is named beside a change of the gate.
+    let more = to(
+        "approvals: 2, checks: [test]}\n",
+        "approvals: 1, checks: [test]}\n    roles: {deploy: admin}\n",
+    );
+    let parts = ["gate.approvals from 2 to 1"];
+    let roles = ["environments.production.roles.deploy"];
+    assert_eq!(more, both(&parts, &roles));
 }

@@ -291,9 +291,9 @@ fn a_reference_that_leads_nowhere_is_shown_where_it_stands() {
                = hint: an account ID has twelve digits; leading zeros count
 
             error: `x` in `TF_LOCK_TABLE` is not a table name
-              --> delivery.yaml:43:17
+              --> delivery.yaml:42:17
                |
-            43 | state: { table: var:TF_LOCK_TABLE }
+            42 | state: { table: var:TF_LOCK_TABLE }
                |                 ^^^^^^^^^^^^^^^^^
                |
                = hint: it must match ^[A-Za-z0-9_.-]{3,255}$
