@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Requests that wait for an answer at the same time. GitHub allows 100, together with those of other
 /// programs that have the token ("Rate limits for the REST API", secondary rate limits).
-const AT_ONCE: usize = 60;
+const AT_ONCE: usize = 80;
 /// The largest page that GitHub serves.
 pub(crate) const PER_PAGE: usize = 100;
 

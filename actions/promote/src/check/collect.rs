@@ -15,8 +15,9 @@ use github::{GitHub, HISTORY_LIMIT, Pull, PullCommit, Repository, User};
 use kit::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Pull requests whose details are read at the same time; the client waits where that is too much.
-const PARALLEL: usize = 30;
+/// Pull requests whose details are read at the same time. Each makes a few calls; how many of those wait for GitHub at once is the
+/// client's to limit, so this is as many as can keep it busy.
+const PARALLEL: usize = 80;
 /// The most files of one merge whose content is read.
 const FILES: usize = 50;
 /// The most directories of one merge that are read, in each of its commits.
