@@ -46,6 +46,10 @@ pub(crate) struct Setting {
     pub(crate) declared: bool,
     /// That contract's text, byte for byte as it was parsed.
     pub(crate) contract: Option<String>,
+    /// Its path in its repository.
+    pub(crate) contract_path: Option<String>,
+    /// The path that it says it was moved from.
+    pub(crate) moved_from: Option<String>,
 }
 
 impl Setting {
@@ -97,6 +101,8 @@ impl Setting {
             apps: judged.apps,
             declared: true,
             contract: Some(judged.contract),
+            contract_path: Some(judged.contract_path),
+            moved_from: judged.moved_from,
             ..Self::of_gate(&judged.service, environment, None, judged.gate)
         })
     }
@@ -146,6 +152,8 @@ impl Setting {
             infrastructure: Some(resolved.infrastructure.clone()),
             declared: true,
             contract: Some(resolved.contract.clone()),
+            contract_path: Some(resolved.contract_path.clone()),
+            moved_from: resolved.moved_from.clone(),
         })
     }
 
@@ -205,6 +213,8 @@ impl Setting {
             infrastructure: None,
             declared: false,
             contract: None,
+            contract_path: None,
+            moved_from: None,
         }
     }
 

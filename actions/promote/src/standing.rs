@@ -189,6 +189,11 @@ impl EnvironmentHistory {
         self.records.iter().rev()
     }
 
+    /// The newest permit or deployment that says which contract judged, with that one's path.
+    pub(crate) fn judging(&self) -> Option<(&Record, &str)> {
+        permit::judging(&self.records)
+    }
+
     /// The newest deployment, however it ended.
     pub(crate) fn newest(&self) -> Option<&Recorded> {
         self.records.iter().find(|it| it.record.is_deployment())

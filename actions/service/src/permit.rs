@@ -135,6 +135,7 @@ impl<'a> Permit<'a> {
             of: Use::Deploy(self.digest),
             account: &self.contract.account,
             policy: &self.policy,
+            contract_path: &self.contract.contract_path,
             run: self.run.as_deref(),
         }
     }

@@ -351,6 +351,10 @@ fn a_permit_is_for_one_digest_in_one_account_until_a_time() {
             "another deployment was recorded".to_owned(),
         ),
         (
+            json!({"contract_path": "other.yaml"}),
+            "it was judged by the contract other.yaml, and this one is delivery.yaml".to_owned(),
+        ),
+        (
             json!({"policy": "sha256:0"}),
             "gate of staging has changed".to_owned(),
         ),

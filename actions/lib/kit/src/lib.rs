@@ -24,6 +24,7 @@ pub mod markdown;
 pub mod masks;
 pub mod number;
 pub mod own;
+pub mod place;
 pub mod render;
 pub mod report;
 pub mod secret;

@@ -4,9 +4,11 @@
 //! A permit lives until it expires, or until the next deployment is recorded, however that ended. So
 //! every deployment record closes what began before it.
 
+mod path;
 mod reason;
 mod start;
 
+pub use path::{contract_path, judging};
 pub use reason::{Reason, began, unfinished};
 pub use start::Started;
 
@@ -90,6 +92,8 @@ pub struct Attempt<'a> {
     pub account: &'a AccountId,
     /// The gate in force now, as [`policy`] says it.
     pub policy: &'a str,
+    /// The path of the contract that it is of, in its repository.
+    pub contract_path: &'a str,
     /// The page of the run, which tells its attempts apart. Without one, nobody is the same run.
     pub run: Option<&'a str>,
 }
@@ -135,6 +139,9 @@ pub fn usable(
     fits(record, permit, attempt.of)?;
     if record.account.as_ref() != Some(attempt.account) {
         return Err(Reason::Account(record.account.clone()));
+    }
+    if let Some(path) = contract_path(record).filter(|path| *path != attempt.contract_path) {
+        return Err(Reason::ContractPath(path.to_owned()));
     }
     if permit.head != newest.map_or(GENESIS, |it| &it.hash) {
         return Err(Reason::Newer(deployed()));

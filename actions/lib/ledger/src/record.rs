@@ -99,6 +99,9 @@ pub struct Record {
     /// SHA-256 of the gate's rules in force, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// In a permit and a deployment the path, in its repository, of the contract that the gate's rules are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_path: Option<String>,
     /// Set if this deployment restored a digest that was healthy here before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
@@ -146,6 +149,7 @@ impl Record {
             task_definition: None,
             previous: None,
             policy: None,
+            contract_path: None,
             rollback: None,
             break_glass: None,
             reason: None,

@@ -210,6 +210,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
             of: Use::Deploy(&digest),
             account: &account,
             policy: "sha256:rules",
+            contract_path: "delivery.yaml",
             run: Some(run),
         })
         .collect();

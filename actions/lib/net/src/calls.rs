@@ -2,6 +2,7 @@
 //! leaves, with what it was, how it ended and the service's own ID of it. Never a value: no body, no
 //! query, no header but the ID.
 
+use crate::clock::ClockOffset;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use time::OffsetDateTime;
 
 /// The headers in which AWS, S3 and GitHub return the ID of a request.
 const REQUEST_IDS: [&str; 4] = [
@@ -151,11 +153,12 @@ impl Owners {
     }
 }
 
-/// The connector of the AWS clients, which logs what goes through it.
+/// The connector of the AWS clients, which logs what goes through it, and looks at the time that answers say.
 #[derive(Debug)]
 pub(crate) struct Logged {
     pub(crate) inner: SharedHttpConnector,
     pub(crate) owners: Owners,
+    pub(crate) clock: ClockOffset,
 }
 
 impl HttpConnector for Logged {
@@ -164,8 +167,12 @@ impl HttpConnector for Logged {
         let (_, region, _) = scope(&request).unwrap_or_default();
         let (host, region) = (host_of(request.uri()).to_owned(), region.to_owned());
         let answer = self.inner.call(request);
+        let clock = self.clock.clone();
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
+            if let Ok(answer) = &answer {
+                clock.answered(answer.headers().get("date"), OffsetDateTime::now_utc());
+            }
             match (&answer, call) {
                 (_, None) => {}
                 (Ok(answer), Some(call)) => {

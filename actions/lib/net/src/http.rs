@@ -1,6 +1,7 @@
 //! One TLS configuration and one resolver behind both HTTP stacks: the AWS SDK's and reqwest.
 
 use crate::calls::{Logged, Owners};
+use crate::clock::ClockOffset;
 use crate::dns::Dns;
 use crate::roots;
 use aws_smithy_http_client::Connector;
@@ -26,6 +27,7 @@ pub struct Net {
     pub(crate) host: Host,
     pub(crate) aws: SharedHttpClient,
     pub(crate) owners: Owners,
+    clock: ClockOffset,
     http: reqwest::Client,
     transfer: reqwest::Client,
 }
@@ -64,9 +66,11 @@ impl Net {
                 .build_with_resolver(dns.clone()),
         );
         let owners = Owners::default();
+        let clock = ClockOffset::default();
         let connector = SharedHttpConnector::new(Logged {
             inner: connector,
             owners: owners.clone(),
+            clock: clock.clone(),
         });
         let aws = http_client_fn(move |_, _| connector.clone());
 
@@ -100,9 +104,16 @@ impl Net {
             host: cx.host.clone(),
             aws,
             owners,
+            clock,
             http,
             transfer,
         })
+    }
+
+    /// By how much this machine's clock is ahead of AWS's, negative if it is behind, by the newest answer of AWS. Nothing if none said
+    /// the time.
+    pub fn ahead(&self) -> Option<time::Duration> {
+        self.clock.ahead()
     }
 
     /// [`crate::path_style`] for this process.

@@ -3,6 +3,7 @@
 
 mod account;
 mod calls;
+mod clock;
 mod config;
 mod dns;
 mod endpoint;

@@ -29,6 +29,16 @@ pub(crate) struct ContractFile {
     pub(crate) text: String,
 }
 
+impl ContractFile {
+    /// The contract of the setting, if one was read.
+    pub(super) fn of(setting: &Setting) -> Option<Self> {
+        Some(Self {
+            path: setting.contract_path.clone()?,
+            text: setting.contract.clone()?,
+        })
+    }
+}
+
 /// The part that differs from host to host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]

@@ -12,6 +12,7 @@ mod evidence;
 mod fact;
 mod facts;
 mod host;
+pub(crate) mod judging;
 mod kept;
 mod merge;
 mod observe;
@@ -52,6 +53,7 @@ use fact::Promoter;
 use facts::Facts;
 use github::{GitHub, Repository, Transcript};
 use host::Host;
+use judging::require_own_contract;
 use kit::error::Result;
 use kit::id::{CommitId, Digest};
 use kit::markdown;
@@ -231,6 +233,7 @@ pub(crate) async fn judge(
     let mut read = Read::of(cx, net, setting, question.digest.clone(), question.from).await?;
     read.plan.clone_from(&question.plan);
     let standing = read.standing(setting)?;
+    require_own_contract(standing.judging(), setting)?;
     let subject = read.subject(setting, &standing)?;
     let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;
     let (facts, conditions, host) = match setting.asks_nothing() {

@@ -39,13 +39,12 @@ pub(super) async fn host(cx: &Cx, net: &Net, setting: &Setting) -> Host {
             principal: Principal::of_run(cx, net, setting).await,
         },
     };
-    let path = policy::contract(cx);
-    let folder = setting.infrastructure.as_ref();
-    let text = setting.contract.clone();
+    let contract = ContractFile::of(setting);
+    let file = contract.as_ref().zip(setting.infrastructure.as_ref());
     Host {
         run,
-        lock_file: folder.map(|folder| providers::path(&path, folder)),
-        contract: text.map(|text| ContractFile { path, text }),
+        lock_file: file.map(|(file, folder)| providers::path(&file.path, folder)),
+        contract,
     }
 }
 

@@ -11,11 +11,8 @@ use super::fact::{Fact, RunKind, Unknown};
 use super::host::{ContractFile, Host, OfHost};
 use super::people::short;
 use github::GitHub;
-use kit::Cx;
 use kit::hex;
-use kit::host::Kind;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
-use std::path::{Component, Path, PathBuf};
 
 /// How the commit and the contract of a run stand to the branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,59 +196,6 @@ fn standing(
     })
 }
 
-/// The contract's path in the repository: below the folder that the host checked the source out to, or below a folder in
-/// that with a repository of its own, as a checkout with a `path` makes it. Which file it is decides what it is compared
-/// with, and not what it says.
-pub(super) fn contract(cx: &Cx) -> String {
-    let root = match cx.host.kind() {
-        Kind::GitHub => cx.env.get("GITHUB_WORKSPACE"),
-        Kind::CodeBuild => cx.env.get("CODEBUILD_SRC_DIR"),
-        Kind::Terminal => None,
-    };
-    let given = cx.contract_path();
-    let absolute = std::path::absolute(&given).unwrap_or_else(|_| given.clone());
-    let root = root.map(plain_path);
-    let inner = root.as_deref().and_then(|root| checkout(root, &absolute));
-    below(inner.as_deref().or(root.as_deref()), &absolute, &given)
-}
-
-fn plain_path(path: &str) -> PathBuf {
-    plain(Path::new(path))
-}
-
-/// The nearest folder above a file, and not above `root`, that git has a repository in.
-fn checkout(root: &Path, file: &Path) -> Option<PathBuf> {
-    let file = plain(file);
-    let mut folders = file
-        .ancestors()
-        .skip(1)
-        .take_while(|it| it.starts_with(root));
-    folders
-        .find(|folder| folder.join(".git").exists())
-        .map(Path::to_path_buf)
-}
-
-/// A path below `root`, as git writes it.
-fn below(root: Option<&Path>, absolute: &Path, given: &Path) -> String {
-    let absolute = plain(absolute);
-    let inside = root.and_then(|root| absolute.strip_prefix(plain(root)).ok());
-    let path = inside.map_or_else(|| plain(given), Path::to_path_buf);
-    path.to_string_lossy().into_owned()
-}
-
-/// A path without `.` and `..`.
-pub(super) fn plain(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(out.pop()),
-            other => out.push(other),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,24 +272,6 @@ mod tests {
         assert_eq!(of(&terminal, tip(), RunKind::Terminal).await, None);
     }
 
-    #[test]
-    fn a_path_begins_at_the_nearest_repository_inside_the_workspace() {
-        let workspace = std::env::temp_dir().join(format!("policy-{}", std::process::id()));
-        let inner = workspace.join("src");
-        std::fs::create_dir_all(inner.join("shop")).unwrap();
-        let file = inner.join("shop/delivery.yaml");
-        assert_eq!(checkout(&workspace, &file), None);
-        std::fs::create_dir(inner.join(".git")).unwrap();
-        assert_eq!(checkout(&workspace, &file), Some(inner.clone()));
-        assert_eq!(
-            below(Some(&inner), &file, Path::new("src/shop/delivery.yaml")),
-            "shop/delivery.yaml"
-        );
-        // One that the workspace lies in is not the workspace's.
-        assert_eq!(checkout(&inner.join("shop"), &file), None);
-        std::fs::remove_dir_all(workspace).unwrap();
-    }
-
     /// As `printf hello | git hash-object --stdin` answers, with `--object-format=sha256` for the second.
     #[test]
     fn a_blobs_id_is_gits() {
@@ -381,46 +307,5 @@ mod tests {
             "{}",
             unseen.why
         );
-    }
-
-    #[test]
-    fn the_contracts_path_is_the_repositorys() {
-        let path = |root: Option<&str>, absolute: &str, given: &str| {
-            below(root.map(Path::new), Path::new(absolute), Path::new(given))
-        };
-        for (root, absolute, given, wanted) in [
-            (
-                Some("/w/shop"),
-                "/w/shop/delivery.yaml",
-                "delivery.yaml",
-                "delivery.yaml",
-            ),
-            (
-                Some("/w/shop"),
-                "/w/shop/a/delivery.yaml",
-                "delivery.yaml",
-                "a/delivery.yaml",
-            ),
-            (
-                Some("/w/shop/"),
-                "/w/shop/a/../b.yaml",
-                "../b.yaml",
-                "b.yaml",
-            ),
-            (
-                None,
-                "/tmp/x/delivery.yaml",
-                "./delivery.yaml",
-                "delivery.yaml",
-            ),
-            (
-                Some("/w/shop"),
-                "/tmp/delivery.yaml",
-                "/tmp/delivery.yaml",
-                "/tmp/delivery.yaml",
-            ),
-        ] {
-            assert_eq!(path(root, absolute, given), wanted, "{root:?} {absolute}");
-        }
     }
 }

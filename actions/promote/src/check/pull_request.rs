@@ -31,7 +31,7 @@ pub(crate) async fn run(
         return Ok(report::no_gate(&setting, number));
     }
     let github = GitHub::connect(cx, &Net::new(cx)?, args.github.repository())?;
-    let seen = observe::observe(cx, &github, &setting, number).await;
+    let seen = observe::observe(&github, &setting, number).await;
     let decision = decide::decide(&setting, number, head, &seen);
     if let Some(Ok(change)) = &seen.contract
         && change.is_about_the_gate()

@@ -32,6 +32,7 @@ pub(super) async fn reuse(
         Error::usage("--permit is given, and no contract names the account that it is for")
             .hint("give --environment NAME of a contract")
     })?;
+    let contract_path = setting.contract_path.as_deref().unwrap_or_default();
     let policy = ledger::policy(&setting.gate)?;
     let run = cx.host.run_url();
     let attempt = Attempt {
@@ -39,6 +40,7 @@ pub(super) async fn reuse(
         of: Use::Judge(&digest),
         account,
         policy: &policy,
+        contract_path,
         run: run.as_deref(),
     };
     let net = Net::new(cx)?;
@@ -135,6 +137,7 @@ mod tests {
             of: Use::Judge(&digest),
             account: &account,
             policy: "sha256:rules",
+            contract_path: "delivery.yaml",
             run,
         };
         let found = find_reusable(&chain(records), &attempt, &digest, instant(now).unwrap())?;

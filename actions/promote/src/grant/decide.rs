@@ -6,7 +6,7 @@ use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use ledger::permit::{self, LIFE, underway};
 use ledger::{Permit, Record, Recorded, Verdict};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// The permit that this run wrote before for the same, from the chain's records since its newest
 /// deployment, newest first; nothing if one is to be written. `judged` is the last record that was
@@ -48,9 +48,34 @@ pub(super) fn existing_permit<'r>(
     }
 }
 
+/// How far, in seconds, the clock may be off: a verifier takes a time that is wrong by more for a fault of the record, for good.
+const OFF: i64 = 300;
+
+/// Refuses to write a permit by a clock that is wrong, by how much it is ahead of AWS's.
+///
+/// # Errors
+/// It is off by more than five minutes (exit 3).
+pub(super) fn require_right_clock(ahead: Option<Duration>) -> Result<()> {
+    let Some(ahead) = ahead.filter(|ahead| ahead.abs() > Duration::seconds(OFF)) else {
+        return Ok(());
+    };
+    let way = match ahead.is_negative() {
+        true => "behind",
+        false => "ahead of",
+    };
+    Err(Error::refused(format!(
+        "this machine's clock is {} seconds {way} AWS's, so no permit was granted",
+        ahead.whole_seconds().abs()
+    ))
+    .cause(
+        "a permit says when it was granted, and nobody could use or verify one with a wrong time",
+    )
+    .hint("set the clock of this machine, and run the step again"))
+}
+
 /// Until when a deployment can begin: an hour, but no longer than the approvals count.
 pub(crate) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
-    let life = now + time::Duration::seconds(LIFE.cast_signed());
+    let life = now + Duration::seconds(LIFE.cast_signed());
     rfc3339(approved.and_then(at).map_or(life, |until| until.min(life)))
 }
 
@@ -78,6 +103,7 @@ fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
         && record.commit == draft.commit
         && record.account == draft.account
         && record.policy == draft.policy
+        && record.contract_path == draft.contract_path
         && record.rollback.is_some() == draft.rollback.is_some()
         && glass(record) == glass(draft)
         && basis(record) == basis(draft)
@@ -207,6 +233,18 @@ mod tests {
         }
         let hints = error.hints.join("; ");
         assert!(hints.contains("--verdict failed"), "{hints}");
+    }
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_five_minutes_grants_nothing() {
+        for seconds in [None, Some(0), Some(300), Some(-300)] {
+            require_right_clock(seconds.map(Duration::seconds)).unwrap();
+        }
+        for (seconds, said) in [(301, "301 seconds ahead of"), (-660, "660 seconds behind")] {
+            let error = require_right_clock(Some(Duration::seconds(seconds))).unwrap_err();
+            assert_eq!(error.exit(), kit::Exit::Refused);
+            assert!(error.message.contains(said), "{error}");
+        }
     }
 
     #[test]

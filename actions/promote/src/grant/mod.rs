@@ -86,6 +86,7 @@ async fn draft(
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
         policy: Some(ledger::policy(&setting.gate)?),
+        contract_path: setting.contract_path.clone(),
         // Whether another digest is there is seen when the record is appended.
         rollback: args.check.rollback.then_some(Rollback { from: None }),
         break_glass: broken
@@ -132,6 +133,7 @@ async fn append(
     for wait in ledger::attempts() {
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
+        decide::require_right_clock(allowed.net.ahead())?;
         if let Some(own) =
             decide::existing_permit(&records, standing.last(), &draft, again, cx.clock.now())?
         {

@@ -86,6 +86,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         live: live.as_ref().map(|live| (live, &digest)),
         expected: expected.as_deref(),
         only_accepts,
+        setting: &setting,
         dry_run: args.dry_run,
     };
     let written = write.append(draft).await?;
@@ -118,6 +119,7 @@ fn draft(
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
         policy: Some(ledger::policy(&setting.gate)?),
+        contract_path: setting.contract_path.clone(),
         ..Record::new(chain, digest.clone(), commit.clone(), verdict, actor, at)
     })
 }

@@ -15,6 +15,7 @@ impl Under {
     /// The draft as the permit has it.
     pub(super) fn marked(self, draft: Record) -> Record {
         Record {
+            contract_path: permit::contract_path(&self.record).map(str::to_owned),
             policy: self.record.policy,
             rollback: self.record.rollback.map(|_| Rollback { from: None }),
             break_glass: self.record.break_glass,
@@ -120,6 +121,18 @@ fn named<'r>(
                 found.digest, found.commit
             ))
             .hint("give the `digest` and `commit` outputs of the same `grant`"));
+    }
+    let judged = permit::contract_path(found);
+    if draft.contract_path.is_some() && draft.contract_path.as_deref() != judged {
+        let judged = judged.unwrap_or_default();
+        return Err(refused()
+            .cause(format!(
+                "it was judged by the contract {judged}, and this one is {}",
+                draft.contract_path.as_deref().unwrap_or_default()
+            ))
+            .hint(format!(
+                "give the contract that judged: --contract {judged}"
+            )));
     }
     Ok((found, permit))
 }
@@ -255,6 +268,14 @@ mod tests {
                 },
                 Some("it permits"),
             ),
+            (
+                begun.clone(),
+                Record {
+                    contract_path: Some("other.yaml".to_owned()),
+                    ..healthy.clone()
+                },
+                Some("it was judged by the contract delivery.yaml, and this one is other.yaml"),
+            ),
             // Closed by the same run, which is run again, and by another.
             (with(under(&healthy)), healthy.clone(), None),
             (
@@ -344,6 +365,7 @@ mod tests {
         let mut record = permitted('b', "hash-1");
         record.seq = 2;
         record.policy = Some("sha256:then".to_owned());
+        record.contract_path = Some("shop/delivery.yaml".to_owned());
         record.rollback = Some(Rollback {
             from: Some(digest('a')),
         });
@@ -355,6 +377,7 @@ mod tests {
         };
         let marked = under.marked(draft);
         assert_eq!(marked.policy.as_deref(), Some("sha256:then"));
+        assert_eq!(marked.contract_path.as_deref(), Some("shop/delivery.yaml"));
         assert_eq!(marked.under, Some(2));
         assert_eq!(marked.rollback, Some(Rollback { from: None }));
         assert_eq!(marked.break_glass, None);

@@ -2,7 +2,9 @@
 
 use super::under::is_same;
 use super::{marks, under};
+use crate::check::judging::require_own_contract;
 use crate::live::Live;
+use crate::setting::Setting;
 use kit::error::Result;
 use kit::id::Digest;
 use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict, permit};
@@ -37,6 +39,7 @@ pub(super) struct Write<'a> {
     pub(super) expected: Option<&'a str>,
     /// Whether nothing but an accepted head stands in for a permit.
     pub(super) only_accepts: bool,
+    pub(super) setting: &'a Setting,
     pub(super) dry_run: bool,
 }
 
@@ -70,6 +73,7 @@ impl Write<'_> {
                 return Ok(Written::before(own));
             }
             let mut record = after(head.as_ref(), &records, draft.clone());
+            record.contract_path = judged_by(&records, &record);
             if let Some((seen, account)) = seen {
                 record.task_definition = Some(seen.task_definition.into());
                 record.account = Some(account.clone());
@@ -99,6 +103,10 @@ impl Write<'_> {
         // A failure is always recorded: it can make nothing look better than it is.
         if draft.verdict == Verdict::Healthy {
             permit::require_deployment(self.chain, records)?;
+            // What is recorded under a permit is judged by the permit's contract.
+            if draft.under.is_none() {
+                require_own_contract(permit::judging(records), self.setting)?;
+            }
             marks::compare(self.expected, newest, draft)?;
         }
         if self.only_accepts {
@@ -120,6 +128,17 @@ pub(crate) fn after(head: Option<&Entry>, records: &[Recorded], mut record: Reco
     record
 }
 
+/// The path of the contract that the record is by. A failure without a permit was judged by none: it leaves the environment to the one
+/// that judged before, whichever contract it was recorded with.
+fn judged_by(records: &[Recorded], record: &Record) -> Option<String> {
+    let before = || permit::judging(records).map(|(_, path)| path.to_owned());
+    let own = || record.contract_path.clone();
+    match record.under.is_none() && record.verdict != Verdict::Healthy {
+        true => before().or_else(own),
+        false => own().or_else(before),
+    }
+}
+
 /// The newest deployment among records, newest first.
 fn newest(records: &[Recorded]) -> Option<&Recorded> {
     records.iter().find(|it| it.record.is_deployment())
@@ -136,7 +155,7 @@ pub(crate) fn healthy_until_now(record: &Record) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest};
+    use crate::standing::tests::{deployed, digest, failed};
 
     fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
         Record {
@@ -191,6 +210,32 @@ mod tests {
         for verdict in [Verdict::Failed, Verdict::RolledBack, Verdict::Other] {
             let failed = record('b', verdict, Some('a'), None);
             assert_eq!(healthy_until_now(&failed), Some(digest('a')));
+        }
+    }
+
+    #[test]
+    fn a_failure_without_a_permit_leaves_the_contract_that_judged() {
+        let by = |path: Option<&str>, under, record: Record| Record {
+            contract_path: path.map(str::to_owned),
+            under,
+            ..record
+        };
+        let (own, other) = (Some("delivery.yaml"), Some("other.yaml"));
+        let before = [Recorded {
+            hash: "1".repeat(64),
+            record: by(own, Some(1), deployed('a')),
+        }];
+        for (records, record, wanted) in [
+            (&before[..], by(other, None, failed('b')), own),
+            (&before, by(None, None, failed('b')), own),
+            (&[], by(other, None, failed('b')), other),
+            // What may be recorded as healthy, or closes a permit, was compared.
+            (&before, by(other, None, deployed('b')), other),
+            (&before, by(other, Some(2), failed('b')), other),
+            (&before, by(None, None, deployed('b')), own),
+        ] {
+            let found = judged_by(records, &record);
+            assert_eq!(found.as_deref(), wanted, "{record:?}");
         }
     }
 }

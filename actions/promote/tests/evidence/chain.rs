@@ -107,7 +107,10 @@ impl Chain {
             permit["contract"] = contract(&text());
         }
         let mut record = with(
-            json!({"at": NOW, "account": ACCOUNT, "run": RUN, "permit": permit}),
+            json!({
+                "at": NOW, "account": ACCOUNT, "run": RUN, "contract_path": "delivery.yaml",
+                "permit": permit,
+            }),
             more,
         );
         self.leave(&digest(digit), &mut record);

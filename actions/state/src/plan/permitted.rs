@@ -112,6 +112,7 @@ impl<'a> Permit<'a> {
             },
             account: &self.asked.contract.account,
             policy: &self.policy,
+            contract_path: &self.asked.contract.contract_path,
             run: self.run.as_deref(),
         };
         let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);

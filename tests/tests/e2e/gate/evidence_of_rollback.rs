@@ -5,6 +5,60 @@ use serde_json::{Value, json};
 use super::evidence::{instead, lied};
 use super::{ALLOWED, Gate, digest, ended};
 
+/// Nobody else reviewed the digest, and GitHub does not answer.
+#[test]
+fn a_rollback_past_missing_reviews_follows_from_its_evidence_or_is_named() {
+    let gate = Gate::new("evidence-alone");
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    gate.declare(", rollback: {approvals: 1}, break-glass: {people: [linus]}");
+    gate.anchor();
+    let back = ["grant", "--rollback", "--digest", &digest('1')];
+    let past = [&back[..], &["--break-glass", "the shop is down"]].concat();
+    let granted = gate.without_github("linus", &past);
+    granted.is(0, &["BREAK-GLASS by linus: the shop is down"]);
+    assert_eq!(granted.answer("approvals"), "break-glass");
+    let all = json!({"permits": 1, "followed": 1, "left": [], "otherwise": []});
+    let online = gate.run("grace", &["verify"]);
+    online.is(0, &[]);
+    assert_eq!(online.json["decisions"], all, "{}", online.text);
+    let (export, evidence) = gate.exported("alone");
+    gate.verified(&export, &evidence).is(0, &[]);
+    assert_eq!(gate.second(&export, &evidence)["faults"], json!([]));
+
+    let overridden = r#""rule":"approvals","answer":"break-glass""#;
+    for (from, to, why, known) in [
+        // As if somebody had reviewed it, or had not said why it went on without a review.
+        (
+            overridden,
+            r#""rule":"approvals","answer":"pass""#,
+            "whether rules were overridden",
+            true,
+        ),
+        (
+            r#""break_glass":"the shop is down""#,
+            r#""break_glass":"a drill""#,
+            "another break_glass",
+            true,
+        ),
+        // The second verifier knows no rules.
+        (
+            r#""rule":"digest","answer":"pass""#,
+            r#""rule":"digest","answer":"not asked""#,
+            "digest answers pass",
+            false,
+        ),
+    ] {
+        let forged = lied(&export, &evidence, 2, instead(from, to));
+        let found = gate.verified(&forged, &evidence);
+        found.is(3, &["does not follow from its evidence", why]);
+        let second = match known {
+            true => json!([["unfounded", 2]]),
+            false => json!([]),
+        };
+        assert_eq!(gate.second(&forged, &evidence)["faults"], second, "{why}");
+    }
+}
+
 /// By the ledger alone it would be refused: a newer promotion passed another gate.
 #[test]
 fn a_rollback_that_github_judged_follows_from_its_evidence_or_is_named() {

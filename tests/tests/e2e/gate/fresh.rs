@@ -3,6 +3,10 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::{ALLOWED, Ended, Gate, digest, ended};
 use crate::support::{TIMEOUT, clocked, instance, wait};
 
@@ -15,6 +19,19 @@ impl Gate {
         let file = self.folder.path().join("clock");
         std::fs::write(&file, by.to_string()).unwrap();
         ended(&mut clocked(&file, command))
+    }
+
+    /// Gives the newest record, a permit that nobody signed, a time that is off by so many seconds.
+    fn redate(&self, by: i64) {
+        let (mut record, _) = self.chain().pop().unwrap();
+        let time =
+            |value: &Value| OffsetDateTime::parse(value.as_str().unwrap(), &Rfc3339).unwrap();
+        for value in ["/at", "/permit/expires"] {
+            let value = record.pointer_mut(value).unwrap();
+            let moved = time(value) + time::Duration::seconds(by);
+            *value = json!(moved.format(&Rfc3339).unwrap());
+        }
+        self.replace_newest(&record);
     }
 
     /// The deployment under a permit in a build of production's stage.
@@ -50,9 +67,10 @@ fn with_a_fix(name: &str) -> (Gate, String) {
 fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
     let (gate, fix) = with_a_fix("permit-fresh");
     let grant = ["grant", "--digest", &fix];
-    let granted = gate.off(-ELEVEN, &gate.built("linus", "1", &grant));
+    let granted = ended(&mut gate.built("linus", "1", &grant));
     granted.is(0, &[ALLOWED]);
     assert_eq!(granted.permit(), 2);
+    gate.redate(-ELEVEN);
 
     let hint = format!("slipway-promote grant --environment production --digest {fix} --permit 2");
     let old = gate.deployed("1", &fix, 2);
@@ -79,8 +97,19 @@ fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
 fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
     let (gate, fix) = with_a_fix("permit-ahead");
     let grant = ["grant", "--digest", &fix];
-    let granted = gate.off(ELEVEN, &gate.built("linus", "1", &grant));
+    // Nobody is granted one by such a clock, in either direction.
+    for (off, said) in [
+        (ELEVEN, "seconds ahead of AWS's"),
+        (-ELEVEN, "seconds behind AWS's"),
+    ] {
+        let refused = gate.off(off, &gate.built("linus", "1", &grant));
+        refused.is(3, &[said, "set the clock"]);
+    }
+    assert_eq!(gate.chain().len(), 1, "nothing was written");
+    // Who writes one all the same gains nothing.
+    let granted = ended(&mut gate.built("linus", "1", &grant));
     granted.is(0, &[ALLOWED]);
+    gate.redate(ELEVEN);
     let ahead = [
         "which this machine's clock has not reached",
         "set the clocks",

@@ -11,6 +11,7 @@ mod evidence_of_rollback;
 mod fresh;
 mod hands;
 mod mirrored;
+mod moved;
 mod notifications;
 mod outage;
 mod permit;

@@ -38,7 +38,17 @@ impl Gate {
 
     /// Puts one more record at the end of production's chain.
     fn add(&self, record: &Value) -> u64 {
-        let chain = self.chain();
+        self.add_after(&self.chain(), record)
+    }
+
+    /// Puts a record in the place of the newest one of production's chain.
+    pub(super) fn replace_newest(&self, record: &Value) {
+        let mut chain = self.chain();
+        chain.pop();
+        self.add_after(&chain, record);
+    }
+
+    fn add_after(&self, chain: &[(Value, String)], record: &Value) -> u64 {
         let prev = chain.last().unwrap().1.clone();
         let seq = chain.len() as u64 + 1;
         let mut content = record.clone();

@@ -192,6 +192,10 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it() {
             "it permits account 000000000001".to_owned(),
         ),
         (
+            json!({"contract_path": "other.yaml"}),
+            "it was judged by the contract other.yaml, and this one is delivery.yaml".to_owned(),
+        ),
+        (
             json!({"permit": {"expires": "2000-01-01T00:00:00Z"}}),
             "it expired at 2000-01-01T00:00:00Z".to_owned(),
         ),

@@ -8,7 +8,8 @@ use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, T
 use super::text::{
     AccessKeyId, AccountNumber, Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
     Email, EnvironmentName, Kind, Login, Pattern, Platform, Principal, Reason, RelativePath,
-    Repository, ServiceName, Span, Tell, Text, TimeOfDay, TimeZone, VariableName, WorkflowPath,
+    Repository, RepositoryPath, ServiceName, Span, Tell, Text, TimeOfDay, TimeZone, VariableName,
+    WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -39,6 +40,8 @@ pub(super) struct Declared {
     pub(super) version: At<u32>,
     /// Name of the service; default name of its image repository, ECS service and container.
     pub(super) service: At<Text<ServiceName>>,
+    /// The path from the repository's root that this file had before it was moved; permits that came from there go on here.
+    pub(super) moved_from: Option<At<Text<RepositoryPath>>>,
     /// The account that holds image repository and ledger.
     pub(super) build: Build,
     /// The environments, each with the one a digest must have been healthy in before.

@@ -122,6 +122,7 @@ macro_rules! mapping {
 mapping!(Declared {
     required version: "version",
     required service: "service",
+    optional moved_from: "moved-from",
     required build: "build",
     required environments: "environments",
     optional variables: "variables",

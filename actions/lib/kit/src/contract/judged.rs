@@ -4,7 +4,7 @@
 use super::declared::{Declared, Environment, EnvironmentKey};
 use super::model::{Gate, Person, StandsFor};
 use super::template::Template;
-use super::{check, gate, person, resolve};
+use super::{Contract, check, gate, person, resolve};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -27,16 +27,22 @@ pub struct Judged {
     pub account: String,
     /// Folder of the infrastructure code, relative to the contract's folder.
     pub infrastructure: String,
+    /// The path that the contract had before in its repository, if it was moved.
+    #[serde(rename = "moved-from")]
+    pub moved_from: Option<String>,
     /// The contract's text, byte for byte as it was parsed.
     #[serde(skip)]
     pub contract: String,
+    /// Its path in its repository.
+    #[serde(skip)]
+    pub contract_path: String,
 }
 
-/// What the contract of this text says of one of its environments.
+/// What the contract says of one of its environments.
 pub(super) fn judged(
     declared: &Declared,
     (name, environment): &(EnvironmentKey, Environment),
-    text: &str,
+    contract: &Contract,
 ) -> Judged {
     let service = &declared.service.value.0;
     let shown = |template: &Template| check::shown(template, service, &name.value.0);
@@ -50,7 +56,9 @@ pub(super) fn judged(
         build: build(declared, shown),
         account: shown(&environment.account.value.0),
         infrastructure: resolve::infrastructure(declared, environment),
-        contract: text.to_owned(),
+        moved_from: resolve::moved_from(declared),
+        contract: contract.text.clone(),
+        contract_path: contract.place.clone(),
     }
 }
 

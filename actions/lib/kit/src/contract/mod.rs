@@ -29,6 +29,7 @@ pub use schema::{SCHEMA_URL, schema};
 use crate::aws::AccountId;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::place;
 use declared::{Declared, Environment, EnvironmentKey};
 use diagnostics::Mistakes;
 pub(crate) use diagnostics::nearest;
@@ -43,6 +44,8 @@ const MAX_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Contract {
     path: String,
+    /// Its path in the repository.
+    place: String,
     directory: PathBuf,
     text: String,
     declared: Declared,
@@ -105,6 +108,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     }
     Ok(Contract {
         path: shown,
+        place: place::plain(path).to_string_lossy().into_owned(),
         directory,
         text: text.to_owned(),
         declared,
@@ -142,6 +146,12 @@ impl Contract {
         &self.path
     }
 
+    /// The contract at this path in its repository; without it, at the one that it was read from.
+    #[must_use]
+    pub(crate) fn at(self, place: String) -> Self {
+        Self { place, ..self }
+    }
+
     /// The environments, in the order a digest walks them.
     pub fn environments(&self) -> Vec<Overview> {
         check::in_order(&self.declared)
@@ -176,7 +186,7 @@ impl Contract {
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve(&self, environment: &str, env: &Env) -> Result<Resolved> {
         let mut resolved = self.resolved(environment, env, resolve::resolve)?;
-        resolved.contract.clone_from(&self.text);
+        self.name(&mut resolved);
         Ok(resolved)
     }
 
@@ -186,8 +196,14 @@ impl Contract {
     /// No such environment, or a reference that leads nowhere (exit 2).
     pub fn resolve_all(&self, environment: &str, env: &Env) -> Result<Complete> {
         let mut complete = self.resolved(environment, env, resolve::complete)?;
-        complete.resolved.contract.clone_from(&self.text);
+        self.name(&mut complete.resolved);
         Ok(complete)
+    }
+
+    /// Adds which contract it was that was resolved.
+    fn name(&self, resolved: &mut Resolved) {
+        resolved.contract.clone_from(&self.text);
+        resolved.contract_path.clone_from(&self.place);
     }
 
     fn resolved<T>(
@@ -222,7 +238,7 @@ impl Contract {
     /// No such environment (exit 2).
     pub fn judged(&self, environment: &str) -> Result<Judged> {
         let found = self.entry(environment)?;
-        Ok(judged::judged(&self.declared, found, &self.text))
+        Ok(judged::judged(&self.declared, found, self))
     }
 
     /// Every value of the contract as it is written, by where it stands: `environments.dev.account`.

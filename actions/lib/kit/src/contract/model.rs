@@ -18,6 +18,12 @@ pub struct Resolved {
     /// The contract's text, byte for byte as it was parsed, for whoever has to say which one it was.
     #[serde(skip)]
     pub contract: String,
+    /// The contract's path in its repository, as far as the host says where that is.
+    #[serde(skip)]
+    pub contract_path: String,
+    /// The path that it had there before, if it was moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
     /// The contract's folder, which the paths in it start from.
     pub directory: PathBuf,
     /// The environment a digest must have been healthy in before it may come here.

@@ -15,6 +15,7 @@ use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
 use crate::aws::{AccountId, Region, RoleArn};
+use crate::place;
 use state::BUCKET;
 pub(super) use state::infrastructure;
 use std::collections::BTreeMap;
@@ -137,8 +138,10 @@ impl<'a> Resolver<'a> {
         Some(Resolved {
             service: declared.service.value.0.clone(),
             environment: self.fill.environment().to_owned(),
-            // The one who read the contract has its text.
+            // The one who read the contract has its text and its path.
             contract: String::new(),
+            contract_path: String::new(),
+            moved_from: moved_from(declared),
             directory: directory.to_owned(),
             follows: environment
                 .follows
@@ -389,6 +392,13 @@ impl<'a> Resolver<'a> {
             required: entry.0.required.unwrap_or(true),
         })
     }
+}
+
+/// The path that the contract had in its repository before it was moved.
+pub(super) fn moved_from(declared: &Declared) -> Option<String> {
+    let path = declared.moved_from.as_ref()?;
+    let plain = place::plain(Path::new(&path.value.0));
+    Some(plain.to_string_lossy().into_owned())
 }
 
 fn allow_long_lived_keys(declared: &Declared) -> Vec<String> {

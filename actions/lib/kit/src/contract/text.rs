@@ -89,6 +89,9 @@ kinds! {
     RelativePath: "relative path",
         "a path from the contract's folder, such as `infra` or `.`",
         "^[^/\\\\].*$";
+    RepositoryPath: "path in the repository",
+        "a path from the repository's root, such as `services/shop/delivery.yaml`",
+        "^[^/\\\\].*$";
     Platform: "platform",
         "operating system and architecture, such as `linux/arm64`",
         "^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$";

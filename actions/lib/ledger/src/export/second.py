@@ -321,7 +321,7 @@ PERMIT = {"base": either(TEXT), "pulls": NUMBERS, "reviews": NUMBERS, "approvers
 FORM = shaped(
     {"actor": ACTOR},
     {
-        **{name: either(TEXT) for name in ("run", "task_definition", "policy", "reason")},
+        **{name: either(TEXT) for name in ("run", "task_definition", "policy", "contract_path", "reason")},
         **{name: either(NUMBER) for name in ("answers", "under")},
         "account": either(lambda value: TEXT(value) and re.match(r"[0-9]{12}\Z", value)),
         "previous": either(lambda value: TEXT(value) and DIGEST.match(value)),
@@ -378,7 +378,7 @@ def evidence_of(path, digest, good, seq):
         return "swapped"
     try:
         kept = json.loads(data)
-        if kept["format"] != "slipway-evidence/3":
+        if kept["format"] != "slipway-evidence/4":
             return "undecided"
         sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
         return None if sound else "unfounded"
@@ -398,6 +398,7 @@ def of_the_permit(kept, record):
         and record["digest"] == kept["digest"]
         and record["permit"].get("plan") == kept.get("plan")
         and record["permit"].get("contract") == "sha256:" + hashlib.sha256(kept["host"]["contract"]["text"].encode()).hexdigest()
+        and record.get("contract_path") == kept["host"]["contract"]["path"]
         and record.get("policy") == "sha256:" + hashlib.sha256(contract["gate"].encode()).hexdigest()
         and (record.get("rollback") is not None) == ("rollback" in kept["judged"])
         and (glass is not None) == broken

@@ -22,6 +22,8 @@ pub enum Reason {
     Commit(CommitId),
     /// It is for another account, or names none.
     Account(Option<AccountId>),
+    /// It was judged by the contract at another path, which is this.
+    ContractPath(String),
     /// The gate had other rules.
     Policy,
     /// It expired at this time.
@@ -128,6 +130,16 @@ fn other_account(permitted: Option<&AccountId>, attempt: &Attempt<'_>) -> String
     }
 }
 
+/// Adds which contract judged, and which one is at hand.
+fn other_contract(error: Error, path: &str, attempt: &Attempt<'_>) -> Error {
+    error
+        .cause(format!(
+            "it was judged by the contract {path}, and this one is {}",
+            attempt.contract_path
+        ))
+        .hint(format!("give the contract that judged: --contract {path}"))
+}
+
 /// Adds why a promotion has to be judged once more, and which command does so.
 fn stale(error: Error, record: &Record) -> Error {
     let Record {
@@ -185,6 +197,7 @@ impl Reason {
             Reason::Account(permitted) => error
                 .cause(other_account(permitted.as_ref(), attempt))
                 .hint("deploy with credentials for the environment's account"),
+            Reason::ContractPath(path) => other_contract(error, path, attempt).hint(grant),
             Reason::Policy => error
                 .cause(format!(
                     "the contract's gate of {environment} has changed since it was granted"

@@ -103,6 +103,7 @@ fn attempt<'a>(digest: &'a Digest, account: &'a AccountId, run: Option<&'a str>)
         of: Use::Deploy(digest),
         account,
         policy: "sha256:rules",
+        contract_path: "delivery.yaml",
         run,
     }
 }
@@ -304,6 +305,13 @@ fn a_deployment_that_differs_from_its_permit_is_refused() {
             },
             Reason::Policy,
         ),
+        (
+            Attempt {
+                contract_path: "other/delivery.yaml",
+                ..asked
+            },
+            Reason::ContractPath("delivery.yaml".to_owned()),
+        ),
     ] {
         let found = with(&records, changed);
         assert_eq!(found, wanted);
@@ -312,6 +320,18 @@ fn a_deployment_that_differs_from_its_permit_is_refused() {
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert!(!error.hints.is_empty() && !error.causes().is_empty());
     }
+    let mut elsewhere = permit(1);
+    elsewhere.contract_path = Some("shop/delivery.yaml".to_owned());
+    let records = [deployed(), elsewhere];
+    assert_eq!(
+        with(&records, asked),
+        Reason::ContractPath("shop/delivery.yaml".to_owned())
+    );
+    let own_path = Attempt {
+        contract_path: "shop/delivery.yaml",
+        ..asked
+    };
+    usable(&chain(&records), &own_path, now()).unwrap();
     let mut nowhere = permit(1);
     nowhere.account = None;
     assert_eq!(with(&[deployed(), nowhere], asked), Reason::Account(None));

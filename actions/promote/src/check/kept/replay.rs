@@ -10,6 +10,7 @@ pub(crate) use chain::Known;
 
 use super::{Answered, Contract, DecisionInputs, FORMAT, Kept, answered};
 use crate::check::answer::{Answer, Decision};
+use crate::check::judging::require_own_contract;
 use crate::check::{Evidence, Fact, Read, plan};
 use crate::grant::expires;
 use crate::setting::Setting;
@@ -114,14 +115,14 @@ async fn follow(
         None if kept.before.is_empty() => Vec::new(),
         None => return Err(differs("no environment comes before this one")),
     };
-    let setting = kept.setting()?;
+    let mut setting = kept.setting()?;
     let rolled_back = matches!(kept.judged, DecisionInputs::Rollback(_));
     if plan::missing(&setting, kept.plan.as_deref(), rolled_back) {
         return Err(differs(
             "its evidence names no plan, and the gate asks for one",
         ));
     }
-    kept.is_stated(&setting)?;
+    setting.moved_from = kept.is_stated(&setting)?;
     let now = at(&kept.now).ok_or_else(|| unreadable("its time is not one"))?;
     // A rollback is not judged by the previous environment.
     if let Some((environment, chain)) = against.before
@@ -138,6 +139,9 @@ async fn follow(
         own,
         before,
     };
+    let standing = read.standing(&setting);
+    let standing = standing.map_err(|error| differs(error.message))?;
+    require_own_contract(standing.judging(), &setting).map_err(|error| differs(error.message))?;
     let mut kept = kept;
     let replayed = match &mut kept.judged {
         DecisionInputs::Promotion(promotion) => {
@@ -281,6 +285,7 @@ impl Kept {
             proofs: contract.provenance.clone(),
             declared: contract.declared,
             contract: self.host.contract.as_ref().map(|file| file.text.clone()),
+            contract_path: self.host.contract.as_ref().map(|file| file.path.clone()),
             ..Setting::of_gate(
                 &contract.service,
                 &contract.environment,
@@ -301,6 +306,11 @@ impl Kept {
     fn contract_hash(&self) -> Option<String> {
         let file = self.host.contract.as_ref();
         file.map(|file| ledger::evidence_name(file.text.as_bytes()))
+    }
+
+    /// The path of that contract in its repository.
+    fn contract_path(&self) -> Option<String> {
+        self.host.contract.as_ref().map(|file| file.path.clone())
     }
 
     /// The evidence is of the permit's promotion.
@@ -324,6 +334,10 @@ impl Kept {
             (
                 "plan",
                 permitted.and_then(|it| it.plan.as_ref()) == self.plan.as_ref(),
+            ),
+            (
+                "contract_path",
+                permit.contract_path == self.contract_path(),
             ),
             (
                 "contract",

@@ -146,6 +146,7 @@ fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
     let record = Record {
         at: rfc3339(now),
         policy: Some(setting.policy().unwrap()),
+        contract_path: setting.contract_path.clone(),
         account: setting.read.account.clone(),
         rollback: Some(ledger::Rollback { from: None }),
         ..permitted('a', standing.head())
@@ -206,7 +207,7 @@ fn a_decision_follows_from_what_it_was_made_from() {
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
     type Change = fn(&mut Case);
-    let changes: [(&str, Change); 26] = [
+    let changes: [(&str, Change); 28] = [
         ("another digest", |case| case.permit.digest = digest('b')),
         ("another policy", |case| case.permit.policy = None),
         ("another policy", |case| case.kept.contract.gate.push(' ')),
@@ -216,6 +217,12 @@ fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
         ("another contract", |case| {
             let file = case.kept.host.contract.as_mut().unwrap();
             file.text.push('\n');
+        }),
+        ("another contract_path", |case| {
+            case.permit.contract_path = Some("other.yaml".to_owned());
+        }),
+        ("another contract_path", |case| {
+            case.permit.contract_path = None
         }),
         ("`range` is another one", |case| {
             let permit = case.permit.permit.as_mut().unwrap();
@@ -382,6 +389,30 @@ fn a_rule_that_refuses_refuses_again() {
     );
 }
 
+/// The contract is at the path of the one that judged before, or says that it was moved from there.
+#[test]
+fn a_contract_that_another_one_took_the_place_of_does_not_judge_again() {
+    let by = |path: &str, digit| Record {
+        contract_path: Some(path.to_owned()),
+        ..deployed(digit)
+    };
+    let records = |path: &str| [by(path, 'a'), by(path, 'b'), failed('c')];
+    assert_eq!(wrong(&case(&records("delivery.yaml"))), None);
+    let why = wrong(&case(&records("shop/delivery.yaml"))).unwrap();
+    let said = "production is judged by the contract shop/delivery.yaml, so delivery.yaml does not";
+    assert!(why.starts_with(said), "{why}");
+    let mut moved = setting();
+    let text = moved.contract.as_mut().unwrap();
+    text.push_str("moved-from: shop/delivery.yaml\n");
+    let moved = judged(
+        &moved,
+        &records("shop/delivery.yaml"),
+        Passed::default(),
+        None,
+    );
+    assert_eq!(wrong(&moved), None);
+}
+
 /// The record of a digest that was healthy long ago is looked up separately, so it is checked against the digest once more.
 #[test]
 fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
@@ -473,7 +504,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
 #[test]
 fn evidence_of_another_version_and_invalid_json_are_unreadable() {
     let mut case = sound();
-    case.kept.format = "slipway-evidence/4".to_owned();
+    case.kept.format = "slipway-evidence/5".to_owned();
     let why = wrong(&case).unwrap();
     // This version writes no such form.
     assert!(why.starts_with("it has the form"), "{why}");

@@ -9,7 +9,7 @@ use crate::check::policy::{self, Policy};
 use crate::check::range::Brought;
 use crate::setting::Setting;
 use github::{GitHub, PullState};
-use kit::{Cx, contract};
+use kit::contract;
 use std::path::Path;
 
 /// What is known of a pull request before its merge.
@@ -32,11 +32,8 @@ impl Seen {
 }
 
 /// Reads it. What cannot be known is `Unknown`.
-pub(super) async fn observe(cx: &Cx, github: &GitHub, setting: &Setting, number: u64) -> Seen {
-    let file = setting.contract.clone().map(|text| ContractFile {
-        path: policy::contract(cx),
-        text,
-    });
+pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> Seen {
+    let file = ContractFile::of(setting);
     let numbers = [number];
     let (state, pulls, tip) = tokio::join!(
         github.pull_state(number),

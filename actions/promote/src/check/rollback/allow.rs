@@ -3,6 +3,7 @@
 use super::{Judgement, RollbackInputs};
 use crate::args::Check;
 use crate::check::facts::Facts;
+use crate::check::judging::require_own_contract;
 use crate::check::{
     Allowed, Evidence, Kept, announce_break_glass, broken_reason, report, with_head,
 };
@@ -31,6 +32,7 @@ pub(in crate::check) async fn allow(
     }
     let (went, asked) = RollbackInputs::read(args, cx, &net, &setting, digest).await?;
     let standing = went.standing(&setting)?;
+    require_own_contract(standing.judging(), &setting)?;
     let judgement = went.judge(&setting, &standing)?;
     let kept = match keeps && !setting.asks_nothing() {
         true => {

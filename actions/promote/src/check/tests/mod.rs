@@ -89,6 +89,8 @@ pub(crate) fn setting() -> Setting {
         infrastructure: None,
         declared: true,
         contract: Some(CONTRACT.to_owned()),
+        contract_path: Some("delivery.yaml".to_owned()),
+        moved_from: None,
     }
 }
 

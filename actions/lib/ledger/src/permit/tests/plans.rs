@@ -10,6 +10,7 @@ fn applied(records: &[Record], of: Use<'_>, run: Option<&str>, time: &str) -> Re
         of,
         account: &account,
         policy: "sha256:rules",
+        contract_path: "delivery.yaml",
         run,
     };
     usable(&chain(records), &attempt, instant(time).unwrap()).map(drop)
@@ -93,6 +94,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
             of: own,
             account: &account,
             policy: "sha256:rules",
+            contract_path: "delivery.yaml",
             run: None,
         };
         let error = reason.refusal(&chain, &attempt);

@@ -9,8 +9,8 @@ use std::path::Path;
 
 impl Kept {
     /// Everything that the decision took from the contract is what the text says that was parsed. What a variable gives is not in
-    /// the text, and is taken on trust.
-    pub(super) fn is_stated(&self, setting: &Setting) -> Result<(), Replayed> {
+    /// the text, and is taken on trust. Answers the path that the text says the contract was moved from.
+    pub(super) fn is_stated(&self, setting: &Setting) -> Result<Option<String>, Replayed> {
         let Some(file) = &self.host.contract else {
             return Err(differs("its evidence names no file of the contract"));
         };
@@ -39,7 +39,7 @@ impl Kept {
                 )));
             }
         }
-        Ok(())
+        Ok(text.moved_from)
     }
 }
 
