@@ -63,6 +63,13 @@ impl Ledger {
         self
     }
 
+    /// The same ledger, for a chain that this run does not append to: its role may not write to that chain's anchor.
+    #[must_use]
+    pub fn only_reading(mut self) -> Self {
+        self.completes = false;
+        self
+    }
+
     /// The same ledger, in which a person accepts the head with this hash although it is not proven:
     /// the chain began before its key or anchor was named.
     #[must_use]

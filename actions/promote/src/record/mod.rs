@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         expected = Some(permit.head.clone());
         draft = permit.marked(draft);
     }
-    check_deployed_before(&ledger, &setting, &draft).await?;
+    check_deployed_before(&ledger.clone().only_reading(), &setting, &draft).await?;
     let write = write::Write {
         ledger: &ledger,
         chain: &chain,
