@@ -68,15 +68,17 @@ fn from_environment(command: Command, env: &Env) -> Command {
 }
 
 /// The argument list. A `uses:` step has none: its verb is the input `command`, and the script
-/// that a verb runs is the input `run`.
-pub(crate) fn argv(env: &Env) -> Vec<OsString> {
+/// that a verb runs is the input `run`, for `shell`.
+pub(crate) fn argv(env: &Env, shell: &[&str]) -> Vec<OsString> {
     let mut argv: Vec<OsString> = std::env::args_os().collect();
     if argv.len() == 1 {
         if let Some(verb) = env.input("command") {
             argv.push(verb.into());
         }
         if let Some(script) = env.input("run") {
-            argv.extend(["--", "bash", "-euo", "pipefail", "-c", script].map(OsString::from));
+            argv.push("--".into());
+            argv.extend(shell.iter().map(OsString::from));
+            argv.push(script.into());
         }
     }
     argv

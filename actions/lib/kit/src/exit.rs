@@ -20,6 +20,10 @@ pub enum Exit {
     RolledBack,
     /// The infrastructure differs from the state. Nothing was changed.
     Drifted,
+    /// Another deployment replaced the one that was followed.
+    Superseded,
+    /// A deployment neither became healthy nor failed in time, or a task was not over.
+    TimedOut,
     /// A bug in Slipway.
     Bug,
     /// Stopped by a signal.
@@ -30,7 +34,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code of Slipway's own, with the text that documents it.
-    pub const ALL: [(Exit, &'static str); 10] = [
+    pub const ALL: [(Exit, &'static str); 12] = [
         (Exit::Done, "done, and verified at the source"),
         (Exit::Failed, "failed"),
         (
@@ -46,6 +50,14 @@ impl Exit {
         (
             Exit::Drifted,
             "drifted: the infrastructure differs from the state; nothing was changed",
+        ),
+        (
+            Exit::Superseded,
+            "superseded: another deployment replaced this one",
+        ),
+        (
+            Exit::TimedOut,
+            "timed out: a deployment was not healthy, or a task not over, in time",
         ),
         (
             Exit::UsageBesideCommand,
@@ -65,6 +77,8 @@ impl Exit {
             Exit::Busy => 4,
             Exit::RolledBack => 5,
             Exit::Drifted => 6,
+            Exit::Superseded => 7,
+            Exit::TimedOut => 9,
             // sysexits.h, EX_USAGE.
             Exit::UsageBesideCommand => 64,
             Exit::Bug => 70,
@@ -86,7 +100,7 @@ mod tests {
             .collect();
         format!(
             "# Exit codes\n\nAll steps share this table. `UPDATE_EXPECT=1 cargo test -p kit` rewrites this file.\n\n{}\n\
-             A command that a step runs for you (`state run`, `secrets exec`, `identity exec`) keeps its own exit code.\n\
+             A command that a step runs for you (`state run`, `secrets exec`, `identity exec`, `service run-task`) keeps its own exit code.\n\
              As in a shell, 127 means that there is no such command, and 126 that it may not be executed.\n",
             crate::markdown::table(&["code", "meaning"], &rows)
         )

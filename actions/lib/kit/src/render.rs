@@ -105,7 +105,7 @@ fn inputs<S: Step>() -> BTreeMap<String, Input> {
     let mut command = command::<S>(&Env::default());
     command.build();
     let mut inputs = BTreeMap::new();
-    collect(&command, None, &mut inputs);
+    collect::<S>(&command, None, &mut inputs);
     let verbs: Vec<String> = verbs(&command)
         .map(|verb| format!("`{}`", verb.get_name()))
         .collect();
@@ -144,13 +144,13 @@ fn verbs(command: &Command) -> impl Iterator<Item = &Command> {
         .filter(|verb| verb.get_name() != "help" && !verb.is_hide_set())
 }
 
-fn collect(command: &Command, verb: Option<&str>, inputs: &mut BTreeMap<String, Input>) {
+fn collect<S: Step>(command: &Command, verb: Option<&str>, inputs: &mut BTreeMap<String, Input>) {
     for arg in command.get_arguments() {
         let Some(name) = input_name(arg) else {
             continue;
         };
         let input = inputs.entry(name).or_insert_with(|| Input {
-            help: help(arg),
+            help: help::<S>(arg),
             verbs: Vec::new(),
             default: None,
         });
@@ -161,7 +161,7 @@ fn collect(command: &Command, verb: Option<&str>, inputs: &mut BTreeMap<String, 
         }
     }
     for verb in verbs(command) {
-        collect(verb, Some(verb.get_name()), inputs);
+        collect::<S>(verb, Some(verb.get_name()), inputs);
     }
 }
 
@@ -175,10 +175,13 @@ fn input_name(arg: &Arg) -> Option<String> {
     }
 }
 
-fn help(arg: &Arg) -> String {
+fn help<S: Step>(arg: &Arg) -> String {
     let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     if arg.is_last_set() {
-        help = format!("{help} (a bash script, run with -euo pipefail)");
+        help = match S::SHELL {
+            ["bash", ..] => format!("{help} (a bash script, run with -euo pipefail)"),
+            shell => format!("{help} (a script, run there with {})", shell.join(" ")),
+        };
     }
     let values: Vec<String> = match arg.get_action() {
         ArgAction::SetTrue => Vec::new(),
@@ -279,7 +282,7 @@ fn consistent<S: Step>() -> Result<(), String> {
     while let Some(command) = pending.pop() {
         for arg in command.get_arguments() {
             if let Some(name) = input_name(arg) {
-                let meaning = help(arg);
+                let meaning = help::<S>(arg);
                 if meaning.is_empty() {
                     return Err(format!("--{name} has no help"));
                 }

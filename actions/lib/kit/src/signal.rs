@@ -46,21 +46,39 @@ pub fn seen() -> Option<&'static str> {
     listener.received
 }
 
+/// The signals that arrive from now on, one after the other.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Listens; `None` if neither signal can be listened for, whose default action then ends the process.
+    pub fn listen() -> Option<Self> {
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+        })
+    }
+
+    /// Waits for the next one and returns its name.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
 /// Waits for SIGINT or SIGTERM and returns its name, at once where one was seen already. Never
 /// returns if neither can be listened for: the signal's default action then ends the process.
 pub async fn interrupted() -> &'static str {
     if let Some(name) = seen() {
         return name;
     }
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
+    match Signals::listen() {
+        Some(mut signals) => signals.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -27,6 +27,10 @@ pub trait Step {
     /// The parts of the action that clap does not know: outputs, branding, expression defaults.
     const ACTION: Action;
 
+    /// The shell that runs the script of the input `run`, to which the script is added. A step that hands it to another
+    /// machine names what is there.
+    const SHELL: &'static [&'static str] = &["bash", "-euo", "pipefail", "-c"];
+
     /// Whether `run` handles SIGINT and SIGTERM itself with these arguments. Otherwise it is
     /// dropped where it waits and the process ends with exit 130.
     fn handles_signals(_args: &Self::Args) -> bool {
@@ -157,7 +161,7 @@ async fn run<S: Step>(env: Env, host: Host) -> Exit {
         host.error(S::ACTION.name, &error);
         return error.exit();
     }
-    let argv = argv(&env);
+    let argv = argv(&env, S::SHELL);
     let usage = if runs_a_command(&command, &argv) {
         ErrorKind::UsageBesideCommand
     } else {

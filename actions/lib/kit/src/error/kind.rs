@@ -24,6 +24,10 @@ pub enum ErrorKind {
     RolledBack,
     /// The infrastructure differs from the state.
     Drifted,
+    /// Another deployment replaced the one that was followed.
+    Superseded,
+    /// A deployment neither became healthy nor failed in time.
+    TimedOut,
     /// A signal stopped the step.
     Interrupted,
     /// The user's command ended with this code.
@@ -41,6 +45,8 @@ impl ErrorKind {
             Self::Busy => Exit::Busy,
             Self::RolledBack => Exit::RolledBack,
             Self::Drifted => Exit::Drifted,
+            Self::Superseded => Exit::Superseded,
+            Self::TimedOut => Exit::TimedOut,
             Self::Interrupted => Exit::Interrupted,
             Self::Command(code) => Exit::Child(code),
         }
@@ -64,6 +70,8 @@ mod tests {
             (ErrorKind::Busy, 4),
             (ErrorKind::RolledBack, 5),
             (ErrorKind::Drifted, 6),
+            (ErrorKind::Superseded, 7),
+            (ErrorKind::TimedOut, 9),
             (ErrorKind::Interrupted, 130),
             (ErrorKind::Command(127), 127),
         ] {
