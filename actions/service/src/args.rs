@@ -15,12 +15,36 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Run a digest in the service and follow it to one verdict
     Deploy(Deploy),
+    /// Run a command once in a task of its own, with the image, the roles and the network of the service, and wait for its end
+    RunTask(RunTask),
     /// Say what the service runs and how healthy it is
     Status(ServiceSelector),
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) version: Version,
+    /// Leave the deployment to ECS if the timeout is over or the run is cancelled, instead of rolling it back
+    #[arg(long)]
+    pub(crate) no_rollback: bool,
+    /// Deploy to a service whose desired count is 0, where nothing runs that could be verified
+    #[arg(long)]
+    pub(crate) allow_zero_tasks: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunTask {
+    #[command(flatten)]
+    pub(crate) version: Version,
+    /// Command to run in the container, in place of the image's own
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) argv: Vec<String>,
+}
+
+/// A version of a service that is to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Version {
     #[command(flatten)]
     pub(crate) selector: ServiceSelector,
     /// Image digest to run, sha256:… (never a tag)
@@ -35,12 +59,9 @@ pub(crate) struct Deploy {
     /// Number of the permit to deploy under, the output `permit` of `slipway-promote grant`; required in an environment with a gate
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
-    /// How long to follow the deployment, such as 90s, 15m or 1h
+    /// How long to wait for the end, such as 90s, 15m or 1h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = kit::clock::parse_duration)]
     pub(crate) timeout: Duration,
-    /// Deploy to a service whose desired count is 0, where nothing runs that could be verified
-    #[arg(long)]
-    pub(crate) allow_zero_tasks: bool,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

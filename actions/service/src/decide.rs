@@ -117,11 +117,29 @@ pub(crate) fn can_roll(service: &Service) -> Result<()> {
     .hint("or stop before starting: minimumHealthyPercent=0"))
 }
 
+/// As [`plan`], for a deployment.
+///
+/// # Errors
+/// As for that, or a rolling update that could never begin.
+pub(crate) fn decide(
+    service: &Service,
+    running: &Definition,
+    newest: Option<&Definition>,
+    selection: Selection,
+    image: &str,
+) -> Result<Plan> {
+    let plan = plan(service, running, newest, selection, image)?;
+    if plan.update != Update::None {
+        can_roll(service)?;
+    }
+    Ok(plan)
+}
+
 /// The changes after which the selected containers run `image`. `newest` is the family's newest revision if that is not the one in use.
 ///
 /// # Errors
-/// A container that does not exist, or a rolling update that could never begin.
-pub(crate) fn decide(
+/// A container that does not exist.
+pub(crate) fn plan(
     service: &Service,
     running: &Definition,
     newest: Option<&Definition>,
@@ -143,9 +161,6 @@ pub(crate) fn decide(
     } else {
         (Revision::Register(registration), Update::Deploy)
     };
-    if update != Update::None {
-        can_roll(service)?;
-    }
     let ours: Vec<String> = selection
         .containers
         .iter()
@@ -174,6 +189,20 @@ pub(crate) fn decide(
 impl Plan {
     /// The plan as lines for people.
     pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = self.revision_lines();
+        lines.push(
+            match self.update {
+                Update::None => "change nothing in the service: verify its running deployment",
+                Update::Deploy => "update the service to that revision",
+                Update::Again => "deploy the same revision again: its last deployment failed",
+            }
+            .to_owned(),
+        );
+        lines
+    }
+
+    /// The part of it that is about the revision.
+    pub(crate) fn revision_lines(&self) -> Vec<String> {
         let (running, base) = (self.running.name(), self.base.name());
         let containers = &self.selection.containers;
         let names = match containers.as_slice() {
@@ -217,14 +246,6 @@ impl Plan {
                     .map(|change| format!("  {}", change.line())),
             );
         }
-        lines.push(
-            match self.update {
-                Update::None => "change nothing in the service: verify its running deployment",
-                Update::Deploy => "update the service to that revision",
-                Update::Again => "deploy the same revision again: its last deployment failed",
-            }
-            .to_owned(),
-        );
         lines
     }
 

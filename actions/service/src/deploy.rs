@@ -3,76 +3,74 @@
 use crate::act;
 use crate::args::Deploy;
 use crate::decide::{Plan, Revision, Update, decide, deployable};
+use crate::logs;
 use crate::observe::{Observed, observe};
-use crate::permit::{self, Needs, Permit};
-use crate::place::{Found, find};
+use crate::opening::{Opened, open};
+use crate::permit::Permit;
 use crate::report;
+use crate::stage::{Progress, Stage};
 use crate::under::UsedPermit;
-use crate::watch::Watch;
+use crate::verdict::{Rollback, Verdict};
+use crate::watch::{Ended, Following, Watch};
 use ecs::{Client, Expected, RetryPolicy, Seen};
 use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::id::Digest;
+use kit::signal::Signals;
 use kit::{Cx, Report};
-use net::{Account, Net, Purpose};
-use std::cell::RefCell;
+use net::{Account, Net};
 use std::time::Duration;
 
-/// The changes made so far, for the message after an interrupt.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Progress {
-    #[default]
-    Unchanged,
-    Registered(TaskDefinitionArn),
-    Beginning {
-        permit: u64,
-        revision: String,
-    },
-    Updating(TaskDefinitionArn),
-    Following {
-        deployment: String,
-        revision: String,
-    },
-}
-
-/// Runs a digest in the service.
+/// Runs a digest in the service. The first signal ends it where nothing runs yet, and else has its deployment rolled back;
+/// the second one ends it anywhere. A runner that cancels sends two, 7.5 s apart, and kills 2.5 s later (actions/runner,
+/// `ProcessInvoker.cs`).
 ///
 /// # Errors
 /// Bad input, nothing to verify, or any verdict but success.
-pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) -> Result<Report> {
-    let digest = Digest::parse(&args.digest)?;
-    refuse_no_time(args.timeout)?;
+pub(crate) async fn deploy(args: Deploy, cx: &Cx) -> Result<Report> {
+    let arguments = args.version.selector.arguments(cx);
+    let progress = Progress::default();
+    let mut work = std::pin::pin!(steps(args, cx, &progress));
+    let Some(mut signals) = Signals::listen() else {
+        return work.await;
+    };
+    let mut signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        result = &mut work => return result,
+    };
+    if progress.rolls_back() {
+        progress.cancel(signal);
+        signal = tokio::select! {
+            biased;
+            signal = signals.next() => signal,
+            result = &mut work => return result,
+        };
+    }
+    Err(progress.interrupted(signal, &arguments))
+}
+
+async fn steps(args: Deploy, cx: &Cx, progress: &Progress) -> Result<Report> {
+    let version = &args.version;
+    let digest = Digest::parse(&version.digest)?;
+    refuse_no_time(version.timeout)?;
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
-    let purpose = match args.dry_run {
-        true => Purpose::Read,
-        false => Purpose::Deploy,
-    };
-    let policy = || RetryPolicy::within(args.timeout);
     let net = Net::new(cx)?;
-    let (permit, missing) = match permit::needs(&args, &defaults, &digest)? {
-        Needs::Nothing => (None, None),
-        Needs::Missing(refusal) if !args.dry_run => return Err(*refusal),
-        Needs::Missing(refusal) => (None, Some(*refusal)),
-        Needs::Permit(asked) => (Some(asked), None),
-    };
-    let Found { account, client } =
-        find(cx, &net, &defaults, &args.selector, purpose, policy).await?;
-    let permit = match permit {
-        Some(asked) => Some(Permit::open(cx, &net, asked, &digest, args.dry_run).await?),
-        None => None,
-    };
-    let under = match &permit {
-        Some(permit) => Some(permit.check(cx).await?),
-        None => None,
-    };
+    let Opened {
+        account,
+        client,
+        permit,
+        under,
+        missing,
+    } = open(cx, &net, &defaults, version, &digest).await?;
     let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
     let recorded = under.as_ref().and_then(|under| under.recorded);
     if let Some(record) = recorded {
         still_runs(&plan, record, contract)?;
     }
-    if args.dry_run {
+    if version.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
     for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
@@ -80,11 +78,12 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
     }
 
     let task_definition = act::revise(&client, &plan, |arn| {
-        progress.replace(Progress::Registered(arn.clone()));
+        progress.at(Stage::Registered(arn.clone()));
     })
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
+    let left = left(&args, &plan, under.as_ref());
     let permitted = match (&permit, under) {
         // It is closed, and the plan changes nothing.
         (Some(_), Some(under)) if recorded.is_some() => Some(PermittedUpdate {
@@ -92,12 +91,16 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
             client: None,
         }),
         (Some(permit), _) => {
-            let session = session(cx, permit, &plan, &task_definition, &client, policy()).await?;
+            let policy = RetryPolicy::within(version.timeout);
+            let session = session(cx, permit, &plan, &task_definition, &client, policy).await?;
             Some(begin(cx, permit, session, &task_definition, progress).await?)
         }
         (None, _) => None,
     };
-    progress.replace(Progress::Updating(task_definition.clone()));
+    progress.at(Stage::Updating {
+        revision: task_definition.clone(),
+        left: left.clone(),
+    });
     let under = permitted.as_ref();
     let deployment = update(&client, under, &plan, &before, &task_definition).await?;
     // A rollback that began while the update was repeated has made its own, before this one or after it; and so has a
@@ -107,9 +110,10 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
             .refuse_overtaken(&update.under, task_definition.name())
             .await?;
     }
-    progress.replace(Progress::Following {
+    progress.at(Stage::Following {
         deployment: deployment.clone(),
         revision: task_definition.name().to_owned(),
+        left: left.clone(),
     });
     let expected = Expected {
         deployment,
@@ -119,19 +123,51 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx, progress: &RefCell<Progress>) 
         health_checked: observed.base().health_checked(),
         allow_zero_tasks: args.allow_zero_tasks,
     };
-    let watch = Watch::new(cx, &client, &plan, expected, before, args.timeout);
+    let following = Following {
+        expected,
+        before,
+        timeout: version.timeout,
+        left,
+    };
+    let watch = Watch::new(cx, &client, &plan, progress, following);
+    let mut ended = watch.follow().await?;
+    add_logs(&net, &account, &client, &mut ended).await;
     let under = under.map(|permitted| &permitted.under);
-    report::ended(&client, &account, &plan, under, watch.follow().await?)
+    report::ended(&client, &account, &plan, under, ended)
 }
 
-fn refuse_no_time(timeout: Duration) -> Result<()> {
+/// Adds the logs of the tasks of a deployment that did not become healthy.
+async fn add_logs(net: &Net, account: &Account, client: &Client, ended: &mut Ended) {
+    // Whoever replaced it did not wait for its tasks.
+    if let Verdict::Succeeded | Verdict::Superseded { .. } = ended.verdict {
+        return;
+    }
+    let (revision, evidence) = (&ended.expected.task_definition, &mut ended.evidence);
+    let picked = logs::pick(evidence.stopped_tasks(), evidence.seen_tasks());
+    evidence.logs = logs::collect(net, account, client, revision, picked).await;
+}
+
+/// Why the deployment is left to ECS where this run gives it up, if it is.
+///
+/// It is the run's own if the run updates the service, or did in an earlier attempt, as the ledger proves. Another run may still
+/// follow what it began with the same digest.
+fn left(args: &Deploy, plan: &Plan, under: Option<&UsedPermit>) -> Option<Rollback> {
+    let began_before = under.is_some_and(|it| it.started.is_some() && it.recorded.is_none());
+    match plan.update {
+        _ if args.no_rollback => Some(Rollback::Unwanted),
+        Update::None if !began_before => Some(Rollback::NotOurs),
+        Update::None | Update::Deploy | Update::Again => None,
+    }
+}
+
+/// # Errors
+/// The timeout is zero (exit 2).
+pub(crate) fn refuse_no_time(timeout: Duration) -> Result<()> {
     if !timeout.is_zero() {
         return Ok(());
     }
-    Err(
-        Error::usage("--timeout is zero: no deployment is that fast")
-            .hint("give it as long as the service needs to become healthy, such as 15m"),
-    )
+    Err(Error::usage("--timeout is zero: nothing ends that fast")
+        .hint("give it as long as the service needs to become healthy, such as 15m"))
 }
 
 /// The observed service, and the plan of its changes.
@@ -142,7 +178,7 @@ async fn planned(
     account: &Account,
     digest: &Digest,
 ) -> Result<(Observed, Plan)> {
-    let observed = observe(client, args, contract, account, digest).await?;
+    let observed = observe(client, &args.version, contract, account, digest).await?;
     deployable(&observed.seen.service, args.allow_zero_tasks)?;
     let plan = decide(
         &observed.seen.service,
@@ -167,9 +203,9 @@ async fn begin(
     permit: &Permit<'_>,
     client: Option<Client>,
     task_definition: &TaskDefinitionArn,
-    progress: &RefCell<Progress>,
+    progress: &Progress,
 ) -> Result<PermittedUpdate> {
-    progress.replace(Progress::Beginning {
+    progress.at(Stage::Beginning {
         permit: permit.number(),
         revision: task_definition.name().to_owned(),
     });
@@ -241,34 +277,4 @@ fn unchanged(task_definition: &TaskDefinitionArn, plan: &Plan) -> Result<()> {
         task_definition.name()
     ))
     .hint("another deployment is in progress; run this again when it has ended"))
-}
-
-/// The error of an interrupted deploy: how far it got, and what to do next.
-pub(crate) fn interrupted(signal: &str, progress: &Progress, arguments: &str) -> Error {
-    let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
-    match progress {
-        Progress::Unchanged => error.cause("nothing was changed"),
-        Progress::Registered(arn) => error.cause(format!(
-            "{} was registered, but nothing uses it yet; the next deployment of this digest reuses it",
-            arn.name()
-        )),
-        Progress::Beginning { permit, revision } => error
-            .cause(format!(
-                "the record that permit {permit} is used for {revision} was being written; the service was not updated"
-            ))
-            .hint("on GitHub, run the failed jobs again: they go on under it")
-            .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
-        Progress::Updating(arn) => error
-            .cause(format!("the service was being updated to {}", arn.name()))
-            .hint(format!("see what it runs: slipway-service status {arguments}")),
-        Progress::Following {
-            deployment,
-            revision,
-        } => error
-            .cause(format!(
-                "deployment {deployment} of {revision} continues in ECS; it was not rolled back"
-            ))
-            .hint(format!("see how it ends: slipway-service status {arguments}"))
-            .hint("or run the same deploy again: it follows the deployment that is under way"),
-    }
 }

@@ -1,6 +1,7 @@
 //! Derives one verdict on our deployment from the observations of a service. Pure: the time since following began is
 //! passed in.
 
+use crate::verdict::{Rollback, Verdict, Why};
 use ecs::{Deployment, Expected, Rollout, Seen, missing, prose};
 use kit::aws::TaskDefinitionArn;
 use std::time::Duration;
@@ -9,57 +10,19 @@ use std::time::Duration;
 /// cannot roll back when nothing completed before (ECS, "Deployment circuit breaker").
 const ROLLBACK_GRACE: Duration = Duration::from_secs(60);
 
-/// How a deployment ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Our digest runs everywhere and is healthy.
-    Succeeded,
-    /// ECS went back; `to` is the task definition that runs and is complete again.
-    RolledBack {
-        to: TaskDefinitionArn,
-        reason: String,
-    },
-    /// Another deployment took the service over.
-    Superseded {
-        by: String,
-        task_definition: TaskDefinitionArn,
-    },
-    /// It ended without success, and what ran before did not come back by itself.
-    Failed { reason: String },
-    /// It neither succeeded nor failed in time.
-    TimedOut { waited_for: Vec<String> },
-}
+/// How long a rollback is waited for: tasks have to start, and a target takes five minutes to be deregistered by default.
+pub(crate) const ROLLBACK_TIME: Duration = Duration::from_secs(600);
 
-impl Verdict {
-    /// The verdict in one word, as JSON names it.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Verdict::Succeeded => "succeeded",
-            Verdict::RolledBack { .. } => "rolled_back",
-            Verdict::Superseded { .. } => "superseded",
-            Verdict::Failed { .. } => "failed",
-            Verdict::TimedOut { .. } => "timed_out",
-        }
-    }
-
-    /// The verdict as `slipway-promote record --verdict` takes it. Where our digest does not run for certain and what ran
-    /// before is not certainly back, the deployment failed.
-    pub(crate) fn recorded(&self) -> &'static str {
-        match self {
-            Verdict::Succeeded => "healthy",
-            Verdict::RolledBack { .. } => "rolled-back",
-            Verdict::Superseded { .. } | Verdict::Failed { .. } | Verdict::TimedOut { .. } => {
-                "failed"
-            }
-        }
-    }
-}
+/// How long the end of a deployment is looked for that ECS says has ended.
+const END_GRACE: Duration = Duration::from_secs(30);
 
 /// The decision after one look at the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     /// Look again; this is what is missing.
     Wait(Vec<String>),
+    /// The time is over, and this is missing: the deployment is to be given up.
+    TimeOver(Vec<String>),
     /// Stop.
     Done(Verdict),
 }
@@ -76,6 +39,18 @@ pub(crate) struct Follow {
     reason: String,
     /// The deployment ECS named as its rollback; it stops saying so when that completes.
     rollback: Option<String>,
+    /// Whether an earlier look saw that ECS has stopped our deployment.
+    stopped: bool,
+    given_up: Option<GivenUp>,
+}
+
+/// A deployment that this run gave up and whose end it waits for.
+#[derive(Debug)]
+struct GivenUp {
+    why: Why,
+    /// Whether ECS took the request to roll it back. Otherwise it has ended or goes back already.
+    asked: bool,
+    until: Duration,
 }
 
 impl Follow {
@@ -87,17 +62,76 @@ impl Follow {
             failed_at: None,
             reason: String::new(),
             rollback: None,
+            stopped: false,
+            given_up: None,
         }
+    }
+
+    /// Whether ECS goes back, or is about to, by itself.
+    pub(crate) fn goes_back(&self) -> bool {
+        self.failed_at.is_some() || self.rollback.is_some()
+    }
+
+    /// From now on waits for the rollback that ECS was asked for.
+    pub(crate) fn rolling_back(&mut self, now: Duration, why: Why) {
+        self.give_up(why, true, now + ROLLBACK_TIME);
+    }
+
+    /// From now on waits for an end that does not follow from a request of ours: ECS goes back by itself, or says that
+    /// the deployment has ended.
+    pub(crate) fn ending(&mut self, now: Duration, why: Why) {
+        let time = match self.goes_back() {
+            true => ROLLBACK_TIME,
+            false => END_GRACE,
+        };
+        self.give_up(why, false, now + time);
+    }
+
+    fn give_up(&mut self, why: Why, asked: bool, until: Duration) {
+        self.given_up = Some(GivenUp { why, asked, until });
     }
 
     /// Judges one look.
     pub(crate) fn next(&mut self, now: Duration, seen: &Seen) -> Next {
-        match self.judge(now, seen) {
-            Next::Wait(waited_for) if now >= self.timeout => {
-                Next::Done(Verdict::TimedOut { waited_for })
-            }
-            next => next,
+        let next = self.judge(now, seen);
+        let Some(GivenUp { why, asked, until }) = &self.given_up else {
+            return match next {
+                Next::Wait(waited_for) if now >= self.timeout => Next::TimeOver(waited_for),
+                next => next,
+            };
+        };
+        let rollback = match (next, asked) {
+            (Next::Wait(waited_for), _) if now < *until => return Next::Wait(waited_for),
+            (Next::Wait(waited_for), _) => self.unseen_rollback(waited_for),
+            (Next::Done(Verdict::RolledBack { to, .. }), true) => Rollback::Completed { to },
+            (Next::Done(Verdict::Failed { reason }), true) => Rollback::Failed { reason },
+            (next, _) => return next,
+        };
+        let why = why.clone();
+        Next::Done(Verdict::GivenUp { why, rollback })
+    }
+
+    /// The verdict on a deployment that was given up and of which nothing more can be seen.
+    pub(crate) fn unseen(&self, waited_for: Vec<String>) -> Option<Verdict> {
+        let why = self.given_up.as_ref()?.why.clone();
+        let rollback = self.unseen_rollback(waited_for);
+        Some(Verdict::GivenUp { why, rollback })
+    }
+
+    fn unseen_rollback(&self, waited_for: Vec<String>) -> Rollback {
+        match self.asked() || self.goes_back() {
+            true => Rollback::Unfinished { waited_for },
+            false => Rollback::TooLate { waited_for },
         }
+    }
+
+    /// Whether this run gave the deployment up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.is_some()
+    }
+
+    fn asked(&self) -> bool {
+        self.given_up.as_ref().is_some_and(|it| it.asked)
     }
 
     fn judge(&mut self, now: Duration, seen: &Seen) -> Next {
@@ -120,9 +154,7 @@ impl Follow {
             return self.replaced(primary, record, seen);
         }
         match (self.failed_at, record) {
-            (_, "ROLLBACK_FAILED") => {
-                return failed(format!("ECS could not roll back: {}", self.reason));
-            }
+            (_, "ROLLBACK_FAILED") => return failed(self.rollback_failed(seen)),
             (_, "ROLLBACK_SUCCESSFUL")
                 if primary.task_definition != self.expected.task_definition =>
             {
@@ -134,19 +166,30 @@ impl Follow {
             (Some(_), record) if record.starts_with("ROLLBACK") => {
                 return Next::Wait(vec!["ECS to begin the rollback".to_owned()]);
             }
-            (Some(at), _) if !service.rolls_back || now.saturating_sub(at) >= ROLLBACK_GRACE => {
+            (Some(at), _)
+                if !(service.rolls_back || self.asked())
+                    || now.saturating_sub(at) >= ROLLBACK_GRACE =>
+            {
                 let reason = self.reason.clone();
-                return failed(if service.rolls_back {
+                return failed(if service.rolls_back || self.asked() {
                     format!("{reason} (and ECS began no rollback)")
                 } else {
                     reason
                 });
             }
             (Some(_), _) => return Next::Wait(vec!["ECS to begin the rollback".to_owned()]),
+            // The record is read after the service, and another deployment may have begun in between: the next look shows it.
+            (_, "STOPPED") if !self.stopped => {
+                self.stopped = true;
+                return Next::Wait(vec!["ECS to show why it stopped the deployment".to_owned()]);
+            }
             (_, "STOPPED") => {
                 return failed(format!("the deployment was stopped: {}", self.reason));
             }
             (None, _) => {}
+        }
+        if self.asked() {
+            return Next::Wait(vec!["ECS to begin the rollback".to_owned()]);
         }
         if service.desired == 0 && !self.expected.allow_zero_tasks {
             return failed(
@@ -158,6 +201,17 @@ impl Follow {
             Next::Done(Verdict::Succeeded)
         } else {
             Next::Wait(missing)
+        }
+    }
+
+    /// Why ECS failed our deployment, and why it could not go back.
+    fn rollback_failed(&self, seen: &Seen) -> String {
+        let why = seen.record.as_ref().map_or("", |record| &record.reason);
+        match self.reason.as_str() {
+            reason if reason == why || why.is_empty() => {
+                format!("ECS could not roll back: {reason}")
+            }
+            reason => format!("{reason}; ECS could not roll back: {why}"),
         }
     }
 
@@ -194,7 +248,8 @@ impl Follow {
         if prose::rolls_back(&primary.reason) {
             self.rollback = Some(primary.id.clone());
         }
-        let back = self.failed_at.is_some() && primary.task_definition == self.before;
+        let back =
+            (self.failed_at.is_some() || self.asked()) && primary.task_definition == self.before;
         if !(self.rollback.as_ref() == Some(&primary.id) || back || record.starts_with("ROLLBACK"))
         {
             return Next::Done(Verdict::Superseded {

@@ -9,7 +9,9 @@ mod decide;
 mod deploy;
 mod evidence;
 mod follow;
+mod logs;
 mod observe;
+mod opening;
 mod permit;
 mod place;
 mod progress;
@@ -18,16 +20,18 @@ mod registration;
 mod report;
 #[cfg(test)]
 mod samples;
+mod stage;
 mod status;
+mod stop;
+mod task;
 mod under;
+mod verdict;
 mod watch;
 
 use args::{Args, Verb};
-use deploy::Progress;
 use kit::action::Action;
 use kit::error::Result;
 use kit::{Cx, Report, Step};
-use std::cell::RefCell;
 
 /// The step.
 pub struct Service;
@@ -37,7 +41,7 @@ impl Step for Service {
 
     const ACTION: Action = Action {
         name: "service",
-        description: "Deploy an image digest to an Amazon ECS service and follow it until its targets are healthy",
+        description: "Deploy an image digest to an Amazon ECS service and follow it until its targets are healthy, or run one command with it",
         icon: "upload-cloud",
         outputs: &[
             (
@@ -46,6 +50,10 @@ impl Step for Service {
             ),
             ("deployment-id", "ID of the deployment that runs it"),
             ("service-arn", "ARN of the service"),
+            (
+                "task-arn",
+                "ARN of the task that ran the command; also there if the step fails after it began",
+            ),
             (
                 "address",
                 "Where the load balancer answers, if there is one",
@@ -59,28 +67,19 @@ impl Step for Service {
         post: false,
     };
 
-    /// An interrupted deploy reports how far it got.
-    fn handles_signals(_args: &Args) -> bool {
-        true
+    /// The image of a service has this shell, if any.
+    const SHELL: &'static [&'static str] = &["sh", "-ec"];
+
+    /// A deploy that is interrupted says how far it got, or rolls its deployment back; a task is stopped.
+    fn handles_signals(args: &Args) -> bool {
+        matches!(args.verb, Verb::Deploy(_) | Verb::RunTask(_))
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
-        let progress = RefCell::new(Progress::default());
-        let arguments = match &args.verb {
-            Verb::Deploy(deploy) => deploy.selector.arguments(cx),
-            Verb::Status(selector) => selector.arguments(cx),
-        };
-        let work = async {
-            match args.verb {
-                Verb::Deploy(args) => deploy::deploy(args, cx, &progress).await,
-                Verb::Status(args) => status::status(args, cx).await,
-            }
-        };
-        tokio::select! {
-            result = work => result,
-            signal = kit::signal::interrupted() => {
-                Err(deploy::interrupted(signal, &progress.borrow(), &arguments))
-            }
+        match args.verb {
+            Verb::Deploy(args) => deploy::deploy(args, cx).await,
+            Verb::RunTask(args) => task::run_task(args, cx).await,
+            Verb::Status(args) => status::status(args, cx).await,
         }
     }
 }

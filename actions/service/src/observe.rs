@@ -1,7 +1,7 @@
 //! Reads everything from which a deploy decides: the service with its tasks and targets, the task definition in use, the
 //! newest of its family, and from these the containers and the image.
 
-use crate::args::Deploy;
+use crate::args::Version;
 use crate::reference::{Registry, repository};
 use ecs::{Client, Definition, Seen, Selection, containers};
 use kit::contract::Resolved;
@@ -35,7 +35,7 @@ impl Observed {
 /// AWS does not answer, or the arguments do not fit what is there (exit 2).
 pub(crate) async fn observe(
     client: &Client,
-    args: &Deploy,
+    args: &Version,
     contract: Option<&Resolved>,
     account: &Account,
     digest: &Digest,

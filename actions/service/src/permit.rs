@@ -4,7 +4,7 @@
 //! In an environment with a gate the deploy role may not update the service by itself. It may in a session with a tag that
 //! only the environment's permit role can set, and then to the one revision that the tag names (docs/policies/deploy.json).
 
-use crate::args::Deploy;
+use crate::args::Version;
 use crate::under::UsedPermit;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
@@ -38,7 +38,7 @@ pub(crate) enum Needs<'a> {
 /// # Errors
 /// The given permit is not a number, or nothing here needs a permit (exit 2).
 pub(crate) fn needs<'a>(
-    args: &Deploy,
+    args: &Version,
     defaults: &'a Defaults,
     digest: &Digest,
 ) -> Result<Needs<'a>> {
@@ -247,7 +247,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        deploy: Deploy,
+        version: Version,
     }
 
     const CONTRACT: &str = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
@@ -258,7 +258,7 @@ mod tests {
         let digest = format!("sha256:{}", "a".repeat(64));
         let mut words = vec!["deploy", "--digest", &digest];
         words.extend(permit.iter().flat_map(|number| ["--permit", number]));
-        let Line { deploy } = Line::parse_from(words);
+        let Line { version } = Line::parse_from(words);
         let defaults = match environment {
             None => Defaults::None,
             Some(environment) => {
@@ -268,20 +268,22 @@ mod tests {
                 Defaults::Contract(Box::new(resolved))
             }
         };
-        Ok(match needs(&deploy, &defaults, &Digest::parse(&digest)?)? {
-            Needs::Nothing => "nothing",
-            Needs::Missing(refusal) => {
-                assert_eq!(refusal.exit(), Exit::Refused);
-                "a permit"
-            }
-            Needs::Permit(asked) => {
-                assert_eq!(
-                    (asked.number, asked.contract.environment.as_str()),
-                    (7, "live")
-                );
-                "this permit"
-            }
-        })
+        Ok(
+            match needs(&version, &defaults, &Digest::parse(&digest)?)? {
+                Needs::Nothing => "nothing",
+                Needs::Missing(refusal) => {
+                    assert_eq!(refusal.exit(), Exit::Refused);
+                    "a permit"
+                }
+                Needs::Permit(asked) => {
+                    assert_eq!(
+                        (asked.number, asked.contract.environment.as_str()),
+                        (7, "live")
+                    );
+                    "this permit"
+                }
+            },
+        )
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::compare::Difference;
 use crate::decide::Plan;
-use crate::follow::Verdict;
 use crate::place::status_hint;
 use crate::progress::first_few;
 use crate::under::UsedPermit;
+use crate::verdict::{Rollback, Verdict, Why};
 use crate::watch::Ended;
 use ecs::Client;
 use kit::Report;
@@ -98,9 +98,11 @@ pub(crate) fn ended(
         ));
     }
     error.json = Some(outcome.json());
-    Err(error
-        .summary(summary)
-        .output("verdict", ended.verdict.recorded()))
+    let error = error.summary(summary);
+    Err(match ended.verdict.recorded() {
+        Some(recorded) => error.output("verdict", recorded),
+        None => error,
+    })
 }
 
 impl Outcome<'_> {
@@ -120,7 +122,7 @@ impl Outcome<'_> {
             Verdict::Superseded {
                 by,
                 task_definition,
-            } => Error::failed(format!(
+            } => Error::new(ErrorKind::Superseded, format!(
                 "another deployment superseded this one: {by} of {}",
                 task_definition.name()
             ))
@@ -130,18 +132,67 @@ impl Outcome<'_> {
             Verdict::Failed { reason } => {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
             }
-            Verdict::TimedOut { waited_for } => {
-                let waited_for = first_few(waited_for, 10);
-                Error::failed(format!(
+            Verdict::GivenUp { why, rollback } => self.given_up(why, rollback),
+        }
+    }
+
+    fn given_up(&self, why: &Why, rollback: &Rollback) -> Error {
+        let expected = &self.ended.expected;
+        let (ours, deployment) = (expected.task_definition.name(), &expected.deployment);
+        let error = match why {
+            Why::TimedOut { waited_for } => Error::new(
+                ErrorKind::TimedOut,
+                format!(
                     "{ours} did not become healthy within {}",
                     human(self.ended.timeout)
-                ))
-                .with_causes(waited_for)
-                .hint(format!(
-                    "deployment {} goes on in ECS; a longer --timeout follows it longer",
-                    expected.deployment
-                ))
+                ),
+            )
+            .with_causes(first_few(waited_for, 10)),
+            Why::Cancelled { signal } => {
+                Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"))
             }
+        };
+        let continues = format!("deployment {deployment} of {ours} continues in ECS");
+        match rollback {
+            Rollback::Unwanted => error.hint(format!(
+                "{continues}, because of --no-rollback; a longer --timeout follows it longer"
+            )),
+            Rollback::NotOurs => error.hint(format!(
+                "{continues}: this run did not begin it, so it was not rolled back"
+            )),
+            Rollback::Refused { error: why, hints } => hints.iter().cloned().fold(
+                error
+                    .cause(format!("it was not rolled back: {why}"))
+                    .hint(format!("{continues}; stop it: {}", self.stop_command())),
+                Error::hint,
+            ),
+            Rollback::TooLate { waited_for } => error
+                .cause("it was not rolled back, because ECS has it no longer in progress")
+                .with_causes(first_few(waited_for, 3))
+                .hint("the service may run it; deploy the version that should run"),
+            Rollback::Completed { to } => error.cause(format!(
+                "deployment {deployment} of {ours} was rolled back: {} runs again",
+                to.name()
+            )),
+            Rollback::Failed { reason } => error
+                .cause(format!("the rollback that was asked for failed: {reason}"))
+                .hint("deploy the version that should run"),
+            Rollback::Unfinished { waited_for } => error.cause(format!(
+                "the rollback of deployment {deployment} is not over: waiting for {}",
+                first_few(waited_for, 3).join("; ")
+            )),
+        }
+    }
+
+    fn stop_command(&self) -> String {
+        match &self.ended.seen.service.current {
+            Some(record) => format!(
+                "aws ecs stop-service-deployment --stop-type ROLLBACK --service-deployment-arn {record}"
+            ),
+            None => format!(
+                "aws ecs list-service-deployments --cluster {} --service {}, then stop-service-deployment",
+                self.client.cluster, self.client.service
+            ),
         }
     }
 
@@ -161,7 +212,7 @@ impl Outcome<'_> {
         .output("task-definition-arn", &expected.task_definition)
         .output("deployment-id", &expected.deployment)
         .output("service-arn", &self.ended.seen.service.arn)
-        .output("verdict", self.ended.verdict.recorded());
+        .output("verdict", "healthy");
         if let Some(address) = &self.ended.address {
             report = report.output("address", address);
         }
@@ -265,7 +316,7 @@ impl Outcome<'_> {
                 serde_json::json!({"by": by, "by_task_definition": task_definition})
             }
             Verdict::Failed { reason } => serde_json::json!({"reason": reason}),
-            Verdict::TimedOut { waited_for } => serde_json::json!({"waited_for": waited_for}),
+            Verdict::GivenUp { why, rollback } => given_up_json(why, rollback),
         };
         for part in [more, serde_json::json!({"why": ended.evidence.json()})] {
             if let (Some(json), serde_json::Value::Object(part)) = (json.as_object_mut(), part) {
@@ -274,4 +325,23 @@ impl Outcome<'_> {
         }
         json
     }
+}
+
+fn given_up_json(why: &Why, rollback: &Rollback) -> serde_json::Value {
+    let mut json = serde_json::json!({"rollback": rollback.word()});
+    match why {
+        Why::TimedOut { waited_for } => json["waited_for"] = waited_for.clone().into(),
+        Why::Cancelled { signal } => json["signal"] = (*signal).into(),
+    }
+    match rollback {
+        Rollback::Completed { to } => json["rolled_back_to"] = to.as_str().into(),
+        Rollback::Failed { reason } | Rollback::Refused { error: reason, .. } => {
+            json["reason"] = reason.clone().into();
+        }
+        Rollback::Unwanted
+        | Rollback::NotOurs
+        | Rollback::TooLate { .. }
+        | Rollback::Unfinished { .. } => {}
+    }
+    json
 }

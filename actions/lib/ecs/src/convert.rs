@@ -63,6 +63,10 @@ pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
             .into_iter()
             .map(deployment_of)
             .collect::<Result<_>>()?,
+        current: found
+            .current_service_deployment
+            .map(|current| arn(Some(current), "a service deployment"))
+            .transpose()?,
         classic: balancers
             .iter()
             .find_map(|found| found.load_balancer_name.clone()),
@@ -143,6 +147,7 @@ pub(crate) fn task_of(found: ecs::Task) -> Result<Task> {
         started_by: found.started_by.unwrap_or_default(),
         task_definition: arn(found.task_definition_arn, "the task definition of a task")?,
         status: found.last_status.unwrap_or_default(),
+        desired: found.desired_status.unwrap_or_default(),
         instance: None,
         instance_arn: instance
             .map(|instance| arn(Some(instance), "a container instance"))
@@ -156,6 +161,7 @@ pub(crate) fn task_of(found: ecs::Task) -> Result<Task> {
             .into_iter()
             .map(|container| Container {
                 name: container.name.unwrap_or_default(),
+                status: container.last_status.unwrap_or_default(),
                 digest: container.image_digest,
                 health: container
                     .health_status

@@ -68,10 +68,12 @@ impl Definition {
 
     /// The image of one container.
     pub fn image(&self, container: &str) -> Option<String> {
-        self.container_definitions
-            .iter()
-            .find(|found| found.text("name").as_deref() == Some(container))?
-            .text("image")
+        self.container(container)?.text("image")
+    }
+
+    pub(crate) fn container(&self, name: &str) -> Option<&Object> {
+        let mut containers = self.container_definitions.iter();
+        containers.find(|found| found.text("name").as_deref() == Some(name))
     }
 
     /// Containers that have a health check of their own.

@@ -6,11 +6,13 @@ mod definition;
 mod error;
 mod health;
 mod image;
+mod logs;
 mod look;
 mod object;
 pub mod prose;
 mod record;
 mod retry;
+mod run;
 mod seen;
 mod select;
 
@@ -19,9 +21,11 @@ pub use definition::Definition;
 pub use error::Error;
 pub use health::{Expected, endpoint, is_target, missing, state};
 pub use image::{host_of, name_of, repository_of};
+pub use logs::{ContainerSecret, LogLines, LogStream, last_lines, next_lines};
 pub use look::Tasks;
 pub use object::Object;
 pub use retry::{PollInterval, RetryPolicy};
+pub use run::OneOff;
 pub use seen::{
     Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Seen, Service, Target,
     TargetGroup, Task, name_of_group,

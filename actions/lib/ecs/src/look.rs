@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 /// A page of ListTasks holds 100 tasks, and a service runs 5,000 at most (ECS, "Service quotas").
 const LIST_TASKS_PAGES: usize = 50;
 
+const SERVICES: &str = "ecs:DescribeServices";
+
 /// Which tasks of a service are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tasks {
@@ -27,7 +29,12 @@ impl Client {
     /// # Errors
     /// No such cluster or service, or ECS does not answer.
     pub async fn service(&self) -> Result<Service, Error> {
-        const ACTION: &str = "ecs:DescribeServices";
+        service_of(self.described().await?).map_err(|error| Error::unreadable(SERVICES, error))
+    }
+
+    /// The same as ECS answers it.
+    pub(crate) async fn described(&self) -> Result<aws_sdk_ecs::types::Service, Error> {
+        const ACTION: &str = SERVICES;
         let (cluster, service) = (&self.cluster, &self.service);
         let call = self
             .ecs
@@ -51,7 +58,7 @@ impl Client {
             _ => error,
         })?;
         if let Some(found) = answer.services.unwrap_or_default().into_iter().next() {
-            return service_of(found).map_err(|error| Error::unreadable(ACTION, error));
+            return Ok(found);
         }
         let reason = answer
             .failures

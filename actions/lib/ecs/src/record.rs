@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::convert::{arn, record_of};
 use crate::error::Error;
 use crate::seen::Record;
+use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 use kit::aws::{Arn, TaskDefinitionArn};
 
 impl Client {
@@ -35,6 +36,23 @@ impl Client {
             Some((arn, _)) => self.record_at(&arn).await,
             None => Ok(None),
         }
+    }
+
+    /// Asks ECS to stop a deployment and to go back to the version before it. ECS does so without a circuit breaker too
+    /// (Amazon ECS Developer Guide, "Stop service deployments").
+    ///
+    /// # Errors
+    /// ECS refuses; with `ConflictException` because the deployment has ended.
+    pub async fn roll_back(&self, arn: &Arn) -> Result<(), Error> {
+        let call = self
+            .ecs
+            .stop_service_deployment()
+            .service_deployment_arn(arn.as_str())
+            .stop_type(StopServiceDeploymentStopType::Rollback);
+        let doing = format!("roll back service deployment {arn}");
+        self.call("ecs:StopServiceDeployment", &doing, || call.clone().send())
+            .await?;
+        Ok(())
     }
 
     async fn record_at(&self, arn: &Arn) -> Result<Option<Record>, Error> {

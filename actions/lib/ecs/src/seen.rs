@@ -43,6 +43,8 @@ pub struct Service {
     pub rolls_back: bool,
     /// The deployments that have tasks, the primary one among them.
     pub deployments: Vec<Deployment>,
+    /// ECS's record of the deployment that is in progress (`currentServiceDeployment`), of the same moment as `deployments`.
+    pub current: Option<Arn>,
     /// Its load balancer entries.
     pub attachments: Vec<Attachment>,
     /// A load balancer of the first generation, whose targets have no health API here.
@@ -135,6 +137,8 @@ pub struct Task {
     pub task_definition: TaskDefinitionArn,
     /// `PROVISIONING` … `RUNNING` … `STOPPED`.
     pub status: String,
+    /// The status that ECS works towards: `RUNNING` or `STOPPED`.
+    pub desired: String,
     /// Addresses of its network interface, where it has one of its own.
     pub addresses: BTreeSet<String>,
     /// The EC2 instance it runs on, where that was asked for.
@@ -163,6 +167,8 @@ impl Task {
 pub struct Container {
     /// Its name.
     pub name: String,
+    /// `PENDING`, `RUNNING` or `STOPPED`.
+    pub status: String,
     /// The digest of the image it runs, once ECS names it.
     pub digest: Option<String>,
     /// `HEALTHY`, `UNHEALTHY` or `UNKNOWN`.

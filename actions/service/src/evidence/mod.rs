@@ -6,6 +6,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use crate::logs::TaskLog;
 use ecs::{Breaker, Seen, Target, Task, endpoint, is_target, name_of_group, prose};
 use kit::aws::Arn;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub(crate) struct Evidence {
     /// The load balancer's last reason and description for each of our unhealthy targets, by target group and `ID:PORT`.
     targets: BTreeMap<(Arn, String), (String, String)>,
     breaker: Option<Breaker>,
+    /// The ends of the logs of some of our tasks, where they were read.
+    pub(crate) logs: Vec<TaskLog>,
 }
 
 impl Evidence {
@@ -93,6 +96,16 @@ impl Evidence {
             "healthy" => drop(self.targets.remove(&key)),
             _ => {}
         }
+    }
+
+    /// Our tasks that failed.
+    pub(crate) fn stopped_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.stopped.values()
+    }
+
+    /// Our tasks that were seen to run.
+    pub(crate) fn seen_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
     }
 
     /// Takes in our tasks among those that stopped.

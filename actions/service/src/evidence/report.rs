@@ -1,6 +1,7 @@
 //! The evidence as people and machines read it.
 
 use super::{Evidence, shortened};
+use crate::logs::TaskLog;
 use ecs::{Task, name_of_group, prose};
 use kit::aws::Arn;
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ impl Evidence {
                 lines.push(format!("  container {container} ({})", ids.join(", ")));
             }
         }
+        lines.extend(self.logs.iter().flat_map(TaskLog::text));
         for ((group, reason, description), targets) in self.unhealthy_targets() {
             let words = [reason.as_str(), description.as_str()];
             let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -94,6 +96,7 @@ impl Evidence {
             .collect();
         serde_json::json!({
             "stopped_tasks": stopped,
+            "logs": self.logs.iter().map(TaskLog::json).collect::<Vec<_>>(),
             "unhealthy_targets": targets,
             "circuit_breaker": self.breaker.as_ref().map(|breaker| serde_json::json!({
                 "status": breaker.status,

@@ -1,5 +1,6 @@
 //! Tables of looks at a service and the verdict they must lead to.
 
+mod given_up;
 mod rollback;
 mod success;
 
@@ -118,14 +119,14 @@ fn changed(change: impl FnOnce(&mut Seen)) -> Seen {
 fn waits(change: impl FnOnce(&mut Seen)) -> String {
     match follow().next(MINUTE, &changed(change)) {
         Next::Wait(missing) => missing.join("; "),
-        Next::Done(verdict) => panic!("{verdict:?}"),
+        next => panic!("{next:?}"),
     }
 }
 
 fn ends(change: impl FnOnce(&mut Seen)) -> Verdict {
     match follow().next(MINUTE, &changed(change)) {
         Next::Done(verdict) => verdict,
-        Next::Wait(missing) => panic!("{missing:?}"),
+        next => panic!("{next:?}"),
     }
 }
 

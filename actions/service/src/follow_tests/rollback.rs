@@ -80,6 +80,47 @@ fn a_rollback_that_fails_is_a_failure() {
 }
 
 #[test]
+fn a_deployment_that_was_stopped_because_another_one_began_is_superseded() {
+    let mut follow = follow();
+    let record = Record {
+        status: "STOPPED".to_owned(),
+        reason: "a new service deployment was started".to_owned(),
+        breaker: None,
+    };
+    let mut seen = changed(|seen| seen.record = Some(record));
+    seen.service.deployments[0].rollout = Rollout::InProgress;
+    let next = follow.next(MINUTE, &seen);
+    assert!(matches!(next, Next::Wait(_)), "{next:?}");
+    seen.service.deployments[0].primary = false;
+    let other = deployment("ecs-svc/3", 9, 0, Rollout::InProgress);
+    seen.service.deployments.insert(0, primary(other));
+    let next = follow.next(MINUTE, &seen);
+    assert!(
+        matches!(&next, Next::Done(Verdict::Superseded { by, .. }) if by == "ecs-svc/3"),
+        "{next:?}"
+    );
+}
+
+#[test]
+fn a_rollback_without_a_version_to_go_back_to_says_both_reasons() {
+    let mut follow = follow();
+    let mut seen = changed(|seen| {
+        seen.service.deployments[0].rollout = Rollout::Failed;
+        seen.service.deployments[0].reason = BREAKER.to_owned();
+    });
+    seen.record = Some(Record {
+        status: "ROLLBACK_FAILED".to_owned(),
+        reason: "No rollback candidate was found.".to_owned(),
+        breaker: None,
+    });
+    let reason = format!("{BREAKER}; ECS could not roll back: No rollback candidate was found.");
+    assert_eq!(
+        follow.next(MINUTE, &seen),
+        Next::Done(Verdict::Failed { reason })
+    );
+}
+
+#[test]
 fn a_rollback_with_too_few_tasks_is_not_over() {
     let mut seen = rollback(Rollout::Completed, true);
     seen.service.deployments[0].running = 1;
@@ -176,7 +217,7 @@ fn a_fix_deployed_over_a_failed_deployment_is_not_a_rollback() {
 
 #[test]
 fn a_stopped_deployment_and_a_deleted_service_are_failures() {
-    let stopped = ends(|seen| {
+    let stopped = changed(|seen| {
         seen.service.deployments[0].rollout = Rollout::InProgress;
         seen.record = Some(Record {
             status: "STOPPED".to_owned(),
@@ -184,11 +225,15 @@ fn a_stopped_deployment_and_a_deleted_service_are_failures() {
             breaker: None,
         });
     });
+    let mut follow = follow();
+    // Another deployment may have begun after the service was read, and before its record.
+    let next = follow.next(MINUTE, &stopped);
+    assert!(matches!(next, Next::Wait(_)), "{next:?}");
     assert_eq!(
-        stopped,
-        Verdict::Failed {
+        follow.next(MINUTE, &stopped),
+        Next::Done(Verdict::Failed {
             reason: "the deployment was stopped: stopped by a person".to_owned()
-        }
+        })
     );
     let deleted = ends(|seen| seen.service.status = "DRAINING".to_owned());
     assert_eq!(
@@ -209,9 +254,9 @@ fn a_timeout_says_what_it_waited_for_and_never_hides_a_success() {
     ));
     assert_eq!(
         follow.next(15 * MINUTE, &slow),
-        Next::Done(Verdict::TimedOut {
-            waited_for: vec!["target 10.0.0.2:3000 of web is initial, expected healthy".to_owned()]
-        })
+        Next::TimeOver(vec![
+            "target 10.0.0.2:3000 of web is initial, expected healthy".to_owned()
+        ])
     );
     assert_eq!(
         follow.next(15 * MINUTE, &healthy()),

@@ -8,7 +8,7 @@ use super::{ECS, Setting, TIMEOUT, ends};
 use crate::support::{element, instance, wait};
 
 /// A session that the infrastructure's stage opens, as a step of such a job has it; or the code of the refusal.
-fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, String> {
+pub(super) fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, String> {
     let stage = format!("{}-infrastructure", setting.environment);
     wait(TIMEOUT, async {
         let keys = setting

@@ -8,8 +8,6 @@ use serde_json::Value;
 
 /// The message of a deployment whose update of the service came after another one had begun.
 pub(super) const OVERTAKEN: &str = "had superseded this one before the update";
-/// The message of a deployment that saw another one take the service over.
-pub(super) const SUPERSEDED: &str = "another deployment superseded this one";
 
 /// Where a call stands among the beginnings and ends of all calls.
 #[derive(Debug, Clone, Copy)]
@@ -434,11 +432,10 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             ("grant", Some(0)) => there("permitted"),
             // An earlier attempt may have begun it, of the same revision.
             ("deploy", Some(0)) => by_run("started"),
-            ("deploy", Some(1))
-                if step.stderr.contains(OVERTAKEN) || step.stderr.contains(SUPERSEDED) =>
-            {
+            ("deploy", Some(1)) if step.stderr.contains(OVERTAKEN) => {
                 overtaken(records, run, *permit)
             }
+            ("deploy", Some(7)) => overtaken(records, run, *permit),
             ("deploy", Some(1 | 3 | 4)) => !there("started"),
             // An earlier attempt may have recorded it.
             ("record healthy", Some(0)) => by_run("healthy"),

@@ -3,7 +3,7 @@
 use sandbox::instance::sha256;
 use serde_json::{Value, json};
 
-use super::history::{History, Item, OVERTAKEN, SUPERSEDED, Span, Step, check};
+use super::history::{History, Item, OVERTAKEN, Span, Step, check};
 
 const LATER: &str = "2026-11-21T19:00:00Z";
 
@@ -302,9 +302,8 @@ fn a_history_of_a_race_is_wrong_in_each_way_it_can_be() {
             };
             draft.history.steps[9].stderr = OVERTAKEN.to_owned();
         }),
-        ("ended with Some(1)", |draft| {
-            draft.history.steps[9].code = Some(1);
-            draft.history.steps[9].stderr = SUPERSEDED.to_owned();
+        ("ended with Some(7)", |draft| {
+            draft.history.steps[9].code = Some(7)
         }),
         // It says that it recorded what another run did.
         ("record healthy of", |draft| {

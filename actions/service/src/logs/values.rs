@@ -1,0 +1,133 @@
+//! The values of the secrets that ECS gives to a container, read to be hidden and for nothing else.
+
+use ecs::ContainerSecret;
+use kit::Secret;
+use kit::aws::Arn;
+use kit::error::{Error, Result};
+use net::{Account, Net};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// A secret's value.
+pub(crate) struct SecretValue {
+    pub(crate) name: String,
+    pub(crate) value: Secret,
+}
+
+/// Reads them all, each once.
+///
+/// # Errors
+/// One of them cannot be read; without its value nobody can tell where it stands.
+pub(crate) async fn read(
+    net: &Net,
+    account: &Account,
+    secrets: &[ContainerSecret],
+) -> Result<Vec<SecretValue>> {
+    let each: BTreeSet<&ContainerSecret> = secrets.iter().collect();
+    let mut values = Vec::new();
+    for secret in each {
+        let value = one(net, account, &secret.from).await;
+        let unread = |error: Error| error.under(format!("secret {} cannot be hidden", secret.name));
+        values.push(SecretValue {
+            name: secret.name.clone(),
+            value: value.map_err(unread)?,
+        });
+    }
+    Ok(values)
+}
+
+async fn one(net: &Net, account: &Account, from: &str) -> Result<Secret> {
+    let Request {
+        service,
+        target,
+        input,
+        path,
+    } = request(from);
+    let mut account = account.clone();
+    if let Some(region) = from.parse::<Arn>().ok().and_then(|arn| arn.region) {
+        account.region = region;
+    }
+    let answer = net.json(&account, service, target, &input).await?;
+    match answer.pointer(path).and_then(Value::as_str) {
+        Some(value) => Ok(Secret::new(value.to_owned())),
+        None => Err(Error::failed(format!("{service} has no text for {from}"))),
+    }
+}
+
+/// The call that reads a secret.
+#[derive(Debug, PartialEq)]
+struct Request {
+    service: &'static str,
+    target: &'static str,
+    input: Value,
+    /// Where the value is in the answer.
+    path: &'static str,
+}
+
+/// The call for a reference of a task definition (Amazon ECS API Reference, `Secret`). It reads the whole secret also where one key of
+/// its JSON is asked for, since its other values are secret too.
+fn request(from: &str) -> Request {
+    // arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME:KEY:STAGE:VERSION
+    let parts: Vec<&str> = from.split(':').collect();
+    if parts.get(2) != Some(&"secretsmanager") {
+        return Request {
+            service: "ssm",
+            target: "AmazonSSM.GetParameters",
+            input: json!({"Names": [from], "WithDecryption": true}),
+            path: "/Parameters/0/Value",
+        };
+    }
+    let mut input = json!({"SecretId": parts[..parts.len().min(7)].join(":")});
+    for (name, index) in [("VersionStage", 8), ("VersionId", 9)] {
+        if let Some(value) = parts.get(index).filter(|value| !value.is_empty()) {
+            input[name] = json!(value);
+        }
+    }
+    Request {
+        service: "secretsmanager",
+        target: "secretsmanager.GetSecretValue",
+        input,
+        path: "/SecretString",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_of_a_reference_is_read_where_it_is() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/api-AbCdEf";
+        let parameter = "arn:aws:ssm:eu-west-1:111111111111:parameter/shop/url";
+        for (from, service, input) in [
+            (
+                "/shop/url",
+                "ssm",
+                json!({"Names": ["/shop/url"], "WithDecryption": true}),
+            ),
+            (
+                parameter,
+                "ssm",
+                json!({"Names": [parameter], "WithDecryption": true}),
+            ),
+            (arn, "secretsmanager", json!({"SecretId": arn})),
+            (
+                &format!("{arn}:token::"),
+                "secretsmanager",
+                json!({"SecretId": arn}),
+            ),
+            (
+                &format!("{arn}:token:AWSPREVIOUS:v1"),
+                "secretsmanager",
+                json!({"SecretId": arn, "VersionStage": "AWSPREVIOUS", "VersionId": "v1"}),
+            ),
+        ] {
+            let request = request(from);
+            assert_eq!(
+                (request.service, &request.input),
+                (service, &input),
+                "{from}"
+            );
+        }
+    }
+}

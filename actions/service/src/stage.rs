@@ -1,0 +1,124 @@
+//! How far a deploy has come, and what a signal does there: before the service is updated it ends the run, after that it
+//! makes the run roll its deployment back.
+
+use crate::verdict::Rollback;
+use kit::aws::TaskDefinitionArn;
+use kit::error::{Error, ErrorKind};
+use std::cell::{Cell, RefCell};
+use tokio::sync::Notify;
+
+/// The changes made so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Stage {
+    #[default]
+    Unchanged,
+    Registered(TaskDefinitionArn),
+    Beginning {
+        permit: u64,
+        revision: String,
+    },
+    Updating {
+        revision: TaskDefinitionArn,
+        /// Why the deployment is left to ECS, if it is.
+        left: Option<Rollback>,
+    },
+    Following {
+        deployment: String,
+        revision: String,
+        left: Option<Rollback>,
+    },
+    /// ECS took the request to roll it back.
+    RollingBack {
+        deployment: String,
+        revision: String,
+    },
+}
+
+/// The stage of a deploy, and the signal that cancels it.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    stage: RefCell<Stage>,
+    signal: Cell<Option<&'static str>>,
+    cancelled: Notify,
+}
+
+impl Progress {
+    pub(crate) fn at(&self, stage: Stage) {
+        self.stage.replace(stage);
+    }
+
+    /// Whether a deployment of this run is to be rolled back before the run ends.
+    pub(crate) fn rolls_back(&self) -> bool {
+        matches!(
+            &*self.stage.borrow(),
+            Stage::Updating { left: None, .. }
+                | Stage::Following { left: None, .. }
+                | Stage::RollingBack { .. }
+        )
+    }
+
+    /// Tells whoever follows the deployment that this signal came.
+    pub(crate) fn cancel(&self, signal: &'static str) {
+        self.signal.set(Some(signal));
+        self.cancelled.notify_one();
+    }
+
+    /// Waits for that signal.
+    pub(crate) async fn cancelled(&self) -> &'static str {
+        loop {
+            if let Some(signal) = self.signal.get() {
+                return signal;
+            }
+            self.cancelled.notified().await;
+        }
+    }
+
+    /// The error of a run that a signal ends here: how far it got, and what to do next. `arguments` name the service.
+    pub(crate) fn interrupted(&self, signal: &str, arguments: &str) -> Error {
+        let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
+        let status = format!("see what it runs: slipway-service status {arguments}");
+        match &*self.stage.borrow() {
+            Stage::Unchanged => error.cause("nothing was changed"),
+            Stage::Registered(arn) => error.cause(format!(
+                "{} was registered, but nothing uses it yet; the next deployment of this digest reuses it",
+                arn.name()
+            )),
+            Stage::Beginning { permit, revision } => error
+                .cause(format!(
+                    "the record that permit {permit} is used for {revision} was being written; the service was not updated"
+                ))
+                .hint("on GitHub, run the failed jobs again: they go on under it")
+                .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
+            Stage::Updating { revision, .. } => error
+                .cause(format!(
+                    "the service was being updated to {}, and ECS had not answered yet",
+                    revision.name()
+                ))
+                .hint(status)
+                .hint("or run the same deploy again: it follows the deployment if there is one"),
+            Stage::Following {
+                deployment,
+                revision,
+                left,
+            } => error
+                .cause(format!(
+                    "deployment {deployment} of {revision} continues in ECS; it was not rolled back{}",
+                    match left {
+                        Some(Rollback::NotOurs) => ", because this run did not begin it",
+                        Some(Rollback::Unwanted) => ", because of --no-rollback",
+                        _ => "",
+                    }
+                ))
+                .hint(format!("see how it ends: slipway-service status {arguments}"))
+                .hint("or run the same deploy again: it follows the deployment that is under way"),
+            Stage::RollingBack {
+                deployment,
+                revision,
+            } => error
+                .cause(format!(
+                    "ECS is rolling back deployment {deployment} of {revision}, as this run asked; the end was not seen"
+                ))
+                .hint(format!("see how it ends: slipway-service status {arguments}")),
+        }
+    }
+}
