@@ -176,13 +176,48 @@ fn a_contract_that_is_not_there_is_named() {
     assert!(stderr.contains("error:"), "{stderr}");
 }
 
+/// A command's own 2 must not be taken for ours.
 #[test]
-fn help_explains_both_verbs() {
+fn bad_input_beside_a_command_has_an_exit_code_of_its_own() {
+    let named = [
+        "run-task",
+        "--digest",
+        DIGEST,
+        "--cluster",
+        "c",
+        "--service",
+        "s",
+    ];
+    let with = |more: &[&'static str]| [&named[..], more].concat();
+    for (arguments, message) in [
+        (named.to_vec(), "<COMMAND>"),
+        (
+            with(&["--timeout", "0s", "--", "true"]),
+            "error: --timeout is zero",
+        ),
+        (
+            with(&["--permit", "42", "--", "true"]),
+            "error: --permit is given, and without a contract",
+        ),
+        (
+            vec!["run-task", "--digest", "v1", "--", "true"],
+            "error: `v1` is not a digest",
+        ),
+    ] {
+        let stderr = refused(64, &arguments, &[("AWS_REGION", "ca-central-1")]);
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn help_explains_each_verb() {
     let output = job().run(&["--help"], &[]);
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        stdout.contains("deploy") && stdout.contains("status"),
+        ["deploy", "run-task", "status"]
+            .iter()
+            .all(|verb| stdout.contains(verb)),
         "{stdout}"
     );
 }
