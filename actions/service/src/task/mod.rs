@@ -46,23 +46,18 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
         signal = signals.next() => return Err(unstarted(signal, version)),
         prepared = prepare(&args, cx, &net, &defaults, &digest) => prepared?,
     };
-    let (opened, plan, ready) = match prepared {
+    let ready = match prepared {
         Prepared::DryRun(report) => return Ok(report),
-        Prepared::Ready {
-            opened,
-            plan,
-            ready,
-        } => (opened, plan, ready),
+        Prepared::Ready(ready) => ready,
     };
     let began = Instant::now();
-    let client = ready.session.as_ref().unwrap_or(&opened.client);
+    let client = ready.session.as_ref().unwrap_or(&ready.opened.client);
+    let revision = ready.work.task_definition.as_str();
+    let definition = client.definition(revision).await?;
     let arn = start(cx, client, &ready).await?;
-    let definition = client
-        .definition(ready.work.task_definition.as_str())
-        .await?;
     let id = arn.rsplit('/').next().unwrap_or(&arn);
     let container = &ready.work.container;
-    let output = Output::open(cx, &net, &opened.account, &definition, container, id).await;
+    let output = Output::open(cx, &net, &ready.opened.account, &definition, container, id).await;
     let running = Running {
         cx,
         client,
@@ -74,8 +69,8 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
     let ended = running.follow(&mut signals).await?;
     let outcome = Outcome {
         client,
-        account: &opened.account,
-        plan: &plan,
+        account: &ready.opened.account,
+        plan: &ready.plan,
         work: &ready.work,
         under: ready.under.as_ref(),
         arn: &arn,
@@ -99,15 +94,13 @@ fn unstarted(signal: &str, version: &Version) -> Error {
 
 enum Prepared<'a> {
     DryRun(Report),
-    Ready {
-        opened: Opened<'a>,
-        plan: Plan,
-        ready: Ready,
-    },
+    Ready(Box<Ready<'a>>),
 }
 
 /// The work, and the session in which it may be started.
-struct Ready {
+struct Ready<'a> {
+    opened: Opened<'a>,
+    plan: Plan,
     work: OneOff,
     session: Option<Client>,
     under: Option<UsedPermit>,
@@ -164,16 +157,13 @@ async fn prepare<'a>(
         container,
         command: args.argv.clone(),
     };
-    let ready = Ready {
+    Ok(Prepared::Ready(Box::new(Ready {
+        opened,
+        plan,
         work,
         session,
         under,
-    };
-    Ok(Prepared::Ready {
-        opened,
-        plan,
-        ready,
-    })
+    })))
 }
 
 /// Opens the session that may run tasks, and uses the permit up: a migration is the first that a deployment changes. The
@@ -216,7 +206,7 @@ fn container(version: &Version, contract: Option<&Resolved>, plan: &Plan) -> Res
 }
 
 /// Starts the task, or finds the same one that an earlier run left behind.
-async fn start(cx: &Cx, client: &Client, ready: &Ready) -> Result<String> {
+async fn start(cx: &Cx, client: &Client, ready: &Ready<'_>) -> Result<String> {
     let Ready { work, under, .. } = ready;
     if let Some(arn) = client.find_task(work).await? {
         cx.host.info(format!(
