@@ -36,7 +36,7 @@ use tokio::sync::watch;
 pub use check::drop_null_members;
 pub use docker::DockerError;
 pub use model::ModelError;
-pub use shapes::Shapes;
+pub use shapes::{RefusedForm, Shapes};
 pub use upstream::{Upstream, UpstreamCall, UpstreamError};
 
 use docker::Docker;

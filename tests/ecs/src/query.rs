@@ -86,6 +86,22 @@ fn insert(
                 text,
             )
         }
+        // A map is sent as `Name.entry.N.key` and `Name.entry.N.value`, the key first.
+        (Kind::Map, ["entry", index, part]) => {
+            let entries = slot.as_object_mut().ok_or(())?;
+            let index: usize = index.parse().map_err(|_| ())?;
+            match *part {
+                "key" if index == entries.len() + 1 => {
+                    entries.insert(text.to_owned(), Value::Null);
+                }
+                "value" if index == entries.len() => {
+                    let (_, value) = entries.iter_mut().next_back().ok_or(())?;
+                    *value = Value::String(text.to_owned());
+                }
+                _ => return Err(()),
+            }
+            Ok(())
+        }
         // A list that is present and empty is sent as `Name=`.
         (Kind::List, []) if text.is_empty() => Ok(()),
         (Kind::Structure | Kind::List | Kind::Map, _) => Err(()),
@@ -130,6 +146,14 @@ pub(crate) fn answer(
         "</{wrapper}><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
     ));
     xml
+}
+
+/// Writes the answer of an operation that answers nothing.
+pub(crate) fn empty_answer(namespace: &str, operation: &str, id: &str) -> String {
+    format!(
+        "<{operation}Response xmlns=\"{namespace}\"><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>\
+         </{operation}Response>"
+    )
 }
 
 /// Writes an error as the XML of a query service.

@@ -1,0 +1,81 @@
+//! The query protocol, and the check of every request and answer against the service model.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::error::{Answer, ApiError};
+use crate::{Call, Inner, api, ids, lock};
+
+/// Code of the answer to a call whose real answer did not fit the model.
+const VIOLATION: &str = "StandInContractViolation";
+
+/// Errors that CloudFormation answers besides those that the model lists for an operation.
+/// Source: AWS CloudFormation API Reference, "Common Error Types".
+const COMMON_ERRORS: [&str; 3] = ["ValidationError", "InvalidAction", "StandInNotImplemented"];
+
+pub(crate) async fn handle(inner: &Arc<Inner>, call: Call<'_>) -> Response<Bytes> {
+    let id = ids::uuid();
+    let (operation, input) = match inner.shapes.form(call.body) {
+        Ok(read) => read,
+        Err(refused) => {
+            let error = ApiError::new(refused.code, refused.message);
+            return respond(error.status, &error_text(inner, &error, &id), &id);
+        }
+    };
+    let answer = api::dispatch(inner, &call, &operation, input).await;
+    match checked(inner, &operation, answer, &id) {
+        Ok((status, text)) => respond(status, &text, &id),
+        Err(violation) => {
+            lock(&inner.violations).push(violation.clone());
+            let error = ApiError {
+                code: VIOLATION.to_owned(),
+                message: violation,
+                status: 500,
+            };
+            respond(500, &error_text(inner, &error, &id), &id)
+        }
+    }
+}
+
+/// The answer's status and text, or how it breaks the model.
+fn checked(
+    inner: &Inner,
+    operation: &str,
+    answer: Answer,
+    id: &str,
+) -> Result<(u16, String), String> {
+    match answer {
+        Ok(value) => inner
+            .shapes
+            .form_answer(operation, &value, id)
+            .map(|text| (200, text)),
+        Err(error) => {
+            let common = COMMON_ERRORS.contains(&error.code.as_str());
+            if !common && !inner.shapes.lists_code(operation, &error.code) {
+                return Err(format!(
+                    "{operation}: error {} is not one of this operation's",
+                    error.code
+                ));
+            }
+            let status = inner.shapes.status_of(&error.code).unwrap_or(error.status);
+            Ok((status, error_text(inner, &error, id)))
+        }
+    }
+}
+
+fn error_text(inner: &Inner, error: &ApiError, id: &str) -> String {
+    inner.shapes.form_error(error.status, &error.code, &error.message, id)
+}
+
+fn respond(status: u16, text: &str, id: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(text.to_owned()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}

@@ -1,0 +1,249 @@
+//! Stacks, change sets and events as this stand-in keeps them, by account and region.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+use crate::diff::Change;
+use crate::ids;
+use crate::template::parameters::Given;
+use crate::template::{Declaration, Section, Template};
+
+/// Everything, by account and region.
+#[derive(Debug, Default)]
+pub(crate) struct World(BTreeMap<(String, String), Region>);
+
+impl World {
+    pub(crate) fn region(&mut self, account: &str, region: &str) -> &mut Region {
+        self.0
+            .entry((account.to_owned(), region.to_owned()))
+            .or_default()
+    }
+}
+
+/// One account's stacks in one region, deleted ones too.
+#[derive(Debug, Default)]
+pub(crate) struct Region {
+    pub(crate) stacks: Vec<Stack>,
+}
+
+impl Region {
+    /// A stack by its name, which a deleted one has lost, or by its ID.
+    pub(crate) fn find(&self, named: &str) -> Option<&Stack> {
+        self.stacks.iter().find(|stack| stack.is(named))
+    }
+
+    pub(crate) fn find_mut(&mut self, named: &str) -> Option<&mut Stack> {
+        self.stacks.iter_mut().find(|stack| stack.is(named))
+    }
+
+    /// The exports of all stacks, by name, each with its stack's name.
+    pub(crate) fn exports(&self) -> BTreeMap<String, (String, String)> {
+        let live = self.stacks.iter().filter(|stack| stack.deleted.is_none());
+        live.flat_map(|stack| {
+            stack.outputs.iter().filter_map(|output| {
+                let export = output.export.clone()?;
+                Some((export, (output.value.clone(), stack.name.clone())))
+            })
+        })
+        .collect()
+    }
+}
+
+/// A stack.
+#[derive(Debug, Clone)]
+pub(crate) struct Stack {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created: OffsetDateTime,
+    pub(crate) updated: Option<OffsetDateTime>,
+    pub(crate) deleted: Option<OffsetDateTime>,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    /// The template that the resources were made from; none in `REVIEW_IN_PROGRESS`.
+    pub(crate) template: Option<Template>,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Vec<Given>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) notification_arns: Vec<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) disable_rollback: bool,
+    pub(crate) protected: bool,
+    pub(crate) policy: Option<String>,
+    pub(crate) resources: Section<Resource>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) change_sets: Vec<ChangeSet>,
+    /// The change set that was executed last.
+    pub(crate) change_set: Option<String>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) operations: Vec<Operation>,
+    /// The client tokens of operations, each with what it asked for.
+    pub(crate) tokens: BTreeMap<String, String>,
+    /// Whether the update is to be given up.
+    pub(crate) cancelled: bool,
+    /// What an update that rolls back returns to, while it is under way or has failed to.
+    pub(crate) before: Option<Box<Before>>,
+}
+
+/// What a stack was before an update.
+#[derive(Debug, Clone)]
+pub(crate) struct Before {
+    pub(crate) template: Option<Template>,
+    pub(crate) description: Option<String>,
+    pub(crate) parameters: Vec<Given>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) resources: Section<Resource>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+impl Stack {
+    /// Whether a call that names a stack means this one.
+    pub(crate) fn is(&self, named: &str) -> bool {
+        self.id == named || (self.name == named && self.deleted.is_none())
+    }
+
+    pub(crate) fn resource(&self, id: &str) -> Option<&Resource> {
+        crate::template::find(&self.resources, id)
+    }
+
+    pub(crate) fn resource_mut(&mut self, id: &str) -> Option<&mut Resource> {
+        let found = self.resources.iter_mut().find(|(known, _)| known == id);
+        found.map(|(_, resource)| resource)
+    }
+
+    /// A change set by its name or ID.
+    pub(crate) fn change_set(&self, named: &str) -> Option<&ChangeSet> {
+        self.change_sets
+            .iter()
+            .find(|set| set.id == named || set.name == named)
+    }
+
+    /// Whether an operation is under way.
+    pub(crate) fn busy(&self) -> bool {
+        self.status.ends_with("_IN_PROGRESS") && self.status != "REVIEW_IN_PROGRESS"
+    }
+
+    pub(crate) fn before(&self) -> Before {
+        Before {
+            template: self.template.clone(),
+            description: self.description.clone(),
+            parameters: self.parameters.clone(),
+            tags: self.tags.clone(),
+            capabilities: self.capabilities.clone(),
+            resources: self.resources.clone(),
+            outputs: self.outputs.clone(),
+        }
+    }
+
+    /// Sets the stack's status, with its event.
+    pub(crate) fn become_status(
+        &mut self,
+        status: &'static str,
+        reason: Option<String>,
+        operation: &str,
+        token: Option<&str>,
+    ) {
+        self.status = status;
+        self.reason.clone_from(&reason);
+        let event = Event {
+            id: ids::uuid(),
+            time: ids::now(),
+            logical: self.name.clone(),
+            physical: self.id.clone(),
+            kind: "AWS::CloudFormation::Stack".to_owned(),
+            status,
+            reason,
+            properties: None,
+            token: token.map(str::to_owned),
+            operation: operation.to_owned(),
+        };
+        self.events.push(event);
+    }
+}
+
+/// A resource that a stack has made.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub(crate) declared: Declaration,
+    pub(crate) physical: String,
+    pub(crate) attributes: Map<String, Value>,
+    /// The properties as they were sent, without functions; dynamic references stay as they are written.
+    pub(crate) properties: Map<String, Value>,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) changed: OffsetDateTime,
+    pub(crate) drift: Option<Value>,
+}
+
+/// A stack's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    pub(crate) description: Option<String>,
+    pub(crate) export: Option<String>,
+}
+
+/// A change set.
+#[derive(Debug, Clone)]
+pub(crate) struct ChangeSet {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) created: OffsetDateTime,
+    pub(crate) description: Option<String>,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) execution: &'static str,
+    pub(crate) template: Template,
+    pub(crate) parameters: Vec<Given>,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) notification_arns: Vec<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) on_failure: Option<String>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) operation: String,
+    /// What early validation found.
+    pub(crate) invalid: Vec<Invalid>,
+    pub(crate) token: Option<String>,
+    /// The input of the call that made it, to know the same call again.
+    pub(crate) asked: Value,
+}
+
+/// One finding of early validation.
+#[derive(Debug, Clone)]
+pub(crate) struct Invalid {
+    pub(crate) id: String,
+    pub(crate) time: OffsetDateTime,
+    pub(crate) logical: String,
+    pub(crate) kind: String,
+    pub(crate) name: &'static str,
+    pub(crate) reason: String,
+    pub(crate) path: String,
+}
+
+/// One event of a stack.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) time: OffsetDateTime,
+    pub(crate) logical: String,
+    pub(crate) physical: String,
+    pub(crate) kind: String,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    pub(crate) properties: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) operation: String,
+}
+
+/// An operation on a stack, as `DescribeStacks` and `DescribeEvents` name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) id: String,
+    pub(crate) kind: &'static str,
+}
