@@ -87,7 +87,10 @@ pub(crate) fn changes(
             continue;
         }
         included.insert(id.as_str());
-        if stack.resource(id).is_some_and(|old| old.declared.kind != declared.kind) {
+        if stack
+            .resource(id)
+            .is_some_and(|old| old.declared.kind != declared.kind)
+        {
             retyped.push(id.as_str());
         }
     }
@@ -99,7 +102,9 @@ pub(crate) fn changes(
     }
     let mut found = Vec::new();
     for id in graph::order(wanted.template)? {
-        let Some(declared) = wanted.template.resource(&id) else { continue };
+        let Some(declared) = wanted.template.resource(&id) else {
+            continue;
+        };
         if !included.contains(id.as_str()) {
             continue;
         }
@@ -175,7 +180,10 @@ impl<'a> Comparison<'a> {
             after: self.properties(id, &declared.kind, true)?,
         };
         let mut names: Vec<&String> = old.properties.keys().collect();
-        names.extend(new.keys().filter(|name| !old.properties.contains_key(*name)));
+        names.extend(
+            new.keys()
+                .filter(|name| !old.properties.contains_key(*name)),
+        );
         let mut details = Vec::new();
         for name in names {
             details.extend(self.property(id, name, old, declared, &new, &shown)?);
@@ -281,11 +289,17 @@ struct Shown {
 }
 
 /// A resource's present properties, with each one hidden that a `NoEcho` parameter went into.
-fn hidden(stack: &Stack, declared: &Declaration, properties: &Map<String, Value>) -> Map<String, Value> {
+fn hidden(
+    stack: &Stack,
+    declared: &Declaration,
+    properties: &Map<String, Value>,
+) -> Map<String, Value> {
     let secret = |name: &str| {
         let template = stack.template.as_ref();
         let raw = declared.properties.get(name);
-        let found = raw.map(|raw| references(raw).unwrap_or_default()).unwrap_or_default();
+        let found = raw
+            .map(|raw| references(raw).unwrap_or_default())
+            .unwrap_or_default();
         found.iter().any(|reference| match reference {
             Reference::Ref(name) => template
                 .and_then(|template| template.parameter(name))
@@ -357,7 +371,10 @@ fn replacement(details: &[Detail]) -> &'static str {
     let certain = |detail: &Detail| detail.recreation == Recreation::Always && !detail.dynamic;
     if details.iter().any(certain) {
         "True"
-    } else if details.iter().any(|detail| detail.recreation > Recreation::Never) {
+    } else if details
+        .iter()
+        .any(|detail| detail.recreation > Recreation::Never)
+    {
         "Conditional"
     } else {
         "False"
@@ -387,9 +404,9 @@ pub(crate) fn beside_resources(stack: &Stack, wanted: &Wanted<'_>) -> bool {
     let outputs = |template: &Template| template.outputs.clone();
     let before = stack.template.as_ref().map(outputs).unwrap_or_default();
     let same_outputs = before == wanted.template.outputs
-        && before.iter().all(|(name, _)| {
-            find(&wanted.template.outputs, name).is_some()
-        });
+        && before
+            .iter()
+            .all(|(name, _)| find(&wanted.template.outputs, name).is_some());
     let tags: BTreeMap<_, _> = stack.tags.iter().cloned().collect();
     let new: BTreeMap<_, _> = wanted.tags.iter().cloned().collect();
     !same_outputs || tags != new

@@ -79,7 +79,12 @@ async fn value(services: &Services, reference: &str) -> Result<String, String> {
 async fn secret(services: &Services, named: &str) -> Result<String, String> {
     let parts: Vec<&str> = named.split(':').collect();
     let own = if named.starts_with("arn:") { 7 } else { 1 };
-    let id = parts.iter().take(own).copied().collect::<Vec<_>>().join(":");
+    let id = parts
+        .iter()
+        .take(own)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(":");
     let part = |index: usize| parts.get(own + index).copied().filter(|it| !it.is_empty());
     let mut input = json!({"SecretId": id});
     if let Some(stage) = part(2) {

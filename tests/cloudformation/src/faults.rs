@@ -61,7 +61,13 @@ impl Faults {
     }
 
     /// Takes the first fault that meets the operation.
-    pub(crate) fn strike(&self, account: &str, stack: &str, resource: &str, operation: &str) -> Struck {
+    pub(crate) fn strike(
+        &self,
+        account: &str,
+        stack: &str,
+        resource: &str,
+        operation: &str,
+    ) -> Struck {
         let mut waiting = lock(&self.0);
         let met = waiting.iter().position(|fault| {
             fault.account == account

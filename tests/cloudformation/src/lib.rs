@@ -144,7 +144,8 @@ impl CloudFormation {
     pub fn stack_arn(&self, account: &str, region: &str, named: &str) -> String {
         let mut world = self.inner.world();
         let found = world.region(account, region);
-        let of_set = |stack: &&state::Stack| stack.change_set(named).is_some_and(|it| it.id == named);
+        let of_set =
+            |stack: &&state::Stack| stack.change_set(named).is_some_and(|it| it.id == named);
         if named.contains(":changeSet/") {
             let stack = found.stacks.iter().find(of_set);
             return stack.map_or_else(|| named.to_owned(), |stack| stack.id.clone());

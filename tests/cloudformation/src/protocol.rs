@@ -66,14 +66,19 @@ fn checked(
 }
 
 fn error_text(inner: &Inner, error: &ApiError, id: &str) -> String {
-    inner.shapes.form_error(error.status, &error.code, &error.message, id)
+    inner
+        .shapes
+        .form_error(error.status, &error.code, &error.message, id)
 }
 
 fn respond(status: u16, text: &str, id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(text.to_owned()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    headers.insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("text/xml"),
+    );
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
     }

@@ -86,13 +86,14 @@ impl Schemas {
         let names: BTreeMap<String, Value> = read(&list)?;
         let mut schemas = BTreeMap::new();
         for kind in kinds {
-            let file = names
-                .get(*kind)
-                .and_then(Value::as_str)
-                .ok_or_else(|| SchemaError::Unknown {
-                    path: list.clone(),
-                    kind: (*kind).to_owned(),
-                })?;
+            let file =
+                names
+                    .get(*kind)
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| SchemaError::Unknown {
+                        path: list.clone(),
+                        kind: (*kind).to_owned(),
+                    })?;
             let path = folder.join(format!("resources/{file}.json"));
             schemas.insert((*kind).to_owned(), Schema(read(&path)?));
         }
@@ -241,15 +242,24 @@ impl Schema {
     }
 
     fn follow<'a>(&'a self, shape: &'a Value) -> &'a Value {
-        match shape["$ref"].as_str().and_then(|path| path.strip_prefix('#')) {
-            Some(path) => self.0.pointer(path).map_or(shape, |found| self.follow(found)),
+        match shape["$ref"]
+            .as_str()
+            .and_then(|path| path.strip_prefix('#'))
+        {
+            Some(path) => self
+                .0
+                .pointer(path)
+                .map_or(shape, |found| self.follow(found)),
             None => shape,
         }
     }
 
     fn check(&self, shape: &Value, value: &Value, path: &str, faults: &mut Vec<Fault>) {
         let shape = self.follow(shape);
-        if value.as_str().is_some_and(|text| text.contains(KNOWN_AFTER_APPLY)) {
+        if value
+            .as_str()
+            .is_some_and(|text| text.contains(KNOWN_AFTER_APPLY))
+        {
             return;
         }
         let mut fault = |path: &str, reason: String| {
@@ -266,14 +276,21 @@ impl Schema {
         if !kinds.is_empty() && !kinds.iter().any(|kind| is_of(kind, value)) {
             fault(
                 path,
-                format!("expected type: {}, found: {}", kinds.join(" or "), name_of(value)),
+                format!(
+                    "expected type: {}, found: {}",
+                    kinds.join(" or "),
+                    name_of(value)
+                ),
             );
             return;
         }
         if let Some(allowed) = shape["enum"].as_array()
             && !allowed.iter().any(|one| text(one) == text(value))
         {
-            fault(path, format!("#{path}: {} is not a valid enum value", text(value)));
+            fault(
+                path,
+                format!("#{path}: {} is not a valid enum value", text(value)),
+            );
         }
         if let Some(number) = value.as_f64() {
             let below = shape["minimum"].as_f64().is_some_and(|min| number < min);

@@ -86,7 +86,12 @@ impl Refusal {
         let is = |words: &[&str]| words.iter().any(|word| code.contains(word));
         if is(&["AccessDenied", "AuthorizationError", "Unauthorized"]) {
             "AccessDenied"
-        } else if is(&["AlreadyExists", "AlreadyOwnedByYou", "QueueNameExists", "EntityAlreadyExists"]) {
+        } else if is(&[
+            "AlreadyExists",
+            "AlreadyOwnedByYou",
+            "QueueNameExists",
+            "EntityAlreadyExists",
+        ]) {
             "AlreadyExists"
         } else if is(&["NotFound", "NonExistent", "NoSuch", "DoesNotExist"]) {
             "NotFound"
@@ -128,10 +133,20 @@ impl Services {
             _ => "application/x-amz-json-1.1",
         };
         let mut headers = HeaderMap::new();
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(version));
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static(version),
+        );
         headers.insert("x-amz-target", HeaderValue::from_static(target));
         let answer = self
-            .send(service, http::Method::POST, "/", "", headers, body.to_string().into())
+            .send(
+                service,
+                http::Method::POST,
+                "/",
+                "",
+                headers,
+                body.to_string().into(),
+            )
             .await?;
         Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }

@@ -28,9 +28,8 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
         if statement["Principal"] != "*" && statement.get("NotPrincipal").is_none() {
             return wrong("Principal must be \"*\"");
         }
-        let given = |one: &str, other: &str| {
-            statement.get(one).is_some() != statement.get(other).is_some()
-        };
+        let given =
+            |one: &str, other: &str| statement.get(one).is_some() != statement.get(other).is_some();
         if !given("Action", "NotAction") || !given("Resource", "NotResource") {
             return wrong("each statement must have an action and a resource");
         }
@@ -125,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_policy_denies_what_it_does_not_allow() {
-        const ALL: &str = r#"{"Effect":"Allow","Principal":"*","Action":"Update:*","Resource":"*"}"#;
+        const ALL: &str =
+            r#"{"Effect":"Allow","Principal":"*","Action":"Update:*","Resource":"*"}"#;
         let policy = |more: &str| format!(r#"{{"Statement":[{ALL}{more}]}}"#);
         let deny = |action: &str, rest: &str| {
             policy(&format!(

@@ -68,12 +68,14 @@ impl Shapes {
         let refused = |code, message| RefusedForm { code, message };
         let mut pairs = query::pairs(body);
         let action = pairs.iter().find(|(name, _)| name == "Action").cloned();
-        let (_, action) = action.ok_or_else(|| {
-            refused("InvalidAction", "Missing the parameter Action".to_owned())
-        })?;
+        let (_, action) = action
+            .ok_or_else(|| refused("InvalidAction", "Missing the parameter Action".to_owned()))?;
         pairs.retain(|(name, _)| name != "Action" && name != "Version");
         let described = self.0.operations.get(&action).ok_or_else(|| {
-            refused("InvalidAction", format!("Could not find operation {action}"))
+            refused(
+                "InvalidAction",
+                format!("Could not find operation {action}"),
+            )
         })?;
         let Some(shape) = described.input.as_ref().map(|input| input.shape.as_str()) else {
             return Ok((action, Value::Object(serde_json::Map::new())));
@@ -131,9 +133,8 @@ impl Shapes {
     /// The HTTP status that the model gives an error.
     pub fn status_of(&self, code: &str) -> Option<u16> {
         let mut shapes = self.0.shapes.iter();
-        let (_, shape) = shapes.find(|(name, shape)| {
-            shape.error.is_some() && self.code_of(name) == code
-        })?;
+        let (_, shape) =
+            shapes.find(|(name, shape)| shape.error.is_some() && self.code_of(name) == code)?;
         shape.error.as_ref()?.http_status_code
     }
 

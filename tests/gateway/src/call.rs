@@ -24,6 +24,8 @@ pub(crate) struct Call {
     /// Table, bucket and key, parameter, repository…: what the operation is about, as far as it says.
     pub(crate) resource: Option<String>,
     pub(crate) request_id: String,
+    /// The service that makes the call with its caller's permissions.
+    pub(crate) via: Option<&'static str>,
 }
 
 impl Call {
@@ -49,6 +51,7 @@ impl Call {
             protocol: Protocol::RestJson,
             resource: None,
             request_id: uuid::Uuid::new_v4().to_string(),
+            via: None,
         };
         let target = call.header("x-amz-target").map(str::to_owned);
         let form = call.form();
@@ -84,6 +87,31 @@ impl Call {
             call.operation = format!("{} {}", call.method, call.path);
         }
         call
+    }
+
+    /// A call that a service makes for its caller. Nobody checks its signature, which no client could send.
+    pub(crate) fn from_service(
+        call: standin_cloudformation::ServiceCall,
+        via: Option<&'static str>,
+    ) -> Self {
+        let mut headers = call.headers;
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=ASIAGATEWAY/20260101/{}/{}/aws4_request, SignedHeaders=host, Signature=0",
+            call.region, call.service
+        );
+        headers.insert(http::header::CONTENT_LENGTH, call.body.len().into());
+        if let Ok(scope) = scope.parse() {
+            headers.insert(http::header::AUTHORIZATION, scope);
+        }
+        let signed = crate::sigv4::read(&headers, &call.query);
+        // S3's bodies stream.
+        let body = match call.service {
+            "s3" => Bytes::new(),
+            _ => call.body,
+        };
+        let mut read = Self::read(call.method, call.path, call.query, headers, body, signed);
+        read.via = via;
+        read
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

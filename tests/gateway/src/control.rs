@@ -1,5 +1,5 @@
 //! The sandbox's own interface, under `/_sandbox`: accounts, sessions of services, the record, faults, latency,
-//! what scans find, how builds are, whether change calendars are open.
+//! what scans find, how builds are, which resources of stacks fail, whether change calendars are open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/latency", post(latency))
         .route("/_sandbox/scans", post(scans))
         .route("/_sandbox/builds", post(builds))
+        .route("/_sandbox/stacks", post(stacks))
         .route("/_sandbox/calendars", post(calendars))
 }
 
@@ -119,8 +120,10 @@ async fn sessions(State(gateway): State<Arc<Gateway>>, Json(wanted): Json<NewSes
 /// Answers of the backends that did not fit their vendor's description, each once.
 async fn violations(State(gateway): State<Arc<Gateway>>) -> Response {
     let backends = gateway.config.backends.values();
-    let found: std::collections::BTreeSet<String> =
-        backends.flat_map(|backend| backend.violations()).collect();
+    let found: std::collections::BTreeSet<String> = backends
+        .flat_map(|backend| backend.violations())
+        .chain(gateway.stacks.violations())
+        .collect();
     Json(json!(found)).into_response()
 }
 
@@ -270,5 +273,17 @@ async fn calendars(
     match gateway.calendars.set(&gateway.ssm, setting) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(why) => refused(StatusCode::BAD_REQUEST, why),
+    }
+}
+
+/// `{"account", "stack", "resource", "operation": "create"|"update"|"delete"|"rollback", "reason"?, "delay"?, "times"?}`: what
+/// happens to an operation on a resource of a stack. Without a reason it only takes longer, by `delay` milliseconds.
+async fn stacks(
+    State(gateway): State<Arc<Gateway>>,
+    Json(fault): Json<standin_cloudformation::Fault>,
+) -> Response {
+    match gateway.stacks.inject(fault) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(why) => refused(StatusCode::BAD_REQUEST, why.to_string()),
     }
 }

@@ -37,6 +37,7 @@ mod route;
 mod s3;
 mod scans;
 mod sigv4;
+mod stacks;
 mod sts;
 mod text;
 
@@ -102,8 +103,10 @@ pub struct Config {
     pub distribution: Distribution,
     /// The registry's front.
     pub front: Front,
-    /// botocore's `data` folder, with `ecr`, `codebuild`, `kms` and `ssm` in it.
+    /// botocore's `data` folder, with `ecr`, `cloudformation`, `codebuild`, `kms` and `ssm` in it.
     pub models: PathBuf,
+    /// cfn-lint's folder `data/schemas`: the schemas of CloudFormation's resource types.
+    pub schemas: PathBuf,
     /// Issuers whose web identity tokens are taken where an account registered them.
     pub issuers: Vec<Issuer>,
     /// Services answered by others, by their SigV4 name, such as `ecs` and `elasticloadbalancing`.
@@ -174,6 +177,7 @@ pub(crate) struct Gateway {
     pub(crate) previews: previews::Previews,
     pub(crate) scans: scans::Scans,
     pub(crate) tables: leading::Tables,
+    pub(crate) stacks: standin_cloudformation::CloudFormation,
     pub(crate) ecr: standin_ecs::Shapes,
     pub(crate) codebuild: standin_ecs::Shapes,
     pub(crate) kms: standin_ecs::Shapes,
@@ -206,7 +210,14 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
     };
     let (ecr, codebuild) = (model("ecr")?, model("codebuild")?);
     let (kms, ssm) = (model("kms")?, model("ssm")?);
+    let stacks = standin_cloudformation::CloudFormation::start(&standin_cloudformation::Config {
+        models: config.models.clone(),
+        schemas: config.schemas.clone(),
+        timings: standin_cloudformation::Timings::default(),
+    })
+    .map_err(std::io::Error::other)?;
     let gateway = Arc::new(Gateway {
+        stacks,
         fronts: front::Fronts::new(config.front),
         direct: direct::Direct::default(),
         config,

@@ -40,7 +40,7 @@ pub(crate) struct Entry {
     pub(crate) error: Option<String>,
     pub(crate) duration_ms: u64,
     pub(crate) request_id: String,
-    /// `api`, or `registry` for docker's own protocol.
+    /// `api`, `registry` for docker's own protocol, or `cloudformation` for the calls that it makes.
     pub(crate) via: &'static str,
 }
 

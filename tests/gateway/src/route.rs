@@ -126,6 +126,37 @@ fn recorded(gateway: &Gateway, mut record: Entry, answer: Option<&Answer>, start
     gateway.recorder.add(record, started.elapsed());
 }
 
+/// Makes a call of a service that acts with a caller's permissions, and keeps its record.
+pub(crate) async fn on_behalf(
+    gateway: &Arc<Gateway>,
+    mut call: Call,
+    caller: Credentials,
+    body: Body,
+) -> Answer {
+    let started = Instant::now();
+    let account = caller.principal.account.clone();
+    let caller = Ok(Some(caller));
+    let mut record = record(gateway, &call, &caller);
+    record.via = "cloudformation";
+    let _open = gateway.recorder.begin(&mut record);
+    let struck = gateway
+        .faults
+        .strike(&call.service, &call.operation, Some(&account));
+    let answer = match instead(struck.as_ref(), &mut call).await {
+        Some(Some(answer)) => Ok(answer),
+        // To a service that calls another one, a broken connection is a failure of that service.
+        Some(None) => Err(AwsError::upstream("connection", "cut by a fault")),
+        None => dispatch(gateway, &call, caller, Some(body)).await,
+    };
+    let answer = match answer {
+        Ok(answer) => answer.read().await,
+        Err(error) => Err(error),
+    };
+    let answer = answer.unwrap_or_else(|error| error.answer(call.protocol, &call.request_id));
+    recorded(gateway, record, Some(&answer), started);
+    answer
+}
+
 /// Whether the body is passed on as it arrives: S3's, and those of calls that are neither JSON nor forms.
 fn streams(headers: &HeaderMap, signed: Option<&Signed>) -> bool {
     let json = headers.contains_key("x-amz-target");
@@ -257,6 +288,7 @@ async fn dispatch(
             let (calendars, model) = (&gateway.calendars, &gateway.ssm);
             calendars.answer(model, account, &call.region, input)
         }
+        "cloudformation" => crate::stacks::handle(gateway, call, &caller).await,
         "s3" => crate::s3::handle(gateway, call, principal, stream.unwrap_or_default()).await,
         "iam" => {
             let answer = crate::moto::forward(gateway, call, &principal.account).await?;

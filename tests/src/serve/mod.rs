@@ -55,6 +55,7 @@ fn gateway_config(instance: &Instance, ecs: &Arc<ecs::Services>) -> Result<gatew
             port: port::REGISTRY,
         },
         models: models(instance)?,
+        schemas: models(instance)?.join("../../cfnlint/data/schemas"),
         issuers: vec![gateway::Issuer {
             issuer: "https://token.actions.githubusercontent.com".to_owned(),
             jwks: format!("{}/.well-known/jwks", instance.url(port::GITHUB)),

@@ -31,7 +31,10 @@ pub(super) async fn create(scope: &Scope<'_>) -> Answer {
     }
     let named = scope.need("StackName");
     let name = scope.need("ChangeSetName");
-    pattern("stackName", named.rsplit_once("stack/").map_or(named, |_| "arn"))?;
+    pattern(
+        "stackName",
+        named.rsplit_once("stack/").map_or(named, |_| "arn"),
+    )?;
     pattern("changeSetName", name)?;
     if let Some(same) = repeated(scope, named, name)? {
         return Ok(same);
@@ -40,7 +43,10 @@ pub(super) async fn create(scope: &Scope<'_>) -> Answer {
     let previous = stack.as_ref().and_then(|stack| stack.template.clone());
     let template = validate::template(scope, previous.as_ref()).await?;
     validate::known(scope.inner, &template)?;
-    let before = stack.as_ref().map(|stack| stack.parameters.clone()).unwrap_or_default();
+    let before = stack
+        .as_ref()
+        .map(|stack| stack.parameters.clone())
+        .unwrap_or_default();
     let mut parameters =
         crate::template::parameters::assign(&template, scope.list("Parameters"), &before)
             .map_err(ApiError::validation)?;
@@ -48,7 +54,9 @@ pub(super) async fn create(scope: &Scope<'_>) -> Answer {
     validate::capable(&template, &scope.texts("Capabilities"))?;
     if let Some(role) = scope.text("RoleARN") {
         // The role is assumed at once, so that a role that does not trust CloudFormation is refused here.
-        scope.work(Default::default(), Some(role.to_owned()), None).await?;
+        scope
+            .work(Default::default(), Some(role.to_owned()), None)
+            .await?;
     }
     let set = new(scope, kind, template, parameters, stack.as_ref());
     let (stack_id, id) = scope.with(|region| add(scope, region, stack, set));
@@ -58,7 +66,9 @@ pub(super) async fn create(scope: &Scope<'_>) -> Answer {
 
 fn pattern(member: &str, name: &str) -> Result<(), ApiError> {
     let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
-    let rest = name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-');
+    let rest = name
+        .bytes()
+        .all(|it| it.is_ascii_alphanumeric() || it == b'-');
     if first && rest && name.len() <= 128 {
         return Ok(());
     }
@@ -71,7 +81,9 @@ fn pattern(member: &str, name: &str) -> Result<(), ApiError> {
 /// The change set that an earlier call with the same client token made; a name that another call took is refused.
 fn repeated(scope: &Scope<'_>, named: &str, name: &str) -> Result<Option<Value>, ApiError> {
     scope.with(|region| {
-        let Some(stack) = region.find(named) else { return Ok(None) };
+        let Some(stack) = region.find(named) else {
+            return Ok(None);
+        };
         let Some(set) = stack.change_sets.iter().find(|set| set.name == name) else {
             return Ok(None);
         };
@@ -87,12 +99,7 @@ fn repeated(scope: &Scope<'_>, named: &str, name: &str) -> Result<Option<Value>,
 }
 
 /// The stack as it is, if a change set of this kind can be made for it.
-fn ready(
-    region: &Region,
-    named: &str,
-    kind: &str,
-    name: &str,
-) -> Result<Option<Stack>, ApiError> {
+fn ready(region: &Region, named: &str, kind: &str, name: &str) -> Result<Option<Stack>, ApiError> {
     let found = region.find(named).filter(|stack| stack.deleted.is_none());
     let refused = |message: String| Err(ApiError::validation(message));
     match (found, kind) {
@@ -173,7 +180,12 @@ fn new(
 }
 
 /// Puts the change set to its stack, which a first change set makes.
-fn add(scope: &Scope<'_>, region: &mut Region, stack: Option<Stack>, set: ChangeSet) -> (String, String) {
+fn add(
+    scope: &Scope<'_>,
+    region: &mut Region,
+    stack: Option<Stack>,
+    set: ChangeSet,
+) -> (String, String) {
     let id = set.id.clone();
     let operation = Operation {
         id: set.operation.clone(),
@@ -268,7 +280,9 @@ pub(super) fn named<T>(
         (false, Some(stack)) => {
             let found = region.find_mut(stack);
             if found.is_none() {
-                return Err(ApiError::validation(format!("Stack [{stack}] does not exist")));
+                return Err(ApiError::validation(format!(
+                    "Stack [{stack}] does not exist"
+                )));
             }
             found
         }
@@ -374,7 +388,10 @@ fn detail(detail: &Detail, values: bool) -> Value {
     };
     set("Attribute", Some(detail.attribute.to_owned()));
     set("Name", detail.name.clone());
-    set("RequiresRecreation", Some(detail.recreation.name().to_owned()));
+    set(
+        "RequiresRecreation",
+        Some(detail.recreation.name().to_owned()),
+    );
     if values {
         let path = match &detail.name {
             Some(name) => format!("/{}/{name}", detail.attribute),
@@ -427,7 +444,10 @@ pub(super) fn delete(scope: &Scope<'_>) -> Answer {
             if set.execution == "EXECUTE_IN_PROGRESS" || set.status == "CREATE_IN_PROGRESS" {
                 return Err(ApiError::new(
                     "InvalidChangeSetStatus",
-                    format!("ChangeSet [{}] cannot be deleted in its current status", set.id),
+                    format!(
+                        "ChangeSet [{}] cannot be deleted in its current status",
+                        set.id
+                    ),
                 ));
             }
             stack.change_sets.remove(at);

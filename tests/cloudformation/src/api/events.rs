@@ -49,10 +49,7 @@ pub(super) fn of_operations(scope: &Scope<'_>) -> Answer {
     scope.page("OperationEvents", found).map(Value::Object)
 }
 
-fn selected(
-    scope: &Scope<'_>,
-    region: &mut crate::state::Region,
-) -> Result<Vec<Value>, ApiError> {
+fn selected(scope: &Scope<'_>, region: &mut crate::state::Region) -> Result<Vec<Value>, ApiError> {
     if scope.text("ChangeSetName").is_some() {
         return change_sets::named(scope, region, |stack, at| {
             Ok(validations(stack, &stack.change_sets[at]))
@@ -60,15 +57,15 @@ fn selected(
     }
     let operation = scope.text("OperationId");
     let stack = match (scope.text("StackName"), operation) {
-        (Some(named), _) => region.find(named).ok_or_else(|| {
-            ApiError::validation(format!("Stack [{named}] does not exist"))
-        })?,
+        (Some(named), _) => region
+            .find(named)
+            .ok_or_else(|| ApiError::validation(format!("Stack [{named}] does not exist")))?,
         (None, Some(id)) => {
             let mut stacks = region.stacks.iter();
             let has = |stack: &&Stack| stack.operations.iter().any(|it| it.id == id);
-            stacks.find(has).ok_or_else(|| {
-                ApiError::validation(format!("Operation [{id}] does not exist"))
-            })?
+            stacks
+                .find(has)
+                .ok_or_else(|| ApiError::validation(format!("Operation [{id}] does not exist")))?
         }
         (None, None) => {
             return Err(ApiError::validation(

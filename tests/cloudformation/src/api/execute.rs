@@ -39,7 +39,11 @@ pub(super) async fn execute(scope: &Scope<'_>) -> Answer {
     };
     let id = set.id.clone();
     // The status is an operation's before the call is answered, so that nobody sees the stack as it was.
-    let begun = if create { "CREATE_IN_PROGRESS" } else { "UPDATE_IN_PROGRESS" };
+    let begun = if create {
+        "CREATE_IN_PROGRESS"
+    } else {
+        "UPDATE_IN_PROGRESS"
+    };
     work.with(|stack| stack.status = begun);
     tokio::spawn(async move {
         let after = work.clone();
@@ -50,7 +54,11 @@ pub(super) async fn execute(scope: &Scope<'_>) -> Answer {
         after.with(|stack| {
             let done = matches!(stack.status, "CREATE_COMPLETE" | "UPDATE_COMPLETE");
             if let Some(set) = stack.change_sets.iter_mut().find(|set| set.id == id) {
-                set.execution = if done { "EXECUTE_COMPLETE" } else { "EXECUTE_FAILED" };
+                set.execution = if done {
+                    "EXECUTE_COMPLETE"
+                } else {
+                    "EXECUTE_FAILED"
+                };
             }
         });
     });

@@ -119,7 +119,9 @@ impl Scope<'_> {
         let named = self.need("StackName");
         self.with(|region| match region.find_mut(named) {
             Some(stack) => work(stack),
-            None => Err(ApiError::validation(format!("Stack [{named}] does not exist"))),
+            None => Err(ApiError::validation(format!(
+                "Stack [{named}] does not exist"
+            ))),
         })
     }
 
@@ -154,7 +156,11 @@ impl Scope<'_> {
     }
 
     /// One page of a list, with the token of the next one under `NextToken`.
-    pub(crate) fn page(&self, member: &str, items: Vec<Value>) -> Result<Map<String, Value>, ApiError> {
+    pub(crate) fn page(
+        &self,
+        member: &str,
+        items: Vec<Value>,
+    ) -> Result<Map<String, Value>, ApiError> {
         let start: usize = match self.text("NextToken") {
             None => 0,
             Some(token) => token
@@ -166,7 +172,11 @@ impl Scope<'_> {
         if end < items.len() {
             found.insert("NextToken".to_owned(), Value::from(end.to_string()));
         }
-        let items: Vec<Value> = items.into_iter().skip(start).take(end.saturating_sub(start)).collect();
+        let items: Vec<Value> = items
+            .into_iter()
+            .skip(start)
+            .take(end.saturating_sub(start))
+            .collect();
         found.insert(member.to_owned(), Value::Array(items));
         Ok(found)
     }

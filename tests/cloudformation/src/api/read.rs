@@ -93,7 +93,10 @@ pub(super) fn list(scope: &Scope<'_>) -> Answer {
 }
 
 /// The stack that a call about resources names. Its error is one of its own.
-fn of<T>(scope: &Scope<'_>, work: impl FnOnce(&Stack) -> Result<T, ApiError>) -> Result<T, ApiError> {
+fn of<T>(
+    scope: &Scope<'_>,
+    work: impl FnOnce(&Stack) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
     let named = scope.need("StackName");
     scope.with(|region| match region.find(named) {
         Some(stack) => work(stack),
@@ -106,9 +109,13 @@ fn of<T>(scope: &Scope<'_>, work: impl FnOnce(&Stack) -> Result<T, ApiError>) ->
 pub(super) fn resources(scope: &Scope<'_>) -> Answer {
     let found = of(scope, |stack| {
         let resources = stack.resources.iter();
-        Ok(resources.map(|(id, it)| summary(id, it, "LastUpdatedTimestamp")).collect())
+        Ok(resources
+            .map(|(id, it)| summary(id, it, "LastUpdatedTimestamp"))
+            .collect())
     })?;
-    scope.page("StackResourceSummaries", found).map(Value::Object)
+    scope
+        .page("StackResourceSummaries", found)
+        .map(Value::Object)
 }
 
 fn summary(id: &str, resource: &Resource, time: &str) -> Value {
@@ -129,7 +136,10 @@ pub(super) fn resource(scope: &Scope<'_>) -> Answer {
     let id = scope.need("LogicalResourceId");
     of(scope, |stack| {
         let resource = stack.resource(id).ok_or_else(|| {
-            ApiError::validation(format!("Resource {id} does not exist for stack {}", stack.name))
+            ApiError::validation(format!(
+                "Resource {id} does not exist for stack {}",
+                stack.name
+            ))
         })?;
         let mut detail = summary(id, resource, "LastUpdatedTimestamp");
         detail["StackId"] = json!(stack.id);

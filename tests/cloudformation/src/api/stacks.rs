@@ -93,15 +93,24 @@ fn imported(
     region: &crate::state::Region,
     stack: &crate::state::Stack,
 ) -> Option<(String, String)> {
-    let exports: Vec<&String> = stack.outputs.iter().filter_map(|it| it.export.as_ref()).collect();
-    let others = region.stacks.iter().filter(|other| other.deleted.is_none() && other.id != stack.id);
+    let exports: Vec<&String> = stack
+        .outputs
+        .iter()
+        .filter_map(|it| it.export.as_ref())
+        .collect();
+    let others = region
+        .stacks
+        .iter()
+        .filter(|other| other.deleted.is_none() && other.id != stack.id);
     others.into_iter().find_map(|other| {
         let template = other.template.as_ref()?;
         exports.iter().find_map(|export| {
             let named = format!("{{\"Fn::ImportValue\":\"{export}\"}}");
             let resources = template.resources.iter();
             let uses = resources.into_iter().any(|(_, it)| {
-                serde_json::Value::Object(it.properties.clone()).to_string().contains(&named)
+                serde_json::Value::Object(it.properties.clone())
+                    .to_string()
+                    .contains(&named)
             });
             uses.then(|| ((*export).clone(), other.name.clone()))
         })
@@ -132,7 +141,9 @@ pub(super) async fn continue_rollback(scope: &Scope<'_>) -> Answer {
     })?;
     let skip = scope.texts("ResourcesToSkip");
     let failed = |id: &String| {
-        stack.resource(id).is_some_and(|resource| resource.status == "UPDATE_FAILED")
+        stack
+            .resource(id)
+            .is_some_and(|resource| resource.status == "UPDATE_FAILED")
     };
     if let Some(wrong) = skip.iter().find(|id| !failed(id)) {
         return Err(ApiError::validation(format!(

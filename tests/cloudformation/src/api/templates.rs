@@ -16,12 +16,14 @@ pub(super) fn get(scope: &Scope<'_>) -> Answer {
         let named = scope.text("StackName").ok_or_else(|| {
             ApiError::validation("StackName is required if ChangeSetName is not specified.")
         })?;
-        let stack = region.find(named).ok_or_else(|| {
-            ApiError::validation(format!("Stack with id {named} does not exist"))
-        })?;
+        let stack = region
+            .find(named)
+            .ok_or_else(|| ApiError::validation(format!("Stack with id {named} does not exist")))?;
         // A stack in review has no template of its own yet.
         let template = stack.template.as_ref();
-        Ok(template.map(|template| template.text.clone()).unwrap_or_default())
+        Ok(template
+            .map(|template| template.text.clone())
+            .unwrap_or_default())
     })?;
     Ok(json!({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}))
 }
@@ -32,12 +34,13 @@ async fn named(scope: &Scope<'_>) -> Result<Template, ApiError> {
         return validate::template(scope, None).await;
     };
     scope.with(|region| {
-        let stack = region.find(named).ok_or_else(|| {
-            ApiError::validation(format!("Stack with id {named} does not exist"))
-        })?;
-        stack.template.clone().ok_or_else(|| {
-            ApiError::validation(format!("Stack [{named}] has no template yet"))
-        })
+        let stack = region
+            .find(named)
+            .ok_or_else(|| ApiError::validation(format!("Stack with id {named} does not exist")))?;
+        stack
+            .template
+            .clone()
+            .ok_or_else(|| ApiError::validation(format!("Stack [{named}] has no template yet")))
     })
 }
 

@@ -68,7 +68,11 @@ fn refusal(message: String) -> ApiError {
 /// Reads a template from a bucket, with the caller's permissions. The host of the address does not matter here: the
 /// sandbox has one for all regions.
 async fn fetch(scope: &Scope<'_>, url: &str) -> Result<String, ApiError> {
-    let wrong = || ApiError::validation("S3 error: Domain name specified in the template URL is not a valid S3 domain");
+    let wrong = || {
+        ApiError::validation(
+            "S3 error: Domain name specified in the template URL is not a valid S3 domain",
+        )
+    };
     let (_, rest) = url.split_once("://").ok_or_else(wrong)?;
     let (host, path) = rest.split_once('/').ok_or_else(wrong)?;
     let path = path.split('?').next().unwrap_or(path);
@@ -111,16 +115,22 @@ pub(super) fn known(inner: &Inner, template: &Template) -> Result<(), ApiError> 
     for (id, declared) in &template.resources {
         let kind = &declared.kind;
         if !handlers::KINDS.contains(&kind.as_str()) {
-            return Err(ApiError::missing(format!("resources of type {kind} ({id})")));
+            return Err(ApiError::missing(format!(
+                "resources of type {kind} ({id})"
+            )));
         }
         if declared.creation_policy.is_some() || declared.update_policy.is_some() {
-            return Err(ApiError::missing(format!("CreationPolicy and UpdatePolicy ({id})")));
+            return Err(ApiError::missing(format!(
+                "CreationPolicy and UpdatePolicy ({id})"
+            )));
         }
         let schema = inner.schemas.get(kind);
         for property in declared.properties.keys() {
             let real = schema.is_some_and(|schema| schema.has(property));
             if real && !handlers::properties(kind).contains(&property.as_str()) {
-                return Err(ApiError::missing(format!("the property {property} of {kind} ({id})")));
+                return Err(ApiError::missing(format!(
+                    "the property {property} of {kind} ({id})"
+                )));
             }
         }
     }
@@ -128,11 +138,16 @@ pub(super) fn known(inner: &Inner, template: &Template) -> Result<(), ApiError> 
 }
 
 fn attributes(inner: &Inner, template: &Template) -> Result<(), ApiError> {
-    let properties = template.resources.iter().flat_map(|(_, it)| it.properties.values());
+    let properties = template
+        .resources
+        .iter()
+        .flat_map(|(_, it)| it.properties.values());
     let outputs = template.outputs.iter().map(|(_, output)| &output.value);
     for value in properties.chain(outputs) {
         for reference in references(value).map_err(ApiError::validation)? {
-            let Reference::Attribute(id, attribute) = reference else { continue };
+            let Reference::Attribute(id, attribute) = reference else {
+                continue;
+            };
             let kind = template.resource(&id).map_or("", |it| it.kind.as_str());
             let schema = inner.schemas.get(kind);
             if !schema.is_some_and(|schema| schema.answers(&attribute)) {
@@ -171,7 +186,10 @@ pub(super) async fn read_parameters(
         region: scope.region.to_owned(),
     };
     for given in parameters {
-        if !template.parameter(&given.name).is_some_and(Declared::in_ssm) {
+        if !template
+            .parameter(&given.name)
+            .is_some_and(Declared::in_ssm)
+        {
             continue;
         }
         let input = json!({"Names": [given.value]});
@@ -251,7 +269,9 @@ impl Draft {
 
     fn change(&self, work: impl FnOnce(&mut ChangeSet)) {
         let mut world = self.inner.world();
-        let stack = world.region(&self.account, &self.region).find_mut(&self.stack);
+        let stack = world
+            .region(&self.account, &self.region)
+            .find_mut(&self.stack);
         let sets = stack.into_iter().flat_map(|stack| &mut stack.change_sets);
         if let Some(set) = sets.into_iter().find(|set| set.id == self.id) {
             work(set);
@@ -279,7 +299,10 @@ impl Draft {
             path,
         };
         for change in changes {
-            let after = change.after.as_ref().and_then(|it| it["Properties"].as_object());
+            let after = change
+                .after
+                .as_ref()
+                .and_then(|it| it["Properties"].as_object());
             let (Some(after), Some(schema)) = (after, self.inner.schemas.get(&change.kind)) else {
                 continue;
             };
@@ -292,7 +315,10 @@ impl Draft {
             return found;
         }
         for change in changes.iter().filter(|change| change.action == "Add") {
-            let after = change.after.as_ref().and_then(|it| it["Properties"].as_object());
+            let after = change
+                .after
+                .as_ref()
+                .and_then(|it| it["Properties"].as_object());
             let Some(after) = after else { continue };
             let services = Services {
                 session: Arc::clone(&self.session),

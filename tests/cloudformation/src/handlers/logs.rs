@@ -26,7 +26,10 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
     if let Some(key) = properties.get("KmsKeyId") {
         input["kmsKeyId"] = key.clone();
     }
-    let created = desk.services.json("logs", "Logs_20140328.CreateLogGroup", input).await;
+    let created = desk
+        .services
+        .json("logs", "Logs_20140328.CreateLogGroup", input)
+        .await;
     match created {
         Err(refusal) if refusal.code == "ResourceAlreadyExistsException" => {
             return Err(desk.exists("AWS::Logs::LogGroup", &name));
@@ -40,7 +43,9 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
 async fn retain(desk: &Desk, name: &str, properties: &Properties) -> Result<(), Refusal> {
     if let Some(days) = properties.get("RetentionInDays") {
         let input = json!({"logGroupName": name, "retentionInDays": days});
-        desk.services.json("logs", "Logs_20140328.PutRetentionPolicy", input).await?;
+        desk.services
+            .json("logs", "Logs_20140328.PutRetentionPolicy", input)
+            .await?;
     }
     Ok(())
 }
@@ -69,30 +74,45 @@ pub(super) async fn update(
     let gone = tags::gone(old.get("Tags"), new.get("Tags"));
     if !gone.is_empty() {
         let input = json!({"resourceArn": arn, "tagKeys": gone});
-        desk.services.json("logs", "Logs_20140328.UntagResource", input).await?;
+        desk.services
+            .json("logs", "Logs_20140328.UntagResource", input)
+            .await?;
     }
     if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
         let input = json!({"resourceArn": arn, "tags": mapped(new)});
-        desk.services.json("logs", "Logs_20140328.TagResource", input).await?;
+        desk.services
+            .json("logs", "Logs_20140328.TagResource", input)
+            .await?;
     }
     Ok(made(desk, physical))
 }
 
 pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
     let input = json!({"logGroupName": physical});
-    desk.services.json("logs", "Logs_20140328.DeleteLogGroup", input).await.map(drop)
+    desk.services
+        .json("logs", "Logs_20140328.DeleteLogGroup", input)
+        .await
+        .map(drop)
 }
 
 fn mapped(properties: &Properties) -> Value {
     let pairs = tags::pairs(properties.get("Tags")).into_iter();
-    Value::Object(pairs.map(|(key, value)| (key, Value::from(value))).collect())
+    Value::Object(
+        pairs
+            .map(|(key, value)| (key, Value::from(value)))
+            .collect(),
+    )
 }
 
 /// Whether something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"logGroupNamePrefix": name});
-    let answer = services.json("logs", "Logs_20140328.DescribeLogGroups", input).await;
+    let answer = services
+        .json("logs", "Logs_20140328.DescribeLogGroups", input)
+        .await;
     let answer = answer.unwrap_or_default();
     let groups = answer["logGroups"].as_array().into_iter().flatten();
-    groups.into_iter().any(|group| group["logGroupName"] == name)
+    groups
+        .into_iter()
+        .any(|group| group["logGroupName"] == name)
 }

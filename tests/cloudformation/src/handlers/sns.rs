@@ -123,6 +123,8 @@ fn tagged(pairs: &[(String, String)]) -> Vec<(String, String)> {
 /// Whether something has the name.
 pub(super) async fn exists(services: &Services, arn: &str) -> bool {
     let input = [pair("TopicArn", arn)];
-    let answer = services.query("sns", VERSION, "GetTopicAttributes", &input).await;
+    let answer = services
+        .query("sns", VERSION, "GetTopicAttributes", &input)
+        .await;
     answer.is_ok()
 }

@@ -37,7 +37,10 @@ const ATTRIBUTES: [(&str, &str); 9] = [
 
 async fn made(desk: &Desk, url: &str) -> Result<Made, Refusal> {
     let input = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
-    let answer = desk.services.json("sqs", "AmazonSQS.GetQueueAttributes", input).await?;
+    let answer = desk
+        .services
+        .json("sqs", "AmazonSQS.GetQueueAttributes", input)
+        .await?;
     let name = url.rsplit('/').next().unwrap_or_default();
     Ok(Made {
         physical: url.to_owned(),
@@ -56,7 +59,11 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
     let name = given.map_or_else(|| desk.name() + end, str::to_owned);
     // Creating a queue that is there with the same attributes gives the same queue, so the provider looks first.
     let asked = json!({"QueueName": name});
-    match desk.services.json("sqs", "AmazonSQS.GetQueueUrl", asked).await {
+    match desk
+        .services
+        .json("sqs", "AmazonSQS.GetQueueUrl", asked)
+        .await
+    {
         Ok(_) => return Err(desk.exists("AWS::SQS::Queue", &name)),
         Err(refusal) if refusal.not_found() => {}
         Err(refusal) => return Err(refusal.into()),
@@ -64,7 +71,10 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
     let mut attributes: Map<String, Value> = ATTRIBUTES
         .iter()
         .filter_map(|(name, _)| {
-            Some(((*name).to_owned(), Value::from(text(properties.get(*name)?))))
+            Some((
+                (*name).to_owned(),
+                Value::from(text(properties.get(*name)?)),
+            ))
         })
         .collect();
     if fifo {
@@ -75,7 +85,10 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
     if tags != json!({}) {
         input["tags"] = tags;
     }
-    let answer = desk.services.json("sqs", "AmazonSQS.CreateQueue", input).await?;
+    let answer = desk
+        .services
+        .json("sqs", "AmazonSQS.CreateQueue", input)
+        .await?;
     let url = answer["QueueUrl"].as_str().unwrap_or_default();
     Ok(made(desk, url).await?)
 }
@@ -96,32 +109,48 @@ pub(super) async fn update(
         .collect();
     if !changed.is_empty() {
         let input = json!({"QueueUrl": physical, "Attributes": changed});
-        desk.services.json("sqs", "AmazonSQS.SetQueueAttributes", input).await?;
+        desk.services
+            .json("sqs", "AmazonSQS.SetQueueAttributes", input)
+            .await?;
     }
     let gone = tags::gone(old.get("Tags"), new.get("Tags"));
     if !gone.is_empty() {
         let input = json!({"QueueUrl": physical, "TagKeys": gone});
-        desk.services.json("sqs", "AmazonSQS.UntagQueue", input).await?;
+        desk.services
+            .json("sqs", "AmazonSQS.UntagQueue", input)
+            .await?;
     }
     if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
         let input = json!({"QueueUrl": physical, "Tags": mapped(new)});
-        desk.services.json("sqs", "AmazonSQS.TagQueue", input).await?;
+        desk.services
+            .json("sqs", "AmazonSQS.TagQueue", input)
+            .await?;
     }
     Ok(made(desk, physical).await?)
 }
 
 pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
     let input = json!({"QueueUrl": physical});
-    desk.services.json("sqs", "AmazonSQS.DeleteQueue", input).await.map(drop)
+    desk.services
+        .json("sqs", "AmazonSQS.DeleteQueue", input)
+        .await
+        .map(drop)
 }
 
 fn mapped(properties: &Properties) -> Value {
     let pairs = tags::pairs(properties.get("Tags")).into_iter();
-    Value::Object(pairs.map(|(key, value)| (key, Value::from(value))).collect())
+    Value::Object(
+        pairs
+            .map(|(key, value)| (key, Value::from(value)))
+            .collect(),
+    )
 }
 
 /// Whether something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"QueueName": name});
-    services.json("sqs", "AmazonSQS.GetQueueUrl", input).await.is_ok()
+    services
+        .json("sqs", "AmazonSQS.GetQueueUrl", input)
+        .await
+        .is_ok()
 }

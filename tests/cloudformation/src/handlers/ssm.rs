@@ -17,7 +17,10 @@ pub(super) const PROPERTIES: [&str; 7] = [
 ];
 
 fn input(name: &str, properties: &Properties) -> Value {
-    let mut input = copied(properties, &["Type", "Value", "Description", "AllowedPattern", "Tier"]);
+    let mut input = copied(
+        properties,
+        &["Type", "Value", "Description", "AllowedPattern", "Tier"],
+    );
     input.insert("Name".to_owned(), json!(name));
     Value::Object(input)
 }
@@ -37,7 +40,10 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
     if tags != json!([]) {
         input["Tags"] = tags;
     }
-    let put = desk.services.json("ssm", "AmazonSSM.PutParameter", input).await;
+    let put = desk
+        .services
+        .json("ssm", "AmazonSSM.PutParameter", input)
+        .await;
     match put {
         Err(refusal) if refusal.code == "ParameterAlreadyExists" => {
             Err(desk.exists("AWS::SSM::Parameter", &name))
@@ -55,34 +61,48 @@ pub(super) async fn update(
 ) -> Result<Made, Failure> {
     let mut input = input(physical, new);
     input["Overwrite"] = json!(true);
-    desk.services.json("ssm", "AmazonSSM.PutParameter", input).await?;
+    desk.services
+        .json("ssm", "AmazonSSM.PutParameter", input)
+        .await?;
     let of = json!({"ResourceType": "Parameter", "ResourceId": physical});
     let gone = tags::gone(old.get("Tags"), new.get("Tags"));
     if !gone.is_empty() {
         let mut input = of.clone();
         input["TagKeys"] = json!(gone);
-        desk.services.json("ssm", "AmazonSSM.RemoveTagsFromResource", input).await?;
+        desk.services
+            .json("ssm", "AmazonSSM.RemoveTagsFromResource", input)
+            .await?;
     }
     if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
         let mut input = of;
         input["Tags"] = listed(new);
-        desk.services.json("ssm", "AmazonSSM.AddTagsToResource", input).await?;
+        desk.services
+            .json("ssm", "AmazonSSM.AddTagsToResource", input)
+            .await?;
     }
     Ok(made(physical, new))
 }
 
 pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
     let input = json!({"Name": physical});
-    desk.services.json("ssm", "AmazonSSM.DeleteParameter", input).await.map(drop)
+    desk.services
+        .json("ssm", "AmazonSSM.DeleteParameter", input)
+        .await
+        .map(drop)
 }
 
 fn listed(properties: &Properties) -> Value {
     let pairs = tags::pairs(properties.get("Tags")).into_iter();
-    pairs.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
+    pairs
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect()
 }
 
 /// Whether something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"Name": name});
-    services.json("ssm", "AmazonSSM.GetParameter", input).await.is_ok()
+    services
+        .json("ssm", "AmazonSSM.GetParameter", input)
+        .await
+        .is_ok()
 }

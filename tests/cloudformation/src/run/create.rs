@@ -45,7 +45,9 @@ pub(crate) async fn create(work: Work, plan: Plan, on_failure: String) {
 /// Brings all resources to what the plan says; answers those that failed, without the cancelled ones.
 pub(super) async fn put_all(work: &Work, plan: &Plan) -> Vec<String> {
     let stopped = run(work, plan).await;
-    let failed = stopped.into_iter().filter(|(_, stop)| *stop != Stop::Cancelled);
+    let failed = stopped
+        .into_iter()
+        .filter(|(_, stop)| *stop != Stop::Cancelled);
     failed.map(|(id, _)| id).collect()
 }
 
@@ -55,9 +57,14 @@ pub(super) async fn run(work: &Work, plan: &Plan) -> Vec<(String, Stop)> {
     let (work, plan) = (work.clone(), Arc::new(plan.clone()));
     let ids = work.included(&plan);
     let watch = work.clone();
-    waves::run(ids, &needs, move || watch.stopped(), move |id| {
-        let (work, plan) = (work.clone(), Arc::clone(&plan));
-        async move { work.put(&plan, &id).await }
-    })
+    waves::run(
+        ids,
+        &needs,
+        move || watch.stopped(),
+        move |id| {
+            let (work, plan) = (work.clone(), Arc::clone(&plan));
+            async move { work.put(&plan, &id).await }
+        },
+    )
     .await
 }

@@ -93,7 +93,9 @@ impl Work {
             kind: at.kind.to_owned(),
             status: at.status,
             reason: at.reason.clone(),
-            properties: at.shown.map(|shown| Value::Object(shown.clone()).to_string()),
+            properties: at
+                .shown
+                .map(|shown| Value::Object(shown.clone()).to_string()),
             token: self.token.clone(),
             operation: self.operation.clone(),
         };
@@ -222,7 +224,10 @@ pub(crate) fn included(plan: &Plan) -> Result<Vec<String>, String> {
     };
     let mut found = Vec::new();
     for id in crate::template::graph::order(&plan.template)? {
-        let condition = plan.template.resource(&id).and_then(|it| it.condition.as_ref());
+        let condition = plan
+            .template
+            .resource(&id)
+            .and_then(|it| it.condition.as_ref());
         if resolver.included(condition)? {
             found.push(id);
         }
@@ -248,6 +253,9 @@ pub(crate) struct At<'a> {
 pub(crate) fn failed_to(what: &str, ids: &[String]) -> String {
     match ids {
         [] => String::new(),
-        ids => format!("The following resource(s) failed to {what}: [{}]. ", ids.join(", ")),
+        ids => format!(
+            "The following resource(s) failed to {what}: [{}]. ",
+            ids.join(", ")
+        ),
     }
 }

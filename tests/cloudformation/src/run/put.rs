@@ -49,7 +49,11 @@ impl Work {
             return Ok(());
         }
         let replaced = self.replaces(&old, &wanted);
-        let action = if replaced { Action::Replace } else { Action::Modify };
+        let action = if replaced {
+            Action::Replace
+        } else {
+            Action::Modify
+        };
         if !stack_policy::allows(plan.policy.as_deref(), action, id, &declared.kind) {
             return Err(self.denied(&wanted, &old, action));
         }
@@ -261,7 +265,12 @@ impl Work {
     }
 
     /// Takes a change in place back.
-    pub(crate) async fn change_back(&self, id: &str, now: &Resource, before: &Resource) -> Result<(), Stop> {
+    pub(crate) async fn change_back(
+        &self,
+        id: &str,
+        now: &Resource,
+        before: &Resource,
+    ) -> Result<(), Stop> {
         let wanted = Wanted {
             id,
             declared: &before.declared,

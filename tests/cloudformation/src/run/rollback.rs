@@ -78,6 +78,9 @@ async fn clear(work: &Work, before: &Before, id: &str, resource: &Resource) {
 /// Goes on with a rollback that failed.
 pub(crate) async fn continue_rollback(work: Work, skip: Vec<String>) {
     work.note("CONTINUE_ROLLBACK");
-    work.status("UPDATE_ROLLBACK_IN_PROGRESS", Some("User Initiated".to_owned()));
+    work.status(
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        Some("User Initiated".to_owned()),
+    );
     back(&work, &skip).await;
 }

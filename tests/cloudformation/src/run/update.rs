@@ -85,7 +85,12 @@ async fn clean_up(work: &Work, plan: &Plan) {
     work.status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", None);
     let before = work.with(|stack| stack.before.clone());
     let mut left = false;
-    for (id, old) in before.map(|before| before.resources).unwrap_or_default().into_iter().rev() {
+    for (id, old) in before
+        .map(|before| before.resources)
+        .unwrap_or_default()
+        .into_iter()
+        .rev()
+    {
         let now = work.with(|stack| stack.resource(&id).cloned());
         let replaced = now.is_some_and(|now| now.physical != old.physical);
         let keep = old.declared.update_replace_policy.as_deref() == Some("Retain");
@@ -99,9 +104,8 @@ async fn clean_up(work: &Work, plan: &Plan) {
         left |= !work.remove(&id, &old, keep).await;
         work.with(|stack| stack.resources.retain(|(known, _)| *known != id));
     }
-    let reason = left.then(|| {
-        "Update successful. One or more resources could not be deleted.".to_owned()
-    });
+    let reason =
+        left.then(|| "Update successful. One or more resources could not be deleted.".to_owned());
     work.with(|stack| stack.before = None);
     work.status("UPDATE_COMPLETE", reason);
 }

@@ -32,9 +32,9 @@ fn collect(value: &Value, found: &mut BTreeSet<Reference>) -> Result<(), String>
             for (name, inner) in members {
                 match name.as_str() {
                     "Ref" if members.len() == 1 => {
-                        let name = inner.as_str().ok_or(
-                            "Template format error: All Refs must have a string value.",
-                        )?;
+                        let name = inner
+                            .as_str()
+                            .ok_or("Template format error: All Refs must have a string value.")?;
                         found.insert(Reference::Ref(name.to_owned()));
                     }
                     "Fn::GetAtt" => {
@@ -58,9 +58,7 @@ pub(crate) fn attribute(value: &Value) -> Result<(String, String), String> {
             .split_once('.')
             .map(|(id, attribute)| (id.to_owned(), attribute.to_owned())),
         Value::Array(parts) => match parts.as_slice() {
-            [Value::String(id), Value::String(attribute)] => {
-                Some((id.clone(), attribute.clone()))
-            }
+            [Value::String(id), Value::String(attribute)] => Some((id.clone(), attribute.clone())),
             _ => None,
         },
         _ => None,
@@ -137,9 +135,10 @@ pub(crate) fn order(template: &Template) -> Result<Vec<String>, String> {
     let needs = needs(template)?;
     let mut done: Vec<String> = Vec::new();
     loop {
-        let ready = template.resources.iter().map(|(id, _)| id).find(|id| {
-            !done.contains(id) && needs[*id].iter().all(|needed| done.contains(needed))
-        });
+        let ready =
+            template.resources.iter().map(|(id, _)| id).find(|id| {
+                !done.contains(id) && needs[*id].iter().all(|needed| done.contains(needed))
+            });
         match ready {
             Some(id) => done.push(id.clone()),
             None => break,

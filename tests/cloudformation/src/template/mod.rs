@@ -220,10 +220,7 @@ fn declaration(name: &str, declared: &Value) -> Result<Declaration, String> {
             "DeletionPolicy",
             &["Delete", "Retain", "RetainExceptOnCreate", "Snapshot"][..],
         ),
-        (
-            "UpdateReplacePolicy",
-            &["Delete", "Retain", "Snapshot"][..],
-        ),
+        ("UpdateReplacePolicy", &["Delete", "Retain", "Snapshot"][..]),
     ] {
         let given = members.get(member);
         if given.is_some_and(|given| !given.as_str().is_some_and(|it| allowed.contains(&it))) {

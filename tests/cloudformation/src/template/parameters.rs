@@ -62,14 +62,14 @@ impl Declared {
             "Template format error: Every Parameters object must contain a Type member.".to_owned()
         })?;
         if !KINDS.contains(&kind) {
-            return Err(match kind.starts_with("AWS::") || kind.starts_with("List<") {
-                true => format!(
-                    "the sandbox's CloudFormation does not implement parameters of type {kind}"
-                ),
-                false => format!(
-                    "Template format error: Unrecognized parameter type: {kind}"
-                ),
-            });
+            return Err(
+                match kind.starts_with("AWS::") || kind.starts_with("List<") {
+                    true => format!(
+                        "the sandbox's CloudFormation does not implement parameters of type {kind}"
+                    ),
+                    false => format!("Template format error: Unrecognized parameter type: {kind}"),
+                },
+            );
         }
         if rules.contains_key("AllowedPattern") {
             return Err(format!(
@@ -130,13 +130,18 @@ impl Declared {
                 "CommaDelimitedList" | "List<Number>" => value.split(',').map(str::trim).collect(),
                 _ => vec![value],
             };
-            if each.iter().any(|one| !self.allowed.iter().any(|it| it == one)) {
-                return refused(format!(
-                    "Parameter '{name}' must be one of AllowedValues"
-                ));
+            if each
+                .iter()
+                .any(|one| !self.allowed.iter().any(|it| it == one))
+            {
+                return refused(format!("Parameter '{name}' must be one of AllowedValues"));
             }
         }
-        let limit = |rule: &str| self.rules.get(rule).and_then(|it| text(it).parse::<f64>().ok());
+        let limit = |rule: &str| {
+            self.rules
+                .get(rule)
+                .and_then(|it| text(it).parse::<f64>().ok())
+        };
         #[expect(clippy::cast_precision_loss, reason = "lengths are far below 2^52")]
         let length = value.chars().count() as f64;
         if limit("MinLength").is_some_and(|min| length < min) {
@@ -151,14 +156,22 @@ impl Declared {
                 text(&self.rules["MaxLength"])
             ));
         }
-        let number = numbers.first().and_then(|number| number.parse::<f64>().ok());
-        if number.zip(limit("MinValue")).is_some_and(|(it, min)| it < min) {
+        let number = numbers
+            .first()
+            .and_then(|number| number.parse::<f64>().ok());
+        if number
+            .zip(limit("MinValue"))
+            .is_some_and(|(it, min)| it < min)
+        {
             return refused(format!(
                 "Parameter '{name}' must be a number not less than {}",
                 text(&self.rules["MinValue"])
             ));
         }
-        if number.zip(limit("MaxValue")).is_some_and(|(it, max)| it > max) {
+        if number
+            .zip(limit("MaxValue"))
+            .is_some_and(|(it, max)| it > max)
+        {
             return refused(format!(
                 "Parameter '{name}' must be a number not greater than {}",
                 text(&self.rules["MaxValue"])

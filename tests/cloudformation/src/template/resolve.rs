@@ -113,12 +113,12 @@ impl Resolver<'_> {
                 Ok(one == other)
             }
             ("Fn::Not", [one]) => Ok(!self.truth(one)?),
-            ("Fn::And", parts) if (2..=10).contains(&parts.len()) => {
-                parts.iter().try_fold(true, |all, part| Ok(all & self.truth(part)?))
-            }
-            ("Fn::Or", parts) if (2..=10).contains(&parts.len()) => {
-                parts.iter().try_fold(false, |any, part| Ok(any | self.truth(part)?))
-            }
+            ("Fn::And", parts) if (2..=10).contains(&parts.len()) => parts
+                .iter()
+                .try_fold(true, |all, part| Ok(all & self.truth(part)?)),
+            ("Fn::Or", parts) if (2..=10).contains(&parts.len()) => parts
+                .iter()
+                .try_fold(false, |any, part| Ok(any | self.truth(part)?)),
             (name, _) => Err(format!(
                 "Template error: every {name} object requires its arguments as a list"
             )),
@@ -166,15 +166,21 @@ impl Resolver<'_> {
                 let region = asked
                     .filter(|region| !region.is_empty())
                     .unwrap_or_else(|| self.inputs.region.clone());
-                Value::from(["a", "b", "c"].map(|zone| format!("{region}{zone}")).to_vec())
+                Value::from(
+                    ["a", "b", "c"]
+                        .map(|zone| format!("{region}{zone}"))
+                        .to_vec(),
+                )
             }
             ("Fn::ImportValue", _) => {
                 let export = self.value(inner)?.map(|name| text(&name));
                 let export = export.unwrap_or_default();
                 let value = self.inputs.exports.get(&export);
-                Value::from(value.cloned().ok_or_else(|| {
-                    format!("No export named {export} found.")
-                })?)
+                Value::from(
+                    value
+                        .cloned()
+                        .ok_or_else(|| format!("No export named {export} found."))?,
+                )
             }
             _ => return Err(wrong()),
         }))

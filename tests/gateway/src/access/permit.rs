@@ -37,6 +37,13 @@ pub(crate) async fn permit(
     for (key, values) in scene.tags() {
         context.set(&key, values);
     }
+    // Source: IAM User Guide, "AWS global condition context keys", aws:CalledVia and aws:ViaAWSService.
+    context.set("aws:ViaAWSService", vec![call.via.is_some().to_string()]);
+    if let Some(service) = call.via {
+        for key in ["aws:CalledVia", "aws:CalledViaFirst", "aws:CalledViaLast"] {
+            context.set(key, vec![service.to_owned()]);
+        }
+    }
     if call.header(PLAIN).is_some() {
         context.set("aws:SecureTransport", vec!["false".to_owned()]);
     }

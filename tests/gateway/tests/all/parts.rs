@@ -294,6 +294,7 @@ fn start() -> Arc<Parts> {
             first: format!("{net}.2").parse().unwrap(),
             port: 4002,
         },
+        schemas: models().join("../../cfnlint/data/schemas"),
         models: models(),
         issuers: vec![Issuer {
             issuer: crate::support::ISSUER.into(),

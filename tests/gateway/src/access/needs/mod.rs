@@ -2,6 +2,7 @@
 //! is refused, for nobody knows what would permit it.
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS services".
 
+mod cloudformation;
 mod dynamodb;
 mod ecr;
 mod ecs;
@@ -47,6 +48,8 @@ pub(crate) struct Scene<'a> {
     buckets: &'a Buckets,
     call: &'a Call,
     account: &'a str,
+    /// The ARN of the stack that a call to CloudFormation is about.
+    stack: Option<String>,
     input: Value,
 }
 
@@ -57,6 +60,7 @@ impl<'a> Scene<'a> {
             buckets: &gateway.buckets,
             call,
             account: &principal.account,
+            stack: cloudformation::stack(gateway, call, &principal.account),
             input: call.json(),
         }
     }
@@ -64,6 +68,7 @@ impl<'a> Scene<'a> {
     /// Everything the call needs; `None` where that is not known.
     pub(crate) fn needs(&self) -> Option<Vec<Need>> {
         match self.call.service.as_str() {
+            "cloudformation" => cloudformation::needs(self),
             "s3" => s3::needs(self),
             "dynamodb" => dynamodb::needs(self),
             "ecr" => ecr::needs(self),
@@ -127,6 +132,9 @@ impl<'a> Scene<'a> {
 
     /// The tags that a call puts on something: `aws:RequestTag/KEY` and `aws:TagKeys`.
     pub(crate) fn tags(&self) -> Vec<(String, Vec<String>)> {
+        if self.call.service == "cloudformation" {
+            return cloudformation::tags(self);
+        }
         let listed = self.input["tags"].as_array();
         let listed = listed.or(self.input["Tags"].as_array());
         let text = |tag: &Value, names: [&str; 2]| {

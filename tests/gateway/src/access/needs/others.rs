@@ -49,6 +49,11 @@ fn ssm(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "GetParameter" | "GetParameterHistory" | "PutParameter" | "DeleteParameter" => {
             vec![resource(scene.text("Name")?)]
         }
+        "AddTagsToResource" | "RemoveTagsFromResource" | "ListTagsForResource"
+            if scene.text("ResourceType") == Some("Parameter") =>
+        {
+            vec![resource(scene.text("ResourceId")?)]
+        }
         _ => return None,
     })
 }
@@ -86,8 +91,14 @@ fn topics(scene: &Scene<'_>) -> Option<Vec<Need>> {
     let form = scene.call.form();
     Some(match scene.operation() {
         "CreateTopic" => vec![scene.same(scene.arn(value(&form, "Name")?))],
-        "Publish" | "Subscribe" | "DeleteTopic" => {
+        "Publish" | "Subscribe" | "DeleteTopic" | "GetTopicAttributes" | "SetTopicAttributes" => {
             let topic = value(&form, "TopicArn")?;
+            let mut need = scene.same(topic);
+            need.owner = super::account_of(topic)?;
+            vec![need]
+        }
+        "TagResource" | "UntagResource" | "ListTagsForResource" => {
+            let topic = value(&form, "ResourceArn")?;
             let mut need = scene.same(topic);
             need.owner = super::account_of(topic)?;
             vec![need]
@@ -99,8 +110,9 @@ fn topics(scene: &Scene<'_>) -> Option<Vec<Need>> {
 /// A queue by its name, which ends its address.
 fn queues(scene: &Scene<'_>) -> Option<Vec<Need>> {
     let named = match scene.operation() {
-        "CreateQueue" => scene.text("QueueName")?,
-        "ReceiveMessage" | "DeleteMessage" | "GetQueueAttributes" => {
+        "CreateQueue" | "GetQueueUrl" => scene.text("QueueName")?,
+        "ReceiveMessage" | "DeleteMessage" | "GetQueueAttributes" | "SetQueueAttributes"
+        | "DeleteQueue" | "TagQueue" | "UntagQueue" | "ListQueueTags" => {
             scene.text("QueueUrl")?.rsplit('/').next()?
         }
         _ => return None,
@@ -113,8 +125,17 @@ fn logs(scene: &Scene<'_>) -> Option<Vec<Need>> {
     let stream = scene.text("logStreamName").unwrap_or_default();
     let group = scene.text("logGroupName").unwrap_or("*");
     Some(match scene.operation() {
-        "CreateLogGroup" | "DeleteLogGroup" | "DescribeLogGroups" | "PutRetentionPolicy"
-        | "CreateLogStream" | "DescribeLogStreams" | "FilterLogEvents" => {
+        "TagResource" | "UntagResource" | "ListTagsForResource" => {
+            vec![scene.same(scene.text("resourceArn")?)]
+        }
+        "CreateLogGroup"
+        | "DeleteLogGroup"
+        | "DescribeLogGroups"
+        | "PutRetentionPolicy"
+        | "DeleteRetentionPolicy"
+        | "CreateLogStream"
+        | "DescribeLogStreams"
+        | "FilterLogEvents" => {
             vec![scene.same(scene.arn(&format!("log-group:{group}:log-stream:")))]
         }
         "PutLogEvents" | "GetLogEvents" => {

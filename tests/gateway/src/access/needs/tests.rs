@@ -58,6 +58,7 @@ fn described_needs(call: &Call) -> Option<Vec<String>> {
         buckets: &facts.buckets,
         call,
         account: "1",
+        stack: None,
         input: call.json(),
     };
     let tell = |need: Need| {
