@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
+use serde_json::Value;
 
 use crate::error::{Answer, ApiError};
 use crate::{Call, Inner, api, ids, lock};
@@ -47,10 +48,13 @@ fn checked(
     id: &str,
 ) -> Result<(u16, String), String> {
     match answer {
-        Ok(value) => inner
-            .shapes
-            .form_answer(operation, &value, id)
-            .map(|text| (200, text)),
+        Ok(value) => {
+            let faults = inner.shapes.form_faults(operation, &modeled(&value));
+            match faults.is_empty() {
+                true => Ok((200, inner.shapes.form_answer(operation, &value, id))),
+                false => Err(format!("{operation}: {}", faults.join("; "))),
+            }
+        }
         Err(error) => {
             let common = COMMON_ERRORS.contains(&error.code.as_str());
             if !common && !inner.shapes.lists_code(operation, &error.code) {
@@ -62,6 +66,33 @@ fn checked(
             let status = inner.shapes.status_of(&error.code).unwrap_or(error.status);
             Ok((status, error_text(inner, &error, id)))
         }
+    }
+}
+
+/// The answer with the statuses replaced that events have in fact and that the model's list of an event's statuses
+/// leaves out: some of a stack's own.
+fn modeled(value: &Value) -> Value {
+    const LEFT_OUT: [&str; 3] = [
+        "REVIEW_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    ];
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .map(|(name, member)| {
+                    let status = member.as_str().filter(|it| LEFT_OUT.contains(it));
+                    let member = match status {
+                        Some(_) if name == "ResourceStatus" => Value::from("UPDATE_IN_PROGRESS"),
+                        _ => modeled(member),
+                    };
+                    (name.clone(), member)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => items.iter().map(modeled).collect(),
+        other => other.clone(),
     }
 }
 

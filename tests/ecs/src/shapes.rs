@@ -94,31 +94,37 @@ impl Shapes {
         }
     }
 
-    /// The XML of an operation's answer.
-    ///
-    /// # Errors
-    /// How the answer breaks the model.
-    pub fn form_answer(&self, operation: &str, value: &Value, id: &str) -> Result<String, String> {
-        let described = self.0.operations.get(operation);
-        let described = described.ok_or_else(|| format!("{operation} is not in the model"))?;
-        let namespace = self.0.metadata.xml_namespace.as_deref().unwrap_or_default();
+    /// Everything in the answer to a form that the model does not allow.
+    pub fn form_faults(&self, operation: &str, value: &Value) -> Vec<String> {
+        let Some(described) = self.0.operations.get(operation) else {
+            return vec![format!("{operation} is not in the model")];
+        };
         let Some(output) = &described.output else {
-            return Ok(query::empty_answer(namespace, operation, id));
+            return Vec::new();
         };
         let found = faults(&self.0, &output.shape, value, Wire::Query);
-        if !found.is_empty() {
-            let all: Vec<String> = found.iter().map(ToString::to_string).collect();
-            return Err(format!("{operation}: {}", all.join("; ")));
-        }
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    /// The XML of an operation's answer.
+    pub fn form_answer(&self, operation: &str, value: &Value, id: &str) -> String {
+        let described = self.0.operations.get(operation);
+        let namespace = self.namespace();
+        let Some(output) = described.and_then(|described| described.output.as_ref()) else {
+            return query::empty_answer(namespace, operation, id);
+        };
         let usual = format!("{operation}Result");
         let wrapper = output.result_wrapper.as_deref().unwrap_or(&usual);
-        Ok(query::answer(namespace, operation, wrapper, value, id))
+        query::answer(namespace, operation, wrapper, value, id)
+    }
+
+    fn namespace(&self) -> &str {
+        self.0.metadata.xml_namespace.as_deref().unwrap_or_default()
     }
 
     /// The XML of an error.
     pub fn form_error(&self, status: u16, code: &str, message: &str, id: &str) -> String {
-        let namespace = self.0.metadata.xml_namespace.as_deref().unwrap_or_default();
-        query::error(namespace, status, code, message, id)
+        query::error(self.namespace(), status, code, message, id)
     }
 
     /// Whether the model lists an error of this code for the operation.

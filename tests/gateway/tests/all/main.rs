@@ -16,5 +16,6 @@ mod kms;
 mod parts;
 mod record;
 mod s3;
+mod stacks;
 mod support;
 mod web_identity;
