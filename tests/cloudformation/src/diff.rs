@@ -203,13 +203,12 @@ impl<'a> Comparison<'a> {
             kind: declared.kind.clone(),
             physical: Some(old.physical.clone()),
             replacement: Some(replacement),
-            policy_action: (replacement == "True").then(|| {
-                match old.declared.update_replace_policy.as_deref() {
-                    Some("Retain") => "ReplaceAndRetain",
-                    Some("Snapshot") => "ReplaceAndSnapshot",
-                    _ => "ReplaceAndDelete",
-                }
-            }),
+            policy_action: match old.declared.update_replace_policy.as_deref() {
+                _ if replacement != "True" => None,
+                Some("Retain") => Some("ReplaceAndRetain"),
+                Some("Snapshot") => Some("ReplaceAndSnapshot"),
+                _ => Some("ReplaceAndDelete"),
+            },
             details,
             before: Some(json!({"Properties": shown.before})),
             after: Some(json!({"Properties": shown.after})),
@@ -247,11 +246,9 @@ impl<'a> Comparison<'a> {
         let mut of_parameters = false;
         for reference in references(raw.unwrap_or(&none))? {
             match reference {
-                Reference::Ref(name) if self.wanted.template.parameter(&name).is_some() => {
-                    if before != after && self.parameter_changes(&name) {
-                        of_parameters = true;
-                        found.push(detail(false, "ParameterReference", Some(name)));
-                    }
+                Reference::Ref(name) if before != after && self.parameter_changes(&name) => {
+                    of_parameters = true;
+                    found.push(detail(false, "ParameterReference", Some(name)));
                 }
                 Reference::Ref(name) if self.replaced.contains(&name) => {
                     found.push(detail(true, "ResourceReference", Some(name)));
@@ -273,12 +270,14 @@ impl<'a> Comparison<'a> {
         Ok(found)
     }
 
+    /// Whether the name is one of a parameter, whose value changes.
     fn parameter_changes(&self, name: &str) -> bool {
         let value = |given: &[Given]| {
             let found = given.iter().find(|given| given.name == name).cloned();
             found.map(|given| (given.value, given.resolved))
         };
-        value(&self.stack.parameters) != value(&self.wanted.inputs.parameters)
+        self.wanted.template.parameter(name).is_some()
+            && value(&self.stack.parameters) != value(&self.wanted.inputs.parameters)
     }
 }
 

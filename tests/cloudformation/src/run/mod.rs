@@ -149,11 +149,11 @@ impl Work {
         &self,
         plan: &Plan,
         id: &str,
-    ) -> Result<(Map<String, Value>, Map<String, Value>), String> {
+    ) -> Result<[Map<String, Value>; 2], String> {
         let resources = self.resources();
         let seen = |id: &str| seen(&resources, id);
-        let mut both = Vec::new();
-        for hide in [false, true] {
+        let mut both = [Map::new(), Map::new()];
+        for (slot, hide) in both.iter_mut().zip([false, true]) {
             let resolver = Resolver {
                 template: &plan.template,
                 inputs: &plan.inputs,
@@ -163,15 +163,14 @@ impl Work {
             let properties = resolver.properties(id)?;
             let kind = plan.template.resource(id).map_or("", |it| it.kind.as_str());
             let schema = self.inner.schemas.get(kind);
-            both.push(match schema {
+            *slot = match schema {
                 Some(schema) => {
                     crate::tags::with(schema, schema.normalized(properties), &plan.tags)
                 }
                 None => properties,
-            });
+            };
         }
-        let shown = both.pop().unwrap_or_default();
-        Ok((both.pop().unwrap_or_default(), shown))
+        Ok(both)
     }
 
     /// The resources that the plan has under its conditions.

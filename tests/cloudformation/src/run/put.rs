@@ -27,7 +27,7 @@ impl Work {
             return Ok(());
         };
         let old = self.with(|stack| stack.resource(id).cloned());
-        let (properties, shown) = match self.properties(plan, id) {
+        let [properties, shown] = match self.properties(plan, id) {
             Ok(both) => both,
             Err(reason) => return Err(self.unresolved(id, declared, old.as_ref(), reason)),
         };
