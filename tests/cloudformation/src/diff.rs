@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use crate::change::{Change, Detail};
 use crate::schema::{Recreation, Schemas};
 use crate::state::{Resource, Stack};
 use crate::tags;
@@ -12,38 +13,6 @@ use crate::template::graph::{Reference, references};
 use crate::template::parameters::Given;
 use crate::template::resolve::{Inputs, Resolver, Seen};
 use crate::template::{Declaration, Template, find, graph};
-
-/// One entry of a change set.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Change {
-    /// `Add`, `Modify`, `Remove` or `Import`.
-    pub(crate) action: &'static str,
-    pub(crate) id: String,
-    pub(crate) kind: String,
-    pub(crate) physical: Option<String>,
-    /// `True`, `False` or `Conditional`, of a `Modify`.
-    pub(crate) replacement: Option<&'static str>,
-    pub(crate) policy_action: Option<&'static str>,
-    pub(crate) details: Vec<Detail>,
-    /// The properties before and after, as people may see them.
-    pub(crate) before: Option<Value>,
-    pub(crate) after: Option<Value>,
-}
-
-/// Why an attribute of a resource changes.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Detail {
-    /// `Properties`, `Tags`, `Metadata`, `DeletionPolicy` and so on.
-    pub(crate) attribute: &'static str,
-    /// The property, where the attribute is `Properties`.
-    pub(crate) name: Option<String>,
-    pub(crate) recreation: Recreation,
-    pub(crate) before: Option<String>,
-    pub(crate) after: Option<String>,
-    pub(crate) dynamic: bool,
-    pub(crate) source: &'static str,
-    pub(crate) cause: Option<String>,
-}
 
 /// What a stack is to become.
 pub(crate) struct Wanted<'a> {

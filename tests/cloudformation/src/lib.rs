@@ -4,6 +4,7 @@
 //! held against the model, and an answer that does not fit is recorded and sent as an error.
 
 mod api;
+mod change;
 mod diff;
 mod dynamic;
 mod error;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::diff::Change;
+use crate::change::Change;
 use crate::ids;
 use crate::template::parameters::Given;
 use crate::template::{Declaration, Section, Template};

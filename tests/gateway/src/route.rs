@@ -1,5 +1,7 @@
 //! The way of a call through the gateway: attribute, let faults strike, permit, answer, record.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,7 +129,16 @@ fn recorded(gateway: &Gateway, mut record: Entry, answer: Option<&Answer>, start
 }
 
 /// Makes a call of a service that acts with a caller's permissions, and keeps its record.
-pub(crate) async fn on_behalf(
+fn on_behalf(
+    gateway: Arc<Gateway>,
+    call: Call,
+    caller: Credentials,
+    body: Body,
+) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    Box::pin(async move { recorded_call(&gateway, call, caller, body).await })
+}
+
+async fn recorded_call(
     gateway: &Arc<Gateway>,
     mut call: Call,
     caller: Credentials,
@@ -288,7 +299,7 @@ async fn dispatch(
             let (calendars, model) = (&gateway.calendars, &gateway.ssm);
             calendars.answer(model, account, &call.region, input)
         }
-        "cloudformation" => crate::stacks::handle(gateway, call, &caller).await,
+        "cloudformation" => crate::stacks::handle(gateway, call, &caller, on_behalf).await,
         "s3" => crate::s3::handle(gateway, call, principal, stream.unwrap_or_default()).await,
         "iam" => {
             let answer = crate::moto::forward(gateway, call, &principal.account).await?;

@@ -16,17 +16,22 @@ use crate::identity::Credentials;
 /// The service as policies and trust policies name it.
 const PRINCIPAL: &str = "cloudformation.amazonaws.com";
 
+/// How a call is made with a caller's permissions: the way of all calls, which leads here as well.
+pub(crate) type OnBehalf = fn(Arc<Gateway>, Call, Credentials, Body) -> Pending<Answer>;
+
 /// Answers one call.
 pub(crate) async fn handle(
     gateway: &Arc<Gateway>,
     call: &Call,
     caller: &Credentials,
+    on_behalf: OnBehalf,
 ) -> Result<Answer, AwsError> {
     let body = String::from_utf8_lossy(&call.body).into_owned();
     let session = Deployer {
         gateway: Arc::clone(gateway),
         credentials: caller.clone(),
         via: Some(PRINCIPAL),
+        on_behalf,
     };
     let answer = gateway
         .stacks
@@ -55,16 +60,17 @@ struct Deployer {
     credentials: Credentials,
     /// The service that calls with its caller's permissions; none where it has a role of its own.
     via: Option<&'static str>,
+    on_behalf: OnBehalf,
 }
 
 impl Session for Deployer {
     fn call(&self, call: ServiceCall) -> Pending<ServiceAnswer> {
         let (gateway, caller) = (Arc::clone(&self.gateway), self.credentials.clone());
-        let via = self.via;
+        let (via, on_behalf) = (self.via, self.on_behalf);
         Box::pin(async move {
             let body = call.body.clone();
             let call = Call::from_service(call, via);
-            let answer = crate::route::on_behalf(&gateway, call, caller, Body::from(body)).await;
+            let answer = on_behalf(gateway, call, caller, Body::from(body)).await;
             ServiceAnswer {
                 status: answer.status,
                 body: answer.text().into(),
@@ -75,6 +81,7 @@ impl Session for Deployer {
 
     fn assume(&self, role: String) -> Pending<Result<Arc<dyn Session>, String>> {
         let gateway = Arc::clone(&self.gateway);
+        let on_behalf = self.on_behalf;
         Box::pin(async move {
             let opened =
                 crate::sts::for_service(&gateway, &role, "AWSCloudFormation", PRINCIPAL, 3600)
@@ -84,6 +91,7 @@ impl Session for Deployer {
                 gateway,
                 credentials,
                 via: None,
+                on_behalf,
             }) as Arc<dyn Session>)
         })
     }

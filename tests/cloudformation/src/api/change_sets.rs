@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::validate::{self, Draft};
 use super::{Scope, present, tag_list, tags};
-use crate::diff::{Change, Detail};
+use crate::change::{Change, Detail};
 use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::{ChangeSet, Operation, Region, Stack};

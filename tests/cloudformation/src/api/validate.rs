@@ -8,7 +8,8 @@ use http::HeaderMap;
 use serde_json::json;
 
 use super::Scope;
-use crate::diff::{self, Change, Wanted};
+use crate::change::Change;
+use crate::diff::{self, Wanted};
 use crate::error::ApiError;
 use crate::services::{Services, Session};
 use crate::state::{ChangeSet, Invalid, Stack};
