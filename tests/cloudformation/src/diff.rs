@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::change::{Change, Detail};
+use crate::handlers;
 use crate::schema::{Recreation, Schemas};
 use crate::state::{Resource, Stack};
 use crate::tags;
@@ -117,7 +118,10 @@ impl<'a> Comparison<'a> {
         };
         let properties = self.resolver(&seen, hide).properties(id)?;
         Ok(match self.schemas.get(kind) {
-            Some(schema) => tags::with(schema, schema.normalized(properties), self.wanted.tags),
+            Some(schema) => {
+                let tags = handlers::tags_for(kind, self.wanted.tags);
+                tags::with(schema, schema.normalized(properties), tags)
+            }
             None => properties,
         })
     }

@@ -1,7 +1,11 @@
 //! The providers of the resource types: how each is made, changed, deleted and read by calls to its service. Properties
 //! that a provider does not act on are refused by name.
 
+mod dynamodb;
+mod iam;
+mod kms;
 mod logs;
+mod s3;
 mod sns;
 mod sqs;
 mod ssm;
@@ -15,9 +19,16 @@ use crate::services::{Refusal, Services};
 pub(crate) type Properties = Map<String, Value>;
 
 /// The types that have a provider.
-pub(crate) const KINDS: [&str; 5] = [
+pub(crate) const KINDS: [&str; 12] = [
     "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::DynamoDB::Table",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
+    "AWS::IAM::Role",
+    "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
     "AWS::SSM::Parameter",
@@ -26,11 +37,26 @@ pub(crate) const KINDS: [&str; 5] = [
 /// The properties of a type that its provider acts on.
 pub(crate) fn properties(kind: &str) -> &'static [&'static str] {
     match kind {
+        "AWS::DynamoDB::Table" => &dynamodb::PROPERTIES,
+        "AWS::IAM::ManagedPolicy" => &iam::MANAGED,
+        "AWS::IAM::Policy" => &iam::POLICY,
+        "AWS::IAM::Role" => &iam::ROLE,
+        "AWS::KMS::Key" => &kms::KEY,
         "AWS::Logs::LogGroup" => &logs::PROPERTIES,
+        "AWS::S3::Bucket" => &s3::PROPERTIES,
+        "AWS::S3::BucketPolicy" => &s3::POLICY_PROPERTIES,
         "AWS::SNS::Topic" => &sns::PROPERTIES,
         "AWS::SQS::Queue" => &sqs::PROPERTIES,
         "AWS::SSM::Parameter" => &ssm::PROPERTIES,
         _ => &[],
+    }
+}
+
+/// The stack's tags, if the type's provider puts tags on its resources.
+pub(crate) fn tags_for<'a>(kind: &str, tags: &'a [(String, String)]) -> &'a [(String, String)] {
+    match properties(kind).contains(&"Tags") {
+        true => tags,
+        false => &[],
     }
 }
 
@@ -121,7 +147,14 @@ pub(crate) async fn create(
     properties: &Properties,
 ) -> Result<Made, Failure> {
     match kind {
+        "AWS::DynamoDB::Table" => dynamodb::create(desk, properties).await,
+        "AWS::IAM::ManagedPolicy" => iam::create_managed(desk, properties).await,
+        "AWS::IAM::Policy" => iam::put_policy(desk, None, &Map::new(), properties).await,
+        "AWS::IAM::Role" => iam::create_role(desk, properties).await,
+        "AWS::KMS::Key" => kms::create(desk, properties).await,
         "AWS::Logs::LogGroup" => logs::create(desk, properties).await,
+        "AWS::S3::Bucket" => s3::create(desk, properties).await,
+        "AWS::S3::BucketPolicy" => s3::create_policy(desk, properties).await,
         "AWS::SNS::Topic" => sns::create(desk, properties).await,
         "AWS::SQS::Queue" => sqs::create(desk, properties).await,
         "AWS::SSM::Parameter" => ssm::create(desk, properties).await,
@@ -150,6 +183,22 @@ pub(crate) async fn taken(
     let given = |name: &str| properties.get(name).and_then(Value::as_str);
     let region = &services.region;
     match kind {
+        "AWS::DynamoDB::Table" => {
+            let name = given("TableName")?;
+            dynamodb::exists(services, name)
+                .await
+                .then(|| name.to_owned())
+        }
+        "AWS::IAM::Role" => {
+            let name = given("RoleName")?;
+            iam::role_exists(services, name)
+                .await
+                .then(|| name.to_owned())
+        }
+        "AWS::S3::Bucket" => {
+            let name = given("BucketName")?;
+            s3::exists(services, name).await.then(|| name.to_owned())
+        }
         "AWS::Logs::LogGroup" => {
             let name = given("LogGroupName")?;
             logs::exists(services, name).await.then(|| name.to_owned())
@@ -180,7 +229,14 @@ pub(crate) async fn update(
     new: &Properties,
 ) -> Result<Made, Failure> {
     match kind {
+        "AWS::DynamoDB::Table" => dynamodb::update(desk, physical, old, new).await,
+        "AWS::IAM::ManagedPolicy" => iam::update_managed(desk, physical, old, new).await,
+        "AWS::IAM::Policy" => iam::put_policy(desk, Some(physical), old, new).await,
+        "AWS::IAM::Role" => iam::update_role(desk, physical, old, new).await,
+        "AWS::KMS::Key" => kms::update(desk, physical, old, new).await,
         "AWS::Logs::LogGroup" => logs::update(desk, physical, old, new).await,
+        "AWS::S3::Bucket" => s3::update(desk, physical, old, new).await,
+        "AWS::S3::BucketPolicy" => s3::create_policy(desk, new).await,
         "AWS::SNS::Topic" => sns::update(desk, physical, old, new).await,
         "AWS::SQS::Queue" => sqs::update(desk, physical, old, new).await,
         "AWS::SSM::Parameter" => ssm::update(desk, physical, old, new).await,
@@ -189,8 +245,20 @@ pub(crate) async fn update(
 }
 
 /// Deletes a resource. One that is not there any more counts as deleted.
-pub(crate) async fn delete(desk: &Desk, kind: &str, physical: &str) -> Result<(), Failure> {
+pub(crate) async fn delete(
+    desk: &Desk,
+    kind: &str,
+    physical: &str,
+    properties: &Properties,
+) -> Result<(), Failure> {
     let deleted = match kind {
+        "AWS::DynamoDB::Table" => dynamodb::delete(desk, physical).await,
+        "AWS::IAM::ManagedPolicy" => iam::delete_managed(desk, physical, properties).await,
+        "AWS::IAM::Policy" => iam::delete_policy(desk, properties).await,
+        "AWS::IAM::Role" => iam::delete_role(desk, physical, properties).await,
+        "AWS::KMS::Key" => kms::delete(desk, physical, properties).await,
+        "AWS::S3::Bucket" => s3::delete(desk, physical).await,
+        "AWS::S3::BucketPolicy" => s3::delete_policy(desk, physical).await,
         "AWS::Logs::LogGroup" => logs::delete(desk, physical).await,
         "AWS::SNS::Topic" => sns::delete(desk, physical).await,
         "AWS::SQS::Queue" => sqs::delete(desk, physical).await,

@@ -24,7 +24,14 @@ impl Work {
         let desk = self.desk(id);
         let deleted = async {
             self.linger(id, "delete").await?;
-            handlers::delete(&desk, &resource.declared.kind, &resource.physical).await
+            let properties = &resource.properties;
+            handlers::delete(
+                &desk,
+                &resource.declared.kind,
+                &resource.physical,
+                properties,
+            )
+            .await
         };
         match deleted.await {
             Ok(()) => {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
-use crate::handlers::{Desk, Failure};
+use crate::handlers::{self, Desk, Failure};
 use crate::ids;
 use crate::services::{Services, Session};
 use crate::state::{Event, Operation, Resource, Stack};
@@ -165,7 +165,8 @@ impl Work {
             let schema = self.inner.schemas.get(kind);
             *slot = match schema {
                 Some(schema) => {
-                    crate::tags::with(schema, schema.normalized(properties), &plan.tags)
+                    let tags = handlers::tags_for(kind, &plan.tags);
+                    crate::tags::with(schema, schema.normalized(properties), tags)
                 }
                 None => properties,
             };

@@ -72,7 +72,7 @@ impl Work {
         names.into_iter().any(|name| {
             let before = old.properties.get(name).unwrap_or(&none);
             let after = wanted.properties.get(name).unwrap_or(&none);
-            before != after && schema.recreation(name, before, after) == Recreation::Always
+            before != after && schema.recreation(name, before, after) > Recreation::Never
         })
     }
 

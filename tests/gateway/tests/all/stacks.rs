@@ -3,6 +3,7 @@
 mod change_sets;
 mod failures;
 mod permissions;
+mod resources;
 
 use std::time::Duration;
 

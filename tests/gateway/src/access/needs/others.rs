@@ -181,16 +181,18 @@ fn balancing(scene: &Scene<'_>) -> Option<Vec<Need>> {
 }
 
 fn iam(scene: &Scene<'_>) -> Option<Vec<Need>> {
-    const KNOWN: [&str; 28] = [
+    const KNOWN: [&str; 32] = [
         "AttachRolePolicy",
         "AttachUserPolicy",
         "CreateAccessKey",
         "CreateOpenIDConnectProvider",
         "CreatePolicy",
+        "CreatePolicyVersion",
         "CreateRole",
         "CreateUser",
         "DeleteAccessKey",
         "DeletePolicy",
+        "DeletePolicyVersion",
         "DeleteRole",
         "DeleteRolePolicy",
         "DeleteUser",
@@ -203,12 +205,14 @@ fn iam(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "GetUser",
         "ListAttachedRolePolicies",
         "ListOpenIDConnectProviders",
+        "ListPolicyVersions",
         "ListRolePolicies",
         "ListRoles",
         "PutRolePermissionsBoundary",
         "PutRolePolicy",
         "PutUserPolicy",
         "TagRole",
+        "UntagRole",
         "UpdateAssumeRolePolicy",
     ];
     if !KNOWN.contains(&scene.operation()) {
