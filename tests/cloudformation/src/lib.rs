@@ -6,6 +6,7 @@
 mod api;
 mod change;
 mod diff;
+mod drift;
 mod dynamic;
 mod error;
 mod faults;

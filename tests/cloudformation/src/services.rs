@@ -239,6 +239,26 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
+/// Decodes percent escapes, in which IAM answers documents.
+pub(crate) fn decoded(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                out.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// The text of the first element of a name.
 pub(crate) fn xml_one(xml: &str, tag: &str) -> Option<String> {
     xml_all(xml, tag).into_iter().next()

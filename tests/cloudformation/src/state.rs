@@ -85,6 +85,18 @@ pub(crate) struct Stack {
     pub(crate) cancelled: bool,
     /// What an update that rolls back returns to, while it is under way or has failed to.
     pub(crate) before: Option<Box<Before>>,
+    pub(crate) detections: Vec<Detection>,
+}
+
+/// One detection of drift.
+#[derive(Debug, Clone)]
+pub(crate) struct Detection {
+    pub(crate) id: String,
+    pub(crate) started: OffsetDateTime,
+    pub(crate) status: &'static str,
+    pub(crate) reason: Option<String>,
+    /// How many resources differ.
+    pub(crate) drifted: usize,
 }
 
 /// What a stack was before an update.
@@ -175,6 +187,7 @@ pub(crate) struct Resource {
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,
     pub(crate) changed: OffsetDateTime,
+    /// What the last detection of drift found, as `DescribeStackResourceDrifts` answers it.
     pub(crate) drift: Option<Value>,
 }
 

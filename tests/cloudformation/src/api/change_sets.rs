@@ -240,6 +240,7 @@ fn review(scope: &Scope<'_>, set: &ChangeSet) -> Stack {
         tokens: std::collections::BTreeMap::new(),
         cancelled: false,
         before: None,
+        detections: Vec::new(),
     };
     let reason = Some("User Initiated".to_owned());
     stack.become_status("REVIEW_IN_PROGRESS", reason, &set.operation, None);

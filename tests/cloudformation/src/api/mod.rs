@@ -1,6 +1,7 @@
 //! The operations of the API. What is not here is refused by name.
 
 mod change_sets;
+mod drift;
 mod events;
 mod execute;
 mod read;
@@ -65,6 +66,9 @@ pub(crate) async fn dispatch(
         "DeleteStack" => stacks::delete(&scope).await,
         "CancelUpdateStack" => stacks::cancel(&scope),
         "ContinueUpdateRollback" => stacks::continue_rollback(&scope).await,
+        "DetectStackDrift" => drift::detect(&scope).await,
+        "DescribeStackDriftDetectionStatus" => drift::status(&scope),
+        "DescribeStackResourceDrifts" => drift::resources(&scope),
         other => Err(ApiError::missing(other)),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Scope, change_sets, present, tag_list};
+use super::{Scope, change_sets, drift, present, tag_list};
 use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::{Resource, Stack};
@@ -62,7 +62,7 @@ fn described(stack: &Stack) -> Value {
         "RoleARN": stack.role,
         "Tags": tag_list(&stack.tags),
         "EnableTerminationProtection": stack.protected,
-        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+        "DriftInformation": drift::of_stack(stack),
         "LastOperations": last,
     }))
 }
@@ -84,7 +84,7 @@ pub(super) fn list(scope: &Scope<'_>) -> Answer {
                     "DeletionTime": stack.deleted.map(ids::text),
                     "StackStatus": stack.status,
                     "StackStatusReason": stack.reason,
-                    "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+                    "DriftInformation": drift::of_stack(stack),
                 }))
             })
             .collect()
@@ -120,13 +120,17 @@ pub(super) fn resources(scope: &Scope<'_>) -> Answer {
 
 fn summary(id: &str, resource: &Resource, time: &str) -> Value {
     let physical = Some(&resource.physical).filter(|it| !it.is_empty());
+    let drift = resource.drift.as_ref();
     let mut summary = json!({
         "LogicalResourceId": id,
         "PhysicalResourceId": physical,
         "ResourceType": resource.declared.kind,
         "ResourceStatus": resource.status,
         "ResourceStatusReason": resource.reason,
-        "DriftInformation": {"StackResourceDriftStatus": "NOT_CHECKED"},
+        "DriftInformation": {
+            "StackResourceDriftStatus": drift.map_or(&json!("NOT_CHECKED"), |it| &it["StackResourceDriftStatus"]),
+            "LastCheckTimestamp": drift.map(|it| &it["Timestamp"]),
+        },
     });
     summary[time] = json!(ids::text(resource.changed));
     present(summary)

@@ -117,14 +117,48 @@ async fn settle(
             .cloned()
             .unwrap_or(off);
         let input = json!({"TableName": table, "PointInTimeRecoverySpecification": asked});
-        call(
-            &desk.services,
-            "DynamoDB_20120810.UpdateContinuousBackups",
-            input,
-        )
-        .await?;
+        backups(&desk.services, input).await?;
     }
     Ok(())
+}
+
+/// A new table's backups are being enabled for a while, in which they cannot be changed.
+async fn backups(services: &Services, input: Value) -> Result<(), Refusal> {
+    for _ in 0..100 {
+        let set = call(
+            services,
+            "DynamoDB_20120810.UpdateContinuousBackups",
+            input.clone(),
+        )
+        .await;
+        match set {
+            Err(refusal) if refusal.code == "ContinuousBackupsUnavailableException" => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            other => return other.map(drop),
+        }
+    }
+    call(services, "DynamoDB_20120810.UpdateContinuousBackups", input)
+        .await
+        .map(drop)
+}
+
+/// What the table has of the properties that drift detection compares.
+pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
+    let answer = described(&desk.services, physical).await?;
+    let table = &answer["Table"];
+    let mode = &table["BillingModeSummary"]["BillingMode"];
+    let mode = mode.as_str().unwrap_or("PROVISIONED");
+    let mut found = Map::from_iter([("BillingMode".to_owned(), json!(mode))]);
+    if mode == "PROVISIONED" {
+        let throughput = &table["ProvisionedThroughput"];
+        let units = json!({
+            "ReadCapacityUnits": throughput["ReadCapacityUnits"],
+            "WriteCapacityUnits": throughput["WriteCapacityUnits"],
+        });
+        found.insert("ProvisionedThroughput".to_owned(), units);
+    }
+    Ok(found)
 }
 
 pub(super) async fn update(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Desk, Failure, Made, Properties};
-use crate::services::{Refusal, Services, xml_all, xml_one};
+use crate::services::{Refusal, Services, decoded, xml_all, xml_one};
 use crate::tags;
 use crate::template::parameters::text;
 
@@ -360,4 +360,16 @@ pub(super) async fn delete_managed(
     call(&desk.services, "DeletePolicy", &[("PolicyArn", physical)])
         .await
         .map(drop)
+}
+
+/// What the role has of the properties that drift detection compares.
+pub(super) async fn read_role(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
+    let answer = call(&desk.services, "GetRole", &[("RoleName", physical)]).await?;
+    let document = xml_one(&answer, "AssumeRolePolicyDocument").unwrap_or_default();
+    let document = decoded(&document);
+    let trust = serde_json::from_str(&document).unwrap_or(Value::String(document));
+    Ok(Map::from_iter([(
+        "AssumeRolePolicyDocument".to_owned(),
+        trust,
+    )]))
 }

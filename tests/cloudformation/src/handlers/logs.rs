@@ -116,3 +116,20 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .into_iter()
         .any(|group| group["logGroupName"] == name)
 }
+
+/// What the group has of the properties that drift detection compares. A group that is gone answers nothing.
+pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Option<Properties>, Refusal> {
+    let input = json!({"logGroupNamePrefix": physical});
+    let answer = desk
+        .services
+        .json("logs", "Logs_20140328.DescribeLogGroups", input)
+        .await?;
+    let mut groups = answer["logGroups"].as_array().into_iter().flatten();
+    let group = groups.find(|group| group["logGroupName"] == physical);
+    Ok(group.map(|group| {
+        let days = group.get("retentionInDays").cloned();
+        days.map(|days| ("RetentionInDays".to_owned(), days))
+            .into_iter()
+            .collect()
+    }))
+}

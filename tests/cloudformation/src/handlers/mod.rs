@@ -272,6 +272,37 @@ pub(crate) async fn delete(
     }
 }
 
+/// What a resource is found to be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Actual {
+    /// It is there, with these of the properties that can be compared.
+    There(Properties),
+    Gone,
+    /// Its provider does not look.
+    Unseen,
+}
+
+/// Reads a resource back.
+pub(crate) async fn read(desk: &Desk, kind: &str, physical: &str) -> Result<Actual, Failure> {
+    let found = match kind {
+        "AWS::DynamoDB::Table" => dynamodb::read(desk, physical).await,
+        "AWS::IAM::Role" => iam::read_role(desk, physical).await,
+        "AWS::Logs::LogGroup" => {
+            let found = logs::read(desk, physical).await?;
+            return Ok(found.map_or(Actual::Gone, Actual::There));
+        }
+        "AWS::SNS::Topic" => sns::read(desk, physical).await,
+        "AWS::SQS::Queue" => sqs::read(desk, physical).await,
+        "AWS::SSM::Parameter" => ssm::read(desk, physical).await,
+        _ => return Ok(Actual::Unseen),
+    };
+    match found {
+        Ok(properties) => Ok(Actual::There(properties)),
+        Err(refusal) if refusal.not_found() => Ok(Actual::Gone),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
 fn unknown(kind: &str) -> Failure {
     Failure::new(
         "InvalidRequest",

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Desk, Failure, Made, Properties};
-use crate::services::{Refusal, Services, xml_one};
+use crate::services::{Refusal, Services, xml_all, xml_one};
 use crate::tags;
 use crate::template::parameters::text;
 
@@ -127,4 +127,18 @@ pub(super) async fn exists(services: &Services, arn: &str) -> bool {
         .query("sns", VERSION, "GetTopicAttributes", &input)
         .await;
     answer.is_ok()
+}
+
+/// What the topic has of the properties that drift detection compares.
+pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
+    let answer = call(desk, "GetTopicAttributes", &[pair("TopicArn", physical)]).await?;
+    let entries = xml_all(&answer, "entry");
+    let found = entries.iter().filter_map(|entry| {
+        let name = xml_one(entry, "key")?;
+        let value = xml_one(entry, "value").filter(|value| !value.is_empty())?;
+        ATTRIBUTES
+            .contains(&name.as_str())
+            .then(|| (name, Value::from(value)))
+    });
+    Ok(found.collect())
 }

@@ -154,3 +154,18 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .await
         .is_ok()
 }
+
+/// What the queue has of the properties that drift detection compares.
+pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
+    let input = json!({"QueueUrl": physical, "AttributeNames": ["All"]});
+    let answer = desk
+        .services
+        .json("sqs", "AmazonSQS.GetQueueAttributes", input)
+        .await?;
+    let attributes = answer["Attributes"].as_object().into_iter().flatten();
+    let known = |name: &str| ATTRIBUTES.iter().any(|(known, _)| *known == name);
+    let found = attributes.filter(|(name, _)| known(name));
+    Ok(found
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect())
+}

@@ -106,3 +106,14 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .await
         .is_ok()
 }
+
+/// What the parameter has of the properties that drift detection compares.
+pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
+    let input = json!({"Name": physical});
+    let answer = desk
+        .services
+        .json("ssm", "AmazonSSM.GetParameter", input)
+        .await?;
+    let found = answer["Parameter"].as_object().cloned().unwrap_or_default();
+    Ok(copied(&found, &["Type", "Value"]))
+}

@@ -1,6 +1,7 @@
 //! CloudFormation as its clients see it: change sets, stacks, events, with resources that are really there.
 
 mod change_sets;
+mod drift;
 mod failures;
 mod permissions;
 mod resources;

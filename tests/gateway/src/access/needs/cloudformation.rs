@@ -40,7 +40,17 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         needs
     };
     Some(match scene.operation() {
-        "ValidateTemplate" | "ListStacks" | "ListExports" => vec![scene.same("*")],
+        "ValidateTemplate" | "ListStacks" | "ListExports" | "DescribeStackDriftDetectionStatus" => {
+            vec![scene.same("*")]
+        }
+        // Detecting a stack's drift is detecting that of each resource.
+        "DetectStackDrift" => {
+            let stack = scene.stack.clone()?;
+            vec![
+                scene.same(&stack),
+                scene.need("DetectStackResourceDrift", stack),
+            ]
+        }
         "DescribeStacks" | "GetTemplateSummary" | "DescribeEvents" => vec![scene.same(any())],
         "CreateChangeSet" => {
             let url = given("TemplateURL").into_iter().collect();
@@ -63,6 +73,7 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "CancelUpdateStack"
         | "DescribeStackEvents"
         | "DescribeStackResource"
+        | "DescribeStackResourceDrifts"
         | "DescribeStackResources"
         | "GetStackPolicy"
         | "ListChangeSets"
