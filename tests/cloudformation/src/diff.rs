@@ -383,3 +383,6 @@ pub(crate) fn beside_resources(stack: &Stack, wanted: &Wanted<'_>) -> bool {
     let new: BTreeMap<_, _> = wanted.tags.iter().cloned().collect();
     !same_outputs || tags != new
 }
+
+#[cfg(test)]
+mod tests;

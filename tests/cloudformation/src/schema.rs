@@ -100,6 +100,16 @@ impl Schemas {
         Ok(Self { names, schemas })
     }
 
+    /// Schemas of a test.
+    #[cfg(test)]
+    pub(crate) fn of<const N: usize>(schemas: [(&str, Value); N]) -> Self {
+        let schemas = schemas.map(|(kind, schema)| (kind.to_owned(), Schema(schema)));
+        Self {
+            names: BTreeMap::new(),
+            schemas: BTreeMap::from(schemas),
+        }
+    }
+
     /// Whether CloudFormation knows the type.
     pub(crate) fn knows(&self, kind: &str) -> bool {
         self.names.contains_key(kind)

@@ -112,6 +112,39 @@ pub(crate) struct Before {
 }
 
 impl Stack {
+    /// A stack in review, which has no resources yet.
+    pub(crate) fn of(name: &str, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            created: ids::now(),
+            updated: None,
+            deleted: None,
+            status: "REVIEW_IN_PROGRESS",
+            reason: None,
+            template: None,
+            description: None,
+            parameters: Vec::new(),
+            tags: Vec::new(),
+            capabilities: Vec::new(),
+            notification_arns: Vec::new(),
+            role: None,
+            disable_rollback: false,
+            protected: false,
+            policy: None,
+            resources: Vec::new(),
+            outputs: Vec::new(),
+            change_sets: Vec::new(),
+            change_set: None,
+            events: Vec::new(),
+            operations: Vec::new(),
+            tokens: BTreeMap::new(),
+            cancelled: false,
+            before: None,
+            detections: Vec::new(),
+        }
+    }
+
     /// Whether a call that names a stack means this one.
     pub(crate) fn is(&self, named: &str) -> bool {
         self.id == named || (self.name == named && self.deleted.is_none())

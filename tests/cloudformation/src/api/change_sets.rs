@@ -210,38 +210,12 @@ fn add(
 /// A stack that has a change set and nothing else.
 fn review(scope: &Scope<'_>, set: &ChangeSet) -> Stack {
     let (name, region, account) = (scope.need("StackName"), scope.region, scope.account);
-    let mut stack = Stack {
-        id: format!(
-            "arn:aws:cloudformation:{region}:{account}:stack/{name}/{}",
-            ids::uuid()
-        ),
-        name: name.to_owned(),
-        created: ids::now(),
-        updated: None,
-        deleted: None,
-        status: "REVIEW_IN_PROGRESS",
-        reason: None,
-        template: None,
-        description: set.template.description.clone(),
-        parameters: Vec::new(),
-        tags: Vec::new(),
-        capabilities: Vec::new(),
-        notification_arns: Vec::new(),
-        role: None,
-        disable_rollback: false,
-        protected: false,
-        policy: None,
-        resources: Vec::new(),
-        outputs: Vec::new(),
-        change_sets: Vec::new(),
-        change_set: None,
-        events: Vec::new(),
-        operations: Vec::new(),
-        tokens: std::collections::BTreeMap::new(),
-        cancelled: false,
-        before: None,
-        detections: Vec::new(),
-    };
+    let id = format!(
+        "arn:aws:cloudformation:{region}:{account}:stack/{name}/{}",
+        ids::uuid()
+    );
+    let mut stack = Stack::of(name, &id);
+    stack.description.clone_from(&set.template.description);
     let reason = Some("User Initiated".to_owned());
     stack.become_status("REVIEW_IN_PROGRESS", reason, &set.operation, None);
     stack
