@@ -251,6 +251,8 @@ pub(crate) struct ChangeSet {
     pub(crate) notification_arns: Vec<String>,
     pub(crate) role: Option<String>,
     pub(crate) on_failure: Option<String>,
+    /// Whether the change sets of nested stacks were asked for. There are no nested stacks, so it only answers what was asked.
+    pub(crate) nested: bool,
     pub(crate) changes: Vec<Change>,
     pub(crate) operation: String,
     /// What early validation found.

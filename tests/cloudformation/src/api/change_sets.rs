@@ -13,9 +13,8 @@ use crate::template::Template;
 use crate::template::parameters::{Given, HIDDEN};
 
 /// Members that change what is deployed and that this stand-in does not act on.
-const NOT_IMPLEMENTED: [&str; 7] = [
+const NOT_IMPLEMENTED: [&str; 6] = [
     "ResourcesToImport",
-    "IncludeNestedStacks",
     "ImportExistingResources",
     "DeploymentMode",
     "RollbackConfiguration",
@@ -171,6 +170,7 @@ fn new(
             .map(str::to_owned)
             .or_else(|| stack.and_then(|stack| stack.role.clone())),
         on_failure: scope.text("OnStackFailure").map(str::to_owned),
+        nested: scope.flag("IncludeNestedStacks"),
         changes: Vec::new(),
         operation: ids::uuid(),
         invalid: Vec::new(),
@@ -300,7 +300,7 @@ pub(super) fn describe(scope: &Scope<'_>) -> Answer {
         "RollbackConfiguration": {},
         "Capabilities": set.capabilities,
         "Tags": tag_list(&set.tags),
-        "IncludeNestedStacks": false,
+        "IncludeNestedStacks": set.nested,
         "OnStackFailure": set.on_failure,
     });
     if let Value::Object(rest) = present(rest) {
@@ -404,7 +404,7 @@ pub(super) fn list(scope: &Scope<'_>) -> Answer {
                 "StatusReason": set.reason,
                 "CreationTime": ids::text(set.created),
                 "Description": set.description,
-                "IncludeNestedStacks": false,
+                "IncludeNestedStacks": set.nested,
             }))
         };
         Ok(stack.change_sets.iter().map(summary).collect())

@@ -181,7 +181,7 @@ pub(super) async fn update(
     }
     let plain = ["BillingMode", "ProvisionedThroughput"];
     let mut input = Map::new();
-    if plain.iter().any(|name| changed(name)) {
+    if plain.iter().any(changed) {
         input = copied(new, &plain);
     }
     if changed(&"StreamSpecification") {

@@ -3,6 +3,7 @@
 mod change_sets;
 mod drift;
 mod failures;
+mod operations;
 mod permissions;
 mod resources;
 
