@@ -125,8 +125,9 @@ fn ready(region: &Region, named: &str, kind: &str, name: &str) -> Result<Option<
 /// Whether an update can begin in this status.
 /// Source: AWS CloudFormation User Guide, "Stack status codes".
 pub(super) fn updatable(status: &str) -> bool {
-    const READY: [&str; 6] = [
+    const READY: [&str; 7] = [
         "CREATE_COMPLETE",
+        "CREATE_FAILED",
         "IMPORT_COMPLETE",
         "IMPORT_ROLLBACK_COMPLETE",
         "UPDATE_COMPLETE",

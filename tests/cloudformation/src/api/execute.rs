@@ -142,6 +142,7 @@ fn begin(scope: &Scope<'_>, set: &ChangeSet, token: Option<String>) -> Result<Pl
                 template: set.template.clone(),
                 inputs,
                 tags: set.tags.clone(),
+                capabilities: set.capabilities.clone(),
                 policy: stack.policy.clone().filter(|_| set.kind != "CREATE"),
             })
         })

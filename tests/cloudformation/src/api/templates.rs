@@ -10,7 +10,7 @@ pub(super) fn get(scope: &Scope<'_>) -> Answer {
     let text = scope.with(|region| {
         if scope.text("ChangeSetName").is_some() {
             return change_sets::named(scope, region, |stack, at| {
-                Ok(stack.change_sets[at].template.text.clone())
+                Ok(Some(stack.change_sets[at].template.text.clone()))
             });
         }
         let named = scope.text("StackName").ok_or_else(|| {
@@ -21,11 +21,11 @@ pub(super) fn get(scope: &Scope<'_>) -> Answer {
             .ok_or_else(|| ApiError::validation(format!("Stack with id {named} does not exist")))?;
         // A stack in review has no template of its own yet.
         let template = stack.template.as_ref();
-        Ok(template
-            .map(|template| template.text.clone())
-            .unwrap_or_default())
+        Ok(template.map(|template| template.text.clone()))
     })?;
-    Ok(json!({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}))
+    Ok(present(
+        json!({"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}),
+    ))
 }
 
 /// The template that a call is about: its own, or a stack's.

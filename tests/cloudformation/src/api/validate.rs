@@ -263,9 +263,13 @@ impl Draft {
         let region = world.region(&self.account, &self.region);
         let exports = region.exports().into_iter();
         let exports = exports.map(|(name, (value, _))| (name, value)).collect();
-        let stack = region.find(&self.stack)?;
-        let set = stack.change_set(&self.id)?;
-        Some((stack.clone(), set.clone(), exports))
+        let mut stack = region.find(&self.stack)?.clone();
+        // What an earlier operation failed to make is yet to be added.
+        stack
+            .resources
+            .retain(|(_, resource)| !resource.physical.is_empty());
+        let set = stack.change_set(&self.id)?.clone();
+        Some((stack, set, exports))
     }
 
     fn change(&self, work: impl FnOnce(&mut ChangeSet)) {

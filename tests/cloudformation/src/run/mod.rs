@@ -51,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) inputs: Inputs,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) policy: Option<String>,
+    pub(crate) capabilities: Vec<String>,
 }
 
 /// Why a resource was not made.

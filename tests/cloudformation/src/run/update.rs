@@ -9,6 +9,10 @@ use crate::state::Resource;
 pub(crate) async fn update(work: Work, plan: Plan) {
     work.note("UPDATE_STACK");
     work.with(|stack| {
+        // What an earlier operation failed to make is made anew.
+        stack
+            .resources
+            .retain(|(_, resource)| !resource.physical.is_empty());
         stack.before = Some(Box::new(stack.before()));
         stack.updated = Some(ids::now());
         stack.cancelled = false;
@@ -19,6 +23,7 @@ pub(crate) async fn update(work: Work, plan: Plan) {
         stack.description.clone_from(&plan.template.description);
         stack.parameters.clone_from(&plan.inputs.parameters);
         stack.tags.clone_from(&plan.tags);
+        stack.capabilities.clone_from(&plan.capabilities);
     });
     let mut stopped = create::run(&work, &plan).await;
     if stopped.is_empty() && !work.stopped() {

@@ -195,3 +195,25 @@ async fn actions_and_members_that_are_not_there_are_refused_by_name() {
         assert!(one(&text, "Message").contains(wanted), "{text}");
     }
 }
+
+#[tokio::test]
+async fn an_update_that_is_left_failed_is_mended_by_the_next_one() {
+    let stacks = Stacks::new().await;
+    stacks.plan("mend", "CREATE", TEMPLATE, &[]).await;
+    stacks.apply("mend").await;
+    stacks.fail("mend", "More", "create").await;
+    let more = TEMPLATE.replace("Outputs:", "  More: {Type: AWS::SQS::Queue}\nOutputs:");
+    stacks.plan("mend", "UPDATE", &more, &[]).await;
+    let form = [
+        ("StackName", "mend"),
+        ("ChangeSetName", "set"),
+        ("DisableRollback", "true"),
+    ];
+    stacks.done("ExecuteChangeSet", &form).await;
+    let stack = stacks.ended("mend").await;
+    assert_eq!(one(&stack, "StackStatus"), "UPDATE_FAILED", "{stack}");
+    let set = stacks.plan("mend", "UPDATE", &more, &[]).await;
+    assert_eq!(one(&set, "Action"), "Add", "{set}");
+    let stack = stacks.apply("mend").await;
+    assert_eq!(one(&stack, "StackStatus"), "UPDATE_COMPLETE", "{stack}");
+}
