@@ -65,6 +65,7 @@ pub(crate) async fn dispatch(
         "GetStackPolicy" => stacks::get_policy(&scope),
         "DeleteStack" => stacks::delete(&scope).await,
         "CancelUpdateStack" => stacks::cancel(&scope),
+        "RollbackStack" => stacks::roll_back(&scope).await,
         "ContinueUpdateRollback" => stacks::continue_rollback(&scope).await,
         "DetectStackDrift" => drift::detect(&scope).await,
         "DescribeStackDriftDetectionStatus" => drift::status(&scope),

@@ -160,3 +160,30 @@ pub(super) async fn continue_rollback(scope: &Scope<'_>) -> Answer {
     tokio::spawn(run::continue_rollback(work, skip));
     Ok(nothing())
 }
+
+pub(super) async fn roll_back(scope: &Scope<'_>) -> Answer {
+    scope.refuse(&["RetainExceptOnCreate"])?;
+    let stack = scope.stack(|stack| match stack.status {
+        "CREATE_FAILED" | "UPDATE_FAILED" => Ok(stack.clone()),
+        status => Err(ApiError::validation(format!(
+            "Stack:{} is in {status} state and can not be rolled back.",
+            stack.id
+        ))),
+    })?;
+    let token = scope.text("ClientRequestToken").map(str::to_owned);
+    let role = scope.text("RoleARN").map(str::to_owned).or(stack.role);
+    let created = stack.status == "CREATE_FAILED";
+    let id = stack.id.clone();
+    let work = scope.work((stack.id, stack.name), role, token).await?;
+    let begun = match created {
+        true => "ROLLBACK_IN_PROGRESS",
+        false => "UPDATE_ROLLBACK_IN_PROGRESS",
+    };
+    work.with(|stack| {
+        stack.status = begun;
+        obsolete(stack);
+    });
+    let operation = work.operation.clone();
+    tokio::spawn(run::roll_back(work, created));
+    Ok(json!({"StackId": id, "OperationId": operation}))
+}

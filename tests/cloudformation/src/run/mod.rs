@@ -23,7 +23,7 @@ use crate::{Inner, state};
 
 pub(crate) use create::create;
 pub(crate) use delete::delete;
-pub(crate) use rollback::continue_rollback;
+pub(crate) use rollback::{continue_rollback, roll_back};
 pub(crate) use update::update;
 
 /// One operation under way.

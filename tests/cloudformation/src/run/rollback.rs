@@ -84,3 +84,19 @@ pub(crate) async fn continue_rollback(work: Work, skip: Vec<String>) {
     );
     back(&work, &skip).await;
 }
+
+/// Takes back an operation that was left failed.
+pub(crate) async fn roll_back(work: Work, created: bool) {
+    work.note("ROLLBACK");
+    let reason = Some("User Initiated".to_owned());
+    if !created {
+        work.status("UPDATE_ROLLBACK_IN_PROGRESS", reason);
+        return back(&work, &[]).await;
+    }
+    work.status("ROLLBACK_IN_PROGRESS", reason);
+    let left = work.remove_all(&[], true).await;
+    match left.is_empty() {
+        true => work.status("ROLLBACK_COMPLETE", None),
+        false => work.status("ROLLBACK_FAILED", Some(failed_to("delete", &left))),
+    }
+}

@@ -13,7 +13,10 @@ pub(crate) async fn update(work: Work, plan: Plan) {
         stack
             .resources
             .retain(|(_, resource)| !resource.physical.is_empty());
-        stack.before = Some(Box::new(stack.before()));
+        // After an update that was left failed, a rollback still returns to what was there before that one.
+        if stack.before.is_none() {
+            stack.before = Some(Box::new(stack.before()));
+        }
         stack.updated = Some(ids::now());
         stack.cancelled = false;
     });

@@ -61,7 +61,9 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "DescribeChangeSet" | "DeleteChangeSet" | "ExecuteChangeSet" | "GetTemplate" => {
             vec![of_set(scene.same(scene.stack.clone()?))]
         }
-        "DeleteStack" | "ContinueUpdateRollback" => with_role(scene.same(scene.stack.clone()?)),
+        "DeleteStack" | "ContinueUpdateRollback" | "RollbackStack" => {
+            with_role(scene.same(scene.stack.clone()?))
+        }
         "SetStackPolicy" => {
             let url = given("StackPolicyURL").into_iter().collect();
             vec![

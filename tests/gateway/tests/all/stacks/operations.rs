@@ -217,3 +217,40 @@ async fn an_update_that_is_left_failed_is_mended_by_the_next_one() {
     let stack = stacks.apply("mend").await;
     assert_eq!(one(&stack, "StackStatus"), "UPDATE_COMPLETE", "{stack}");
 }
+
+#[tokio::test]
+async fn an_update_that_is_left_failed_can_be_taken_back() {
+    let stacks = Stacks::new().await;
+    stacks.plan("return", "CREATE", TEMPLATE, &[]).await;
+    stacks.apply("return").await;
+    stacks.fail("return", "More", "create").await;
+    let more = TEMPLATE.replace(
+        "Outputs:",
+        "  More: {Type: AWS::SQS::Queue, DependsOn: Setting}\nOutputs:",
+    );
+    let set = stacks.plan("return", "UPDATE", &more, &SIZE).await;
+    assert_eq!(set.matches("<ResourceChange>").count(), 2, "{set}");
+    let form = [
+        ("StackName", "return"),
+        ("ChangeSetName", "set"),
+        ("DisableRollback", "true"),
+    ];
+    stacks.done("ExecuteChangeSet", &form).await;
+    stacks.ended("return").await;
+    stacks
+        .done("RollbackStack", &[("StackName", "return")])
+        .await;
+    let stack = stacks.ended("return").await;
+    assert_eq!(
+        one(&stack, "StackStatus"),
+        "UPDATE_ROLLBACK_COMPLETE",
+        "{stack}"
+    );
+    assert_eq!(one(&stack, "ParameterValue"), "1", "{stack}");
+    let set = stacks.plan("return", "UPDATE", TEMPLATE, &[]).await;
+    assert_eq!(
+        one(&set, "Status"),
+        "FAILED",
+        "nothing is left of the update: {set}"
+    );
+}
