@@ -51,6 +51,7 @@ impl Step for Contract {
                 let contract = cx.contract()?;
                 if let Some(environment) = &cx.common.environment {
                     contract.resolve_all(environment, &cx.env)?;
+                    contract.resolve_stack(environment, &cx.env)?;
                 }
                 Ok(report::checked(&contract, cx.common.environment.as_deref()))
             }
@@ -68,9 +69,9 @@ impl Step for Contract {
                         names.join(", ")
                     ))
                 })?;
-                Ok(report::resolved(
-                    &contract.resolve_all(environment, &cx.env)?,
-                ))
+                let complete = contract.resolve_all(environment, &cx.env)?;
+                let stack = contract.resolve_stack(environment, &cx.env)?.stack;
+                Ok(report::resolved(&complete, stack.as_ref()))
             }
             Verb::Schema => Ok(report::schema()),
         }

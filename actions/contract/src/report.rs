@@ -1,7 +1,7 @@
 //! Outputs and reports of slipway-contract.
 
 use kit::clock::human;
-use kit::contract::{Complete, Contract, Gate, Overview, SecretSpec, Sink, Source};
+use kit::contract::{Complete, Contract, Gate, Overview, SecretSpec, Sink, Source, Stack};
 use kit::report::{EnvValue, Report, markdown_table, text_table};
 use std::time::Duration;
 
@@ -94,9 +94,14 @@ fn gate(gate: &Gate) -> String {
 }
 
 /// One environment, with what later steps can use.
-pub(crate) fn resolved(complete: &Complete) -> Report {
+pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
     let resolved = &complete.resolved;
-    let rows = rows(complete);
+    let mut rows = rows(complete);
+    let mut json = serde_json::json!(complete);
+    if let (Some(stack), Some(object)) = (stack, json.as_object_mut()) {
+        rows.extend(stack_rows(stack));
+        object.insert("stack".to_owned(), serde_json::json!(stack));
+    }
     Report {
         text: text_table(&["setting", "value"], &rows),
         summary: format!(
@@ -105,7 +110,7 @@ pub(crate) fn resolved(complete: &Complete) -> Report {
             resolved.environment,
             markdown_table(&["setting", "value"], &rows)
         ),
-        json: serde_json::json!(complete),
+        json,
         env: complete
             .terraform_variables()
             .into_iter()
@@ -172,6 +177,40 @@ fn rows(complete: &Complete) -> Vec<Vec<String>> {
         rows.push(vec![format!("secret {}", spec.name), secret(spec)]);
     }
     rows
+}
+
+/// The settings of the CloudFormation stack.
+fn stack_rows(stack: &Stack) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        ("stack".to_owned(), stack.name.clone()),
+        ("template".to_owned(), stack.template.clone()),
+    ];
+    let named = |kind: &str, name: &String| format!("{kind} {name}");
+    for (name, value) in &stack.parameters {
+        rows.push((named("parameter", name), value.clone()));
+    }
+    for (name, secret) in &stack.secret_parameters {
+        rows.push((named("parameter", name), format!("secret {secret}")));
+    }
+    for (name, value) in &stack.tags {
+        rows.push((named("tag", name), value.clone()));
+    }
+    for capability in &stack.capabilities {
+        rows.push(("capability".to_owned(), capability.as_str().to_owned()));
+    }
+    if let Some(protected) = stack.termination_protection {
+        let word = if protected { "on" } else { "off" };
+        rows.push(("termination protection".to_owned(), word.to_owned()));
+    }
+    if let Some(policy) = &stack.policy {
+        rows.push(("stack policy".to_owned(), policy.clone()));
+    }
+    if let Some(role) = &stack.role {
+        rows.push(("role of the stack".to_owned(), role.to_string()));
+    }
+    rows.into_iter()
+        .map(|(name, value)| vec![name, value])
+        .collect()
 }
 
 /// A secret's source and sinks; its value is not known here.

@@ -3,7 +3,7 @@
 use crate::action::Action;
 use crate::arguments::{self, Cli, argv, know_inputs, refuse_arguments, runs_a_command};
 use crate::clock::Clock;
-use crate::contract::{self, Complete, Contract};
+use crate::contract::{self, Complete, Contract, WithStack};
 use crate::defaults::Defaults;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +99,14 @@ impl Cx {
     /// A contract was named without an environment, or is wrong (exit 2).
     pub fn defaults_all(&self) -> Result<Defaults<Complete>> {
         self.declared(|contract, environment| contract.resolve_all(environment, &self.env))
+    }
+
+    /// The same with the stack that the contract declares.
+    ///
+    /// # Errors
+    /// A contract was named without an environment, or is wrong (exit 2).
+    pub fn defaults_stack(&self) -> Result<Defaults<WithStack>> {
+        self.declared(|contract, environment| contract.resolve_stack(environment, &self.env))
     }
 
     fn declared<T>(

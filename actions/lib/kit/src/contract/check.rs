@@ -50,6 +50,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     check_shared_targets(declared, mistakes);
     person::check(declared, mistakes);
     permits(declared, mistakes);
+    super::stack::check(declared, mistakes);
     for (_, environment) in &declared.environments.value.0 {
         super::gate::check(declared, environment, mistakes);
     }
@@ -295,12 +296,14 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
     }
 }
 
-/// Two environments must not share a state or an ECS service: one would overwrite the other.
+/// Two environments must not share a state, an ECS service or a stack: one would overwrite the other.
 fn check_shared_targets(declared: &Declared, mistakes: &mut Mistakes) {
     let mut states: BTreeMap<[String; 3], &EnvironmentKey> = BTreeMap::new();
     let mut targets: BTreeMap<[String; 4], &EnvironmentKey> = BTreeMap::new();
+    let mut stacks: BTreeMap<[String; 3], &EnvironmentKey> = BTreeMap::new();
     let top_state = declared.state.clone().unwrap_or_default();
     let top_deploy = declared.deploy.clone().unwrap_or_default();
+    let top_stack = declared.stack.clone().unwrap_or_default();
     for (name, environment) in &declared.environments.value.0 {
         let shown =
             |own: Option<At<Templated<_>>>, top: &Option<At<Templated<_>>>, default: &str| {
@@ -329,6 +332,17 @@ fn check_shared_targets(declared: &Declared, mistakes: &mut Mistakes) {
         {
             let hint = "put {environment} into `state.key`";
             mistakes.add(shared(other, name, "share one state", hint));
+        }
+
+        let stack = environment.stack.clone().unwrap_or_default();
+        // The default has the environment's name in it.
+        let stack = shown(stack.name, &top_stack.name, &name.value.0);
+        if let Some(other) = stacks
+            .insert([account.clone(), region.clone(), stack], name)
+            .filter(|other| differ_in_name(other, name))
+        {
+            let hint = "put {environment} into `stack.name`";
+            mistakes.add(shared(other, name, "share one stack", hint));
         }
 
         let deploy = environment.deploy.clone().unwrap_or_default();

@@ -2,14 +2,14 @@
 //! these types; their doc comments are what editors show.
 
 use super::diagnostics::At;
-use super::model::Weekday;
+use super::model::{Capability, Weekday};
 use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
     AccessKeyId, AccountNumber, Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
-    Email, EnvironmentName, Kind, Login, Pattern, Platform, Principal, Reason, RelativePath,
-    Repository, RepositoryPath, ServiceName, Span, Tell, Text, TimeOfDay, TimeZone, VariableName,
-    WorkflowPath,
+    Email, EnvironmentName, Kind, Login, ParameterName, Pattern, Platform, Principal, Reason,
+    RelativePath, Repository, RepositoryPath, ServiceName, Span, TagKey, Tell, Text, TimeOfDay,
+    TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -57,6 +57,8 @@ pub(super) struct Declared {
     pub(super) state: Option<State>,
     /// Where the service runs.
     pub(super) deploy: Option<Deploy>,
+    /// The CloudFormation stack, where the infrastructure is one.
+    pub(super) stack: Option<Stack>,
     /// People by GitHub login, with the principals they act as in AWS, or all that they are known by.
     pub(super) people: Option<Entries<Login, PersonEntry>>,
     /// Apps by the number of their GitHub account: the login of the person each acts for, or nobody.
@@ -137,6 +139,8 @@ pub(super) struct Environment {
     pub(super) state: Option<State>,
     /// The settings that differ here from `deploy` at the top.
     pub(super) deploy: Option<Deploy>,
+    /// The settings that differ here from `stack` at the top; parameters and tags are added to those there.
+    pub(super) stack: Option<Stack>,
 }
 
 /// The conditions under which a digest may be promoted to an environment.
@@ -419,6 +423,30 @@ pub(super) struct Deploy {
     pub(super) service: Option<At<Templated<PerEnvironment>>>,
     /// Container in the task definition that gets the image; {service} when not given.
     pub(super) container: Option<At<Templated<PerEnvironment>>>,
+}
+
+/// A CloudFormation stack, which `slipway-stack` changes.
+#[derive(Debug, Clone, Default, JsonSchema)]
+#[schemars(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Stack {
+    /// Its name; {service}-{environment} when not given.
+    pub(super) name: Option<At<Templated<PerEnvironment>>>,
+    /// Its template, from the contract's folder; infra/stack.yaml when not given.
+    pub(super) template: Option<At<Text<RelativePath>>>,
+    /// Values of the template's parameters; a parameter without one has the template's default.
+    pub(super) parameters: Option<Entries<ParameterName, At<Templated<InVariable>>>>,
+    /// Parameters that get a secret: the name under `secrets` of each.
+    pub(super) secret_parameters: Option<Entries<ParameterName, At<Text<VariableName>>>>,
+    /// Tags of the stack and of all its resources; it keeps those that it has when not given.
+    pub(super) tags: Option<Entries<TagKey, At<Templated<InVariable>>>>,
+    /// The capabilities that CloudFormation asks to acknowledge; none when not given.
+    pub(super) capabilities: Option<Vec<At<Capability>>>,
+    /// Whether the stack is protected from deletion; it stays as it is when not given.
+    pub(super) termination_protection: Option<At<bool>>,
+    /// Its stack policy, a JSON file from the contract's folder; it stays as it is when not given.
+    pub(super) policy: Option<At<Text<RelativePath>>>,
+    /// The role that CloudFormation assumes to change resources, by name or ARN; the stack keeps the one that it has when not given.
+    pub(super) role: Option<At<Templated<PerEnvironment>>>,
 }
 
 impl<T: JsonSchema> JsonSchema for At<T> {

@@ -3,12 +3,12 @@
 
 use super::declared::{
     Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Declared, DeclaredPerson, Deploy,
-    Environment, Formerly, Freeze, Gate, Image, PersonEntry, Roles, Rollback, State, StateRoles,
-    Type, Variable,
+    Environment, Formerly, Freeze, Gate, Image, PersonEntry, Roles, Rollback, Stack, State,
+    StateRoles, Type, Variable,
 };
 use super::decode::{Decode, Decoder};
 use super::diagnostics::{At, Mistake, nearest};
-use super::model::{Sink, Weekday};
+use super::model::{Capability, Sink, Weekday};
 use super::secret::{From, Secret, SecretEntry};
 use super::tree::{Data, Node};
 
@@ -54,6 +54,11 @@ words!(Sink {
     "file" => Sink::File,
 });
 
+words!(Capability {
+    "CAPABILITY_IAM" => Capability::Iam,
+    "CAPABILITY_NAMED_IAM" => Capability::NamedIam,
+    "CAPABILITY_AUTO_EXPAND" => Capability::AutoExpand,
+});
 words!(Weekday {
     "monday" => Weekday::Monday,
     "tuesday" => Weekday::Tuesday,
@@ -130,6 +135,7 @@ mapping!(Declared {
     optional image: "image",
     optional state: "state",
     optional deploy: "deploy",
+    optional stack: "stack",
     optional people: "people",
     optional apps: "apps",
     optional allow_long_lived_keys: "allow-long-lived-keys",
@@ -155,6 +161,7 @@ mapping!(Environment {
     optional roles: "roles",
     optional state: "state",
     optional deploy: "deploy",
+    optional stack: "stack",
 });
 mapping!(Gate {
     optional approvals: "approvals",
@@ -231,4 +238,15 @@ mapping!(Deploy {
     optional cluster: "cluster",
     optional service: "service",
     optional container: "container",
+});
+mapping!(Stack {
+    optional name: "name",
+    optional template: "template",
+    optional parameters: "parameters",
+    optional secret_parameters: "secret-parameters",
+    optional tags: "tags",
+    optional capabilities: "capabilities",
+    optional termination_protection: "termination-protection",
+    optional policy: "policy",
+    optional role: "role",
 });

@@ -165,6 +165,11 @@ impl<'a> Filler<'a> {
         self.value(template, own)
     }
 
+    /// A value of this environment's that has neither a default nor a rule.
+    pub(super) fn given_text<S>(&mut self, template: &At<Templated<S>>) -> Option<String> {
+        self.value(template, true).map(|value| value.text)
+    }
+
     pub(super) fn checked(
         &mut self,
         value: Option<Value>,

@@ -14,6 +14,7 @@ pub mod reserved;
 mod resolve;
 mod schema;
 mod secret;
+mod stack;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -101,7 +102,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     };
     check::check(&declared, &mut mistakes);
     for (name, _) in &declared.environments.value.0 {
-        resolve::complete(&declared, &name.value.0, None, &directory, &mut mistakes);
+        resolve::check(&declared, &name.value.0, &directory, &mut mistakes);
     }
     if !mistakes.is_empty() {
         return Err(mistakes.into_error(&format!("{shown} is wrong"), &shown, source));
@@ -198,6 +199,16 @@ impl Contract {
         let mut complete = self.resolved(environment, env, resolve::complete)?;
         self.name(&mut complete.resolved);
         Ok(complete)
+    }
+
+    /// One environment with the stack that the contract declares for it, if it does.
+    ///
+    /// # Errors
+    /// No such environment, or a reference that leads nowhere (exit 2).
+    pub fn resolve_stack(&self, environment: &str, env: &Env) -> Result<WithStack> {
+        let mut found = self.resolved(environment, env, resolve::with_stack)?;
+        self.name(&mut found.resolved);
+        Ok(found)
     }
 
     /// Adds which contract it was that was resolved.

@@ -239,6 +239,67 @@ pub struct Deploy {
     pub container: String,
 }
 
+/// One environment of the contract with the stack that it declares.
+#[derive(Debug, Clone, Serialize)]
+pub struct WithStack {
+    /// The settings that any step may need.
+    #[serde(flatten)]
+    pub resolved: Resolved,
+    /// The stack, if one is declared.
+    pub stack: Option<Stack>,
+}
+
+/// A CloudFormation stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// Its template, relative to the contract's folder.
+    pub template: String,
+    /// Values of the template's parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// The variable that holds the secret of a parameter, by the parameter's name.
+    pub secret_parameters: BTreeMap<String, String>,
+    /// Tags of the stack and of all its resources; if there are none, the stack keeps those that it has.
+    pub tags: BTreeMap<String, String>,
+    /// The capabilities that are acknowledged.
+    pub capabilities: Vec<Capability>,
+    /// Whether it is protected from deletion. `None`: it stays as it is.
+    pub termination_protection: Option<bool>,
+    /// The file of its stack policy, relative to the contract's folder. `None`: it stays as it is.
+    pub policy: Option<String>,
+    /// The role that CloudFormation assumes. `None`: the stack keeps the one that it has.
+    pub role: Option<RoleArn>,
+}
+
+/// A capability, which CloudFormation asks to acknowledge before it makes such resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub enum Capability {
+    /// IAM resources.
+    #[serde(rename = "CAPABILITY_IAM")]
+    Iam,
+    /// IAM resources with names of their own.
+    #[serde(rename = "CAPABILITY_NAMED_IAM")]
+    NamedIam,
+    /// Macros in nested stacks.
+    #[serde(rename = "CAPABILITY_AUTO_EXPAND")]
+    AutoExpand,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Iam, Self::NamedIam, Self::AutoExpand];
+
+    /// Its name in CloudFormation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Iam => "CAPABILITY_IAM",
+            Self::NamedIam => "CAPABILITY_NAMED_IAM",
+            Self::AutoExpand => "CAPABILITY_AUTO_EXPAND",
+        }
+    }
+}
+
 /// The conditions under which a digest may be promoted to an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

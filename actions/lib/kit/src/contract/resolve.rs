@@ -2,6 +2,7 @@
 //! environment when a contract is read, then without following references, so that what is
 //! written in the file is checked before anybody asks for an environment.
 
+mod stack;
 mod state;
 
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
@@ -9,6 +10,7 @@ use super::diagnostics::{Mistake, Mistakes};
 use super::fill::Filler;
 use super::model::{
     Anchor, Build, Complete, Deploy, Image, Keys, Publishing, Resolved, Roles, SecretSpec,
+    WithStack,
 };
 use super::person;
 use super::secret::{SecretEntry, wrong_name};
@@ -58,6 +60,38 @@ pub(super) fn complete(
         state: state?,
         variables: variables?,
     })
+}
+
+/// The same as [`resolve`], with the stack.
+pub(super) fn with_stack(
+    declared: &Declared,
+    name: &str,
+    vars: Option<&Vars<'_>>,
+    directory: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<WithStack> {
+    let mut resolver = Resolver::new(declared, name, vars, mistakes)?;
+    let resolved = resolver.run(directory);
+    let account = resolved.as_ref().map(|resolved| resolved.account.clone());
+    let region = resolved.as_ref().map(|resolved| resolved.region.clone());
+    let stack = resolver.stack(account.as_ref(), region.as_ref());
+    Some(WithStack {
+        resolved: resolved?,
+        stack: stack?,
+    })
+}
+
+/// Looks at everything that an environment declares, without following references, for the mistakes in it.
+pub(super) fn check(declared: &Declared, name: &str, directory: &Path, mistakes: &mut Mistakes) {
+    let Some(mut resolver) = Resolver::new(declared, name, None, mistakes) else {
+        return;
+    };
+    let resolved = resolver.run(directory);
+    let account = resolved.as_ref().map(|resolved| resolved.account.clone());
+    let region = resolved.as_ref().map(|resolved| resolved.region.clone());
+    resolver.state(account.as_ref(), region.as_ref());
+    resolver.variables();
+    resolver.stack(account.as_ref(), region.as_ref());
 }
 
 /// The settings that publishing needs, which all environments share.

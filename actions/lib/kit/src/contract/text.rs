@@ -152,6 +152,12 @@ kinds! {
     Dependency: "source of a provider or a module",
         "as the code names it, without version and query, such as `hashicorp/aws` or `terraform-aws-modules/vpc/aws`",
         "^[^ ?]+$";
+    ParameterName: "parameter of a template",
+        "letters and digits, at most 255",
+        "^[A-Za-z0-9]{1,255}$";
+    TagKey: "key of a tag",
+        "letters, digits, spaces and `_.:/=+@-`, at most 128",
+        "^[A-Za-z0-9 _.:/=+@-]{1,128}$";
     Pattern: "regular expression",
         "a regular expression that the whole value must match",
         "^.+$";

@@ -4,7 +4,7 @@ use super::super::declared::DeclaredPerson;
 use super::*;
 use crate::contract::declared::{
     Anchor, Approve, BreakGlass, Build, BuildKeys, BuildRoles, Deploy, Environment, Formerly,
-    Freeze, Gate, Image, Roles, Rollback, State, StateRoles, Variable,
+    Freeze, Gate, Image, Roles, Rollback, Stack, State, StateRoles, Variable,
 };
 use crate::contract::parse;
 use crate::contract::secret::Secret;
@@ -61,6 +61,7 @@ fn decoder_and_schema_know_the_same_keys() {
     keys::<State>(State::KEYS);
     keys::<StateRoles>(StateRoles::KEYS);
     keys::<Deploy>(Deploy::KEYS);
+    keys::<Stack>(Stack::KEYS);
 }
 
 /// One change to a contract that is right: the text that is replaced, and by what.
@@ -176,6 +177,14 @@ const GOOD: &[Change] = &[
         "unpinned: [hashicorp/aws, 'git::https://git.acme.example/network.git//vpc']",
     ),
     ("approvals: 2", "plan: true"),
+    (
+        "service: shop",
+        "service: shop\nstack: {name: \"{service}-{environment}\", template: t.yaml, parameters: {Size: 2, On: true, Empty: \"\", Image: var:IMAGE}, secret-parameters: {Token: TOKEN}, tags: {cost center: shop, a/b.c: \"{environment}\"}, capabilities: [CAPABILITY_IAM, CAPABILITY_NAMED_IAM], termination-protection: true, policy: p.json, role: stacks}",
+    ),
+    (
+        "approvals: 2}",
+        "approvals: 2}, stack: {parameters: {Size: 3}}",
+    ),
 ];
 
 /// Wrong in shape, which both must see.
@@ -308,6 +317,29 @@ const BAD: &[Change] = &[
     ("service: shop", "service: shop\nextra: 1"),
     ("approvals: 2", "approvals: null"),
     ("approvals: 2", "branch: null"),
+    ("service: shop", "service: shop\nstack: {stack-name: x}"),
+    ("service: shop", "service: shop\nstack: {template: /t.yaml}"),
+    ("service: shop", "service: shop\nstack: {parameters: [a]}"),
+    (
+        "service: shop",
+        "service: shop\nstack: {parameters: {a_b: 1}}",
+    ),
+    (
+        "service: shop",
+        "service: shop\nstack: {parameters: {A: ssm:/x}}",
+    ),
+    (
+        "service: shop",
+        "service: shop\nstack: {capabilities: [CAPABILITY_ALL]}",
+    ),
+    (
+        "service: shop",
+        "service: shop\nstack: {termination-protection: enabled}",
+    ),
+    (
+        "service: shop",
+        "service: shop\nstack: {secret-parameters: {A: b-c}}",
+    ),
     (ENVIRONMENTS, "environments: {}\n"),
     (ENVIRONMENTS, ""),
 ];
@@ -344,6 +376,16 @@ const WRONG: &[Change] = &[
         "ca-central-1, anchor: {bucket: bbb, prefix: a/}}",
     ),
     ("ssm:/token", "ssm:/to ken"),
+    (
+        "service: shop",
+        "service: shop\nstack: {secret-parameters: {A: OTHER}}",
+    ),
+    (
+        "service: shop",
+        "service: shop\nstack: {parameters: {A: b}, secret-parameters: {A: TOKEN}}",
+    ),
+    ("service: shop", "service: shop\nstack: {tags: {aws:x: y}}"),
+    ("service: shop", "service: shop\nstack: {name: a_b}"),
     ("ssm:/token", "{from: env:TOKEN, to: [task]}"),
 ];
 

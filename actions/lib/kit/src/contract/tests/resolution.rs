@@ -340,3 +340,61 @@ fn a_key_asks_for_encryption_by_itself() {
     assert!(state.encrypt);
     assert_eq!(state.kms_key_id.as_deref(), Some(key));
 }
+
+const STACK: &str = "secrets: {TOKEN: ssm:/token, OTHER: ssm:/other}
+stack:
+  parameters: {Size: 2, Image: var:IMAGE, Key: plain}
+  secret-parameters: {Token: TOKEN}
+  tags: {team: shop, stage: \"{environment}\"}
+  capabilities: [CAPABILITY_NAMED_IAM]
+  termination-protection: true
+  role: stacks
+";
+
+fn stack(text: &str, environment: &str, env: &Env) -> Stack {
+    let contract = parse(path(), text).unwrap_or_else(|error| panic!("{error}"));
+    let found = contract.resolve_stack(environment, env);
+    found
+        .unwrap_or_else(|error| panic!("{error}"))
+        .stack
+        .unwrap()
+}
+
+#[test]
+fn a_stack_has_default_names_and_what_the_environment_adds() {
+    let text = with(STACK).replace(
+        "follows: dev}",
+        "follows: dev, stack: {template: live.yaml, parameters: {Size: 3, Token: none}, secret-parameters: {Key: OTHER}, tags: {team: ops}, capabilities: [], termination-protection: false, role: others}}",
+    );
+    let env = Env::from([("SLIPWAY_VARS", r#"{"IMAGE": "i", "IMAGE_LIVE": "l"}"#)]);
+    expect![[r#"
+        {"name":"shop-dev","template":"infra/stack.yaml","parameters":{"Image":"i","Key":"plain","Size":"2"},"secret_parameters":{"Token":"TOKEN"},"tags":{"stage":"dev","team":"shop"},"capabilities":["CAPABILITY_NAMED_IAM"],"termination_protection":true,"policy":null,"role":"arn:aws:iam::111111111111:role/stacks"}
+        {"name":"shop-live","template":"live.yaml","parameters":{"Image":"l","Size":"3","Token":"none"},"secret_parameters":{"Key":"OTHER"},"tags":{"stage":"live","team":"ops"},"capabilities":[],"termination_protection":false,"policy":null,"role":"arn:aws:iam::222222222222:role/others"}"#]]
+    .assert_eq(
+        &["dev", "live"]
+            .map(|name| serde_json::to_string(&stack(&text, name, &env)).unwrap())
+            .join("\n"),
+    );
+}
+
+#[test]
+fn a_stacks_references_are_followed_only_for_the_stack() {
+    let contract = parse(path(), &with(STACK)).unwrap();
+    assert!(contract.resolve("dev", &Env::default()).is_ok());
+    let error = contract.resolve_stack("dev", &Env::default()).unwrap_err();
+    assert!(error.to_string().contains("`IMAGE` is not set"), "{error}");
+    let none = parse(path(), &with("")).unwrap();
+    let found = none.resolve_stack("dev", &Env::default()).unwrap();
+    assert_eq!(found.stack, None);
+}
+
+#[test]
+fn two_environments_do_not_share_a_stack() {
+    let text = with("stack: {name: shop}").replace("222222222222", "\"111111111111\"");
+    let text = text.replace("follows: dev}", "follows: dev, deploy: {cluster: c}}");
+    let error = parse(path(), &text).unwrap_err().to_string();
+    assert!(
+        error.contains("`dev` and `live` share one stack"),
+        "{error}"
+    );
+}

@@ -1,0 +1,115 @@
+//! The CloudFormation stack of an environment.
+
+use super::Resolver;
+use crate::aws::{AccountId, Region};
+use crate::contract::declared::Entries;
+use crate::contract::diagnostics::At;
+use crate::contract::model::Stack;
+use crate::contract::template::{InVariable, Templated};
+use std::collections::BTreeMap;
+
+/// A stack's name (CloudFormation API Reference, CreateChangeSet).
+const NAME: &str = "^[A-Za-z][A-Za-z0-9-]{0,127}$";
+
+impl Resolver<'_> {
+    /// The stack, if the contract declares one for the environment; `None` if something in it is wrong.
+    pub(super) fn stack(
+        &mut self,
+        account: Option<&AccountId>,
+        region: Option<&Region>,
+    ) -> Option<Option<Stack>> {
+        let (own, top) = (&self.environment.stack, &self.declared.stack);
+        if own.is_none() && top.is_none() {
+            return Some(None);
+        }
+        let own = own.clone().unwrap_or_default();
+        let top = top.clone().unwrap_or_default();
+        let name = own.name.or(top.name);
+        let name = self
+            .fill
+            .text(name.as_ref(), "{service}-{environment}", "stack.name", true);
+        let name = self.fill.checked(name, NAME, "stack name");
+        // A value of the one kind replaces one of the other.
+        let replaced: Vec<&str> = own
+            .secret_parameters
+            .iter()
+            .flat_map(|all| &all.0)
+            .map(|(name, _)| name.value.0.as_str())
+            .collect();
+        let mut parameters = self.values(top.parameters.as_ref(), &replaced);
+        if let (Some(all), Some(more)) =
+            (&mut parameters, self.values(own.parameters.as_ref(), &[]))
+        {
+            all.extend(more);
+        } else {
+            parameters = None;
+        }
+        let secret_parameters = top
+            .secret_parameters
+            .iter()
+            .chain(&own.secret_parameters)
+            .flat_map(|all| &all.0)
+            .map(|(name, secret)| (name.value.0.clone(), secret.value.0.clone()))
+            .filter(|(name, _)| {
+                let plain = own.parameters.iter().flat_map(|all| &all.0);
+                !plain
+                    .map(|(other, _)| &other.value.0)
+                    .any(|other| other == name)
+            })
+            .collect();
+        let tags = self.values(top.tags.as_ref(), &[]);
+        let own_tags = self.values(own.tags.as_ref(), &[]);
+        let role = match own.role.or(top.role) {
+            Some(role) => {
+                let role = self.fill.given(&role, true);
+                self.fill.role(role, account, region).map(Some)
+            }
+            None => Some(None),
+        };
+        let mut tags = tags?;
+        tags.extend(own_tags?);
+        Some(Some(Stack {
+            name: name?,
+            template: own
+                .template
+                .or(top.template)
+                .map_or_else(|| "infra/stack.yaml".to_owned(), |path| path.value.0),
+            parameters: parameters?,
+            secret_parameters,
+            tags,
+            capabilities: own
+                .capabilities
+                .or(top.capabilities)
+                .into_iter()
+                .flatten()
+                .map(|capability| capability.value)
+                .collect(),
+            termination_protection: own
+                .termination_protection
+                .or(top.termination_protection)
+                .map(|protected| protected.value),
+            policy: own.policy.or(top.policy).map(|path| path.value.0),
+            role: role?,
+        }))
+    }
+
+    /// The values by name, without those that `left_out` names; `None` if one is wrong.
+    fn values<K>(
+        &mut self,
+        entries: Option<&Entries<K, At<Templated<InVariable>>>>,
+        left_out: &[&str],
+    ) -> Option<BTreeMap<String, String>> {
+        let mut values = Some(BTreeMap::new());
+        for (name, value) in entries.into_iter().flat_map(|all| &all.0) {
+            let name = name.value.0.clone();
+            if left_out.contains(&name.as_str()) {
+                continue;
+            }
+            match (self.fill.given_text(value), &mut values) {
+                (Some(value), Some(values)) => drop(values.insert(name, value)),
+                _ => values = None,
+            }
+        }
+        values
+    }
+}
