@@ -4,6 +4,7 @@
 //! commits an image is the content of, which `image` writes. docs/ledger.md specifies the format.
 
 mod anchor;
+pub mod applied;
 mod audit;
 mod chain;
 mod content;

@@ -2,7 +2,6 @@
 
 use super::args;
 use super::envelope::Envelope;
-use super::permitted::{self, Permit};
 use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
 use super::{pull, report};
@@ -14,6 +13,7 @@ use crate::tool::{self, Tool};
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
+use ledger::applied::{self, Permit};
 
 /// # Errors
 /// A plan that no longer fits (exit 3), the tool's, or a state that is not what was written.
@@ -29,7 +29,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     let code = &args.code;
     let permit = args.permit.as_deref();
     let contract = located.resolved.as_ref().map(|it| &it.resolved);
-    let asked = permitted::asked(permit, contract, id, commit(code, cx))?;
+    let asked = applied::asked(permit, contract, id, commit(code, cx))?;
     let permit = match asked {
         Some(asked) => Some(Permit::open(asked, id, cx).await?),
         None => None,

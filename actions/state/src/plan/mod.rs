@@ -9,7 +9,6 @@ pub(crate) mod envelope;
 mod hidden;
 mod make;
 mod options;
-mod permitted;
 mod prepare;
 mod private;
 mod pull;

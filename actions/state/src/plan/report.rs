@@ -2,7 +2,6 @@
 
 use super::changes::{Changes, Kind};
 use super::envelope::Envelope;
-use super::permitted::AppliedPermit;
 use super::render::{self, Fact};
 use crate::dependencies::Notes;
 use crate::hash::sha256;
@@ -10,6 +9,7 @@ use crate::object::StateVersion;
 use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
+use ledger::applied::AppliedPermit;
 use net::Net;
 use serde_json::json;
 

@@ -6,7 +6,7 @@ mod cdktn;
 mod elsewhere;
 mod history;
 mod newer;
-mod permitted;
+pub(crate) mod permitted;
 mod pinned;
 mod plan;
 mod wrapped;

@@ -19,7 +19,7 @@ const PUT: &str = "DynamoDB_20120810.PutItem";
 const COMMIT: &str = "4711471147114711471147114711471147114711";
 
 /// A state of dev, whose gate asks for plans, and dev's chain.
-struct Planned {
+pub(crate) struct Planned {
     state: Governed,
     build: Aws,
     /// The hash of the gate's rules, as the steps write it.
@@ -29,7 +29,7 @@ struct Planned {
 }
 
 impl Planned {
-    fn new(world: &'static World, name: &str) -> Self {
+    pub(crate) fn new(world: &'static World, name: &str) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let state = Governed::of(world, name);
@@ -117,7 +117,7 @@ impl Planned {
     }
 
     /// A permit for a plan, with these members of its own; answers its number.
-    fn permit(&self, plan: &str, more: &Value) -> String {
+    pub(crate) fn permit(&self, plan: &str, more: &Value) -> String {
         let chain = self.chain();
         let ends = |record: &Value| record["verdict"] == "failed";
         let head = &chain.iter().find(|(record, _)| ends(record)).unwrap().1;

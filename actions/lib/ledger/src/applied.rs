@@ -2,18 +2,18 @@
 //! environment's chain with the role that only reads the ledger: whoever applies infrastructure runs the repository's code,
 //! and writes no permits. Nothing has to be written: a plan is used up by being applied, because its state moves on.
 
+use crate::permit::{Attempt, Use, number};
+use crate::{Chain, Ledger, Record, Trust};
 use kit::Cx;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::signal::unless_interrupted;
-use ledger::permit::{Attempt, Use, number};
-use ledger::{Chain, Ledger, Record, Trust};
 use net::{Net, Purpose, Target};
 use serde_json::{Value, json};
 
 /// A permit that was named, and the contract of the environment that it is for.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub struct Asked<'a> {
     number: u64,
     contract: &'a Resolved,
     commit: String,
@@ -24,7 +24,7 @@ pub(super) struct Asked<'a> {
 /// # Errors
 /// The gate asks for one and none was named, or the commit of the code is unknown (exit 3); or what was named is not a
 /// number, or nothing here needs a permit (exit 2).
-pub(super) fn asked<'a>(
+pub fn asked<'a>(
     given: Option<&str>,
     contract: Option<&'a Resolved>,
     plan: &str,
@@ -66,7 +66,7 @@ pub(super) fn asked<'a>(
 
 /// A permit, and the way to its chain.
 #[derive(Debug)]
-pub(super) struct Permit<'a> {
+pub struct Permit<'a> {
     asked: Asked<'a>,
     plan: &'a str,
     /// The hash of the gate's rules.
@@ -81,7 +81,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// The role may not be assumed.
-    pub(super) async fn open(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
+    pub async fn open(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
         let net = Net::new(cx)?;
         let contract = asked.contract;
         let target = Target::of(contract, Purpose::ReadLedger);
@@ -91,7 +91,7 @@ impl<'a> Permit<'a> {
         let trust = Trust::from(&contract.build);
         Ok(Self {
             plan,
-            policy: ledger::policy(&contract.gate)?,
+            policy: crate::policy(&contract.gate)?,
             run: cx.host.run_url(),
             chain: Chain::new(&contract.service, &contract.environment)?,
             ledger: Ledger::new(&account, &contract.build.ledger).trusting(&net, &account, &trust),
@@ -103,7 +103,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
-    pub(super) async fn check(&self, cx: &Cx) -> Result<AppliedPermit> {
+    pub async fn check(&self, cx: &Cx) -> Result<AppliedPermit> {
         let attempt = Attempt {
             permit: self.asked.number,
             of: Use::Apply {
@@ -123,7 +123,7 @@ impl<'a> Permit<'a> {
 
 /// The permit that a plan was applied under, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AppliedPermit {
+pub struct AppliedPermit {
     permit: u64,
     by: String,
     at: String,
@@ -147,7 +147,7 @@ impl AppliedPermit {
     }
 
     /// Number, who granted it, and by which requests it was approved.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let Self { permit, by, at, .. } = self;
         let mut line = format!("{permit}, granted by {by} at {at}");
         if let Some(reason) = &self.glass {
@@ -160,7 +160,8 @@ impl AppliedPermit {
         line
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// The same for machines.
+    pub fn json(&self) -> Value {
         json!({
             "record": self.permit,
             "granted_by": self.by,
