@@ -173,6 +173,22 @@ impl World {
         account::permit(&aws, "slipway-deploy", "anything", &document).await
     }
 
+    /// Lets an environment's roles plan, apply and read the stacks whose names begin like the environment's; makes the role that
+    /// changes their resources, and answers its name.
+    pub async fn has_stacks(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<String> {
+        let aws = self.administrator(instance, &environment.account).await?;
+        let [deploy, read] = policy::stacks(self, environment);
+        account::permit(&aws, "slipway-deploy", "stack", &deploy).await?;
+        account::permit(&aws, "slipway-read", "stack", &read).await?;
+        let role = policy::stack_role(self, environment);
+        account::make_role(&aws, &role).await?;
+        Ok(role.name)
+    }
+
     /// Lets the role that appends to an environment's chain append to that of every service, beside the world's own.
     pub(crate) async fn permits_any_service(
         &self,

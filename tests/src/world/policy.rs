@@ -22,6 +22,7 @@ const PERMIT: &str = include_str!("../../../docs/policies/permit.json");
 const READ: &str = include_str!("../../../docs/policies/read.json");
 const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
 const DEPLOY_UNGATED: &str = include_str!("../../../docs/policies/deploy-ungated.json");
+const DEPLOY_STACK: &str = include_str!("../../../docs/policies/deploy-stack.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
@@ -206,6 +207,8 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
             ("LOCK_TABLE", environment.lock_table.clone()),
             ("EXECUTION_ROLE", role_name(world, environment, "execution")),
             ("TASK_ROLE", role_name(world, environment, "task")),
+            ("STACK", environment.cluster(&world.service)),
+            ("STACK_ROLE", role_name(world, environment, "stack")),
         ]);
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -242,6 +245,31 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
         filled(world, Some(environment), &all)
     });
     both(own, ungated)
+}
+
+/// The permissions of the roles `slipway-deploy` and `slipway-read` on the stacks whose names begin like the environment's: the
+/// documented ones, for all of these.
+pub(crate) fn stacks(world: &World, environment: &Environment) -> [Value; 2] {
+    let [deploy, read] = [DEPLOY_STACK, READ].map(|policy| {
+        let all = policy.replace("stack/STACK/", "stack/STACK-*/");
+        filled(world, Some(environment), &all)
+    });
+    // A stack's resources are compared with the permissions of whoever asks for it.
+    let compared = json!({"Statement": [
+        {"Effect": "Allow", "Action": ["sns:Get*", "sns:List*", "sqs:Get*", "sqs:List*"], "Resource": ["*"]},
+    ]});
+    [deploy, both(read, compared)]
+}
+
+/// The role that CloudFormation changes an environment's stack with. It may do what the tests' templates need.
+pub(crate) fn stack_role(world: &World, environment: &Environment) -> Role {
+    Role {
+        name: role_name(world, environment, "stack"),
+        trust: service_trust("cloudformation.amazonaws.com"),
+        permissions: json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["logs:*", "sns:*", "sqs:*", "ssm:*"], "Resource": ["*"]},
+        ]}),
+    }
 }
 
 /// One policy with the statements of two.

@@ -40,4 +40,5 @@ mod repository;
 mod scan;
 mod scratch;
 mod service;
+mod stack;
 mod support;

@@ -1,0 +1,152 @@
+//! Arguments of slipway-stack.
+
+use clap::Subcommand;
+use kit::aws::RoleArn;
+use kit::contract::Capability;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a change set, show what it changes, and name it by an ID
+    Plan(Plan),
+    /// Execute exactly the change set that was planned, and follow it to its end
+    Apply(Apply),
+    /// Say how the stack stands: its last operation, its outputs and its open change sets
+    Status(Status),
+    /// Compare the stack's resources with its template; exit 6 if they differ
+    Drift(Drift),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) stack: StackName,
+    #[command(flatten)]
+    pub(crate) guards: Guards,
+    /// Template, a file of JSON or YAML [default: the contract's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) template: Option<PathBuf>,
+    /// Value of a parameter, NAME=VALUE; may be given several times, and comes before the contract's
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
+    pub(crate) parameter: Vec<String>,
+    /// Value of a NoEcho parameter, NAME=VARIABLE, from a variable of the environment; may be given several times
+    #[arg(long, value_name = "NAME=VARIABLE", value_delimiter = '\n')]
+    pub(crate) secret_parameter: Vec<String>,
+    /// Parameter that keeps the value that the stack has; may be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = '\n')]
+    pub(crate) keep_parameter: Vec<String>,
+    /// Tag of the stack and of all its resources, KEY=VALUE; may be given several times, and comes before the contract's
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = '\n')]
+    pub(crate) tag: Vec<String>,
+    /// Capability to acknowledge, CAPABILITY_IAM, CAPABILITY_NAMED_IAM or CAPABILITY_AUTO_EXPAND; may be given several times [default: the contract's]
+    #[arg(long, value_name = "NAME", value_delimiter = '\n', value_parser = capability)]
+    pub(crate) capability: Vec<Option<Capability>>,
+    /// Role that CloudFormation assumes, its ARN [default: the contract's, else the one that the stack has]
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role: Option<RoleArn>,
+    /// Logical ID of a resource that holds data and may be replaced or removed; may be given several times
+    #[arg(long, value_name = "LOGICAL-ID", value_delimiter = '\n')]
+    pub(crate) allow_replace: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) stack: StackName,
+    #[command(flatten)]
+    pub(crate) guards: Guards,
+    /// The plan's ID, from the output `plan-id` of `plan`
+    #[arg(long, value_name = "ID")]
+    pub(crate) plan: String,
+    /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) permit: Option<String>,
+    /// Commit of the template, which the permit must be for [default: the run's]
+    #[arg(long, value_name = "SHA")]
+    pub(crate) commit: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) stack: StackName,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drift {
+    #[command(flatten)]
+    pub(crate) stack: StackName,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wait {
+    /// How long to wait for CloudFormation, such as 15m or 2h
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = kit::clock::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StackName {
+    /// Name of the stack [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// What protects the stack.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Guards {
+    /// Whether the stack is protected from deletion: on or off [default: the contract's, else it stays as it is]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    pub(crate) termination_protection: Option<bool>,
+    /// Stack policy, a JSON file [default: the contract's, else it stays as it is]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+impl StackName {
+    /// The arguments that lead to the same stack again, for a hint.
+    pub(crate) fn arguments(&self, cx: &kit::Cx) -> String {
+        let environment = cx.common.environment.as_deref();
+        [("environment", environment), ("name", self.name.as_deref())]
+            .iter()
+            .filter_map(|(name, value)| Some(format!("--{name} {}", (*value)?)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// An empty line of a workflow's input names none.
+fn capability(text: &str) -> Result<Option<Capability>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let found = Capability::ALL.into_iter().find(|one| one.as_str() == text);
+    found.map(Some).ok_or_else(|| {
+        let names = Capability::ALL.map(Capability::as_str);
+        format!(
+            "there is no capability `{text}`: one of {}",
+            names.join(", ")
+        )
+    })
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("it is `on` or `off`".to_owned()),
+    }
+}

@@ -1,0 +1,150 @@
+//! The root cause of a failed operation: the resource that failed first, not those that were cancelled because of it. Pure.
+
+use crate::seen::{Event, STACK};
+
+/// Why an operation failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Causes {
+    /// The first failure in time, as a line.
+    pub(crate) root: Option<String>,
+    /// The nested stack that failed first, by its ARN: its own events say why.
+    pub(crate) nested: Option<String>,
+    /// The other resources that failed by themselves.
+    pub(crate) others: Vec<String>,
+    /// How many resources were cancelled because of them.
+    pub(crate) cancelled: usize,
+    /// What could not be rolled back.
+    pub(crate) rollback: Vec<String>,
+}
+
+/// Reads the causes from the events of one operation, the oldest first.
+pub(crate) fn causes(events: &[Event]) -> Causes {
+    let mut causes = Causes::default();
+    let mut rolling_back = false;
+    for event in events {
+        if event.is_of_stack() {
+            rolling_back |= event.status.contains("ROLLBACK");
+        }
+        let failed = event.status.ends_with("_FAILED");
+        if event.is_of_stack() || !failed {
+            continue;
+        }
+        if is_cancelled(event) {
+            causes.cancelled += 1;
+        } else if rolling_back {
+            causes.rollback.push(line(event));
+        } else if causes.root.is_none() {
+            causes.root = Some(line(event));
+            let nested = event.kind == STACK && event.physical_id.starts_with("arn:");
+            causes.nested = nested.then(|| event.physical_id.clone());
+        } else {
+            causes.others.push(line(event));
+        }
+    }
+    if causes.root.is_none() {
+        // No resource failed: the operation itself did, by a stack policy, a hook or a timeout.
+        let told = events.iter().find(|event| {
+            let bad = event.status.ends_with("_FAILED") || event.status.contains("ROLLBACK");
+            event.is_of_stack() && bad && event.reason.is_some()
+        });
+        causes.root = told.map(line);
+    }
+    causes
+}
+
+/// Whether a resource failed only because another one did. The texts are CloudFormation's ("Resource creation cancelled",
+/// "Resource update cancelled"); there is no status of its own for it.
+fn is_cancelled(event: &Event) -> bool {
+    let reason = event.reason.as_deref().unwrap_or_default();
+    reason.starts_with("Resource ") && reason.ends_with(" cancelled")
+}
+
+/// An event in one line.
+pub(crate) fn line(event: &Event) -> String {
+    let mut line = format!("{} {} ({})", event.status, event.logical_id, event.kind);
+    if let Some(reason) = &event.reason {
+        line.push_str(&format!(": {reason}"));
+    }
+    if let Some(hook) = &event.hook {
+        line.push_str(&format!(": hook {hook}"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::follow::tests::{ID, of_stack};
+
+    fn event(id: &str, kind: &str, status: &str, reason: &str) -> Event {
+        Event {
+            stack_id: ID.to_owned(),
+            logical_id: id.to_owned(),
+            physical_id: format!("arn:{id}"),
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: Some(reason.to_owned()),
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn the_first_failure_in_time_is_the_root_and_cancelled_ones_are_counted() {
+        let events = [
+            of_stack("UPDATE_IN_PROGRESS", "t"),
+            event("Topic", "AWS::SNS::Topic", "CREATE_COMPLETE", ""),
+            event("Queue", "AWS::SQS::Queue", "CREATE_FAILED", "it exists"),
+            event(
+                "Role",
+                "AWS::IAM::Role",
+                "CREATE_FAILED",
+                "Resource creation cancelled",
+            ),
+            event(
+                "Table",
+                "AWS::DynamoDB::Table",
+                "UPDATE_FAILED",
+                "Resource update cancelled",
+            ),
+            event("Key", "AWS::KMS::Key", "CREATE_FAILED", "not authorized"),
+            of_stack("UPDATE_ROLLBACK_IN_PROGRESS", "t"),
+            event("Topic", "AWS::SNS::Topic", "DELETE_FAILED", "in use"),
+            of_stack("UPDATE_ROLLBACK_FAILED", "t"),
+        ];
+        assert_eq!(
+            causes(&events),
+            Causes {
+                root: Some("CREATE_FAILED Queue (AWS::SQS::Queue): it exists".to_owned()),
+                nested: None,
+                others: vec!["CREATE_FAILED Key (AWS::KMS::Key): not authorized".to_owned()],
+                cancelled: 2,
+                rollback: vec!["DELETE_FAILED Topic (AWS::SNS::Topic): in use".to_owned()],
+            }
+        );
+    }
+
+    #[test]
+    fn a_nested_stack_is_asked_for_its_own_reason() {
+        let events = [event(
+            "Inner",
+            STACK,
+            "CREATE_FAILED",
+            "Embedded stack was not created",
+        )];
+        assert_eq!(causes(&events).nested.as_deref(), Some("arn:Inner"));
+    }
+
+    #[test]
+    fn without_a_failed_resource_the_stack_says_why() {
+        let mut refused = of_stack("UPDATE_ROLLBACK_IN_PROGRESS", "t");
+        refused.reason = Some("Action denied by stack policy".to_owned());
+        let found = causes(&[of_stack("UPDATE_IN_PROGRESS", "t"), refused]);
+        assert_eq!(
+            found.root.as_deref(),
+            Some(
+                "UPDATE_ROLLBACK_IN_PROGRESS shop (AWS::CloudFormation::Stack): Action denied by stack policy"
+            )
+        );
+        assert_eq!(causes(&[]), Causes::default());
+    }
+}

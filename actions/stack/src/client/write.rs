@@ -1,0 +1,157 @@
+//! The calls that change something. Each can be made again after its answer was lost.
+
+use super::{Client, is_code};
+use crate::standing::Kind;
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
+use kit::Secret;
+use kit::error::{Error, Result};
+use std::collections::BTreeMap;
+
+/// A value for a parameter.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    Given(String),
+    Secret(Secret),
+    /// The value that the stack has.
+    Kept,
+}
+
+/// A change set that is to be made.
+#[derive(Debug)]
+pub(crate) struct Creation<'a> {
+    pub(crate) stack: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) kind: Kind,
+    pub(crate) template: &'a str,
+    pub(crate) parameters: &'a BTreeMap<String, Value>,
+    /// Without any, the stack keeps its own.
+    pub(crate) tags: &'a BTreeMap<String, String>,
+    pub(crate) capabilities: &'a [&'static str],
+    pub(crate) role: Option<&'a str>,
+    pub(crate) description: &'a str,
+    pub(crate) nested: bool,
+}
+
+/// The answer to the execution of a change set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Executed {
+    /// It was begun.
+    Begun,
+    /// It cannot be executed now: it was before, or the stack moved on.
+    Not,
+}
+
+impl Client {
+    /// Begins to make a change set; returns its ARN.
+    pub(crate) async fn create(&self, wanted: &Creation<'_>) -> Result<String> {
+        let parameters = wanted.parameters.iter().map(|(name, value)| {
+            let parameter = Parameter::builder().parameter_key(name);
+            match value {
+                Value::Given(value) => parameter.parameter_value(value),
+                Value::Secret(value) => parameter.parameter_value(value.expose()),
+                Value::Kept => parameter.use_previous_value(true),
+            }
+            .build()
+        });
+        let parameters: Vec<Parameter> = parameters.collect();
+        let tags = wanted
+            .tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags: Vec<Tag> = tags.collect();
+        let capabilities = wanted
+            .capabilities
+            .iter()
+            .map(|name| Capability::from(*name));
+        let capabilities: Vec<Capability> = capabilities.collect();
+        let call = async || {
+            self.api
+                .create_change_set()
+                .stack_name(wanted.stack)
+                .change_set_name(wanted.name)
+                .change_set_type(ChangeSetType::from(wanted.kind.as_str()))
+                .template_body(wanted.template)
+                .set_parameters((!parameters.is_empty()).then(|| parameters.clone()))
+                .set_tags((!tags.is_empty()).then(|| tags.clone()))
+                .set_capabilities((!capabilities.is_empty()).then(|| capabilities.clone()))
+                .set_role_arn(wanted.role.map(str::to_owned))
+                .description(wanted.description)
+                // CloudFormation knows a repeated request by its token.
+                .client_token(wanted.name)
+                .set_include_nested_stacks(wanted.nested.then_some(true))
+                .send()
+                .await
+        };
+        let action = format!("make a change set for the stack {}", wanted.stack);
+        let answer = self.patiently(&action, call).await?;
+        answer.id.ok_or_else(|| {
+            Error::failed("CloudFormation did not name the change set that it makes")
+        })
+    }
+
+    /// Deletes a change set; one that is gone is no error.
+    pub(crate) async fn delete(&self, change_set: &str) -> Result<()> {
+        let call = async || {
+            self.api
+                .delete_change_set()
+                .change_set_name(change_set)
+                .send()
+                .await
+        };
+        let action = format!("delete the change set {change_set}");
+        match self.patiently(&action, call).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_code(&error, &["ChangeSetNotFound", "ChangeSetNotFoundException"]) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins to execute a change set. Its events can be told by the token.
+    pub(crate) async fn execute(&self, change_set: &str, token: &str) -> Result<Executed> {
+        let call = async || {
+            let call = self.api.execute_change_set().change_set_name(change_set);
+            call.client_request_token(token).send().await
+        };
+        let action = format!("execute the change set {change_set}");
+        match self.patiently(&action, call).await {
+            Ok(_) => Ok(Executed::Begun),
+            Err(error)
+                if is_code(
+                    &error,
+                    &[
+                        "InvalidChangeSetStatus",
+                        "InvalidChangeSetStatusException",
+                        "TokenAlreadyExistsException",
+                        "ChangeSetNotFound",
+                        "ChangeSetNotFoundException",
+                    ],
+                ) =>
+            {
+                Ok(Executed::Not)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Switches the protection from deletion.
+    pub(crate) async fn protect(&self, stack: &str, on: bool) -> Result<()> {
+        let call = async || {
+            let call = self.api.update_termination_protection().stack_name(stack);
+            call.enable_termination_protection(on).send().await
+        };
+        let action = format!("set the termination protection of the stack {stack}");
+        self.patiently(&action, call).await.map(drop)
+    }
+
+    /// Sets the stack policy.
+    pub(crate) async fn set_policy(&self, stack: &str, body: &str) -> Result<()> {
+        let call = async || {
+            let call = self.api.set_stack_policy().stack_name(stack);
+            call.stack_policy_body(body).send().await
+        };
+        let action = format!("set the stack policy of {stack}");
+        self.patiently(&action, call).await.map(drop)
+    }
+}

@@ -1,0 +1,113 @@
+//! The verb `drift`: what of the stack is not as its template says.
+
+use crate::args;
+use crate::client::Detection;
+use crate::place::{self, Found};
+use crate::report::drift::{Compared, report};
+use crate::standing::{busy, is_terminal};
+use kit::clock::human;
+use kit::error::{Error, Result};
+use kit::{Cx, Report};
+use net::Purpose;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often a person hears that the step still waits.
+const TELL: Duration = Duration::from_secs(10);
+
+/// # Errors
+/// The stack has drifted (exit 6), or that cannot be told.
+pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
+    let defaults = cx.defaults_stack()?;
+    let name = place::name(&defaults, &args.stack)?;
+    let Found {
+        account,
+        client,
+        name,
+    } = place::find(cx, &defaults, name, Purpose::Read).await?;
+    let Some(stack) = client.stack(&name).await? else {
+        return Err(Error::failed(format!(
+            "there is no stack {name} in account {}, region {}",
+            account.id, account.region
+        )));
+    };
+    if !is_terminal(&stack.status) {
+        return Err(busy(&stack));
+    }
+    let id = client.detect_drift(&stack.id).await?;
+    let start = Instant::now();
+    let (mut told, mut pause) = (start, Duration::from_millis(300));
+    let detection = loop {
+        let seen = client.detection(&id).await?;
+        if seen.status != "DETECTION_IN_PROGRESS" {
+            break seen;
+        }
+        if start.elapsed() > args.wait.timeout {
+            return Err(Error::failed(format!(
+                "CloudFormation did not compare the stack {name} within {}",
+                human(args.wait.timeout)
+            ))
+            .hint("give it longer: --timeout 1h"));
+        }
+        if told.elapsed() > TELL {
+            told = Instant::now();
+            cx.host.info(format!(
+                "CloudFormation compares the stack {name}, for {}",
+                human(start.elapsed())
+            ));
+        }
+        sleep(pause).await;
+        pause = (pause * 3 / 2).min(Duration::from_secs(5));
+    };
+    let drifted = client.drifted(&stack.id).await?;
+    if drifted.is_empty() {
+        told_nothing(&name, &detection)?;
+    }
+    let not_compared = client.not_compared(&stack.id).await?;
+    report(&Compared {
+        account: &account,
+        name: &name,
+        stack: &stack.id,
+        detection,
+        drifted,
+        not_compared,
+    })
+}
+
+/// Refuses to call a stack unchanged that CloudFormation does not call so.
+fn told_nothing(name: &str, detection: &Detection) -> Result<()> {
+    match (detection.status.as_str(), detection.drift.as_deref()) {
+        ("DETECTION_COMPLETE", Some("IN_SYNC")) => Ok(()),
+        (status, drift) => Err(Error::failed(format!(
+            "CloudFormation could not tell whether the stack {name} has drifted: {status}, {}",
+            drift.unwrap_or("no result")
+        ))
+        .with_causes(detection.reason.clone())
+        .hint("the role that asks needs the permissions to read the stack's resources")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_complete_comparison_without_differences_is_a_stack_in_sync() {
+        let detection = |status: &str, drift: Option<&str>| Detection {
+            status: status.to_owned(),
+            reason: Some("because".to_owned()),
+            drift: drift.map(str::to_owned),
+        };
+        assert!(told_nothing("shop", &detection("DETECTION_COMPLETE", Some("IN_SYNC"))).is_ok());
+        for (status, drift) in [
+            ("DETECTION_FAILED", Some("IN_SYNC")),
+            ("DETECTION_COMPLETE", Some("UNKNOWN")),
+            ("DETECTION_COMPLETE", Some("NOT_CHECKED")),
+            ("DETECTION_COMPLETE", Some("DRIFTED")),
+            ("DETECTION_COMPLETE", None),
+        ] {
+            let error = told_nothing("shop", &detection(status, drift)).unwrap_err();
+            assert!(error.to_string().contains("because"), "{status} {drift:?}");
+        }
+    }
+}

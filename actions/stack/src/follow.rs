@@ -1,0 +1,196 @@
+//! How an operation on a stack stands and how it ended, from the stack's status and events. Pure.
+//!
+//! All events of an operation have the token of the call that began it, those of its rollback too (CloudFormation API
+//! Reference, StackEvent). So an end counts only if the events say that it is the end of this operation, and the stack itself
+//! says the same.
+
+use crate::seen::{Event, Stack};
+use crate::standing::is_terminal;
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Succeeded,
+    /// The changes were undone.
+    RolledBack,
+    /// It stopped halfway.
+    Failed,
+    /// It succeeded, and another operation changed the stack since.
+    Superseded {
+        /// The stack's status now.
+        status: String,
+    },
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    Wait,
+    Done(Verdict),
+}
+
+/// Decides from one look. `events` are those of the stack since the operation began, the oldest first.
+pub(crate) fn next(token: &str, stack: Option<&Stack>, events: &[Event]) -> Next {
+    let of_stack = || events.iter().filter(|event| event.is_of_stack());
+    let ours = |event: &&Event| event.token.as_deref() == Some(token);
+    let Some(last) = of_stack().rfind(ours) else {
+        return Next::Wait;
+    };
+    if !is_terminal(&last.status) {
+        return Next::Wait;
+    }
+    let verdict = verdict(&last.status);
+    let followed = of_stack()
+        .next_back()
+        .is_some_and(|newest| newest.id != last.id);
+    match stack {
+        Some(stack) if stack.status == last.status && !followed => Next::Done(verdict),
+        // A stack that was deleted because it could not be made.
+        None if last.status == "DELETE_COMPLETE" => Next::Done(verdict),
+        _ if followed && verdict == Verdict::Succeeded => Next::Done(Verdict::Superseded {
+            status: stack.map_or_else(|| "deleted".to_owned(), |stack| stack.status.clone()),
+        }),
+        _ if followed => Next::Done(verdict),
+        // The status of the stack and its events do not appear at the same moment.
+        _ => Next::Wait,
+    }
+}
+
+fn verdict(status: &str) -> Verdict {
+    match status {
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" => Verdict::Succeeded,
+        "ROLLBACK_COMPLETE"
+        | "UPDATE_ROLLBACK_COMPLETE"
+        | "IMPORT_ROLLBACK_COMPLETE"
+        | "DELETE_COMPLETE" => Verdict::RolledBack,
+        _ => Verdict::Failed,
+    }
+}
+
+/// Whether the events show that an operation with this token began.
+pub(crate) fn began(token: &str, events: &[Event]) -> bool {
+    events
+        .iter()
+        .any(|event| event.token.as_deref() == Some(token))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::seen::STACK;
+
+    pub(crate) const ID: &str = "arn:aws:cloudformation:ca-central-1:111111111111:stack/shop/1";
+
+    pub(crate) fn of_stack(status: &str, token: &str) -> Event {
+        Event {
+            id: format!("{status}-{token}"),
+            stack_id: ID.to_owned(),
+            physical_id: ID.to_owned(),
+            logical_id: "shop".to_owned(),
+            kind: STACK.to_owned(),
+            status: status.to_owned(),
+            token: Some(token.to_owned()),
+            ..Event::default()
+        }
+    }
+
+    fn stack(status: &str) -> Stack {
+        Stack {
+            id: ID.to_owned(),
+            status: status.to_owned(),
+            ..Stack::default()
+        }
+    }
+
+    fn looked(status: &str, events: &[(&str, &str)]) -> Next {
+        let events: Vec<Event> = events
+            .iter()
+            .map(|(status, token)| of_stack(status, token))
+            .collect();
+        next("ours", Some(&stack(status)), &events)
+    }
+
+    #[test]
+    fn an_operation_ends_where_the_stack_and_its_own_events_agree() {
+        use Verdict::{Failed, RolledBack, Succeeded};
+        for (status, verdict) in [
+            ("CREATE_COMPLETE", Succeeded),
+            ("UPDATE_COMPLETE", Succeeded),
+            ("ROLLBACK_COMPLETE", RolledBack),
+            ("UPDATE_ROLLBACK_COMPLETE", RolledBack),
+            ("UPDATE_ROLLBACK_FAILED", Failed),
+            ("ROLLBACK_FAILED", Failed),
+            ("CREATE_FAILED", Failed),
+            ("UPDATE_FAILED", Failed),
+            ("SOMETHING_NEW", Failed),
+        ] {
+            let events = [("UPDATE_IN_PROGRESS", "ours"), (status, "ours")];
+            assert_eq!(looked(status, &events), Next::Done(verdict), "{status}");
+        }
+    }
+
+    #[test]
+    fn nothing_ends_before_both_say_so() {
+        // The call was answered, and neither the stack nor its events show anything of it yet.
+        assert_eq!(
+            looked("UPDATE_COMPLETE", &[("UPDATE_COMPLETE", "before")]),
+            Next::Wait
+        );
+        assert_eq!(looked("UPDATE_COMPLETE", &[]), Next::Wait);
+        assert_eq!(
+            looked("UPDATE_IN_PROGRESS", &[("UPDATE_IN_PROGRESS", "ours")]),
+            Next::Wait
+        );
+        // The resources are as they should be, and the old ones are still being removed.
+        let cleanup = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS";
+        assert_eq!(looked(cleanup, &[(cleanup, "ours")]), Next::Wait);
+        // One is ahead of the other.
+        assert_eq!(
+            looked("UPDATE_IN_PROGRESS", &[("UPDATE_COMPLETE", "ours")]),
+            Next::Wait
+        );
+        assert_eq!(
+            looked("UPDATE_COMPLETE", &[("UPDATE_IN_PROGRESS", "ours")]),
+            Next::Wait
+        );
+        assert_eq!(
+            next("ours", None, &[of_stack("UPDATE_IN_PROGRESS", "ours")]),
+            Next::Wait
+        );
+    }
+
+    #[test]
+    fn an_operation_of_somebody_else_after_ours_is_told() {
+        let after = |ours: &'static str, status: &str| {
+            looked(
+                status,
+                &[
+                    (ours, "ours"),
+                    ("UPDATE_IN_PROGRESS", "theirs"),
+                    (status, "theirs"),
+                ],
+            )
+        };
+        let superseded = |status: &str| {
+            Next::Done(Verdict::Superseded {
+                status: status.to_owned(),
+            })
+        };
+        assert_eq!(
+            after("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS"),
+            superseded("UPDATE_IN_PROGRESS")
+        );
+        assert_eq!(
+            after("UPDATE_COMPLETE", "UPDATE_COMPLETE"),
+            superseded("UPDATE_COMPLETE")
+        );
+        assert_eq!(
+            after("UPDATE_ROLLBACK_COMPLETE", "UPDATE_COMPLETE"),
+            Next::Done(Verdict::RolledBack)
+        );
+        assert_eq!(
+            next("ours", None, &[of_stack("DELETE_COMPLETE", "ours")]),
+            Next::Done(Verdict::RolledBack)
+        );
+    }
+}

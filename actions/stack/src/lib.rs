@@ -1,0 +1,109 @@
+//! Changes a CloudFormation stack as planned: a plan is a change set that can be reviewed and has an ID, and only that is
+//! executed, and followed to its end.
+
+mod apply;
+mod args;
+mod cause;
+mod changes;
+mod client;
+mod drift;
+mod follow;
+mod hidden;
+mod identity;
+mod inputs;
+mod judge;
+mod make;
+mod marks;
+mod place;
+mod plan;
+mod policy;
+mod progress;
+mod protect;
+mod report;
+mod search;
+mod seen;
+mod settings;
+mod standing;
+mod stateful;
+mod status;
+mod text;
+mod watch;
+
+use args::{Args, Verb};
+use kit::action::Action;
+use kit::error::Result;
+use kit::{Cx, Report, Step};
+use progress::Progress;
+use std::cell::RefCell;
+
+/// The step.
+pub struct Stack;
+
+impl Step for Stack {
+    type Args = Args;
+
+    const ACTION: Action = Action {
+        name: "stack",
+        description: "Plan a change of an AWS CloudFormation stack, and execute exactly the plan that was reviewed",
+        icon: "layers",
+        outputs: &[
+            (
+                "plan-id",
+                "plan: the ID that `apply --plan` and `slipway-promote grant --plan` take",
+            ),
+            (
+                "has-changes",
+                "plan: `true` if the plan changes anything, else `false`",
+            ),
+            ("changes", "plan: how many resources the plan changes"),
+            ("stack-id", "ARN of the stack"),
+            (
+                "drifted",
+                "drift: `true` if the stack is not as its template says, else `false`; also there if the step fails",
+            ),
+            (
+                "outputs",
+                "apply and status: the stack's outputs as a JSON object, by name",
+            ),
+        ],
+        secrets: &[],
+        post: false,
+    };
+
+    /// An interrupted run reports what goes on in CloudFormation.
+    fn handles_signals(_args: &Args) -> bool {
+        true
+    }
+
+    async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        let progress = RefCell::new(Progress::default());
+        let arguments = match &args.verb {
+            Verb::Plan(plan) => plan.stack.arguments(cx),
+            Verb::Apply(apply) => apply.stack.arguments(cx),
+            Verb::Status(status) => status.stack.arguments(cx),
+            Verb::Drift(drift) => drift.stack.arguments(cx),
+        };
+        let work = async {
+            match args.verb {
+                Verb::Plan(args) => plan::plan(args, cx, &progress).await,
+                Verb::Apply(args) => apply::apply(args, cx, &progress).await,
+                Verb::Status(args) => status::status(args, cx).await,
+                Verb::Drift(args) => drift::drift(args, cx).await,
+            }
+        };
+        tokio::select! {
+            result = work => result,
+            signal = kit::signal::interrupted() => {
+                Err(progress::interrupted(signal, &progress.borrow(), &arguments))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn action_and_readme_say_what_the_arguments_say() {
+        kit::render::check::<super::Stack>(env!("CARGO_MANIFEST_DIR")).unwrap();
+    }
+}

@@ -1,0 +1,64 @@
+//! Where the stack is: from arguments, else from the contract.
+
+use crate::args::StackName;
+use crate::client::Client;
+use kit::contract::{Stack, WithStack};
+use kit::error::{Error, Result};
+use kit::{Cx, Defaults};
+use net::{Account, Net, Purpose, Target};
+
+/// The account with its credentials, and the client for the stack.
+pub(crate) struct Found {
+    pub(crate) account: Account,
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+/// The stack's name.
+///
+/// # Errors
+/// It is missing, or no stack can have it (exit 2).
+pub(crate) fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<String> {
+    let declared = declared(defaults).map(|stack| stack.name.clone());
+    let Some(name) = given.name.clone().or(declared) else {
+        return Err(Error::usage("--name is missing").hint(match defaults {
+            Defaults::None => "give --name, or --environment NAME to take it from the contract",
+            Defaults::Contract(_) => "give --name, or add `stack:` to the contract",
+        }));
+    };
+    let letters = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    let begins = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if begins && name.len() <= 128 && name.chars().all(letters) {
+        return Ok(name);
+    }
+    Err(Error::usage(format!("`{name}` is not the name of a stack"))
+        .hint("letters, digits and hyphens, beginning with a letter, at most 128"))
+}
+
+/// Gets credentials for the account and a client for the stack.
+///
+/// # Errors
+/// The credentials are not what the contract says (exit 3), or there are none.
+pub(crate) async fn find(
+    cx: &Cx,
+    defaults: &Defaults<WithStack>,
+    name: String,
+    purpose: Purpose,
+) -> Result<Found> {
+    let net = Net::new(cx)?;
+    let contract = defaults.contract().map(|contract| &contract.resolved);
+    let account = net
+        .account(&Target::chosen(contract, purpose, None, None))
+        .await?;
+    let client = Client::new(&account);
+    Ok(Found {
+        account,
+        client,
+        name,
+    })
+}
+
+/// The stack that the contract declares.
+pub(crate) fn declared(defaults: &Defaults<WithStack>) -> Option<&Stack> {
+    defaults.contract()?.stack.as_ref()
+}

@@ -1,0 +1,210 @@
+//! The verb `plan`: observe the stack and the template, make a change set, judge it, and name it by an ID.
+
+use crate::args;
+use crate::changes::ordered;
+use crate::client::{Client, Creation, Value};
+use crate::identity::{LONGEST_DESCRIPTION, Made as Description, PREFIX, empty_plan_id, plan_id};
+use crate::inputs::{missing_capabilities, parameters};
+use crate::judge::judge;
+use crate::make::{Made, make};
+use crate::place::{self, Found};
+use crate::progress::Progress;
+use crate::report::plan::{self as report, Subject};
+use crate::seen::{ChangeSet, STACK, Template};
+use crate::settings::{Settings, protection, settings};
+use crate::standing::{Kind, standing};
+use kit::aws::RoleArn;
+use kit::error::{Error, ErrorKind, Result};
+use kit::{Cx, Report};
+use net::{Account, Purpose};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// # Errors
+/// Bad input, a stack that cannot be changed, or changes that nobody allowed (exit 3).
+pub(crate) async fn plan(
+    args: args::Plan,
+    cx: &Cx,
+    progress: &RefCell<Progress>,
+) -> Result<Report> {
+    let defaults = cx.defaults_stack()?;
+    let name = place::name(&defaults, &args.stack)?;
+    let settings = settings(cx, &defaults, &args)?;
+    let protection = protection(&defaults, &args.guards)?;
+    let description = description(&settings)?;
+    let Found {
+        account,
+        client,
+        name,
+    } = place::find(cx, &defaults, name, Purpose::Deploy).await?;
+    same_account(&settings, &account)?;
+    let stack = client.stack(&name).await?;
+    let kind = standing(stack.as_ref()).map_err(|error| *error)?;
+    // What was only ever planned has nothing that could be kept or compared.
+    let current = stack.as_ref().filter(|_| kind == Kind::Update);
+    let template = template(&client, &settings).await?;
+    acknowledged(&template, &settings)?;
+    let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
+    let change_set_name = format!("{PREFIX}{}", uuid::Uuid::new_v4());
+    let capabilities: Vec<&'static str> = settings
+        .capabilities
+        .iter()
+        .map(|one| one.as_str())
+        .collect();
+    let wanted = Creation {
+        stack: &name,
+        name: &change_set_name,
+        kind,
+        template: &settings.template,
+        parameters: &values,
+        tags: &settings.tags,
+        capabilities: &capabilities,
+        role: settings.role.as_deref(),
+        description: &description,
+        nested: template.resource_types.iter().any(|kind| kind == STACK),
+    };
+    progress.replace(Progress::Planning(change_set_name.clone()));
+    let made = make(cx, &client, &wanted).await?;
+    let subject = Subject {
+        account: &account,
+        name: &name,
+        stack: current,
+        protection: &protection,
+        settings: &settings,
+        kept: kept(&values),
+    };
+    match made {
+        Made::Changes(set) => changed(cx, &client, &subject, &set).await,
+        Made::Nothing => {
+            let Some(stack) = client.stack(&name).await? else {
+                return Err(Error::failed(format!("the stack {name} is gone meanwhile"))
+                    .hint("find out who deleted it, and plan again"));
+            };
+            let policy = client.policy(&stack.id).await?;
+            Ok(report::unchanged(
+                &subject,
+                &stack,
+                policy.as_deref(),
+                &empty_plan_id(&stack),
+            ))
+        }
+    }
+}
+
+/// The report of a change set, unless it changes what nobody allowed. Then it is deleted, so that nobody can execute it.
+async fn changed(
+    cx: &Cx,
+    client: &Client,
+    subject: &Subject<'_>,
+    set: &ChangeSet,
+) -> Result<Report> {
+    let all = ordered(set);
+    let policy = match subject.stack {
+        Some(stack) => client.policy(&stack.id).await?,
+        None => None,
+    };
+    // The policy that the contract names is set before the change set is executed; a stack that is made has none.
+    let in_force = subject.protection.policy.as_deref().or(policy.as_deref());
+    let in_force = in_force.filter(|_| subject.stack.is_some());
+    let judged = judge(
+        subject.name,
+        &all,
+        &subject.settings.allow_replace,
+        in_force,
+    );
+    let unused = match judged {
+        Ok(unused) => unused,
+        Err(error) => {
+            let error = *error;
+            return Err(match client.delete(&set.id).await {
+                Ok(()) => report::refused(subject, &all, policy.as_deref(), error),
+                Err(second) => report::refused(subject, &all, policy.as_deref(), error)
+                    .with_second_failure(second)
+                    .hint(format!(
+                        "the change set {} is left behind; delete it",
+                        set.name
+                    )),
+            });
+        }
+    };
+    for name in unused {
+        cx.host.warn(format!(
+            "--allow-replace {name} allows nothing: this plan loses no data of it"
+        ));
+    }
+    let template = client.template_of(&set.id).await?;
+    let id = plan_id(set, &template);
+    Ok(report::planned(subject, set, &all, policy.as_deref(), &id))
+}
+
+/// What the template asks for.
+async fn template(client: &Client, settings: &Settings) -> Result<Template> {
+    client.template(&settings.template).await.map_err(|error| {
+        let answer = error.service().and_then(|answer| answer.code.as_deref());
+        if answer != Some("ValidationError") {
+            return error;
+        }
+        let mut wrong = error.under("CloudFormation does not accept the template");
+        wrong.kind = ErrorKind::Usage;
+        wrong
+    })
+}
+
+fn acknowledged(template: &Template, settings: &Settings) -> Result<()> {
+    let missing = missing_capabilities(template, &settings.capabilities);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|one| one.as_str()).collect();
+    let flags: Vec<String> = names
+        .iter()
+        .map(|name| format!("--capability {name}"))
+        .collect();
+    let mut error = Error::usage(format!(
+        "the template needs {}, which nobody acknowledged",
+        names.join(" and ")
+    ));
+    if let Some(reason) = &template.capabilities_reason {
+        error = error.cause(reason.clone());
+    }
+    Err(error.hint(format!(
+        "acknowledge it: {}, or `capabilities: [{}]` of the contract's `stack`",
+        flags.join(" "),
+        names.join(", ")
+    )))
+}
+
+/// The role that CloudFormation assumes is one of the stack's own account.
+fn same_account(settings: &Settings, account: &Account) -> Result<()> {
+    let role: Option<RoleArn> = settings.role.as_ref().and_then(|role| role.parse().ok());
+    match role {
+        Some(role) if *role.account() != account.id => Err(Error::refused(format!(
+            "the role {role} is not in account {}, where the stack is",
+            account.id
+        ))
+        .hint("name a role of that account: --role ARN, or `role` of the contract's `stack`")),
+        _ => Ok(()),
+    }
+}
+
+fn description(settings: &Settings) -> Result<String> {
+    let description = Description {
+        role: settings.role.clone(),
+        allow_replace: settings.allow_replace.clone(),
+    }
+    .description();
+    if description.len() <= LONGEST_DESCRIPTION {
+        return Ok(description);
+    }
+    Err(
+        Error::usage("--allow-replace names more resources than one plan can hold")
+            .hint("replace them in several plans"),
+    )
+}
+
+fn kept(values: &BTreeMap<String, Value>) -> Vec<String> {
+    let kept = values
+        .iter()
+        .filter(|(_, value)| matches!(value, Value::Kept));
+    kept.map(|(name, _)| name.clone()).collect()
+}

@@ -1,0 +1,6 @@
+//! The reports of the verbs.
+
+pub(crate) mod apply;
+pub(crate) mod drift;
+pub(crate) mod plan;
+pub(crate) mod status;

@@ -1,0 +1,235 @@
+//! The report of `plan`.
+
+use crate::changes::{Planned, counts};
+use crate::hidden::masked;
+use crate::inputs::differences;
+use crate::protect::is_same;
+use crate::seen::{ChangeSet, Stack};
+use crate::settings::{Protection, Settings};
+use crate::text;
+use kit::Report;
+use kit::error::Error;
+use kit::markdown;
+use net::Account;
+use serde_json::{Value, json};
+
+/// The part of a summary that GitHub takes: 1 MiB a step (docs.github.com, "Step isolation and limits"); what else a job writes
+/// there needs room too.
+const SUMMARY_LIMIT: usize = 900_000;
+
+/// What was planned, and from what.
+pub(crate) struct Subject<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) name: &'a str,
+    /// The stack as it is; `None` if there is none yet.
+    pub(crate) stack: Option<&'a Stack>,
+    pub(crate) protection: &'a Protection,
+    pub(crate) settings: &'a Settings,
+    /// The parameters that keep the value that the stack has.
+    pub(crate) kept: Vec<String>,
+}
+
+/// A plan that changes something.
+pub(crate) fn planned(
+    subject: &Subject<'_>,
+    set: &ChangeSet,
+    all: &[Planned<'_>],
+    policy: Option<&str>,
+    id: &str,
+) -> Report {
+    let settings = subject.settings(set, policy);
+    let lines = subject.lines(all, &settings);
+    let title = format!("plan of the stack {}: {}", subject.name, counts(all));
+    let next = format!(
+        "apply it: slipway-stack apply --name {} --plan {id}",
+        subject.name
+    );
+    let mut json = subject.json(all, &settings);
+    json["plan_id"] = id.into();
+    json["change_set"] = set.name.clone().into();
+    json["stack_id"] = set.stack_id.clone().into();
+    Report {
+        summary: summary(&title, Some(id), subject, &lines),
+        text: format!(
+            "{title}\naccount {}, {}{}\n\n{}\n\nplan {id} (change set {})\n{next}\n",
+            subject.account.id,
+            subject.account.region,
+            if subject.stack.is_none() {
+                ", a new stack"
+            } else {
+                ""
+            },
+            lines.join("\n"),
+            set.name
+        ),
+        json,
+        ..Report::default()
+    }
+    .output("plan-id", id)
+    .output("has-changes", "true")
+    .output("changes", all.len().to_string())
+    .output("stack-id", &set.stack_id)
+}
+
+/// A plan that changes nothing.
+pub(crate) fn unchanged(
+    subject: &Subject<'_>,
+    stack: &Stack,
+    policy: Option<&str>,
+    id: &str,
+) -> Report {
+    let settings = subject.protection_lines(stack.termination_protection, policy);
+    let title = format!("plan of the stack {}: no changes", subject.name);
+    let mut json = subject.json(&[], &settings);
+    json["plan_id"] = id.into();
+    json["stack_id"] = stack.id.clone().into();
+    let lines = match settings.is_empty() {
+        true => vec!["the stack is as the template says".to_owned()],
+        false => settings,
+    };
+    Report {
+        summary: summary(&title, Some(id), subject, &lines),
+        text: format!(
+            "{title}\naccount {}, {}\n\n{}\n\nplan {id}\n",
+            subject.account.id,
+            subject.account.region,
+            lines.join("\n")
+        ),
+        json,
+        ..Report::default()
+    }
+    .output("plan-id", id)
+    .output("has-changes", "false")
+    .output("changes", "0")
+    .output("stack-id", &stack.id)
+}
+
+/// The error of a plan that is refused, with everything that it would change.
+pub(crate) fn refused(
+    subject: &Subject<'_>,
+    all: &[Planned<'_>],
+    policy: Option<&str>,
+    error: Error,
+) -> Error {
+    let settings = subject.stack.map_or_else(Vec::new, |stack| {
+        subject.protection_lines(stack.termination_protection, policy)
+    });
+    let lines = subject.lines(all, &settings);
+    let mut error = error;
+    let mut json = subject.json(all, &settings);
+    json["refused"] = error.message.clone().into();
+    error.summary = Some(summary(
+        &format!("refused: {}", error.message),
+        None,
+        subject,
+        &lines,
+    ));
+    error.details = lines.join("\n");
+    error.json = Some(json);
+    error
+}
+
+fn summary(title: &str, id: Option<&str>, subject: &Subject<'_>, lines: &[String]) -> String {
+    let mut text = lines.join("\n");
+    if text.len() > SUMMARY_LIMIT {
+        let end = (0..=SUMMARY_LIMIT)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or_default();
+        text.truncate(end);
+        text.push_str("\n… the rest is in the step's log");
+    }
+    let id = id.map_or_else(String::new, |id| format!("Plan {}\n\n", markdown::code(id)));
+    format!(
+        "### {}\n\n{id}Account {} in {}\n\n{}",
+        markdown::text(title),
+        subject.account.id,
+        subject.account.region,
+        markdown::block("text", &text)
+    )
+}
+
+impl Subject<'_> {
+    fn secrets(&self) -> Vec<String> {
+        let secrets = self.settings.given.secret.values();
+        secrets.map(|secret| secret.expose().to_owned()).collect()
+    }
+
+    /// The changes of the resources, then everything else that changes.
+    fn lines(&self, all: &[Planned<'_>], settings: &[String]) -> Vec<String> {
+        let secrets = self.secrets();
+        let none = "no resource changes; outputs or other parts of the template do";
+        let none = all.is_empty().then(|| none.to_owned());
+        let changes = all
+            .iter()
+            .flat_map(|planned| text::lines(planned, &secrets));
+        none.into_iter()
+            .chain(changes)
+            .chain(settings.iter().map(|line| masked(line, &secrets)))
+            .collect()
+    }
+
+    /// The changes of parameters, tags, role and protection.
+    fn settings(&self, set: &ChangeSet, policy: Option<&str>) -> Vec<String> {
+        let none = Stack::default();
+        let before = self.stack.unwrap_or(&none);
+        let mut lines = differences("parameter", &before.parameters, &set.parameters);
+        for name in self.settings.given.secret.keys() {
+            lines.push(format!(
+                "parameter {name}: a secret that this plan was given"
+            ));
+        }
+        for name in &self.kept {
+            lines.push(format!("parameter {name}: kept as the stack has it"));
+        }
+        let tags_before = &before.tags;
+        if !self.settings.tags.is_empty() {
+            lines.extend(differences("tag", tags_before, &set.tags));
+        }
+        match (&self.settings.role, &before.role) {
+            (Some(role), Some(old)) if role != old => lines.push(format!("role: {old} → {role}")),
+            (Some(role), None) => lines.push(format!("role: {role} (new)")),
+            (None, Some(role)) => lines.push(format!("role: {role}, kept as the stack has it")),
+            _ => {}
+        }
+        for capability in &set.capabilities {
+            if !before.capabilities.contains(capability) {
+                lines.push(format!("capability {capability} (new)"));
+            }
+        }
+        lines.extend(self.protection_lines(before.termination_protection, policy));
+        lines
+    }
+
+    fn protection_lines(&self, protected: bool, policy: Option<&str>) -> Vec<String> {
+        let word = |on: bool| if on { "on" } else { "off" };
+        let mut lines = Vec::new();
+        if let Some(on) = self.protection.termination.filter(|on| *on != protected) {
+            lines.push(format!(
+                "termination protection: {} → {}",
+                word(protected),
+                word(on)
+            ));
+        }
+        if let Some(wanted) = &self.protection.policy
+            && !is_same(policy, wanted)
+        {
+            let state = if policy.is_some() { "changes" } else { "(new)" };
+            lines.push(format!("stack policy {state}: {}", wanted.trim()));
+        }
+        lines
+    }
+
+    fn json(&self, all: &[Planned<'_>], settings: &[String]) -> Value {
+        let secrets = self.secrets();
+        json!({
+            "stack": self.name,
+            "account": self.account.id,
+            "region": self.account.region,
+            "new": self.stack.is_none(),
+            "counts": counts(all),
+            "changes": all.iter().map(|planned| text::json(planned, &secrets)).collect::<Vec<_>>(),
+            "settings": settings.iter().map(|line| masked(line, &secrets)).collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,281 @@
+//! Everything that a stack is planned with: from arguments, else from the contract, with the files that they name.
+
+use crate::args;
+use crate::inputs::Given;
+use crate::place::declared;
+use crate::policy::Policy;
+use kit::contract::{Capability, WithStack};
+use kit::error::{Error, Result};
+use kit::{Cx, Defaults, Secret};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest template that fits into a request (CloudFormation API Reference, CreateChangeSet).
+const LARGEST_TEMPLATE: usize = 51_200;
+/// The largest stack policy (CloudFormation API Reference, SetStackPolicy).
+const LARGEST_POLICY: usize = 16_384;
+
+/// What a change set is made from.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) template: String,
+    pub(crate) given: Given,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) capabilities: Vec<Capability>,
+    pub(crate) role: Option<String>,
+    pub(crate) allow_replace: Vec<String>,
+}
+
+/// What is to protect the stack.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Protection {
+    /// `None`: it stays as it is.
+    pub(crate) termination: Option<bool>,
+    /// The text of the stack policy. `None`: it stays as it is.
+    pub(crate) policy: Option<String>,
+}
+
+/// Reads the settings of a plan. Secrets are masked in the log before anything else is done with them.
+///
+/// # Errors
+/// An argument, a file or a variable is missing or wrong (exit 2).
+pub(crate) fn settings(
+    cx: &Cx,
+    defaults: &Defaults<WithStack>,
+    args: &args::Plan,
+) -> Result<Settings> {
+    let stack = declared(defaults);
+    let template = template(defaults, args.template.as_deref())?;
+    let plain = pairs("parameter", &args.parameter)?;
+    let mut secret = secrets(
+        cx,
+        &pairs("secret-parameter", &args.secret_parameter)?,
+        |_| true,
+    )?;
+    let kept = names(&args.keep_parameter);
+    let mut given_plain = BTreeMap::new();
+    if let Some(stack) = stack {
+        let replaced = |name: &String| {
+            plain.contains_key(name)
+                || args_name(&args.secret_parameter, name)
+                || kept.contains(name)
+        };
+        let contract = stack.parameters.iter().filter(|(name, _)| !replaced(name));
+        given_plain.extend(contract.map(|(name, value)| (name.clone(), value.clone())));
+        let variables: BTreeMap<String, String> = stack
+            .secret_parameters
+            .iter()
+            .filter(|(name, _)| !replaced(name))
+            .map(|(name, variable)| (name.clone(), variable.clone()))
+            .collect();
+        let specs = defaults
+            .contract()
+            .map(|contract| contract.resolved.secrets.as_slice());
+        let required = |variable: &str| {
+            let mut specs = specs.into_iter().flatten();
+            specs.any(|spec| spec.name == variable && spec.required)
+        };
+        secret.extend(secrets(cx, &variables, required)?);
+    }
+    given_plain.extend(plain);
+    let mut tags = stack.map(|stack| stack.tags.clone()).unwrap_or_default();
+    tags.extend(pairs("tag", &args.tag)?);
+    let given: Vec<Capability> = args.capability.iter().flatten().copied().collect();
+    let declared_capabilities = || {
+        stack
+            .map(|stack| stack.capabilities.clone())
+            .unwrap_or_default()
+    };
+    let capabilities = if given.is_empty() {
+        declared_capabilities()
+    } else {
+        given
+    };
+    let role = args
+        .role
+        .as_ref()
+        .or_else(|| stack.and_then(|stack| stack.role.as_ref()));
+    Ok(Settings {
+        template,
+        given: Given {
+            plain: given_plain,
+            secret,
+            kept,
+        },
+        tags,
+        capabilities,
+        role: role.map(ToString::to_string),
+        allow_replace: names(&args.allow_replace),
+    })
+}
+
+/// Reads what is to protect the stack.
+///
+/// # Errors
+/// The policy's file cannot be read, or holds no stack policy (exit 2).
+pub(crate) fn protection(
+    defaults: &Defaults<WithStack>,
+    args: &args::Guards,
+) -> Result<Protection> {
+    let stack = declared(defaults);
+    let policy = located(defaults, args.policy.as_deref(), |stack| {
+        stack.policy.as_deref()
+    });
+    let policy = match policy {
+        None => None,
+        Some(path) => {
+            let text = read(&path, "stack policy")?;
+            if text.len() > LARGEST_POLICY {
+                return Err(Error::usage(format!(
+                    "the stack policy {} has {} bytes; CloudFormation takes {LARGEST_POLICY}",
+                    path.display(),
+                    text.len()
+                ))
+                .hint("name resources by patterns, such as LogicalResourceId/Table*"));
+            }
+            Policy::parse(&text).map_err(|problem| {
+                Error::usage(format!("{} is not a stack policy: {problem}", path.display()))
+                    .hint("its form: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/protect-stack-resources.html")
+            })?;
+            Some(text)
+        }
+    };
+    let declared = stack.and_then(|stack| stack.termination_protection);
+    Ok(Protection {
+        termination: args.termination_protection.or(declared),
+        policy,
+    })
+}
+
+fn template(defaults: &Defaults<WithStack>, given: Option<&Path>) -> Result<String> {
+    let path = located(defaults, given, |stack| Some(&stack.template));
+    let Some(path) = path else {
+        return Err(Error::usage("--template is missing").hint(match defaults {
+            Defaults::None => "give --template, or --environment NAME to take it from the contract",
+            Defaults::Contract(_) => "give --template, or add `stack:` to the contract",
+        }));
+    };
+    let text = read(&path, "template")?;
+    if text.len() > LARGEST_TEMPLATE {
+        return Err(Error::usage(format!(
+            "the template {} has {} bytes; a request to CloudFormation takes {LARGEST_TEMPLATE}",
+            path.display(),
+            text.len()
+        ))
+        .hint("move a part of it into a stack of its own; JSON without indentation is smaller"));
+    }
+    Ok(text)
+}
+
+/// The path that an argument names, else the one of the contract, which starts from the contract's folder.
+fn located(
+    defaults: &Defaults<WithStack>,
+    given: Option<&Path>,
+    named: impl FnOnce(&kit::contract::Stack) -> Option<&str>,
+) -> Option<PathBuf> {
+    if let Some(given) = given {
+        return Some(given.to_owned());
+    }
+    let contract = defaults.contract()?;
+    let path = named(contract.stack.as_ref()?)?;
+    Some(contract.resolved.directory.join(path))
+}
+
+fn read(path: &Path, noun: &str) -> Result<String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::usage(format!("cannot read the {noun} {shown}")).because(error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        Error::usage(format!("the {noun} {shown} is not UTF-8")).because(error.utf8_error())
+    })
+}
+
+/// The arguments of the form NAME=VALUE, by name.
+fn pairs(argument: &str, lines: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    // An empty line of a workflow's input gives nothing.
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        let Some((name, value)) = line
+            .split_once('=')
+            .filter(|(name, _)| !name.trim().is_empty())
+        else {
+            // The line may be a value whose name was forgotten.
+            return Err(
+                Error::usage(format!("--{argument} has no name before a `=`"))
+                    .hint(format!("write --{argument} NAME=…")),
+            );
+        };
+        let name = name.trim().to_owned();
+        if all.contains_key(&name) {
+            return Err(Error::usage(format!("--{argument} {name} is given twice")));
+        }
+        all.insert(name, value.to_owned());
+    }
+    Ok(all)
+}
+
+fn names(lines: &[String]) -> Vec<String> {
+    let names = lines.iter().map(|name| name.trim());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn args_name(lines: &[String], name: &str) -> bool {
+    let mut names = lines.iter().filter_map(|line| line.split_once('='));
+    names.any(|(found, _)| found.trim() == name)
+}
+
+/// The values of variables, by parameter.
+fn secrets(
+    cx: &Cx,
+    variables: &BTreeMap<String, String>,
+    required: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Secret>> {
+    let mut secrets = BTreeMap::new();
+    for (parameter, variable) in variables {
+        match cx.env.get(variable) {
+            Some(value) => {
+                let secret = Secret::new(value.to_owned());
+                cx.host.mask(variable, &secret);
+                secrets.insert(parameter.clone(), secret);
+            }
+            None if required(variable) => {
+                return Err(Error::usage(format!(
+                    "the variable {variable}, which holds the parameter {parameter}, is not set"
+                ))
+                .hint("let slipway-secrets set it: slipway-secrets exec --environment NAME -- slipway-stack plan …"));
+            }
+            None => {}
+        }
+    }
+    Ok(secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_read_by_name() {
+        let lines = |all: &[&str]| {
+            all.iter()
+                .map(|line| (*line).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let read = pairs("tag", &lines(&[" a = b=c", "", "empty="])).unwrap();
+        let wanted =
+            [("a", " b=c"), ("empty", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(read, wanted.into());
+        for (given, message) in [
+            (&["hunter2"][..], "--tag has no name before a `=`"),
+            (&["=hunter2"], "--tag has no name before a `=`"),
+            (&["a=1", "a=hunter2"], "--tag a is given twice"),
+        ] {
+            let error = pairs("tag", &lines(given)).unwrap_err();
+            assert_eq!(error.message, message);
+            assert!(!error.to_string().contains("hunter2"));
+        }
+    }
+}

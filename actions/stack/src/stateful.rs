@@ -1,0 +1,97 @@
+//! Which resources hold data that is lost with them. Pure.
+
+/// Types whose resources hold what no template can make again: records, objects, messages, logs, keys, accounts of people,
+/// images. A nested stack is one of them, since it may hold any of the others.
+const STATEFUL: &[&str] = &[
+    "AWS::ACMPCA::CertificateAuthority",
+    "AWS::AmazonMQ::Broker",
+    "AWS::Backup::BackupVault",
+    "AWS::Cassandra::Keyspace",
+    "AWS::Cassandra::Table",
+    "AWS::CloudFormation::Stack",
+    "AWS::CloudTrail::EventDataStore",
+    "AWS::CodeArtifact::Domain",
+    "AWS::CodeArtifact::Repository",
+    "AWS::CodeCommit::Repository",
+    "AWS::Cognito::IdentityPool",
+    "AWS::Cognito::UserPool",
+    "AWS::DAX::Cluster",
+    "AWS::DSQL::Cluster",
+    "AWS::DocDB::DBCluster",
+    "AWS::DocDB::DBInstance",
+    "AWS::DocDBElastic::Cluster",
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::EC2::Instance",
+    "AWS::EC2::Volume",
+    "AWS::ECR::PublicRepository",
+    "AWS::ECR::Repository",
+    "AWS::EFS::FileSystem",
+    "AWS::ElastiCache::CacheCluster",
+    "AWS::ElastiCache::ReplicationGroup",
+    "AWS::ElastiCache::ServerlessCache",
+    "AWS::Elasticsearch::Domain",
+    "AWS::FSx::FileSystem",
+    "AWS::FSx::Volume",
+    "AWS::Glue::Database",
+    "AWS::Glue::Table",
+    "AWS::KMS::Key",
+    "AWS::KMS::ReplicaKey",
+    "AWS::Kinesis::Stream",
+    "AWS::Logs::LogGroup",
+    "AWS::MSK::Cluster",
+    "AWS::MSK::ServerlessCluster",
+    "AWS::MemoryDB::Cluster",
+    "AWS::Neptune::DBCluster",
+    "AWS::Neptune::DBInstance",
+    "AWS::NeptuneGraph::Graph",
+    "AWS::OpenSearchServerless::Collection",
+    "AWS::OpenSearchService::Domain",
+    "AWS::QLDB::Ledger",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBInstance",
+    "AWS::RDS::GlobalCluster",
+    "AWS::Redshift::Cluster",
+    "AWS::RedshiftServerless::Namespace",
+    "AWS::Route53::HostedZone",
+    "AWS::S3::Bucket",
+    "AWS::S3Express::DirectoryBucket",
+    "AWS::S3Tables::Table",
+    "AWS::S3Tables::TableBucket",
+    "AWS::SDB::Domain",
+    "AWS::SQS::Queue",
+    "AWS::SecretsManager::Secret",
+    "AWS::Timestream::Database",
+    "AWS::Timestream::InfluxDBInstance",
+    "AWS::Timestream::Table",
+];
+
+/// Whether a resource of this type holds data.
+pub(crate) fn is_stateful(kind: &str) -> bool {
+    STATEFUL.binary_search(&kind).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_so_that_it_can_be_searched() {
+        assert!(STATEFUL.is_sorted());
+    }
+
+    #[test]
+    fn what_holds_data_is_told_from_what_does_not() {
+        for kind in STATEFUL {
+            assert!(is_stateful(kind), "{kind}");
+        }
+        for kind in [
+            "AWS::SNS::Topic",
+            "AWS::IAM::Role",
+            "AWS::SSM::Parameter",
+            "",
+        ] {
+            assert!(!is_stateful(kind), "{kind}");
+        }
+    }
+}

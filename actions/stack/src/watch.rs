@@ -1,0 +1,225 @@
+//! Follows an operation: looks, logs what happened, until there is a verdict.
+
+use crate::cause::{Causes, causes, line};
+use crate::client::Client;
+use crate::follow::{Next, Verdict, next};
+use crate::seen::{Event, Stack};
+use kit::Cx;
+use kit::clock::human;
+use kit::error::{Error, Result};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The first and the longest pause between two looks.
+const FIRST: Duration = Duration::from_millis(400);
+const LONGEST: Duration = Duration::from_secs(5);
+/// How often a person hears that the step still waits.
+const TELL: Duration = Duration::from_secs(30);
+/// How many events that are known are read again: events of the same moment may appear in another order than they are listed.
+const OVERLAP: usize = 50;
+/// Nested stacks within nested stacks; more than anybody has.
+const DEPTH: usize = 8;
+
+/// How following ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) verdict: Verdict,
+    /// The stack as it is now; `None` if it is gone.
+    pub(crate) stack: Option<Stack>,
+    pub(crate) causes: Causes,
+    pub(crate) took: Duration,
+}
+
+/// Following one operation on a stack.
+pub(crate) struct Watch<'a> {
+    cx: &'a Cx,
+    client: &'a Client,
+    stack: &'a str,
+    token: String,
+    /// Everything that happened since the operation began, the oldest first.
+    events: Vec<Event>,
+    /// The newest event before it.
+    boundary: Option<String>,
+    timeout: Duration,
+    start: Instant,
+}
+
+impl<'a> Watch<'a> {
+    /// An operation that is about to begin on this stack, by its ARN.
+    ///
+    /// # Errors
+    /// The events cannot be read.
+    pub(crate) async fn ahead(
+        cx: &'a Cx,
+        client: &'a Client,
+        stack: &'a str,
+        token: String,
+        timeout: Duration,
+    ) -> Result<Self> {
+        let newest = client.newest_event(stack).await?;
+        let mut watch = Self::begun(cx, client, stack, token, Vec::new(), timeout);
+        watch.boundary = newest.map(|event| event.id);
+        Ok(watch)
+    }
+
+    /// An operation that began before, with everything that happened since.
+    pub(crate) fn begun(
+        cx: &'a Cx,
+        client: &'a Client,
+        stack: &'a str,
+        token: String,
+        events: Vec<Event>,
+        timeout: Duration,
+    ) -> Self {
+        let start = Instant::now();
+        // The operation goes on whether it is observed or not, so every look is made again until the timeout.
+        client.retry_until(start + timeout);
+        Self {
+            cx,
+            client,
+            stack,
+            token,
+            events,
+            boundary: None,
+            timeout,
+            start,
+        }
+    }
+
+    /// Looks until there is a verdict.
+    ///
+    /// # Errors
+    /// The timeout is over, or a call is refused, so the end is not seen.
+    pub(crate) async fn follow(mut self) -> Result<Ended> {
+        let (mut pause, mut last) = (FIRST, Instant::now());
+        self.tell(&self.events);
+        let (verdict, stack) = loop {
+            let (stack, more) = self.look().await.map_err(|error| {
+                error.hint("CloudFormation goes on, but this run no longer follows it; run the same apply again to follow it")
+            })?;
+            if let Next::Done(verdict) = next(&self.token, stack.as_ref(), &self.events) {
+                break (verdict, stack);
+            }
+            let status = stack.map_or_else(|| "gone".to_owned(), |stack| stack.status);
+            if self.start.elapsed() >= self.timeout {
+                return Err(self.timed_out(&status));
+            }
+            if more > 0 {
+                (pause, last) = (FIRST, Instant::now());
+            } else if last.elapsed() >= TELL {
+                last = Instant::now();
+                let waited = human(self.start.elapsed());
+                let busy = self.in_progress();
+                self.cx.host.info(format!("{status} after {waited}{busy}"));
+            }
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LONGEST);
+        };
+        let took = self.start.elapsed();
+        let causes = match verdict {
+            Verdict::Succeeded => Causes::default(),
+            _ => self.causes().await,
+        };
+        self.client.retry_as_usual();
+        Ok(Ended {
+            verdict,
+            stack,
+            causes,
+            took,
+        })
+    }
+
+    /// Reads the stack, then what happened since the last look, and logs that; returns how much it was.
+    async fn look(&mut self) -> Result<(Option<Stack>, usize)> {
+        let stack = self.client.stack(self.stack).await?;
+        let known: BTreeSet<&str> = self.events.iter().map(|event| event.id.as_str()).collect();
+        let passed = Cell::new(0_usize);
+        let enough = |event: &Event| {
+            passed.set(passed.get() + usize::from(known.contains(event.id.as_str())));
+            passed.get() > OVERLAP || self.boundary.as_ref() == Some(&event.id)
+        };
+        let mut new = self.client.events(self.stack, enough).await?;
+        new.retain(|event| !known.contains(event.id.as_str()));
+        // A page that moved on while it was read shows an event twice.
+        new.dedup_by(|one, other| one.id == other.id);
+        self.tell(&new);
+        let number = new.len();
+        self.events.extend(new);
+        self.events.sort_by_key(|event| event.millis);
+        Ok((stack, number))
+    }
+
+    fn tell(&self, events: &[Event]) {
+        for event in events {
+            let ours = event.token.as_deref() == Some(self.token.as_str());
+            let other = if ours { "" } else { "another operation: " };
+            self.cx.host.info(format!("{other}{}", line(event)));
+        }
+    }
+
+    /// The resources whose last event is not an end.
+    fn in_progress(&self) -> String {
+        let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+        for event in self.events.iter().filter(|event| !event.is_of_stack()) {
+            last.insert(&event.logical_id, &event.status);
+        }
+        let busy = last
+            .iter()
+            .filter(|(_, status)| status.ends_with("_IN_PROGRESS"));
+        let names: Vec<&str> = busy.map(|(name, _)| *name).collect();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!(", waiting for {}", names.join(", ")),
+        }
+    }
+
+    fn timed_out(&self, status: &str) -> Error {
+        Error::failed(format!(
+            "the stack did not reach an end within {}: {status}{}",
+            human(self.timeout),
+            self.in_progress()
+        ))
+        .cause("CloudFormation goes on with it; nothing was cancelled")
+        .hint("run the same apply again to follow it further, with a longer --timeout")
+    }
+
+    /// Why the operation failed: its own events, and those of nested stacks down to the resource that failed.
+    async fn causes(&self) -> Causes {
+        let token = Some(self.token.as_str());
+        let ours = self
+            .events
+            .iter()
+            .filter(|event| event.token.as_deref() == token);
+        let ours: Vec<Event> = ours.cloned().collect();
+        // What only adds to the report is not asked for again for long.
+        self.client
+            .retry_until(Instant::now() + Duration::from_secs(15));
+        let begin = ours.first().map_or(i64::MIN, |event| event.millis);
+        deepest(self.client, causes(&ours), begin).await
+    }
+}
+
+/// The causes with the root cause of the nested stack that failed, as deep as it goes.
+pub(crate) async fn deepest(client: &Client, mut found: Causes, begin: i64) -> Causes {
+    for _ in 0..DEPTH {
+        let Some(nested) = found.nested.take() else {
+            break;
+        };
+        // Events are read back to the beginning of the operation.
+        let earlier = |event: &Event| event.millis < begin;
+        let Ok(events) = client.events(&nested, earlier).await else {
+            break;
+        };
+        let inner = causes(&events);
+        if let Some(root) = inner.root {
+            let outer = found.root.replace(root);
+            found.others.extend(outer);
+        }
+        found.others.extend(inner.others);
+        found.cancelled += inner.cancelled;
+        found.nested = inner.nested;
+    }
+    found
+}

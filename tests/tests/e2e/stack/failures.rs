@@ -1,0 +1,166 @@
+//! Operations that fail: the verdict, the exit code and the root cause.
+
+use serde_json::json;
+
+use super::{Stacked, TEMPLATE};
+
+#[test]
+fn a_failed_update_is_rolled_back_with_the_root_cause_first() {
+    let stack = Stacked::new("rolled");
+    stack.applied(&stack.job(TEMPLATE, ""));
+    let job = stack.job(&TEMPLATE.replace("one", "two"), ", parameters: {Delay: 7}");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Queue", "update", &json!({"reason": "the queue says no"}));
+    let text = stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        5,
+        &[
+            "was rolled back: UPDATE_ROLLBACK_COMPLETE",
+            "root cause: UPDATE_FAILED Queue (AWS::SQS::Queue)",
+            "the queue says no",
+        ],
+    );
+    assert!(!text.contains("root cause: UPDATE_FAILED Topic"), "{text}");
+    assert!(job.read("summary").contains("the queue says no"));
+    stack.ends(
+        &job,
+        &["status"],
+        0,
+        &[
+            "UPDATE_ROLLBACK_COMPLETE",
+            "root cause",
+            "the queue says no",
+        ],
+    );
+    // The same again says the same.
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        5,
+        &["root cause: UPDATE_FAILED Queue"],
+    );
+    stack.applied(&job);
+}
+
+#[test]
+fn a_stack_that_never_worked_has_to_be_deleted_by_a_person() {
+    let stack = Stacked::new("never");
+    let job = stack.job(TEMPLATE, ", termination-protection: true");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Topic", "create", &json!({"reason": "the topic says no"}));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        5,
+        &[
+            "was rolled back: ROLLBACK_COMPLETE",
+            "root cause: CREATE_FAILED Topic",
+            "the topic says no",
+            "delete-stack",
+        ],
+    );
+    // What has to be deleted is not protected from it.
+    assert!(
+        !stack
+            .described()
+            .contains("<EnableTerminationProtection>true")
+    );
+    stack.ends(
+        &job,
+        &["plan"],
+        3,
+        &["cannot be changed: ROLLBACK_COMPLETE", "delete-stack"],
+    );
+    stack.call("DeleteStack", &[("StackName", &stack.name)]);
+    let named = [("StackName", stack.name.as_str())];
+    crate::support::until("the deletion", super::DEADLINE, || {
+        let call = stack
+            .aws
+            .query("cloudformation", super::VERSION, "DescribeStacks", &named);
+        let answer = super::wait(super::DEADLINE, call).unwrap();
+        answer.is_err().then_some(())
+    });
+    // A new stack of the same name is another one: the old plan is not for it.
+    let again = stack.planned(&job, &[]);
+    stack.ends(&job, &["apply", "--plan", &plan], 3, &["there is no plan"]);
+    stack.ends(
+        &job,
+        &["apply", "--plan", &again],
+        0,
+        &["CREATE_COMPLETE", "termination protection switched on"],
+    );
+}
+
+#[test]
+fn a_rollback_that_fails_is_no_rollback() {
+    let stack = Stacked::new("stuck");
+    stack.applied(&stack.job(TEMPLATE, ""));
+    // The queue changes after the topic, so that the topic has to be changed back.
+    let chained = TEMPLATE.replace(
+        "Type: AWS::SQS::Queue",
+        "Type: AWS::SQS::Queue\n    DependsOn: Topic",
+    );
+    let job = stack.job(&chained.replace("one", "two"), ", parameters: {Delay: 7}");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Queue", "update", &json!({"reason": "the queue says no"}));
+    stack.strike("Topic", "rollback", &json!({"reason": "the topic stays"}));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        1,
+        &[
+            "failed: UPDATE_ROLLBACK_FAILED",
+            "root cause: UPDATE_FAILED Queue",
+            "not rolled back: UPDATE_FAILED Topic",
+            "the topic stays",
+        ],
+    );
+    stack.ends(&job, &["plan"], 3, &["continue-update-rollback"]);
+    stack.ends(
+        &job,
+        &["status"],
+        0,
+        &["UPDATE_ROLLBACK_FAILED", "the topic stays"],
+    );
+}
+
+#[test]
+fn a_timeout_is_no_success_and_the_next_run_follows_on() {
+    let stack = Stacked::new("slow");
+    let job = stack.job(TEMPLATE, "");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Topic", "create", &json!({"delay": 8000}));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan, "--timeout", "2s"],
+        1,
+        &[
+            "did not reach an end within",
+            "CREATE_IN_PROGRESS",
+            "Topic",
+            "CloudFormation goes on with it",
+        ],
+    );
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        0,
+        &["an earlier run executed plan", "CREATE_COMPLETE"],
+    );
+}
+
+#[test]
+fn what_somebody_else_changed_since_is_not_what_was_planned() {
+    let stack = Stacked::new("since");
+    let job = stack.job(TEMPLATE, "");
+    let plan = stack.planned(&job, &[]);
+    stack.ends(&job, &["apply", "--plan", &plan], 0, &[]);
+    stack.applied(&stack.job(&TEMPLATE.replace("one", "two"), ""));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        1,
+        &["another operation changed the stack", "UPDATE_COMPLETE"],
+    );
+}

@@ -1,0 +1,130 @@
+//! Values that nobody may see.
+
+use super::{DEADLINE, Stacked, shows};
+
+const SECRET: &str = "correct-horse-battery";
+const TEMPLATE: &str = r"
+Parameters:
+  Note: {Type: String, NoEcho: true}
+Resources:
+  Setting:
+    Type: AWS::SSM::Parameter
+    Properties: {Type: String, Value: !Ref Note, Description: a note}
+  Topic:
+    Type: AWS::SNS::Topic
+    Properties: {DisplayName: !Ref Note}
+Outputs:
+  Topic: {Value: !Ref Topic}
+";
+
+#[test]
+fn a_secret_parameter_reaches_the_resource_and_nothing_else() {
+    let stack = Stacked::new("secret");
+    let mut job = stack.job(TEMPLATE, ", secret-parameters: {Note: NOTE}");
+    stack.ends(
+        &job,
+        &["plan"],
+        2,
+        &["the variable NOTE, which holds the parameter Note, is not set"],
+    );
+    job.set("NOTE", SECRET);
+    let mut texts = Vec::new();
+    let ended = job.run(&mut stack.step(&job, &["plan", "--verbose"]));
+    texts.push(shows(
+        &ended,
+        &["plan"],
+        0,
+        &[
+            "parameter Note: a secret that this plan was given",
+            "add Setting",
+        ],
+    ));
+    let ended = job.run(&mut stack.step(&job, &["plan", "--json", "--verbose"]));
+    texts.push(shows(&ended, &["plan", "--json"], 0, &[]));
+    let planned: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let plan = planned["plan_id"].as_str().unwrap();
+    // Only the plan needs the value.
+    job.set("NOTE", "");
+    texts.push(stack.ends(
+        &job,
+        &["apply", "--plan", plan, "--verbose"],
+        0,
+        &["CREATE_COMPLETE"],
+    ));
+    texts.push(stack.ends(&job, &["status", "--json"], 0, &[]));
+    for name in ["output", "env", "state", "summary"] {
+        texts.push(job.read(name));
+    }
+    for text in texts {
+        // The runner is told what to hide.
+        let shown = text.replace(&format!("::add-mask::{SECRET}"), "");
+        assert!(!shown.contains(SECRET), "{shown}");
+    }
+    let shown = stack.json(&job, &["status"]);
+    let arn = shown["outputs"]["Topic"].as_str().unwrap();
+    let named = [("TopicArn", arn)];
+    let call = stack
+        .aws
+        .query("sns", "2010-03-31", "GetTopicAttributes", &named);
+    let attributes = super::wait(DEADLINE, call).unwrap().unwrap();
+    assert!(attributes.contains(SECRET), "{attributes}");
+}
+
+#[test]
+fn a_secret_is_not_taken_where_it_could_be_seen() {
+    let stack = Stacked::new("seen");
+    let job = stack.job(TEMPLATE, "");
+    stack.ends(
+        &job,
+        &["plan", "--parameter", "Note=x"],
+        2,
+        &[
+            "the parameter `Note` is NoEcho",
+            "--secret-parameter Note=VARIABLE",
+        ],
+    );
+    let mut job = stack.job(
+        &TEMPLATE.replace(", NoEcho: true", ""),
+        ", secret-parameters: {Note: NOTE}",
+    );
+    job.set("NOTE", SECRET);
+    let text = stack.ends(
+        &job,
+        &["plan"],
+        2,
+        &[
+            "CloudFormation would show its value to everybody",
+            "NoEcho: true",
+        ],
+    );
+    assert!(
+        !text
+            .replace(&format!("::add-mask::{SECRET}"), "")
+            .contains(SECRET),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_secret_is_kept_only_if_the_plan_says_so() {
+    let stack = Stacked::new("kept");
+    let mut job = stack.job(TEMPLATE, ", secret-parameters: {Note: NOTE}");
+    job.set("NOTE", SECRET);
+    stack.applied(&job);
+    let job = stack.job(&TEMPLATE.replace("a note", "another"), "");
+    stack.ends(
+        &job,
+        &["plan"],
+        2,
+        &["the parameter `Note` has no value", "--keep-parameter Note"],
+    );
+    stack.ends(
+        &job,
+        &["plan", "--keep-parameter", "Note"],
+        0,
+        &[
+            "parameter Note: kept as the stack has it",
+            "Description: a note → another",
+        ],
+    );
+}
