@@ -396,6 +396,35 @@ fn overtaken(records: &[Record], run: &str, permit: Option<u64>) -> bool {
     open.any(|it| it.verdict() == "started" && it.run() != own.run())
 }
 
+/// Whether the update of a deployment that this one had overtaken was done after this one's own, and before a record closed
+/// this one. It was on its way when this one began, and the service runs what was asked of it last.
+fn displaced(history: &History, records: &[Record], run: &str, permit: Option<u64>) -> bool {
+    let own = |it: &&Record| it.verdict() == "started" && it.page() == run && it.under() == permit;
+    let Some(own) = records.iter().find(own) else {
+        return false;
+    };
+    let update = |revision: &str| {
+        let mut updates = history.updates.iter().filter(|it| it.1 == revision);
+        updates.next_back().map(|it| it.0)
+    };
+    let Some(ours) = update(own.revision()) else {
+        return false;
+    };
+    let closed = records
+        .iter()
+        .find(|it| it.seq > own.seq && it.is_deployment())
+        .and_then(|it| history.append(it));
+    let earlier = records.iter().rev().filter(|it| it.seq < own.seq);
+    let mut open = earlier.take_while(|it| !it.is_deployment());
+    open.any(|it| {
+        it.verdict() == "started"
+            && it.run() != own.run()
+            && update(it.revision()).is_some_and(|late| {
+                !late.before(ours) && closed.is_none_or(|closed| !closed.before(late))
+            })
+    })
+}
+
 /// How each step ended is what the chain says of its run.
 fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     for step in &history.steps {
@@ -435,7 +464,9 @@ fn stepped(history: &History, records: &[Record], wrong: &mut Vec<String>) {
             ("deploy", Some(1)) if step.stderr.contains(OVERTAKEN) => {
                 overtaken(records, run, *permit)
             }
-            ("deploy", Some(7)) => overtaken(records, run, *permit),
+            ("deploy", Some(7)) => {
+                overtaken(records, run, *permit) || displaced(history, records, run, *permit)
+            }
             ("deploy", Some(1 | 3 | 4)) => !there("started"),
             // An earlier attempt may have recorded it.
             ("record healthy", Some(0)) => by_run("healthy"),

@@ -158,8 +158,8 @@ fn a_right_history_of_a_race_is_right() {
     assert_eq!(check(&Draft::new().made()), [""; 0]);
 }
 
-#[test]
-fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
+/// Run 2 rolls back to c while run 1 deploys b, and records `verdict`.
+fn with_a_rollback(verdict: &str) -> Draft {
     let mut draft = Draft::new();
     draft.record(3)["rollback"] = json!({});
     let mut begun = draft.records[3].clone();
@@ -167,10 +167,16 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
     begun["under"] = json!(3);
     begun["digest"] = json!(digest("c"));
     begun["task_definition"] = json!(revision("c"));
-    let mut healthy = begun.clone();
-    healthy["verdict"] = json!("healthy");
-    *draft.record(5) = healthy;
+    let mut closing = begun.clone();
+    closing["verdict"] = json!(verdict);
+    *draft.record(5) = closing;
     draft.insert(4, begun);
+    draft
+}
+
+#[test]
+fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
+    let mut draft = with_a_rollback("healthy");
     let history = &mut draft.history;
     let back = Span {
         began: 48,
@@ -182,6 +188,58 @@ fn a_history_in_which_a_rollback_overtakes_a_deployment_is_right() {
     history.steps[6].code = Some(3);
     history.steps[7].code = Some(3);
     assert_eq!(check(&draft.made()), [""; 0]);
+}
+
+/// The rollback's update is done first, and the update that it had overtaken comes late and takes the service over.
+fn with_a_late_update(late: Span, closed: Span) -> Draft {
+    let mut draft = with_a_rollback("failed");
+    let history = &mut draft.history;
+    let back = Span {
+        began: 48,
+        ended: 49,
+    };
+    history.updates[0].0 = late;
+    history.updates.push((back, revision("c")));
+    history.updates.sort_by_key(|(span, _)| span.ended);
+    let made = history.updates.iter().map(|(_, revision)| revision.clone());
+    history.rollouts = [revision("a")].into_iter().chain(made).collect();
+    history.appends[4] = closed;
+    let overtaken = &mut history.steps[3];
+    (overtaken.code, overtaken.killed) = (Some(1), false);
+    overtaken.stderr = OVERTAKEN.to_owned();
+    history.steps[4].code = Some(1);
+    history.steps[4].stderr = SUPERSEDED.to_owned();
+    history.steps[6].code = Some(3);
+    history.steps[7].code = Some(3);
+    draft
+}
+
+#[test]
+fn a_rollback_may_be_superseded_by_the_late_update_that_it_had_overtaken() {
+    let span = |began, ended| Span { began, ended };
+    let (in_time, closed) = (span(42, 43), span(55, 56));
+    for late in [span(47, 50), span(52, 53)] {
+        let wrong = check(&with_a_late_update(late, closed).made());
+        assert_eq!(wrong, [""; 0], "{late:?}");
+    }
+    for (update, closed) in [
+        // It came before the rollback's own, so it took nothing over.
+        (in_time, closed),
+        // It came after the rollback was recorded to have failed, so it is not the reason for that.
+        (span(57, 58), closed),
+    ] {
+        let wrong = check(&with_a_late_update(update, closed).made());
+        let superseded = wrong.iter().filter(|line| line.contains(SUPERSEDED));
+        assert_eq!(superseded.count(), 1, "{wrong:#?}");
+    }
+    // The late update was of the very run that rolled back.
+    let mut draft = with_a_late_update(span(52, 53), closed);
+    draft.record(4)["run"] = json!(page(2, 1));
+    let wrong = check(&draft.made());
+    assert!(
+        wrong.iter().any(|line| line.contains(SUPERSEDED)),
+        "{wrong:#?}"
+    );
 }
 
 #[test]
