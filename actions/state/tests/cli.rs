@@ -317,9 +317,13 @@ fn marked_command_with_guard(name: &str, script: &str, end: &str) -> (Child, Chi
     use std::os::unix::process::CommandExt;
     let mark = format!("{name}-{}", std::process::id());
     let folder = tempfile::tempdir().unwrap();
-    // Debian's sh starts programs with vfork, and can lose a signal that arrives meanwhile.
+    // A shell keeps ignoring a signal that was ignored when it started, whatever it traps (POSIX, "trap"), and a shell
+    // script starts this very program so when it puts it into the background. So the command is started as from
+    // there, with the signals that a run gives to its command. Debian's sh starts programs with vfork, and can lose a
+    // signal that arrives meanwhile.
+    let background = "trap '' INT; exec env --default-signal=INT bash -c \"$1\"";
     let command = Command::new("bash")
-        .args(["-c", script])
+        .args(["-c", background, "bash", script])
         .env("SLIPWAY_STATE_HELD", &mark)
         .current_dir(folder.path())
         .process_group(0)

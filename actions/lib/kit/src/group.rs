@@ -282,12 +282,18 @@ mod tests {
         }
     }
 
+    /// A script that SIGINT ends, although whoever runs this test may ignore it, as a shell's background jobs do.
+    fn interruptible(script: &str) -> std::process::Command {
+        let mut command = std::process::Command::new("env");
+        command.args(["--default-signal=INT", "sh", "-c", script]);
+        command
+    }
+
     #[tokio::test]
     async fn a_command_is_found_by_the_mark_in_its_environment() {
         use std::os::unix::process::CommandExt;
         let value = format!("of-{}", std::process::id());
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sleep 300; true"])
+        let mut child = interruptible("sleep 300; true")
             .env("SLIPWAY_TEST_MARK", &value)
             .process_group(0)
             .spawn()
@@ -303,8 +309,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_is_found_again_and_ended() {
         use std::os::unix::process::CommandExt;
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "exec sleep 300"])
+        let mut child = interruptible("exec sleep 300")
             .process_group(0)
             .spawn()
             .unwrap();
