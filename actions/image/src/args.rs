@@ -3,6 +3,7 @@
 use crate::blob::Compression;
 use crate::pairs::Pairs;
 use clap::{Subcommand, ValueEnum};
+use kit::id::{CommitId, Digest, argument};
 use std::path::PathBuf;
 
 /// The arguments of the binary.
@@ -85,8 +86,8 @@ pub(crate) struct Publish {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Commit the image is built from; its tag [default: the run's]
-    #[arg(long, value_name = "SHA")]
-    pub(crate) commit: Option<String>,
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) commit: Option<CommitId>,
     /// KMS key that signs the image's provenance, alias or ARN [default: the contract's]
     #[arg(long, value_name = "KEY")]
     pub(crate) provenance_key: Option<kit::aws::KmsKey>,
@@ -235,8 +236,8 @@ pub(crate) struct Copy {
     #[command(flatten)]
     pub(crate) destinations: Destinations,
     /// Digest of the image, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Option<Digest>,
     /// Destination repository [default: the name of the source]
     #[arg(long, value_name = "NAME")]
     pub(crate) to_repository: Option<String>,
@@ -253,8 +254,8 @@ pub(crate) struct Retag {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
     /// Digest of the image, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Option<Digest>,
     /// Tag for the image; a published image also has the commit's tag
     #[arg(long, value_name = "TAG", value_delimiter = '\n')]
     pub(crate) tag: Vec<String>,
@@ -268,8 +269,8 @@ pub(crate) struct Scan {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
     /// Digest of the image, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Option<Digest>,
     /// Lowest severity that makes the step refuse the image
     #[arg(long, value_enum, default_value_t = Severity::High)]
     pub(crate) fail_on: Severity,

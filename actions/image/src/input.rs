@@ -56,14 +56,13 @@ fn is_repository(name: &str) -> bool {
 /// The digest that a verb works on. A contract does not hold one.
 ///
 /// # Errors
-/// It is missing or malformed (exit 2).
-pub(crate) fn digest(given: Option<String>) -> Result<Digest> {
-    let digest = given.ok_or_else(|| {
+/// It is missing (exit 2).
+pub(crate) fn digest(given: Option<Digest>) -> Result<Digest> {
+    given.ok_or_else(|| {
         Error::usage("--digest is missing").hint(
             "give --digest sha256:…, the output `digest` of the step that published the image",
         )
-    })?;
-    Digest::parse(&digest)
+    })
 }
 
 /// Where the source is, for labels: the repository's page, never a URL with a login in it.

@@ -5,9 +5,9 @@ use crate::primary::Primary;
 use crate::push;
 use crate::registry::{Manifest, Repo};
 use crate::request::{Origin, REVISION, Request};
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::step::Cx;
-use kit::{Error, Result, clock};
+use kit::{Error, Lenient, Result, clock};
 use ledger::{Content, Ledger};
 use net::Net;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// The image cannot be read.
-pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<String>> {
+pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<Lenient<CommitId>>> {
     let mut wanted = digest.to_string();
     // An index, then an image of it.
     for _ in 0..2 {
@@ -51,10 +51,10 @@ pub(crate) async fn built_for(repo: &Repo, digest: &Digest) -> Result<Option<Str
     Ok(None)
 }
 
-fn label(config: &[u8]) -> Option<String> {
+fn label(config: &[u8]) -> Option<Lenient<CommitId>> {
     let config: Value = serde_json::from_slice(config).ok()?;
     let labels = config.pointer("/config/Labels")?;
-    Some(labels.get(REVISION)?.as_str()?.to_owned())
+    Some(labels.get(REVISION)?.as_str()?.into())
 }
 
 /// Puts the content's tag on the image.
@@ -89,7 +89,7 @@ pub(crate) async fn note_commit(
     request: &Request,
     image: &Manifest,
     key: &ContentKey,
-    first_commit: &str,
+    first_commit: Lenient<CommitId>,
 ) -> Result<()> {
     let Some(ledger) = &primary.ledger else {
         return Ok(());
@@ -100,7 +100,7 @@ pub(crate) async fn note_commit(
     let content = Content {
         service: ledger.service.clone(),
         digest: image.digest.clone(),
-        first_commit: first_commit.to_owned(),
+        first_commit,
         commit: request.commit.clone(),
         key: key.hex.clone(),
         at: clock::rfc3339(cx.clock.now()),
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn the_label_names_the_commit() {
         let config = br#"{"config":{"Labels":{"org.opencontainers.image.revision":"abc"}}}"#;
-        assert_eq!(label(config).as_deref(), Some("abc"));
+        assert_eq!(label(config), Some("abc".into()));
         assert_eq!(label(br#"{"config":{"Labels":null}}"#), None);
         assert_eq!(label(b"x"), None);
     }

@@ -10,6 +10,7 @@ use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use crate::tell::{Message, Teller};
 use github::GitHub;
+use kit::aws::AccountId;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -76,7 +77,7 @@ impl Word {
 }
 
 pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
-    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
+    let digest = args.digest;
     if word.needs_a_reason() && args.reason.is_none() {
         return Err(Error::usage("--reason is missing")
             .hint("say in one line why, for those who asked and approved"));
@@ -103,7 +104,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             now,
             policy: &policy,
             people: &people,
-            account: setting.read.account.as_ref().map(ToString::to_string),
+            account: setting.read.account.clone(),
             approvers: &approvers,
             repository: run_repository.as_deref(),
         };
@@ -231,7 +232,7 @@ struct PersonalAnswer<'a> {
     now: OffsetDateTime,
     policy: &'a str,
     people: &'a str,
-    account: Option<String>,
+    account: Option<AccountId>,
     approvers: &'a Approvers,
     /// The repository in which GitHub has this run; none for a run elsewhere.
     repository: Option<&'a str>,

@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use github::Repository;
 use kit::aws::{ClusterName, KmsKey, ServiceName};
-use kit::id::CommitId;
+use kit::id::{CommitId, Digest, argument};
 use std::path::PathBuf;
 
 /// The largest number of a pull request: GitHub's API has it as a signed integer of 32 bits.
@@ -60,7 +60,7 @@ pub(crate) struct Ask {
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST_PULL_REQUEST), conflicts_with_all = ["digest", "from", "rollback", "break_glass", "plan"])]
     pub(crate) pull_request: Option<u64>,
     /// Head that the pull request must have, as a full hash: GitHub shows the result at the head that started the run [default: any]
-    #[arg(long, value_name = "SHA", value_parser = commit, requires = "pull_request")]
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>, requires = "pull_request")]
     pub(crate) pull_request_head: Option<CommitId>,
     #[command(flatten)]
     pub(crate) check: Check,
@@ -71,8 +71,8 @@ pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
-    #[arg(long, value_name = "DIGEST", conflicts_with = "from")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>, conflicts_with = "from")]
+    pub(crate) digest: Option<Digest>,
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
@@ -108,11 +108,11 @@ pub(crate) struct Record {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: String,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Digest,
     /// Commit the digest was built from, as a full hash
-    #[arg(long, value_name = "SHA")]
-    pub(crate) commit: String,
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) commit: CommitId,
     /// How the deployment ended; healthy is recorded only if the service runs the digest
     #[arg(long, value_enum, default_value = "healthy")]
     pub(crate) verdict: Verdict,
@@ -152,8 +152,8 @@ pub(crate) struct Review {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: String,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Digest,
     /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
@@ -169,8 +169,8 @@ pub(crate) struct Request {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
-    #[arg(long, value_name = "DIGEST", conflicts_with = "from")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>, conflicts_with = "from")]
+    pub(crate) digest: Option<Digest>,
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
@@ -195,8 +195,8 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST))]
     pub(crate) request: u64,
     /// Image digest, sha256:…
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: Option<String>,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Option<Digest>,
     /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: Option<String>,
@@ -351,10 +351,6 @@ fn repository(text: &str) -> Result<Repository, String> {
         .ok_or_else(|| "it is not a repository on GitHub; write it as OWNER/NAME".to_owned())
 }
 
-fn commit(text: &str) -> Result<CommitId, String> {
-    CommitId::parse(text).map_err(|error| error.message)
-}
-
 /// The gate's rules without a contract. With a contract they must equal the contract's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rules {
@@ -371,7 +367,7 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "PATH")]
     pub(crate) workflow: Option<String>,
     /// Commit from which a first promotion is examined, without a contract [default: the branch's first one]
-    #[arg(long, value_name = "SHA", value_parser = commit)]
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
     pub(crate) since: Option<CommitId>,
 }
 

@@ -14,6 +14,7 @@ use kit::clock::rfc3339;
 use kit::contract::Tell;
 use kit::error::{Error, Result};
 use kit::host::Kind;
+use kit::id::CommitId;
 use kit::report::{count, markdown_table, text_table};
 use kit::step::required;
 use kit::{Cx, Report};
@@ -86,8 +87,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     match GitHub::connect(cx, &net, args.github.repository()) {
         Ok(github) => {
             rows.push(person(cx, &net, Some(&github), &setting).await);
-            let commit =
-                commit.or_else(|| cx.host.commit().ok().flatten().map(|it| it.to_string()));
+            let commit = commit.or_else(|| cx.host.commit().ok().flatten());
             rows.extend(of_github(&github, &setting, commit).await);
             rows.extend(of_teams(&github, &setting).await);
             if tell == Some(&Tell::Issue) {
@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 }
 
 /// The records of the environment and of the one before. Also returns the newest commit in them.
-async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<String>)> {
+async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<CommitId>)> {
     let mut rows = Vec::new();
     let mut newest = None;
     let from = "dynamodb:Query, role read";
@@ -119,7 +119,7 @@ async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<Str
         };
         let seen = seen.map(|standing| match standing.newest() {
             Some(head) => {
-                newest.get_or_insert_with(|| head.record.commit.to_string());
+                newest.get_or_insert_with(|| head.record.commit.clone());
                 format!("record {}, {}", head.record.seq, head.record.verdict)
             }
             None => "no records".to_owned(),
@@ -254,11 +254,11 @@ async fn person(cx: &Cx, net: &Net, github: Option<&GitHub>, setting: &Setting) 
     Row::new("promoter", from, seen.map(|people| logins(&people)))
 }
 
-async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -> Vec<Row> {
+async fn of_github(github: &GitHub, setting: &Setting, commit: Option<CommitId>) -> Vec<Row> {
     let branch = &setting.gate.branch;
     let mut rows = Vec::new();
     let own = |seen: Result<String, github::Unknown>| seen.map_err(Unknown::from);
-    let base = commit.as_deref().unwrap_or(branch);
+    let base = commit.as_ref().map_or(branch.as_str(), CommitId::as_str);
     let compared = github.compare(base, branch).await;
     rows.push(Row::new(
         "comparison of commits",
@@ -284,14 +284,14 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<String>) -
         }
         return rows;
     };
-    let checks = github.check_runs(&commit).await;
+    let checks = github.check_runs(commit.as_str()).await;
     rows.push(Row::new(
         "checks",
         "checks: read",
         own(checks.map(|it| format!("{} of {commit}", it.len()))),
     ));
     let merged = github
-        .merged_with(std::slice::from_ref(&commit), setting.base())
+        .merged_with(&[commit.to_string()], setting.base())
         .await;
     let numbers: Vec<u64> = merged
         .iter()

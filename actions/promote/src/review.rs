@@ -17,7 +17,7 @@ use net::Net;
 use serde_json::json;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    let digest = Digest::parse(&args.digest)?;
+    let digest = args.digest;
     let setting = Setting::of(cx, &args.ledger)?;
     let net = Net::new(cx)?;
     let reviewer = acting_person(cx, &net, &setting, args.github.repository(), "review").await?;

@@ -7,28 +7,56 @@ use kit::masks::{Masks, Visible};
 use kit::secret::Secret;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::fmt;
+
+/// Why a key cannot be taken. Nothing of the value is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// The value is not a JSON object.
+    NotAnObject { key: String },
+    /// The object has no such key.
+    Absent { key: String },
+    /// The key is `null`.
+    Null { key: String },
+}
+
+impl fmt::Display for NoKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject { key } => write!(
+                f,
+                "has no key `{key}`, because its value is not a JSON object"
+            ),
+            Self::Absent { key } => write!(
+                f,
+                "has no key `{key}` in its JSON object; a key of a nested object cannot be selected"
+            ),
+            Self::Null { key } => {
+                write!(
+                    f,
+                    "has the key `{key}`, but it is null, which is not a value"
+                )
+            }
+        }
+    }
+}
 
 /// The text of `key` in a JSON object. Numbers keep every digit, since they are never parsed.
 ///
 /// # Errors
-/// No JSON object, no such key, or `null`; the message quotes nothing of the value.
-pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, String> {
+/// No JSON object, no such key, or `null`.
+pub(crate) fn json_key(text: &Secret, key: &str) -> Result<Secret, NoKey> {
+    let name = || key.to_owned();
     // Editors on Windows begin a file with a byte order mark, which is not part of the JSON.
     let json = text.expose().trim_start_matches('\u{feff}');
-    let object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)
-        .map_err(|_| format!("has no key `{key}`, because its value is not a JSON object"))?;
+    let object: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(json).map_err(|_| NoKey::NotAnObject { key: name() })?;
     let found = object
         .get(key)
-        .ok_or_else(|| {
-            format!(
-                "has no key `{key}` in its JSON object; a key of a nested object cannot be selected"
-            )
-        })?
+        .ok_or_else(|| NoKey::Absent { key: name() })?
         .get();
     if found == "null" {
-        return Err(format!(
-            "has the key `{key}`, but it is null, which is not a value"
-        ));
+        return Err(NoKey::Null { key: name() });
     }
     if let Ok(text) = serde_json::from_str::<String>(found) {
         return Ok(Secret::new(text));
@@ -100,11 +128,18 @@ mod tests {
     #[test]
     fn problems_quote_nothing() {
         let text = Secret::new("hunter2".into());
-        assert!(!json_key(&text, "k").unwrap_err().contains("hunter"));
+        let error = json_key(&text, "k").unwrap_err();
+        assert!(matches!(error, NoKey::NotAnObject { .. }));
+        assert!(!error.to_string().contains("hunter"));
+        let text = Secret::new(r#"{"j": "hunter2"}"#.into());
+        let error = json_key(&text, "k").unwrap_err();
+        assert!(matches!(error, NoKey::Absent { .. }));
+        assert!(!error.to_string().contains("hunter"));
         let text = Secret::new(r#"{"k": null}"#.into());
         assert!(
             json_key(&text, "k")
                 .unwrap_err()
+                .to_string()
                 .contains("the key `k`, but it is null")
         );
         let values = ["abc", "true", "fine-value", "a\0b-hunter"]

@@ -1,12 +1,12 @@
 //! The backend of one state, as `init` is told of it. Pure.
 
 use crate::key;
-use kit::aws::{AccountId, RoleArn};
+use kit::aws::{AccountId, Region, RoleArn};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Where one state object and its lock are.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Backend {
     pub(crate) bucket: String,
     pub(crate) key: String,
@@ -14,7 +14,7 @@ pub(crate) struct Backend {
     pub(crate) workspace: Option<String>,
     /// Empty where the object beside the state is the only lock.
     pub(crate) table: String,
-    pub(crate) region: String,
+    pub(crate) region: Region,
     pub(crate) locking: Locking,
     /// The role that reaches bucket and table, which the command's credentials assume. `None`: these
     /// reach them themselves.
@@ -190,7 +190,7 @@ impl Backend {
         let mut settings = vec![
             ("bucket", Cow::from(&self.bucket)),
             ("key", Cow::from(&self.key)),
-            ("region", Cow::from(&self.region)),
+            ("region", Cow::from(self.region.as_str())),
         ];
         if self.locking.uses_table() {
             settings.push(("dynamodb_table", Cow::from(&self.table)));
@@ -226,19 +226,31 @@ impl Backend {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// The backend of a state that only has a place.
+    pub(crate) fn backend() -> Backend {
+        Backend {
+            bucket: "b".to_owned(),
+            key: "k".to_owned(),
+            workspace: None,
+            table: String::new(),
+            region: "eu-west-1".parse().unwrap(),
+            locking: Locking::default(),
+            role: None,
+            owner: None,
+            encryption: Encryption::default(),
+        }
+    }
 
     #[test]
     fn role_and_encryption_are_passed_to_terraform_only_if_set() {
-        let backend = |role: Option<&str>, encryption| Backend {
-            bucket: "b".to_owned(),
-            key: "k".to_owned(),
-            region: "eu-west-1".to_owned(),
+        let with = |role: Option<&str>, encryption| Backend {
             locking: Locking::File,
             role: role.map(|role| role.parse().unwrap()),
             encryption,
-            ..Backend::default()
+            ..backend()
         };
         let own = "bucket=b key=k region=eu-west-1 use_lockfile=true";
         for (role, encryption, wanted) in [
@@ -250,7 +262,7 @@ mod tests {
                 " assume_role={role_arn=\"arn:aws:iam::222222222222:role/states\"} encrypt=true kms_key_id=key-1",
             ),
         ] {
-            let arguments = backend(role, encryption).arguments(false).join(" ");
+            let arguments = with(role, encryption).arguments(false).join(" ");
             let shown = arguments.replace("-backend-config=", "");
             assert_eq!(shown, format!("{own}{wanted}"));
         }

@@ -206,12 +206,12 @@ fn compare(block: &Block, backend: &Backend) -> Compared {
     let mut locking = backend.locking;
     let mut differences = Vec::new();
     for (name, wanted) in [
-        ("bucket", Some(&backend.bucket)),
-        ("key", Some(&backend.key)),
-        ("region", Some(&backend.region)),
+        ("bucket", Some(backend.bucket.as_str())),
+        ("key", Some(backend.key.as_str())),
+        ("region", Some(backend.region.as_str())),
         (
             "dynamodb_table",
-            Some(&backend.table).filter(|_| backend.locking.uses_table()),
+            Some(backend.table.as_str()).filter(|_| backend.locking.uses_table()),
         ),
         ("use_lockfile", None),
     ] {

@@ -3,7 +3,10 @@
 //! Terraform and OpenTofu leave alone. The names are those of AWS's own lock client where it has
 //! them (awslabs/amazon-dynamodb-lock-client: a version number and a length, never a point in time).
 
+use kit::Lenient;
+use kit::aws::Arn;
 use kit::host::Kind;
+use kit::id::CommitId;
 use kit::step::Cx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,7 +62,7 @@ pub(crate) struct Lease {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) attempt: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) build_arn: Option<String>,
+    pub(crate) build_arn: Option<Lenient<Arn>>,
     /// The job within the run, so that one job's post step leaves another's hold alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<String>,
@@ -67,7 +70,7 @@ pub(crate) struct Lease {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) runner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) commit: Option<String>,
+    pub(crate) commit: Option<Lenient<CommitId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
     /// Where a state was rescued to.
@@ -100,15 +103,16 @@ impl Lease {
             run_url: cx.host.run_url(),
             attempt,
             build_arn: (cx.host.kind() == Kind::CodeBuild)
-                .then(|| variable("CODEBUILD_BUILD_ARN"))
-                .flatten(),
+                .then(|| cx.env.get("CODEBUILD_BUILD_ARN"))
+                .flatten()
+                .map(Lenient::from),
             job: (cx.host.kind() == Kind::GitHub)
                 .then(|| variable("GITHUB_JOB"))
                 .flatten(),
             runner: (cx.host.kind() == Kind::GitHub)
                 .then(|| variable("RUNNER_NAME"))
                 .flatten(),
-            commit: cx.host.commit().ok().flatten().map(String::from),
+            commit: cx.host.commit().ok().flatten().map(Lenient::Parsed),
             actor,
             rescued: None,
             second_half: false,
@@ -199,6 +203,15 @@ pub(crate) mod tests {
         assert_eq!(fields["Phase"], "needs-repair");
         fields.insert("Info".into(), "{}".into());
         assert_eq!(Lease::from_fields(fields), Some(lease));
+    }
+
+    #[test]
+    fn a_lease_with_odd_names_is_still_a_lease() {
+        let mut fields = lease(Phase::Running).fields();
+        fields.insert("Commit".into(), "v1.2".into());
+        fields.insert("BuildArn".into(), "not an ARN".into());
+        let lease = Lease::from_fields(fields.clone()).unwrap();
+        assert_eq!(lease.fields(), fields);
     }
 
     #[test]

@@ -255,7 +255,7 @@ mod tests {
         let backend = Backend {
             bucket: "b".to_owned(),
             key: "app/dev".to_owned(),
-            ..Backend::default()
+            ..crate::backend::tests::backend()
         };
         let origin = |bucket: &str, key: &str| {
             let state = StateObject {

@@ -8,6 +8,7 @@ use aws_sdk_s3::operation::copy_object::CopyObjectInput;
 use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadInput;
 use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_sdk_s3::types::ServerSideEncryption;
+use kit::aws::Region;
 use kit::step::Cx;
 use net::Account;
 
@@ -15,12 +16,12 @@ use net::Account;
 /// that it writes is encrypted as `encryption` says.
 pub(crate) fn client(
     account: &Account,
-    region: &str,
+    region: &Region,
     encryption: &Encryption,
     cx: &Cx,
 ) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(&account.config)
-        .region(aws_sdk_s3::config::Region::new(region.to_owned()))
+        .region(aws_sdk_s3::config::Region::new(region.to_string()))
         .force_path_style(net::path_style(&cx.env))
         .interceptor(Encrypts(encryption.clone()))
         .build();

@@ -264,8 +264,9 @@ fn write(job: &Job, provisioner: &str) {
 
 #[track_caller]
 fn governed(row: &Row, job: &Job, arguments: &[&str]) -> std::process::Output {
+    let commit = "4711".repeat(10);
     let mut all = arguments.to_vec();
-    all.extend(["--locking", row.locking, "--commit", "4711"]);
+    all.extend(["--locking", row.locking, "--commit", &commit]);
     let mut command = verb(&row.state, job, &all);
     command
         .env("HOME", job.file(""))

@@ -14,9 +14,9 @@ use crate::signing::{About, Signing, attach_to_replicas};
 use crate::source::Source;
 use crate::{provenance, replicas, repository};
 use futures_util::future::join;
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use kit::step::Cx;
-use kit::{Error, Result};
+use kit::{Error, Lenient, Result};
 use net::Net;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub(super) enum Outcome {
     /// It was published before, for this commit or for another of the same content; these tags were added.
     Already {
         added: Vec<String>,
-        built_for: Option<String>,
+        built_for: Option<Lenient<CommitId>>,
     },
     Built {
         builder: String,
@@ -213,12 +213,15 @@ async fn note(
     if known.signing.is_none() || (request.is_commits() && !known.content_taken) {
         provenance::note_content(cx, &arrived.repo, key, image).await?;
     }
-    let first = built_for.map_or(request.commit.as_str(), String::as_str);
+    let first = match built_for {
+        Some(labelled) => labelled.clone(),
+        None => Lenient::Parsed(request.commit.clone()),
+    };
     provenance::note_commit(cx, net, &order.primary, request, image, key, first).await
 }
 
 /// The commit that the image was built for, if it was another's.
-fn first_commit(outcome: &Outcome) -> Option<&String> {
+fn first_commit(outcome: &Outcome) -> Option<&Lenient<CommitId>> {
     match outcome {
         Outcome::Already { built_for, .. } => built_for.as_ref(),
         Outcome::Built { .. } | Outcome::Given => None,

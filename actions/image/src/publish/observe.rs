@@ -136,7 +136,7 @@ async fn prove(cx: &Cx, net: &Net, request: &Request, seen: &mut Observed) -> Re
     let repo = seen.ecr.repo_at(net, &seen.registry)?;
     let built_for = provenance::built_for(&repo, image).await?;
     let shown = signing
-        .has_content(&seen.ecr, image, built_for.as_deref(), key)
+        .has_content(&seen.ecr, image, built_for.as_ref(), key)
         .await?;
     if let Err(why) = shown {
         cx.host.warn(format!(

@@ -12,7 +12,8 @@ use crate::replicas;
 use crate::report::{Row, delivered, moved, report, row, seconds_text, thousandths};
 use crate::repository;
 use crate::request::{Origin, Request};
-use kit::{Report, Result};
+use kit::id::CommitId;
+use kit::{Lenient, Report, Result};
 use serde_json::json;
 
 pub(super) fn published(
@@ -112,7 +113,7 @@ fn rows(ecr: &Ecr, request: &Request, published: &Published, account: &Account<'
 struct Account<'a> {
     name: &'static str,
     rows: Vec<Row>,
-    built_for: Option<&'a str>,
+    built_for: Option<&'a Lenient<CommitId>>,
     builder: Option<&'a str>,
     seconds: Option<f64>,
 }

@@ -8,9 +8,9 @@ use kit::id::CommitId;
 use kit::step::Cx;
 use kit::{Error, Result};
 
-pub(super) fn commit(given: Option<String>, cx: &Cx) -> Result<CommitId> {
+pub(super) fn commit(given: Option<CommitId>, cx: &Cx) -> Result<CommitId> {
     let commit = match given {
-        Some(given) => Some(CommitId::parse(&given)?),
+        Some(given) => Some(given),
         None => cx.host.commit()?,
     };
     commit.ok_or_else(|| {

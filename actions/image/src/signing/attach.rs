@@ -10,7 +10,7 @@ use attest::{Artifact, Image};
 use futures_util::future::join_all;
 use kit::id::{CommitId, Digest};
 use kit::step::Cx;
-use kit::{Context, Error, Result};
+use kit::{Context, Error, Lenient, Result};
 
 /// The image that provenance is wanted of.
 pub(crate) struct About<'a> {
@@ -18,7 +18,7 @@ pub(crate) struct About<'a> {
     pub(crate) image: &'a Manifest,
     pub(crate) content: Option<&'a ContentKey>,
     /// The commit it was built for, if that is another one of the same content.
-    pub(crate) built_for: Option<&'a String>,
+    pub(crate) built_for: Option<&'a Lenient<CommitId>>,
 }
 
 impl Signing {
@@ -95,7 +95,7 @@ impl Signing {
                 "tag {tag} of {} is taken by something that does not prove the image",
                 ecr.repository
             ))
-            .cause(why)
+            .because(why)
             .hint("find out in CloudTrail who pushed it; if nobody may have, treat the publish role as stolen")
             .hint(format!(
                 "then delete it and run this again: aws ecr batch-delete-image --repository-name {} --image-ids imageTag={tag}",

@@ -1,30 +1,60 @@
 //! Whether provenance that was found shows what is asked of it. Pure.
 
-use attest::{Provenance, PublicKey};
+use attest::{Provenance, PublicKey, Unverified};
 use kit::Error;
 use kit::id::{CommitId, Digest};
+use std::fmt;
+
+/// Why an image is not shown to be a commit's, or to have a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unshown {
+    /// It has no provenance.
+    Missing,
+    /// Its provenance is not signed, or is another image's.
+    Unverified(Unverified),
+    /// Its provenance is for this commit.
+    OtherCommit(CommitId),
+    /// Its provenance is for this content.
+    OtherContent(String),
+    /// Its provenance is for no content.
+    NoContent,
+    /// Its label names no commit by which provenance could be found.
+    NoLabel,
+}
+
+impl fmt::Display for Unshown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it has no provenance"),
+            Self::Unverified(why) => write!(f, "its provenance does not verify: {why}"),
+            Self::OtherCommit(commit) => write!(f, "its provenance is for commit {commit}"),
+            Self::OtherContent(key) => write!(f, "its provenance is for content {key}"),
+            Self::NoContent => f.write_str("its provenance names no content"),
+            Self::NoLabel => f.write_str("its label names no commit it was built for"),
+        }
+    }
+}
+
+impl std::error::Error for Unshown {}
 
 /// The provenance, if it shows that the image is the commit's.
 ///
 /// # Errors
-/// It does not, as a sentence.
+/// It does not.
 pub(super) fn commit(
     found: Option<&[u8]>,
     key: &PublicKey,
     image: &Digest,
     repository: &str,
     commit: &CommitId,
-) -> Result<Provenance, String> {
+) -> Result<Provenance, Unshown> {
     let Some(manifest) = found else {
-        return Err("it has no provenance".to_owned());
+        return Err(Unshown::Missing);
     };
-    let provenance = attest::verified(manifest, key, image, repository)
-        .map_err(|why| format!("its provenance does not verify: {why}"))?;
+    let provenance =
+        attest::verified(manifest, key, image, repository).map_err(Unshown::Unverified)?;
     if provenance.commit != *commit {
-        return Err(format!(
-            "its provenance is for commit {}",
-            provenance.commit
-        ));
+        return Err(Unshown::OtherCommit(provenance.commit));
     }
     Ok(provenance)
 }
@@ -32,21 +62,21 @@ pub(super) fn commit(
 /// Whether the provenance shows that the image has this content.
 ///
 /// # Errors
-/// It does not, as a sentence.
-pub(super) fn content(provenance: &Provenance, key: &str) -> Result<(), String> {
+/// It does not.
+pub(super) fn content(provenance: &Provenance, key: &str) -> Result<(), Unshown> {
     match provenance.content_key.as_deref() {
         Some(there) if there == key => Ok(()),
-        Some(there) => Err(format!("its provenance is for content {there}")),
-        None => Err("its provenance names no content".to_owned()),
+        Some(there) => Err(Unshown::OtherContent(there.to_owned())),
+        None => Err(Unshown::NoContent),
     }
 }
 
 /// The refusal of an image under a commit's tag.
-pub(crate) fn refusal(commit: &str, image: &Digest, repository: &str, why: &str) -> Error {
+pub(crate) fn refusal(commit: &str, image: &Digest, repository: &str, why: &Unshown) -> Error {
     Error::refused(format!(
         "tag {commit} names {image}, which is not shown to be that commit's"
     ))
-    .cause(why)
+    .because(why.clone())
     .hint(format!(
         "find out in CloudTrail who pushed it to {repository}; if nobody may have, treat the publish role as stolen"
     ))
@@ -135,7 +165,7 @@ mod tests {
             match why {
                 None => assert_eq!(shown, Ok(sample())),
                 Some(why) => assert!(
-                    shown.as_ref().unwrap_err().contains(why),
+                    shown.as_ref().unwrap_err().to_string().contains(why),
                     "{why}: {shown:?}"
                 ),
             }

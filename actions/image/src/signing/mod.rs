@@ -10,7 +10,7 @@ mod builder;
 mod judge;
 
 pub(crate) use attach::{About, attach_to_replicas};
-pub(crate) use judge::refusal;
+pub(crate) use judge::{Unshown, refusal};
 
 use crate::ecr::Ecr;
 use crate::key::ContentKey;
@@ -19,7 +19,7 @@ use attest::{PublicKey, Signer};
 use kit::aws::KmsKey;
 use kit::id::{CommitId, Digest};
 use kit::step::Cx;
-use kit::{Error, Result, clock};
+use kit::{Error, Lenient, Result, clock};
 use net::{Account, Net};
 
 /// Everything that signing takes.
@@ -34,7 +34,7 @@ pub(crate) struct Signing {
 }
 
 /// The judgment of an image's provenance: proven, or the reason why it is not.
-pub(crate) type Shown = Result<(), String>;
+pub(crate) type Shown = Result<(), Unshown>;
 
 impl Signing {
     /// Prepares to sign with `key`. Asks KMS for the key's public half, so that a missing permission is found before anything is built.
@@ -87,15 +87,15 @@ impl Signing {
         &self,
         ecr: &Ecr,
         image: &Digest,
-        built_for: Option<&str>,
+        built_for: Option<&Lenient<CommitId>>,
         content: &ContentKey,
     ) -> Result<Shown> {
-        let Some(commit) = built_for.and_then(|text| CommitId::parse(text).ok()) else {
-            return Ok(Err("its label names no commit it was built for".to_owned()));
+        let Some(commit) = built_for.and_then(Lenient::parsed) else {
+            return Ok(Err(Unshown::NoLabel));
         };
-        let found = manifest(ecr, image, &commit).await?;
+        let found = manifest(ecr, image, commit).await?;
         let key = self.public_key();
-        let shown = judge::commit(found.as_deref(), key, image, &self.repository, &commit)
+        let shown = judge::commit(found.as_deref(), key, image, &self.repository, commit)
             .and_then(|provenance| judge::content(&provenance, &content.hex));
         Ok(shown)
     }
@@ -108,7 +108,7 @@ impl Signing {
         image: &Digest,
         reference: &str,
         content: Option<&ContentKey>,
-        built_for: Option<&String>,
+        built_for: Option<&Lenient<CommitId>>,
     ) -> Result<attest::Provenance> {
         Ok(attest::Provenance {
             digest: image.clone(),

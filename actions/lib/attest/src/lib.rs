@@ -21,4 +21,5 @@ pub use kms::public_key;
 pub use provenance::{Builder, Origin, Provenance};
 pub use signature::{Signature, pae};
 pub use signer::Signer;
-pub use verify::{envelope, repository, verified};
+pub use statement::Unfit;
+pub use verify::{Unverified, envelope, repository, verified};

@@ -1,5 +1,6 @@
 //! The provenance of an image: which commit, content and run it comes from.
 
+use kit::Lenient;
 use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ pub struct Provenance {
     /// The hash over everything that went into the image, where one is known.
     pub content_key: Option<String>,
     /// The commit that the image was built for, if that is another one of the same content.
-    pub built_for: Option<String>,
+    pub built_for: Option<Lenient<CommitId>>,
     /// How the image came to be.
     pub origin: Origin,
     /// Who built it.

@@ -2,6 +2,7 @@
 //! SLSA's predicate (slsa.dev, "Provenance" v1.0).
 
 use crate::provenance::{Builder, Origin, Provenance};
+use kit::Lenient;
 use kit::id::CommitId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,6 +65,37 @@ struct Workflow {
     event: String,
 }
 
+/// Why a statement is not one about an image's provenance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It does not have the form of one.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// It says something else of its subject.
+    #[error("it is a statement of {0}")]
+    OtherPredicate(String),
+    /// It is about another kind of build.
+    #[error("its build type is {0}")]
+    OtherBuildType(String),
+    /// It is about this number of images instead of one.
+    #[error("it names {0} images")]
+    Images(usize),
+    /// Its subject is not identified by a digest.
+    #[error("it names no digest of an image")]
+    NoDigest,
+    /// It names a workflow and no run of it.
+    #[error("it names no run of its workflow")]
+    NoRun,
+    /// The builder that it names is not the one of its parameters.
+    #[error("its builder is {named}, but its parameters say {parameters}")]
+    OtherBuilder {
+        /// The builder's own name.
+        named: String,
+        /// What the parameters make of it.
+        parameters: String,
+    },
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Internal {
@@ -71,7 +103,7 @@ struct Internal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    built_for: Option<String>,
+    built_for: Option<Lenient<CommitId>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,28 +199,28 @@ impl Provenance {
     /// Reads a statement whose signature was verified.
     ///
     /// # Errors
-    /// It is another statement than one of these, in words for people.
-    pub fn parse(json: &[u8]) -> Result<Self, String> {
+    /// It is another statement than one of these.
+    pub fn parse(json: &[u8]) -> Result<Self, Unfit> {
         let statement: Statement =
-            serde_json::from_slice(json).map_err(|error| format!("it cannot be read: {error}"))?;
+            serde_json::from_slice(json).map_err(|error| Unfit::Unreadable(error.to_string()))?;
         if statement.kind != STATEMENT_TYPE || statement.predicate_type != PREDICATE {
-            return Err(format!("it is a statement of {}", statement.predicate_type));
+            return Err(Unfit::OtherPredicate(statement.predicate_type));
         }
         let Predicate {
             build_definition: definition,
             run_details: details,
         } = statement.predicate;
         if definition.build_type != BUILD_TYPE {
-            return Err(format!("its build type is {}", definition.build_type));
+            return Err(Unfit::OtherBuildType(definition.build_type));
         }
         let [subject] = statement.subject.as_slice() else {
-            return Err(format!("it names {} images", statement.subject.len()));
+            return Err(Unfit::Images(statement.subject.len()));
         };
         let digest = subject
             .digest
             .get("sha256")
             .and_then(|hex| format!("sha256:{hex}").parse().ok())
-            .ok_or("it names no digest of an image")?;
+            .ok_or(Unfit::NoDigest)?;
         let External {
             repository,
             commit,
@@ -204,16 +236,15 @@ impl Provenance {
             },
             (None, Some(build)) => Builder::CodeBuild { build },
             (None, None) => Builder::Terminal,
-            (Some(_), None) => return Err("it names no run of its workflow".to_owned()),
+            (Some(_), None) => return Err(Unfit::NoRun),
         };
         // The parameters and the builder's name say the same, or a reader of one is told something else
         // than a reader of the other.
         if details.builder.id != builder.id(&repository) {
-            return Err(format!(
-                "its builder is {}, but its parameters say {}",
-                details.builder.id,
-                builder.id(&repository)
-            ));
+            return Err(Unfit::OtherBuilder {
+                parameters: builder.id(&repository),
+                named: details.builder.id,
+            });
         }
         let tree = definition
             .resolved_dependencies

@@ -1,35 +1,54 @@
 //! The verification of provenance. Pure.
 
 use crate::artifact;
-use crate::key::PublicKey;
+use crate::dsse::Malformed;
+use crate::key::{PublicKey, Unproven};
 use crate::provenance::Provenance;
-use crate::statement::STATEMENT;
+use crate::statement::{STATEMENT, Unfit};
 use crate::{Envelope, Signer};
 use kit::error::Result;
 use kit::id::Digest;
+
+/// Why a manifest is not provenance of an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// It has no signed statement.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Its statement is not signed by the key.
+    #[error(transparent)]
+    Unproven(#[from] Unproven),
+    /// Its statement is not one about an image's provenance.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// It is about this image.
+    #[error("it is for image {0}")]
+    OtherImage(Digest),
+    /// It is about an image of this repository.
+    #[error("it is for repository {0}")]
+    OtherRepository(String),
+}
 
 /// The provenance in a manifest, if it is signed by `key` and is about this image of this repository.
 /// Whether its commit, its content and its builder are those that are wanted is for the caller to ask.
 ///
 /// # Errors
-/// It is not, as a sentence about the provenance.
+/// It is not.
 pub fn verified(
     manifest: &[u8],
     key: &PublicKey,
     image: &Digest,
     repository: &str,
-) -> Result<Provenance, String> {
-    let envelope = artifact::envelope(manifest).map_err(|error| error.to_string())?;
-    let statement = envelope
-        .verified(STATEMENT, key)
-        .map_err(|error| error.to_string())?;
+) -> Result<Provenance, Unverified> {
+    let envelope = artifact::envelope(manifest)?;
+    let statement = envelope.verified(STATEMENT, key)?;
     let provenance = Provenance::parse(&statement)?;
     if provenance.digest != *image {
-        return Err(format!("it is for image {}", provenance.digest));
+        return Err(Unverified::OtherImage(provenance.digest));
     }
     // The names of hosts, owners and repositories are the same in any case.
     if !provenance.repository.eq_ignore_ascii_case(repository) {
-        return Err(format!("it is for repository {}", provenance.repository));
+        return Err(Unverified::OtherRepository(provenance.repository));
     }
     Ok(provenance)
 }
@@ -102,7 +121,7 @@ mod tests {
             (&manifest, &ours.digest, other_host, "for repository"),
             (nothing, &ours.digest, REPOSITORY, "not of provenance"),
         ] {
-            let error = ask(manifest, image, repository).unwrap_err();
+            let error = ask(manifest, image, repository).unwrap_err().to_string();
             assert!(error.contains(why), "{image} {repository}: {error}");
         }
     }
@@ -135,7 +154,7 @@ mod tests {
             let manifest = stored(provenance, envelope);
             let image = &provenance.digest;
             let error = verified(&manifest, signer.public_key(), image, REPOSITORY).unwrap_err();
-            assert!(error.contains(why), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 

@@ -6,6 +6,7 @@ use crate::env::{Env, input_names};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
 use crate::host::{Host, Kind};
+use crate::id::Invalid;
 use crate::inputs;
 use clap::error::{ContextKind, ContextValue, ErrorKind as Parsing};
 use clap::{Args, Command, CommandFactory, Parser};
@@ -183,8 +184,23 @@ fn missing_inputs(host: &Host, error: &clap::Error) -> Option<Error> {
     })
 }
 
+/// The error about a value that is not a name of its kind, such as a digest, with the hints of that kind.
+fn invalid_name(error: &clap::Error) -> Option<Error> {
+    let invalid: &Invalid = std::error::Error::source(error)?.downcast_ref()?;
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let argument = argument.split(' ').next().unwrap_or(argument);
+    let mut wrong = Error::from(invalid.clone());
+    wrong.message = format!("{argument}: {}", wrong.message);
+    Some(wrong)
+}
+
 /// Clap's message about wrong arguments, with a hint that names a command or a page.
 fn wrong_arguments<A: Args>(action: &Action, host: &Host, error: &clap::Error) -> Error {
+    if let Some(wrong) = invalid_name(error) {
+        return wrong;
+    }
     let text = error.render().to_string();
     let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
     let text = text

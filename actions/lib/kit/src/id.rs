@@ -31,6 +31,15 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// The value of an argument, as clap's `value_parser`. White space around it is left out, such as the line break after
+/// a workflow's block text.
+///
+/// # Errors
+/// The text does not have the form.
+pub fn argument<T: FromStr<Err = Invalid>>(text: &str) -> Result<T, Invalid> {
+    text.trim().parse()
+}
+
 impl From<Invalid> for Error {
     /// Exit 2.
     fn from(invalid: Invalid) -> Self {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Its name, in the folder of the infrastructure code.
 pub const FILE: &str = ".terraform.lock.hcl";
@@ -26,16 +27,36 @@ enum Within {
     Hashes(String, Locked),
 }
 
+/// Why a text is not a lock file as the tools write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// This line, counted from 1, is not one of theirs.
+    Line(usize),
+    /// Its last part has no end.
+    CutOff,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "{FILE}:{line} is not as `terraform init` writes it"),
+            Self::CutOff => write!(f, "{FILE} is cut off"),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
 /// Reads the file.
 ///
 /// # Errors
-/// It is not as the tools write it, in words.
-pub fn read(text: &str) -> Result<Lock, String> {
+/// It is not as the tools write it.
+pub fn read(text: &str) -> Result<Lock, Unreadable> {
     let mut lock = Lock::new();
     let mut within = Within::Nothing;
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
-        let wrong = || format!("{FILE}:{} is not as `terraform init` writes it", at + 1);
+        let wrong = || Unreadable::Line(at + 1);
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
@@ -77,7 +98,7 @@ pub fn read(text: &str) -> Result<Lock, String> {
     }
     match within {
         Within::Nothing => Ok(lock),
-        Within::Provider(..) | Within::Hashes(..) => Err(format!("{FILE} is cut off")),
+        Within::Provider(..) | Within::Hashes(..) => Err(Unreadable::CutOff),
     }
 }
 

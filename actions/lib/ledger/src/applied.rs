@@ -7,6 +7,7 @@ use crate::{Chain, Ledger, Record, Trust};
 use kit::Cx;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
+use kit::id::CommitId;
 use kit::signal::unless_interrupted;
 use net::{Net, Purpose, Target};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 pub struct Asked<'a> {
     number: u64,
     contract: &'a Resolved,
-    commit: String,
+    commit: CommitId,
 }
 
 /// The permit that this plan is to be applied under; nothing where the gate asks for none.
@@ -28,7 +29,7 @@ pub fn asked<'a>(
     given: Option<&str>,
     contract: Option<&'a Resolved>,
     plan: &str,
-    commit: Option<String>,
+    commit: Option<CommitId>,
 ) -> Result<Option<Asked<'a>>> {
     let number = number(given)?;
     let planned = contract.filter(|contract| contract.gate.plan);
@@ -189,10 +190,10 @@ mod tests {
         let contract = kit::contract::parse(path, CONTRACT).unwrap();
         let resolved = |name: &str| contract.resolve(name, &Env::default()).unwrap();
         let (dev, live) = (resolved("dev"), resolved("live"));
-        let commit = || Some("c".repeat(40));
+        let commit = || Some("c".repeat(40).parse().unwrap());
         let permit = asked(Some("7"), Some(&live), "plan", commit());
         let permit = permit.unwrap().unwrap();
-        assert_eq!((permit.number, permit.commit), (7, "c".repeat(40)));
+        assert_eq!((permit.number, Some(permit.commit)), (7, commit()));
         for contract in [None, Some(&dev)] {
             assert!(asked(None, contract, "plan", commit()).unwrap().is_none());
             let error = asked(Some("7"), contract, "plan", commit()).unwrap_err();

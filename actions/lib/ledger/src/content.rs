@@ -10,6 +10,7 @@
 use crate::store::Ledger;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use kit::Lenient;
 use kit::backoff;
 use kit::contract::reserved::CONTENT;
 use kit::error::{Error, ErrorKind, Result};
@@ -36,9 +37,9 @@ pub struct Content {
     pub commit: CommitId,
     /// The content key that both commits share: 64 hexadecimal digits.
     pub key: String,
-    /// The revision that the image's label names; equal to `commit` if the image was built for it. Text,
-    /// because a label can be set to anything, and a note that cannot be read would block the list.
-    pub first_commit: String,
+    /// The revision that the image's label names; equal to `commit` if the image was built for it. A label can be
+    /// set to anything, and a note that cannot be read would block the list.
+    pub first_commit: Lenient<CommitId>,
     /// When it was written, RFC 3339 in UTC.
     pub at: String,
     /// The page of the run that wrote it.
@@ -191,7 +192,7 @@ mod tests {
             digest: Digest::sha256([0xaa; 32]),
             commit: CommitId::parse(&"2".repeat(40)).unwrap(),
             key: "k".to_owned(),
-            first_commit: "1".repeat(40),
+            first_commit: "1".repeat(40).as_str().into(),
             at: "2026-11-21T18:00:00Z".to_owned(),
             run: None,
         }

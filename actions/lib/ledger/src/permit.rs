@@ -20,7 +20,7 @@ use kit::aws::AccountId;
 use kit::clock::{instant, seconds_after};
 use kit::contract::Gate;
 use kit::error::{Context, Error, Result};
-use kit::id::Digest;
+use kit::id::{CommitId, Digest};
 use time::OffsetDateTime;
 
 /// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
@@ -59,7 +59,7 @@ pub enum Use<'a> {
         /// The plan's ID.
         plan: &'a str,
         /// The commit that it was made from.
-        commit: &'a str,
+        commit: &'a CommitId,
     },
 }
 
@@ -213,7 +213,7 @@ fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
         Use::Apply { plan, .. } if permit.plan.as_deref() != Some(plan) => {
             Err(Reason::Plan(permit.plan.clone()))
         }
-        Use::Apply { commit, .. } if record.commit.as_str() != commit => {
+        Use::Apply { commit, .. } if record.commit != *commit => {
             Err(Reason::Commit(record.commit.clone()))
         }
         Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => Ok(()),

@@ -1,6 +1,7 @@
 //! A record of the ledger: what was deployed where, how it ended, and who caused it.
 
 use crate::chain::Chain;
+use kit::Lenient;
 use kit::aws::AccountId;
 use kit::id::{CommitId, Digest};
 use serde::{Deserialize, Serialize};
@@ -189,7 +190,7 @@ pub struct Request {
     pub head: String,
     /// The commit that the environment ran, if any, where the range begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
+    pub base: Option<Lenient<CommitId>>,
     /// How many commits are in the range.
     pub commits: usize,
     /// SHA-256, in hexadecimal, over the commits of the range, in order, each with a line feed.
@@ -228,7 +229,7 @@ pub struct Permit {
     pub contract: Option<String>,
     /// The commit from which the gate examined what the promotion brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
+    pub base: Option<Lenient<CommitId>>,
     /// SHA-256, in hexadecimal, over the commits of the range, as in a request; nothing for a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
@@ -374,6 +375,26 @@ mod tests {
         // A tag in the place of a digest makes it no record.
         let tagged = text.replace(&format!("sha256:{}", "a".repeat(64)), "latest");
         assert!(serde_json::from_str::<Record>(&tagged).is_err());
+    }
+
+    #[test]
+    fn a_base_that_is_not_a_commit_keeps_a_record_readable_and_its_bytes() {
+        let head = "0".repeat(64);
+        for base in ["c".repeat(40), "v1.2".to_owned(), String::new()] {
+            let plain = serde_json::to_string(&sample(7, 0xaa)).unwrap();
+            let plain = plain.trim_end_matches('}').to_owned() + "}";
+            let request = format!(
+                r#"{{"binding":"b","expires":"e","head":"{head}","base":"{base}","commits":1,"range":"r","people":"p"}}"#
+            );
+            let permit = format!(r#"{{"expires":"e","head":"{head}","base":"{base}"}}"#);
+            let text = format!(r#"{plain},"request":{request},"permit":{permit}}}"#);
+            assert!(crate::strict::envelope(&text).is_some(), "it verifies");
+            let record: Record = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&record).unwrap(), text);
+            let of_request = record.request.unwrap().base.unwrap();
+            assert_eq!(of_request.as_str(), base);
+            assert_eq!(Some(of_request), record.permit.unwrap().base);
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn content(commit: char) -> Content {
         digest: Digest::sha256([0xaa; 32]),
         commit: CommitId::parse(&commit.to_string().repeat(40)).unwrap(),
         key: "c".repeat(64),
-        first_commit: "v1.2".to_owned(),
+        first_commit: "v1.2".into(),
         at: "2026-11-21T18:00:00Z".to_owned(),
         run: Some("https://github.com/acme/storefront/actions/runs/1".to_owned()),
     }

@@ -7,32 +7,51 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// Why a name has no address.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Unresolved {
+    /// There is no server that could be asked.
+    #[error("no DNS configuration (/etc/resolv.conf): {0}")]
+    Unconfigured(Shared),
+    /// The servers did not say one.
+    #[error("cannot resolve {name}: {error}")]
+    Failed { name: String, error: Shared },
+}
+
+/// An error of the resolver, which all callers get that wait for it.
+type Shared = Arc<dyn std::error::Error + Send + Sync>;
+
 /// A resolver shared by the AWS clients and reqwest. The system's configuration is read at the
 /// first look-up, so that a call to an address needs no `/etc/resolv.conf`.
 #[derive(Clone, Default)]
-pub(crate) struct Dns(Arc<OnceLock<Result<TokioResolver, String>>>);
+pub(crate) struct Dns(Arc<OnceLock<Result<TokioResolver, Unresolved>>>);
 
 impl Dns {
-    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let resolver = self
             .0
             .get_or_init(|| {
-                let mut builder =
-                    TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
+                let mut builder = TokioResolver::builder_tokio()
+                    .map_err(|error| Unresolved::Unconfigured(Arc::new(error)))?;
                 let options = builder.options_mut();
                 // The defaults let one AAAA query to a dead server outlast the SDK's connect
                 // timeout.
                 options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
                 options.timeout = Duration::from_secs(1);
                 options.attempts = 3;
-                builder.build().map_err(|error| error.to_string())
+                builder
+                    .build()
+                    .map_err(|error| Unresolved::Unconfigured(Arc::new(error)))
             })
             .as_ref()
-            .map_err(|error| format!("no DNS configuration (/etc/resolv.conf): {error}"))?;
+            .map_err(Clone::clone)?;
         let found = resolver
             .lookup_ip(name)
             .await
-            .map_err(|error| format!("cannot resolve {name}: {error}"))?;
+            .map_err(|error| Unresolved::Failed {
+                name: name.to_owned(),
+                error: Arc::new(error),
+            })?;
         Ok(found.iter().collect())
     }
 }

@@ -189,7 +189,9 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
         "since it was made, the contract's people changed",
     );
     refuses(
-        approve(&fresh, |answer| answer.account = Some("1".repeat(12))),
+        approve(&fresh, |answer| {
+            answer.account = "1".repeat(12).parse().ok()
+        }),
         "since it was made, the environment's account changed",
     );
     // An objection counts whatever has changed: a permit that rests on the request may still be used.
@@ -197,7 +199,7 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
         let changes: [fn(&mut PersonalAnswer<'_>); 4] = [
             |answer| answer.policy = "sha256:old",
             |answer| answer.people = "old",
-            |answer| answer.account = Some("1".repeat(12)),
+            |answer| answer.account = "1".repeat(12).parse().ok(),
             |answer| answer.now = at("2026-11-22T12:00:00Z").unwrap(),
         ];
         for change in changes {

@@ -10,6 +10,8 @@ use super::people::opinions;
 use crate::person::actor;
 use crate::requests::range_hash;
 use crate::setting::Setting;
+use kit::Lenient;
+use kit::id::CommitId;
 use ledger::Actor;
 
 /// The hash over the commits that a promotion brings.
@@ -22,7 +24,7 @@ fn range(facts: &Facts) -> Option<String> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
     /// The commit from which the promotion was examined.
-    pub(crate) base: Option<String>,
+    pub(crate) base: Option<Lenient<CommitId>>,
     /// The hash over the commits that it brings, where they are known.
     pub(crate) range: Option<String>,
     /// The pull requests that it brings.
@@ -47,7 +49,7 @@ impl Evidence {
         let granted =
             conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
-            base: facts.base(subject).commit().map(str::to_owned),
+            base: facts.base(subject).commit().map(Lenient::from),
             range: range(facts),
             requests: granted.iter().map(|it| it.asked.number()).collect(),
             until: granted.map(|granted| granted.asked.request.expires),

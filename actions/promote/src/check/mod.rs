@@ -95,7 +95,7 @@ pub(crate) struct Allowed {
 /// # Errors
 /// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
 pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed> {
-    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
+    let digest = args.digest.clone();
     let mut setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
     if !setting.declared {
         setting.follows.clone_from(&args.from);

@@ -37,7 +37,7 @@ pub(super) async fn observe(
 fn lock(content: Content) -> Result<Lock, String> {
     match content {
         Content::Absent => Ok(Lock::new()),
-        Content::Text { text, .. } => lockfile::read(&text),
+        Content::Text { text, .. } => lockfile::read(&text).map_err(|error| error.to_string()),
         Content::Opaque(_) => Err("it is not text".to_owned()),
     }
 }

@@ -27,7 +27,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    let digest = args.digest.as_deref().map(Digest::parse).transpose()?;
+    let digest = args.digest.clone();
     let setting = Setting::of(cx, &args.ledger)?;
     let Some(approve) = &setting.gate.approve else {
         return Err(asks_for_none(&setting));
@@ -247,7 +247,7 @@ fn next(
 
 /// The open request for exactly this.
 fn open<'a>(all: &'a [Asked], parts: &Parts, now: OffsetDateTime) -> Option<&'a Asked> {
-    let digest = |asked: &&Asked| asked.record().digest.as_str() == parts.digest;
+    let digest = |asked: &&Asked| asked.record().digest == parts.digest;
     let newest = all.iter().rev().find(digest)?;
     let counts = newest.end.is_none() && !newest.expired(now) && changed(newest, parts).is_none();
     counts.then_some(newest)
@@ -476,7 +476,7 @@ mod tests {
         other.range.push('x');
         assert_eq!(found(&[], &other, now), None);
         let mut other = parts.clone();
-        other.digest = deployed('c').digest.to_string();
+        other.digest = deployed('c').digest;
         assert_eq!(found(&[], &other, now), None);
         // The newest decides: what was asked for since is something else.
         let mut newer = requested(&setting, 'b', "hash-1");

@@ -272,7 +272,7 @@ async fn built_for(
         Ok(notes) => notes
             .into_iter()
             .find(|note| note.commit == *commit)
-            .and_then(|note| CommitId::parse(&note.first_commit).ok())
+            .and_then(|note| note.first_commit.parsed().cloned())
             .filter(|first| first != commit),
         Err(error) => {
             cx.host.warn(format!(

@@ -23,11 +23,10 @@ pub(super) async fn reuse(
     cx: &Cx,
     setting: &Setting,
 ) -> Result<Option<Report>> {
-    let digest = args.check.digest.as_deref().ok_or_else(|| {
+    let digest = args.check.digest.as_ref().ok_or_else(|| {
         Error::usage("--permit is given without --digest")
             .hint("give the `digest` output of the same `grant`")
     })?;
-    let digest = Digest::parse(digest)?;
     let account = setting.read.account.as_ref().ok_or_else(|| {
         Error::usage("--permit is given, and no contract names the account that it is for")
             .hint("give --environment NAME of a contract")
@@ -37,7 +36,7 @@ pub(super) async fn reuse(
     let run = cx.host.run_url();
     let attempt = Attempt {
         permit: number,
-        of: Use::Judge(&digest),
+        of: Use::Judge(digest),
         account,
         policy: &policy,
         contract_path,
@@ -47,7 +46,7 @@ pub(super) async fn reuse(
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let ledger = setting.reading(&net).await?;
     let (_, records) = ledger.since_deployment(&chain).await?;
-    let found = find_reusable(&records, &attempt, &digest, cx.clock.now())
+    let found = find_reusable(&records, &attempt, digest, cx.clock.now())
         .map_err(|reason| reason.refusal(&chain, &attempt))?;
     Ok(found.map(|(number, why)| report(number, why)))
 }

@@ -24,8 +24,7 @@ use ledger::{Actor, Chain, LOOK_BACK, Ledger, Record, Rollback, Verdict};
 use net::Net;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    let digest = Digest::parse(&args.digest)?;
-    let commit = CommitId::parse(&args.commit)?;
+    let (digest, commit) = (args.digest, args.commit);
     let mut expected = marks::expected(args.expect_head.as_deref())?;
     let setting = Setting::of(cx, &args.ledger)?;
     let verdict = match args.verdict {

@@ -1,7 +1,10 @@
 //! The facts that an approval is bound to. Pure.
 
 use crate::setting::Setting;
+use kit::Lenient;
+use kit::aws::AccountId;
 use kit::error::{Context, Result};
+use kit::id::{CommitId, Digest};
 use ledger::{Record, Request, sha256};
 use serde::Serialize;
 
@@ -11,13 +14,13 @@ pub(crate) struct Parts {
     pub(crate) service: String,
     pub(crate) environment: String,
     /// The environment's AWS account.
-    pub(crate) account: Option<String>,
-    pub(crate) digest: String,
-    pub(crate) commit: String,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) digest: Digest,
+    pub(crate) commit: CommitId,
     /// The hash of the environment's newest deployment.
     pub(crate) head: String,
     /// The commit where the range begins.
-    pub(crate) base: Option<String>,
+    pub(crate) base: Option<Lenient<CommitId>>,
     /// The hash over the commits of the range.
     pub(crate) range: String,
     /// The hash over the gate's rules, as records have it.
@@ -34,9 +37,9 @@ impl Parts {
         Some(Self {
             service: record.service.clone(),
             environment: record.environment.clone(),
-            account: record.account.as_ref().map(ToString::to_string),
-            digest: record.digest.to_string(),
-            commit: record.commit.to_string(),
+            account: record.account.clone(),
+            digest: record.digest.clone(),
+            commit: record.commit.clone(),
             head: request.head.clone(),
             base: request.base.clone(),
             range: request.range.clone(),
@@ -51,10 +54,10 @@ impl Parts {
     pub(crate) fn binding(&self, expires: &str) -> Result<String> {
         #[derive(Serialize)]
         struct Bound<'a> {
-            account: Option<&'a str>,
-            base: Option<&'a str>,
-            commit: &'a str,
-            digest: &'a str,
+            account: Option<&'a AccountId>,
+            base: Option<&'a Lenient<CommitId>>,
+            commit: &'a CommitId,
+            digest: &'a Digest,
             environment: &'a str,
             expires: &'a str,
             head: &'a str,
@@ -67,8 +70,8 @@ impl Parts {
             service: &'a str,
         }
         let bound = Bound {
-            account: self.account.as_deref(),
-            base: self.base.as_deref(),
+            account: self.account.as_ref(),
+            base: self.base.as_ref(),
             commit: &self.commit,
             digest: &self.digest,
             environment: &self.environment,
@@ -144,8 +147,8 @@ mod tests {
             service: text("s"),
             environment: text("e"),
             account: None,
-            digest: text("d"),
-            commit: text("c"),
+            digest: Digest::sha256([0xdd; 32]),
+            commit: "c".repeat(40).parse().unwrap(),
             head: text("h"),
             base: None,
             range: text("r"),
@@ -153,9 +156,10 @@ mod tests {
             people: text("p"),
             plan: None,
         };
+        let (commit, digest) = ("c".repeat(40), "d".repeat(64));
         let json = |plan: &str| {
             format!(
-                r#"{{"account":null,"base":null,"commit":"c","digest":"d","environment":"e","expires":"t","head":"h","people":"p",{plan}"policy":"q","range":"r","service":"s"}}"#
+                r#"{{"account":null,"base":null,"commit":"{commit}","digest":"sha256:{digest}","environment":"e","expires":"t","head":"h","people":"p",{plan}"policy":"q","range":"r","service":"s"}}"#
             )
         };
         assert_eq!(parts.binding("t").unwrap(), sha256(json("").as_bytes()));

@@ -3,6 +3,7 @@
 use super::{Approvers, Asked, Barred, Parts, Tally, people_hash};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
+use kit::aws::AccountId;
 use kit::contract::Approve;
 use kit::error::Result;
 use time::OffsetDateTime;
@@ -22,7 +23,7 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     head: String,
-    account: Option<String>,
+    account: Option<AccountId>,
     policy: String,
     people: String,
 }
@@ -35,7 +36,7 @@ impl RequestContext {
     pub(crate) fn of(setting: &Setting, standing: &EnvironmentHistory) -> Result<Self> {
         Ok(Self {
             head: standing.head().to_owned(),
-            account: setting.read.account.as_ref().map(ToString::to_string),
+            account: setting.read.account.clone(),
             policy: setting.policy()?,
             people: people_hash(setting)?,
         })

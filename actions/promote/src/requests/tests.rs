@@ -246,15 +246,18 @@ fn a_binding_covers_every_part_and_the_expiry() {
     assert_eq!(other(|it| it.service.push('x')), "the service");
     assert_eq!(other(|it| it.environment.push('x')), "the environment");
     assert_eq!(
-        other(|it| it.account = Some("111111111111".to_owned())),
+        other(|it| it.account = "111111111111".parse().ok()),
         "the environment's account"
     );
-    assert_eq!(other(|it| it.digest.push('x')), "the digest");
-    assert_eq!(other(|it| it.commit.push('x')), "the commit");
+    assert_eq!(other(|it| it.digest = digest('x')), "the digest");
+    assert_eq!(
+        other(|it| it.commit = "9".repeat(40).parse().unwrap()),
+        "the commit"
+    );
     assert_eq!(other(|it| it.head.push('x')), "the newest deployment");
     assert_eq!(other(|it| it.range.push('x')), "the commits that it brings");
     assert_eq!(
-        other(|it| it.base = Some("x".to_owned())),
+        other(|it| it.base = Some("x".into())),
         "the commits that it brings"
     );
     assert_eq!(other(|it| it.policy.push('x')), "the contract's gate");

@@ -4,6 +4,7 @@ use super::{Approvers, Asked, Barred, RequestContext, Tally, wanted};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use kit::error::Result;
+use kit::id::Digest;
 use serde::Serialize;
 use std::fmt;
 use time::OffsetDateTime;
@@ -13,7 +14,7 @@ use time::OffsetDateTime;
 pub(crate) struct Waiting {
     /// The number of its record.
     request: u64,
-    digest: String,
+    digest: Digest,
     by: String,
     reason: Option<String>,
     expires: String,
@@ -28,7 +29,7 @@ pub(crate) struct Waiting {
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digest: String = self.digest.chars().take(19).collect();
+        let digest: String = self.digest.as_str().chars().take(19).collect();
         let Self {
             request,
             by,
@@ -77,7 +78,7 @@ pub(crate) fn waiting(
             tally.may.extend(teams);
             Waiting {
                 request: asked.number(),
-                digest: record.digest.to_string(),
+                digest: record.digest.clone(),
                 by: record.actor.login.clone(),
                 reason: record.reason.clone(),
                 expires: asked.request.expires.clone(),

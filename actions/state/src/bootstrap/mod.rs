@@ -65,7 +65,7 @@ impl<'a> Site<'a> {
         let region = aws_sdk_dynamodb::config::Region::new(store.region.to_string());
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config).region(region);
         Self {
-            s3: crate::s3::client(account, store.region.as_str(), &store.encryption, cx),
+            s3: crate::s3::client(account, &store.region, &store.encryption, cx),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             store,
             account,

@@ -35,7 +35,8 @@ pub(crate) fn is_for_tofu(folder: &Path) -> bool {
 /// It cannot be read (exit 3).
 pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
     let text = Disk.read(&folder.join(lockfile::FILE));
-    let lock = text.and_then(|text| text.as_deref().map(lockfile::read).transpose());
+    let read = |text: &str| lockfile::read(text).map_err(|error| error.to_string());
+    let lock = text.and_then(|text| text.as_deref().map(read).transpose());
     let lock = lock.map_err(|why| {
         Error::refused(format!("{} cannot be read: {why}", lockfile::FILE))
             .hint("commit the file as `terraform init` writes it")

@@ -75,7 +75,8 @@ pub(super) fn read(
     walk.module(folder, "", 0)?;
     walk.unvisited();
     let lock = files.read(&folder.join(lockfile::FILE))?;
-    walk.found.lock = lock.as_deref().map(lockfile::read).transpose()?;
+    let locked = lock.as_deref().map(lockfile::read).transpose();
+    walk.found.lock = locked.map_err(|error| error.to_string())?;
     Ok(walk.found)
 }
 

@@ -9,9 +9,9 @@ fn backend() -> Backend {
         key: "s/dev/terraform.tfstate".into(),
         workspace: None,
         table: "t".into(),
-        region: "ca-central-1".into(),
+        region: "ca-central-1".parse().unwrap(),
         locking: Locking::Dynamodb,
-        ..Backend::default()
+        ..crate::backend::tests::backend()
     }
 }
 

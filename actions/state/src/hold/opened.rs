@@ -77,7 +77,7 @@ fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s
         .build();
     let dynamodb = aws_sdk_dynamodb::config::Builder::from(&account.config)
         .region(aws_sdk_dynamodb::config::Region::new(
-            backend.region.clone(),
+            backend.region.to_string(),
         ))
         .timeout_config(timeouts.clone());
     let item = || Item {

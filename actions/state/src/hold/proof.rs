@@ -3,6 +3,7 @@
 
 use crate::lease::Lease;
 use github::GitHub;
+use kit::Lenient;
 use kit::aws::{AccountId, Arn, Region};
 use kit::error::Result;
 use kit::step::Cx;
@@ -86,22 +87,21 @@ impl<'a> Asker<'a> {
     }
 
     /// Asks CodeBuild in the account of the build, which has credentials for that account itself.
-    async fn codebuild(&self, arn: &str) -> Result<Run> {
-        let Some((region, account, id)) = parse_build(arn) else {
+    async fn codebuild(&self, arn: &Lenient<Arn>) -> Result<Run> {
+        let Some((region, account, id)) = arn.parsed().and_then(parse_build) else {
             return Ok(Run::Unknown(format!("`{arn}` is not a build")));
         };
-        let id = id.as_str();
         let target = Target {
-            account: Some(account),
+            account: Some(account.clone()),
             role: None,
-            region: Some(region),
+            region: Some(region.clone()),
             allow_long_lived_keys: self.allowed.clone(),
         };
         let account = self.net.account(&target).await?;
         let target = "CodeBuild_20161006.BatchGetBuilds";
         let input = serde_json::json!({ "ids": [id] });
         let answer = self.net.json(&account, "codebuild", target, &input).await?;
-        Ok(build(arn, id, &answer["builds"][0]))
+        Ok(build(arn.as_str(), id, &answer["builds"][0]))
     }
 }
 
@@ -130,10 +130,9 @@ fn parse_attempt(text: &str) -> Option<(&str, u64, u64)> {
 }
 
 /// Region, account and ID of `arn:aws:codebuild:REGION:ACCOUNT:build/ID`.
-fn parse_build(arn: &str) -> Option<(Region, AccountId, String)> {
-    let arn: Arn = arn.parse().ok()?;
-    let id = arn.resource.strip_prefix("build/")?.to_owned();
-    (arn.service == "codebuild").then_some((arn.region?, arn.account?, id))
+fn parse_build(arn: &Arn) -> Option<(&Region, &AccountId, &str)> {
+    let id = arn.resource.strip_prefix("build/")?;
+    (arn.service == "codebuild").then_some((arn.region.as_ref()?, arn.account.as_ref()?, id))
 }
 
 #[cfg(test)]
@@ -168,17 +167,14 @@ mod tests {
         for wrong in ["", "acme/shop", "acme/shop/x/1", "4711/2"] {
             assert_eq!(parse_attempt(wrong), None, "{wrong}");
         }
-        assert_eq!(
-            parse_build("arn:aws:codebuild:eu-west-1:111111111111:build/deploy:6f-1"),
-            Some((
-                "eu-west-1".parse().unwrap(),
-                "111111111111".parse().unwrap(),
-                "deploy:6f-1".to_owned()
-            ))
-        );
-        assert_eq!(
-            parse_build("arn:aws:codebuild:eu-west-1:111111111111:project/deploy"),
-            None
-        );
+        let resource = |resource: &str| -> Arn {
+            let arn = format!("arn:aws:codebuild:eu-west-1:111111111111:{resource}");
+            arn.parse().unwrap()
+        };
+        let build = resource("build/deploy:6f-1");
+        let (region, account, id) = parse_build(&build).unwrap();
+        let found = (region.as_str(), account.as_str(), id);
+        assert_eq!(found, ("eu-west-1", "111111111111", "deploy:6f-1"));
+        assert_eq!(parse_build(&resource("project/deploy")), None);
     }
 }

@@ -4,6 +4,8 @@
 use super::proof::Run;
 use crate::lease::{Lease, Phase};
 use crate::lock::Held;
+use kit::Lenient;
+use kit::aws::Arn;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -70,7 +72,7 @@ struct Sight {
     id: String,
     rvn: String,
     /// The run that holds it. An adopted lock keeps its ID, but has another run.
-    run: (Option<String>, Option<String>),
+    run: (Option<String>, Option<Lenient<Arn>>),
 }
 
 impl Sight {

@@ -127,7 +127,7 @@ fn located(store: Store, object: &Object, cx: &Cx) -> Result<LocatedState> {
             key,
             workspace,
             table: store.table,
-            region: store.region.to_string(),
+            region: store.region,
             locking: store.locking,
             role: store.role,
             owner: store.owner,

@@ -123,7 +123,7 @@ async fn fetch(
     };
     let (envelope, plan) = Envelope::open(id, &object.bytes).map_err(|why| {
         Error::refused(format!("plan {id} is not what was kept"))
-            .cause(why)
+            .because(why)
             .hint(format!(
                 "somebody wrote s3://{}/{key}: find out who, and plan again",
                 objects.bucket

@@ -3,6 +3,7 @@
 use super::options::{Options, Values};
 use crate::args::{Locked, State};
 use crate::tool::Name;
+use kit::id::{CommitId, argument};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ pub(crate) struct Plan {
     #[arg(long)]
     pub(crate) read_only: bool,
     /// Commit that runs there now: new providers and modules since it are named
-    #[arg(long, value_name = "SHA")]
-    pub(crate) base: Option<kit::id::CommitId>,
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) base: Option<CommitId>,
     /// Pull request that gets the plan as a comment [default: the one this run is about]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) pull_request: Option<u64>,
@@ -63,9 +64,9 @@ pub(crate) struct Code {
     /// The tool [default: terraform, else tofu, whichever is on PATH]
     #[arg(long, value_enum, value_name = "NAME")]
     pub(crate) tool: Option<Name>,
-    /// Commit of the infrastructure code [default: the run's]
-    #[arg(long, value_name = "SHA")]
-    pub(crate) commit: Option<String>,
+    /// Commit of the infrastructure code, as a full hash [default: the run's]
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) commit: Option<CommitId>,
 }
 
 /// A plan that lies about for longer is one that nobody remembers; the bucket's rule removes it after

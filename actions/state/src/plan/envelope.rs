@@ -4,9 +4,12 @@
 use super::options::Chosen;
 use crate::hash::sha256;
 use crate::object::StateVersion;
+use kit::Lenient;
 use kit::clock::{instant, rfc3339};
+use kit::id::CommitId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use time::OffsetDateTime;
 
 /// The form of the envelope. Another one is refused rather than half understood.
@@ -23,7 +26,7 @@ pub(crate) struct Basis {
     /// `state push -force`.
     pub(crate) content: Option<String>,
     /// The commit of the infrastructure code.
-    pub(crate) commit: Option<String>,
+    pub(crate) commit: Option<Lenient<CommitId>>,
     /// `terraform 1.11.4`.
     pub(crate) tool: String,
     /// SHA-256 of `.terraform.lock.hcl`, where there is one.
@@ -53,6 +56,41 @@ pub(crate) struct Envelope {
     created: String,
     expires: String,
 }
+
+/// Why an object is not the kept plan.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// It has no first line.
+    NoEnvelope,
+    /// Its envelope has this ID.
+    OtherId(String),
+    /// Its envelope is not of the form.
+    Unreadable(serde_json::Error),
+    /// Its envelope has this form.
+    OtherVersion(u32),
+    /// Its envelope is for other bytes than the plan's.
+    OtherPlan { seen: String, said: String },
+}
+
+impl fmt::Display for Unopened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoEnvelope => f.write_str("it has no envelope"),
+            Self::OtherId(seen) => write!(f, "its envelope has the ID {seen}"),
+            Self::Unreadable(error) => write!(f, "its envelope cannot be read: {error}"),
+            Self::OtherVersion(version) => write!(
+                f,
+                "its envelope has version {version}, this program reads {VERSION}"
+            ),
+            Self::OtherPlan { seen, said } => write!(
+                f,
+                "the plan's bytes have the SHA-256 {seen}, the envelope says {said}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Unopened {}
 
 impl Envelope {
     pub(crate) fn new(
@@ -91,31 +129,25 @@ impl Envelope {
     /// Takes an object apart, if it is the one that `id` stands for.
     ///
     /// # Errors
-    /// The reason why it is not.
-    pub(crate) fn open<'a>(id: &str, object: &'a [u8]) -> Result<(Self, &'a [u8]), String> {
+    /// It is not.
+    pub(crate) fn open<'a>(id: &str, object: &'a [u8]) -> Result<(Self, &'a [u8]), Unopened> {
         let end = object
             .iter()
             .position(|byte| *byte == b'\n')
-            .ok_or("it has no envelope")?;
+            .ok_or(Unopened::NoEnvelope)?;
         let (head, plan) = (&object[..end], &object[end + 1..]);
         let seen = sha256(head);
         if seen != id {
-            return Err(format!("its envelope has the ID {seen}"));
+            return Err(Unopened::OtherId(seen));
         }
-        let envelope: Self = serde_json::from_slice(head)
-            .map_err(|error| format!("its envelope cannot be read: {error}"))?;
+        let envelope: Self = serde_json::from_slice(head).map_err(Unopened::Unreadable)?;
         if envelope.version != VERSION {
-            return Err(format!(
-                "its envelope has version {}, this program reads {VERSION}",
-                envelope.version
-            ));
+            return Err(Unopened::OtherVersion(envelope.version));
         }
         let seen = sha256(plan);
         if seen != envelope.plan {
-            return Err(format!(
-                "the plan's bytes have the SHA-256 {seen}, the envelope says {}",
-                envelope.plan
-            ));
+            let said = envelope.plan;
+            return Err(Unopened::OtherPlan { seen, said });
         }
         Ok((envelope, plan))
     }
@@ -126,6 +158,10 @@ impl Envelope {
         let mut moved = Vec::new();
         let value_or =
             |value: &Option<String>, none: &str| value.clone().unwrap_or(none.to_owned());
+        let commit = |it: &Basis| match &it.commit {
+            Some(commit) => commit.to_string(),
+            None => "no commit".to_owned(),
+        };
         let version = |it: &Basis| match &it.standing {
             Some(standing) => (standing.lineage.clone(), standing.serial.to_string()),
             None => ("none".to_owned(), "none".to_owned()),
@@ -150,11 +186,7 @@ impl Envelope {
         }
         differ("the state's lineage", lineage, lineage_now);
         differ("the state's serial", serial, serial_now);
-        differ(
-            "the commit",
-            value_or(&planned.commit, "no commit"),
-            value_or(&seen.commit, "no commit"),
-        );
+        differ("the commit", commit(planned), commit(seen));
         differ("the tool", planned.tool.clone(), seen.tool.clone());
         differ(
             "the provider lock file .terraform.lock.hcl",

@@ -11,11 +11,12 @@ use crate::hold::Runs;
 use crate::locate::LocatedState;
 use crate::object::{Objects, StateFile};
 use crate::tool::Tool;
-use kit::Cx;
 use kit::contract::reserved::PLANS;
 use kit::env::Env;
 use kit::error::{Error, Result};
+use kit::id::CommitId;
 use kit::signal::unless_interrupted;
+use kit::{Cx, Lenient};
 use net::Net;
 use std::path::Path;
 
@@ -90,7 +91,7 @@ pub(super) async fn basis(
     tool: &Tool<'_>,
     salt: &str,
     options: &Options,
-    commit: Option<String>,
+    commit: Option<CommitId>,
 ) -> Result<Basis> {
     let state = objects.read().await?;
     let variables = tool.variables()?;
@@ -101,7 +102,7 @@ pub(super) async fn basis(
         state: objects.name(),
         standing: state.as_ref().map(StateFile::state_version),
         content: state.as_ref().map(|state| sha256(&state.bytes)),
-        commit,
+        commit: commit.map(Lenient::Parsed),
         tool: tool.shown(),
         providers: providers(&tool.directory)?,
         variables: hashed(salt, pairs),
@@ -120,7 +121,7 @@ fn providers(directory: &Path) -> Result<Option<String>> {
     }
 }
 
-pub(super) fn commit(code: &args::Code, cx: &Cx) -> Option<String> {
-    let host = || cx.host.commit().ok().flatten().map(String::from);
+pub(super) fn commit(code: &args::Code, cx: &Cx) -> Option<CommitId> {
+    let host = || cx.host.commit().ok().flatten();
     code.commit.clone().or_else(host)
 }

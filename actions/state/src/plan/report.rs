@@ -8,6 +8,7 @@ use crate::hash::sha256;
 use crate::object::StateVersion;
 use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, ErrorKind, Result};
+use kit::id::CommitId;
 use kit::{Cx, Report};
 use ledger::applied::AppliedPermit;
 use net::Net;
@@ -23,7 +24,7 @@ pub(crate) struct Planned {
     pub(crate) notes: Notes,
     pub(crate) state: String,
     pub(crate) tool: String,
-    pub(crate) commit: Option<String>,
+    pub(crate) commit: Option<CommitId>,
     /// How it differs from a plain plan.
     pub(crate) options: Option<String>,
     /// Nothing for one that cannot be applied.
@@ -39,7 +40,11 @@ pub(crate) struct Kept {
 impl Planned {
     fn facts(&self) -> Vec<Fact> {
         let mut facts = vec![("state", self.state.clone())];
-        facts.extend(self.commit.clone().map(|commit| ("commit", commit)));
+        facts.extend(
+            self.commit
+                .iter()
+                .map(|commit| ("commit", commit.to_string())),
+        );
         facts.push(("tool", self.tool.clone()));
         facts.extend(self.options.clone().map(|options| ("options", options)));
         for check in &self.changes.failed {

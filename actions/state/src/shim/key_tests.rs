@@ -76,7 +76,7 @@ fn a_key_is_the_same_behind_a_shell_init_and_hcl() {
     for key in keys {
         let backend = Backend {
             key: key.clone(),
-            ..Backend::default()
+            ..crate::backend::tests::backend()
         };
         let call = Call {
             arguments: [vec!["init".to_owned()], backend.arguments(false)].concat(),

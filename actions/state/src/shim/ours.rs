@@ -2,6 +2,7 @@
 
 use crate::backend::Backend;
 use crate::dependencies::Rule;
+use kit::aws::AccountId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,9 +15,9 @@ pub(crate) struct Ours {
     /// The ID of the held lock.
     pub(crate) lock_id: String,
     /// The account whose lock table it is.
-    pub(crate) account: String,
+    pub(crate) account: AccountId,
     /// The account whose credentials the command was given.
-    pub(crate) caller: String,
+    pub(crate) caller: AccountId,
     /// The variables that choose credentials and endpoints, as the command was given them.
     pub(crate) variables: BTreeMap<String, String>,
     /// The folder that the step was given for its infrastructure code.

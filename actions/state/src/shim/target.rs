@@ -190,7 +190,7 @@ impl Remote<'_> {
             .or_else(|| variable("AWS_REGION"))
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .unwrap_or_default();
-        if let Some(why) = differs("region", region, &backend.region) {
+        if let Some(why) = differs("region", region, backend.region.as_str()) {
             return Some(why);
         }
         for name in ["endpoint", "endpoints", "dynamodb_endpoint"] {
@@ -233,7 +233,7 @@ impl Remote<'_> {
                 let role: Option<Arn> = role.parse().ok();
                 let account = role.as_ref().and_then(|role| role.account.as_ref());
                 let account = account.map_or("", AccountId::as_str);
-                differs("the account of its role", account, &ours.account)
+                differs("the account of its role", account, ours.account.as_str())
             }
             None if ours.caller != ours.account => Some(format!(
                 "its backend assumes no role, and the lock table is in account {}",

@@ -75,7 +75,7 @@ fn a_statement_is_read_as_it_was_written() {
             builder,
             tree: None,
             content_key: None,
-            built_for: Some("b".repeat(40)),
+            built_for: Some("b".repeat(40).as_str().into()),
             origin: Origin::SameContent,
             ..sample()
         };
@@ -112,7 +112,7 @@ fn statements_of_another_type_or_content_are_refused() {
         let mut json: Value = serde_json::from_str(&sample().to_json()).unwrap();
         *json.pointer_mut(pointer).unwrap() = value.into();
         let error = Provenance::parse(json.to_string().as_bytes()).unwrap_err();
-        assert!(error.contains(why), "{pointer}: {error}");
+        assert!(error.to_string().contains(why), "{pointer}: {error}");
     }
     let mut two: Value = serde_json::from_str(&sample().to_json()).unwrap();
     let subject = two["subject"][0].clone();

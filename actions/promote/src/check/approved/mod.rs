@@ -12,6 +12,7 @@ use super::facts::Facts;
 use crate::person::actor;
 use crate::requests::{Approvers, Asked, Barred, Parts, Tally, needed, people_hash, range_hash};
 use crate::setting::Setting;
+use kit::Lenient;
 use kit::contract::Approve;
 use kit::id::Digest;
 use ledger::Actor;
@@ -226,11 +227,11 @@ pub(super) fn parts(
     Ok(Parts {
         service: setting.service.clone(),
         environment: setting.environment.clone(),
-        account: setting.read.account.as_ref().map(ToString::to_string),
-        digest: subject.digest.to_string(),
-        commit: commit.to_string(),
+        account: setting.read.account.clone(),
+        digest: subject.digest.clone(),
+        commit: commit.clone(),
         head: conditions.standing.head().to_owned(),
-        base: range.base.commit().map(str::to_owned),
+        base: range.base.commit().map(Lenient::from),
         range: range_hash(range.commits.iter().map(|commit| commit.sha.as_str())),
         policy,
         people,

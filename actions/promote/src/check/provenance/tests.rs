@@ -108,7 +108,7 @@ async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
         (
             of(&|provenance| {
                 provenance.origin = Origin::SameContent;
-                provenance.built_for = Some("7".repeat(40));
+                provenance.built_for = Some("7".repeat(40).as_str().into());
             }),
             Answer::Pass,
             "built for commit 7777777",

@@ -16,14 +16,14 @@ pub(in crate::shim) fn ours(locking: Locking) -> Ours {
             key: "k".into(),
             workspace: None,
             table: "t".into(),
-            region: "ca-central-1".into(),
+            region: "ca-central-1".parse().unwrap(),
             locking,
-            ..Backend::default()
+            ..crate::backend::tests::backend()
         },
         native: true,
         lock_id: "0f-1".into(),
-        account: "111111111111".into(),
-        caller: "111111111111".into(),
+        account: "111111111111".parse().unwrap(),
+        caller: "111111111111".parse().unwrap(),
         variables: BTreeMap::from([("AWS_ACCESS_KEY_ID".to_owned(), "ASIA1".to_owned())]),
         folder: "/app".into(),
         overrides: false,
@@ -506,7 +506,7 @@ fn a_lock_in_another_account_is_held_only_for_a_backend_that_gets_there() {
         ),
     ] {
         let mut ours = ours(locking);
-        ours.account = "222222222222".to_owned();
+        ours.account = "222222222222".parse().unwrap();
         let seen = seen(Some(configured("s3", changes.clone())));
         let found = shown(judge(&ours, &call_with_credentials("apply", &[]), &seen));
         assert!(found.starts_with(&wanted), "{changes}: {found}");

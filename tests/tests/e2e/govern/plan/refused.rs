@@ -55,7 +55,8 @@ fn the_inputs_moved(state: &Governed, job: &Job, changed: &Job, plan: &str) {
         "{stderr}"
     );
     // The commit.
-    let other = ["apply", "--plan", plan, "--commit", "0815"];
+    let commit = "0815".repeat(10);
+    let other = ["apply", "--plan", plan, "--commit", &commit];
     refused(state, changed, &other, "the commit: planned with 4711");
     // The build of a provider.
     let locked = state.job("new.example");

@@ -36,7 +36,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
     let (early, late) = ("2026-11-21T18:30:00Z", "2026-11-21T19:00:00Z");
     let own = Use::Apply {
         plan: "p",
-        commit: commit.as_str(),
+        commit: &commit,
     };
     let granted = [deployed(), planned(Some("p"))];
     let then = |more: &[Record]| [&granted[..], more].concat();
@@ -48,7 +48,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
     // One permit is for one plan of one commit, and one without a plan is for none.
     let other = Use::Apply {
         plan: "q",
-        commit: commit.as_str(),
+        commit: &commit,
     };
     assert_eq!(
         applied(&granted, other, Some(RUN), early),
@@ -58,9 +58,10 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
         applied(&[deployed(), planned(None)], own, Some(RUN), early),
         Err(Reason::Plan(None))
     );
+    let never_planned = "d".repeat(40).parse().unwrap();
     let other_commit = Use::Apply {
         plan: "p",
-        commit: "d",
+        commit: &never_planned,
     };
     assert_eq!(
         applied(&granted, other_commit, Some(RUN), early),

@@ -66,10 +66,11 @@ fn a_run_that_recorded_its_healthy_deployment_before_is_recognised_by_the_newest
     ] {
         assert_eq!(recorded(&records, run), None, "{records:?}");
     }
+    let commit = "c".repeat(40).parse().unwrap();
     let plan = Attempt {
         of: Use::Apply {
             plan: "p",
-            commit: "c",
+            commit: &commit,
         },
         ..attempt(&digest, &account, Some(RUN))
     };

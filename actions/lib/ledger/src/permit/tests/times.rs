@@ -63,7 +63,7 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
     let commit = planned.commit.clone();
     let applies = Use::Apply {
         plan: "p",
-        commit: commit.as_str(),
+        commit: &commit,
     };
     assert_eq!(of(&granted, applies, late), Ok(()));
     // A rollback and a break-glass wait for nobody, and what began goes on.
