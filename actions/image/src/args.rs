@@ -1,9 +1,14 @@
 //! The arguments. Names and meanings are `docker buildx build`'s where it has one.
 
+mod pairs;
+
 use crate::blob::Compression;
-use crate::pairs::Pairs;
+use crate::build::BuilderName;
+use crate::scan::Severity;
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use kit::id::{CommitId, Digest, argument};
+use pairs::Pairs;
 use std::path::PathBuf;
 
 /// The arguments of the binary.
@@ -218,15 +223,42 @@ pub(crate) struct BuilderFlags {
     pub(crate) allow: Vec<String>,
 }
 
-/// The builders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BuilderName {
-    /// docker buildx, any driver
-    Buildx,
-    /// docker build of clients before version 23
-    Buildkit,
-    /// buildah, without a daemon
-    Buildah,
+impl ValueEnum for BuilderName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Buildx => "docker buildx, any driver",
+            Self::Buildkit => "docker build of clients before version 23",
+            Self::Buildah => "buildah, without a daemon",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+impl ValueEnum for Compression {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Gzip, Self::Zstd]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }))
+    }
+}
+
+impl ValueEnum for Severity {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -280,15 +312,4 @@ pub(crate) struct Scan {
     /// Minutes to wait for a scan to end
     #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = kit::number::whole(0..=1440_u64))]
     pub(crate) wait: u64,
-}
-
-/// ECR's severities, the highest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Severity {
-    Critical,
-    High,
-    Medium,
-    Low,
-    Informational,
-    Undefined,
 }

@@ -12,7 +12,7 @@ pub(crate) struct Descriptor {
 }
 
 /// How layers of an archive are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
     Gzip,
     Zstd,

@@ -19,7 +19,6 @@ mod hash;
 mod input;
 mod json;
 mod key;
-mod pairs;
 mod primary;
 mod private_dir;
 mod provenance;

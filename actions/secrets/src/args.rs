@@ -1,7 +1,8 @@
 //! Arguments of slipway-secrets.
 
 use crate::format::Format;
-use clap::Subcommand;
+use clap::builder::PossibleValue;
+use clap::{Subcommand, ValueEnum};
 use kit::aws::{Region, RoleArn};
 use std::path::PathBuf;
 
@@ -35,6 +36,22 @@ pub(crate) enum Verb {
         #[arg(long, value_enum, default_value_t = Format::Dotenv, value_name = "FORMAT")]
         format: Format,
     },
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Dotenv, Self::Docker, Self::Shell, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, reader) = match self {
+            Self::Dotenv => ("dotenv", "npm's dotenv, node --env-file, python-dotenv"),
+            Self::Docker => ("docker", "docker run --env-file"),
+            Self::Shell => ("shell", "A POSIX shell, by `set -a; . FILE`"),
+            Self::Json => ("json", "One JSON object"),
+        };
+        Some(PossibleValue::new(name).help(reader))
+    }
 }
 
 #[derive(Debug, clap::Args)]

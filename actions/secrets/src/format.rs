@@ -7,15 +7,15 @@ use kit::error::Result;
 use kit::secret::Secret;
 
 /// Who is to read the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// npm's dotenv, node --env-file, python-dotenv
+    /// npm's dotenv, `node --env-file`, python-dotenv.
     Dotenv,
-    /// docker run --env-file
+    /// `docker run --env-file`.
     Docker,
-    /// A POSIX shell, by `set -a; . FILE`
+    /// A POSIX shell, by `set -a; . FILE`.
     Shell,
-    /// One JSON object
+    /// One JSON object.
     Json,
 }
 

@@ -66,12 +66,12 @@ impl Encryption {
 }
 
 /// Which lock is held around a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hold {
-    /// Terraform's own, so that it is told not to lock
+    /// Terraform's own, so that it is told not to lock.
     Native,
-    /// One beside it, so that Terraform locks for itself
+    /// One beside it, so that Terraform locks for itself.
     Beside,
 }
 
@@ -86,15 +86,15 @@ impl Hold {
 }
 
 /// How Terraform locks the state (developer.hashicorp.com, "Backend Type: s3", State Locking).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Locking {
-    /// An item in a DynamoDB table (`dynamodb_table`)
+    /// An item in a DynamoDB table (`dynamodb_table`).
     #[default]
     Dynamodb,
-    /// An object beside the state (`use_lockfile`)
+    /// An object beside the state (`use_lockfile`).
     File,
-    /// Both
+    /// Both.
     Both,
 }
 

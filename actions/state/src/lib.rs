@@ -26,15 +26,14 @@ mod rescue;
 mod s3;
 mod shim;
 mod tool;
-mod verb;
 
 pub use guard::called as guard;
 pub use shim::called as tool;
 
+use args::{Args, Verb};
 use kit::action::{Action, SecretInput};
 use kit::error::{Error, Result};
 use kit::{Cx, Report, Step};
-use verb::{Args, Verb};
 
 /// The step.
 pub struct State;

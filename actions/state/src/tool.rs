@@ -8,7 +8,6 @@ use crate::folder::{self, Folder};
 use crate::hold::Runs;
 use crate::locate::LocatedState;
 use crate::shim::READONLY;
-use clap::ValueEnum;
 use kit::child::{self, Program};
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::lockfile::Lock;
@@ -20,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 /// A tool that plans and applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
     /// HashiCorp's.
     Terraform,
@@ -29,7 +28,8 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    fn command(self) -> &'static str {
+    /// The program, which is also the tool's name as an argument.
+    pub(crate) fn command(self) -> &'static str {
         match self {
             Name::Terraform => "terraform",
             Name::Tofu => "tofu",

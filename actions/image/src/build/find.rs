@@ -2,13 +2,37 @@
 //! there and can work is taken, unless one is named.
 
 use super::builder::{Builder, Driver, Kind, Sandbox, carries_buildkit, field};
-use crate::args::BuilderName;
 use futures_util::future::join3;
 use kit::env::Env;
 use kit::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
+
+/// The builders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BuilderName {
+    /// `docker buildx`, any driver.
+    Buildx,
+    /// `docker build` of clients before version 23.
+    Buildkit,
+    /// `buildah`, without a daemon.
+    Buildah,
+}
+
+impl BuilderName {
+    /// All of them, in the order in which they are tried.
+    pub(crate) const ALL: [Self; 3] = [Self::Buildx, Self::Buildkit, Self::Buildah];
+
+    /// As an argument.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Buildx => "buildx",
+            Self::Buildkit => "buildkit",
+            Self::Buildah => "buildah",
+        }
+    }
+}
 
 /// Why one was not taken, and whether it was there at all.
 struct Passed {
@@ -24,11 +48,7 @@ impl Builder {
     pub(crate) async fn find(env: &Env, named: Option<BuilderName>) -> Result<Self> {
         let order = match named {
             Some(name) => vec![name],
-            None => vec![
-                BuilderName::Buildx,
-                BuilderName::Buildkit,
-                BuilderName::Buildah,
-            ],
+            None => BuilderName::ALL.to_vec(),
         };
         let mut passed = Vec::new();
         for name in order {
@@ -51,7 +71,7 @@ fn none(named: Option<BuilderName>, mut passed: Vec<Passed>) -> Error {
     // Of what is not there nothing is worth saying once something is.
     passed.retain(|passed| passed.there || !there);
     let mut error = match (named, there) {
-        (Some(name), _) => Error::usage(format!("--builder {} cannot be used here", word(name))),
+        (Some(name), _) => Error::usage(format!("--builder {} cannot be used here", name.name())),
         (None, false) => Error::usage("nothing on PATH can build an image"),
         (None, true) => Error::failed("no builder on PATH works"),
     };
@@ -62,14 +82,6 @@ fn none(named: Option<BuilderName>, mut passed: Vec<Passed>) -> Error {
         );
     }
     error.hint("install Docker with its buildx plug-in (package docker-buildx-plugin or docker-buildx), or buildah; or hand over what something else built: --layout PATH")
-}
-
-fn word(name: BuilderName) -> &'static str {
-    match name {
-        BuilderName::Buildx => "buildx",
-        BuilderName::Buildkit => "buildkit",
-        BuilderName::Buildah => "buildah",
-    }
 }
 
 fn absent(why: &str) -> Vec<Passed> {

@@ -13,6 +13,7 @@ mod kept;
 mod tests;
 
 pub(crate) use builder::Builder;
+pub(crate) use find::BuilderName;
 pub(crate) use kept::Kept;
 
 use crate::blob::Compression;

@@ -1,7 +1,7 @@
 //! Real builders, as the sandbox installs them.
 
+use super::BuilderName;
 use super::*;
-use crate::args::BuilderName;
 use crate::request::{BuildSecret, SecretFrom};
 use std::path::Path;
 

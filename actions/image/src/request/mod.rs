@@ -9,8 +9,9 @@ mod secret;
 pub(crate) use origin::{Origin, REVISION};
 pub(crate) use secret::{BuildSecret, SecretFrom};
 
-use crate::args::{BuilderName, Publish};
+use crate::args::Publish;
 use crate::blob::Compression;
+use crate::build::BuilderName;
 use crate::builder_flags::Flags;
 use crate::input::{given, source};
 use crate::tags::Tags;

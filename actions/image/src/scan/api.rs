@@ -2,9 +2,9 @@
 
 use super::follow::{Look, Scan, Started, not_performed};
 use super::scanned::{Finding, NotPerformed, Part, Severities};
-use crate::args::Severity;
 use crate::ecr::{Ecr, lacking};
 use crate::registry::MANIFESTS;
+use crate::scan::Severity;
 use aws_sdk_ecr::primitives::DateTime;
 use aws_sdk_ecr::types::{
     EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanFindings,

@@ -196,7 +196,7 @@ pub(crate) fn not_performed(status: &str, description: Option<String>) -> NotPer
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Severity;
+    use crate::scan::Severity;
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);

@@ -2,7 +2,7 @@
 
 use super::scanned::{Finding, NotPerformed, Outcome, Scanned, Severities};
 use super::waiver::Waivers;
-use crate::args::Severity;
+use crate::scan::Severity;
 use std::collections::BTreeSet;
 use time::Date;
 

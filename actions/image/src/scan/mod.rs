@@ -5,7 +5,10 @@ mod follow;
 mod judge;
 mod report;
 mod scanned;
+mod severity;
 mod waiver;
+
+pub(crate) use severity::Severity;
 
 use crate::args;
 use crate::ecr::Ecr;

@@ -2,9 +2,8 @@
 
 use super::judge::{Judged, Judgement, Verdict};
 use super::scanned::Severities;
-use crate::args::Severity;
 use crate::ecr::Ecr;
-use clap::ValueEnum;
+use crate::scan::Severity;
 use kit::id::Digest;
 use kit::markdown;
 use kit::report::{count, markdown_table, text_table};
@@ -28,7 +27,7 @@ pub(super) fn report(
         "verdict": judgement.verdict.word(),
         "repository": ecr.repository,
         "digest": digest.as_str(),
-        "fail_on": word(fail_on),
+        "fail_on": fail_on.name(),
         "counts": json_counts(&judgement.counts),
         "findings": judgement.findings.iter().map(json_finding).collect::<Vec<_>>(),
         "not_performed": judgement.not_performed.iter().map(|(image, why)| {
@@ -98,12 +97,12 @@ fn title(digest: &Digest, fail_on: Severity, judgement: &Judgement) -> String {
         }
         Verdict::Clean => format!(
             "{digest} is clean: nothing of severity {} or above that is not waived",
-            word(fail_on)
+            fail_on.name()
         ),
         Verdict::Findings => format!(
             "{digest} has {} of severity {} or above",
             count(refused, "finding"),
-            word(fail_on)
+            fail_on.name()
         ),
         Verdict::NotPerformed => {
             format!("{digest} was not scanned; whether it is clean is not known")
@@ -119,7 +118,7 @@ fn row(judged: &Judged) -> Vec<String> {
             Some(platform) => format!("{} ({platform})", finding.id),
             None => finding.id.clone(),
         },
-        word(finding.severity),
+        finding.severity.name().to_owned(),
         cell(&finding.package),
         cell(&finding.version),
         cell(&finding.fixed),
@@ -135,7 +134,7 @@ fn json_finding(judged: &Judged) -> Value {
     let finding = &judged.finding;
     json!({
         "id": finding.id,
-        "severity": word(finding.severity),
+        "severity": finding.severity.name(),
         "platform": judged.platform,
         "package": finding.package,
         "version": finding.version,
@@ -147,24 +146,17 @@ fn json_finding(judged: &Judged) -> Value {
 }
 
 fn counts(counts: &Severities) -> String {
-    let each: Vec<String> = Severity::value_variants()
+    let each: Vec<String> = Severity::ALL
         .iter()
-        .map(|severity| format!("{}={}", word(*severity), counts.of(*severity)))
+        .map(|severity| format!("{}={}", severity.name(), counts.of(*severity)))
         .collect();
     each.join(" ")
 }
 
 fn json_counts(counts: &Severities) -> Value {
-    Severity::value_variants()
+    Severity::ALL
         .iter()
-        .map(|severity| (word(*severity), json!(counts.of(*severity))))
+        .map(|severity| (severity.name().to_owned(), json!(counts.of(*severity))))
         .collect::<serde_json::Map<_, _>>()
         .into()
-}
-
-fn word(severity: Severity) -> String {
-    severity
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Scans that ended, with their findings.
 
-use crate::args::Severity;
+use crate::scan::Severity;
 use kit::id::Digest;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Bucket and table as state needs them. Each part is looked at and then brought to what it should
 //! be, so that two runs at once, or one that died half way, end the same.
 
+pub(crate) mod args;
 mod bucket;
 mod call;
 mod lifecycle;
@@ -10,7 +11,6 @@ mod policy;
 mod table;
 
 use crate::access::access;
-use crate::args::Storage;
 use crate::locate::{self, Store};
 use call::{TRIES, bad, change, retry, unread};
 use kit::backoff::spread;
@@ -36,21 +36,6 @@ use of_bucket;
 
 /// The notice about a lock table (developer.hashicorp.com, "Backend Type: s3", State Locking).
 const DEPRECATED: &str = "Terraform calls locking in a table (dynamodb_table) deprecated; slipway-state move-lock moves the lock to the file beside the state (use_lockfile)";
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Bootstrap {
-    #[command(flatten)]
-    storage: Storage,
-    /// Print what would be done, and do nothing
-    #[arg(long)]
-    dry_run: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct Doctor {
-    #[command(flatten)]
-    storage: Storage,
-}
 
 /// Clients and what they are for.
 struct Site<'a> {
@@ -127,7 +112,7 @@ async fn reached(store: &Store, cx: &Cx) -> Result<Account> {
 ///
 /// # Errors
 /// Somebody else's bucket, or a call that fails; finished changes remain, and a second run continues.
-pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
+pub(crate) async fn bootstrap(args: args::Bootstrap, cx: &Cx) -> Result<Report> {
     let store = locate::store(&args.storage, Purpose::Deploy, cx)?;
     let account = reached(&store, cx).await?;
     let site = Site::new(&account, &store, cx);
@@ -180,7 +165,7 @@ pub(crate) async fn bootstrap(args: Bootstrap, cx: &Cx) -> Result<Report> {
 ///
 /// # Errors
 /// A part is not as it should be or cannot be looked at (exit 3).
-pub(crate) async fn doctor(args: Doctor, cx: &Cx) -> Result<Report> {
+pub(crate) async fn doctor(args: args::Doctor, cx: &Cx) -> Result<Report> {
     let store = locate::store(&args.storage, Purpose::Deploy, cx)?;
     let account = reached(&store, cx).await?;
     let site = Site::new(&account, &store, cx);

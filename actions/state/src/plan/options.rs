@@ -1,38 +1,12 @@
 //! How a plan differs from a plain one: its values, and the part of the infrastructure it is about.
 
+use super::args::{Options, Values};
 use crate::hash::{salted, sha256};
 use kit::env::Env;
 use kit::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Values from files.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Values {
-    /// Files of variable values, from the folder of the infrastructure code
-    #[arg(long, value_name = "FILE", value_delimiter = '\n')]
-    pub(crate) var_file: Vec<String>,
-}
-
-/// The part of the infrastructure, and what becomes of it.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    pub(crate) values: Values,
-    /// Resources or modules to plan alone, with what they depend on; the plan is then incomplete
-    #[arg(long, value_name = "ADDRESS", value_delimiter = '\n')]
-    pub(crate) target: Vec<String>,
-    /// Resources to replace although nothing about them changed
-    #[arg(long, value_name = "ADDRESS", value_delimiter = '\n')]
-    pub(crate) replace: Vec<String>,
-    /// Destroy everything that the state holds
-    #[arg(long, conflicts_with_all = ["refresh_only", "replace"])]
-    pub(crate) destroy: bool,
-    /// Only update the state to match the infrastructure
-    #[arg(long, conflicts_with = "replace")]
-    pub(crate) refresh_only: bool,
-}
 
 impl Values {
     /// As arguments of the tool.

@@ -1,9 +1,9 @@
 //! The inputs of a plan: the initialized folder, the tool's plan, and everything that it rests on.
 
-use super::args;
+use super::args::{self, Options};
 use super::changes::Changes;
 use super::envelope::Basis;
-use super::options::{self, Options};
+use super::options;
 use super::private::Private;
 use crate::access::{Access, access};
 use crate::hash::{hashed, sha256};
