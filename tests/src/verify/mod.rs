@@ -1,5 +1,6 @@
 //! `cargo verify`: runs everything that checks the project, what can run side by side side by side, each step with its log.
 
+mod alone;
 mod busy;
 mod end;
 mod failures;
@@ -179,7 +180,7 @@ mod tests {
             [vec!["format", "zizmor"], vec!["e2e"]]
         );
         let all = names(&[]).unwrap();
-        for on_demand in ["advisories", "release"] {
+        for on_demand in ["advisories", "alone", "release"] {
             assert!(!all.concat().contains(&on_demand), "{all:?}");
         }
         assert_eq!(all[1..], [vec!["standins", "unit"], vec!["e2e", "clippy"]]);

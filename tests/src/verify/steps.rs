@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::alone;
 use crate::dist;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
@@ -95,6 +96,7 @@ pub(super) fn stages(instance: &Instance) -> Result<Vec<Vec<Step>>> {
             ),
             clippy(instance),
         ],
+        vec![alone(instance)?],
         vec![Step {
             on_demand: true,
             variables: &[(dist::RELEASE, "1")],
@@ -106,6 +108,22 @@ pub(super) fn stages(instance: &Instance) -> Result<Vec<Vec<Step>>> {
             )
         }],
     ])
+}
+
+/// Checks each package by itself, which compiles the AWS SDK anew for each selection of features.
+fn alone(instance: &Instance) -> Result<Step> {
+    let commands = alone::commands(&instance.checkout)?;
+    let step = cargo_step(
+        "alone",
+        "each package compiles by itself, which takes minutes",
+        "",
+    );
+    let commands = commands.iter().map(|arguments| words(&cargo(), arguments));
+    Ok(Step {
+        on_demand: true,
+        commands: commands.collect(),
+        ..step
+    })
 }
 
 /// Clippy runs while the end-to-end tests wait for something, so it must not wait for Cargo's lock on their folder, nor take
@@ -204,16 +222,19 @@ fn lint(instance: &Instance) -> Result<Vec<Step>> {
 }
 
 fn cargo_step(name: &'static str, about: &'static str, arguments: &str) -> Step {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     Step {
         name,
         about,
         needs: Needs::Nothing,
         on_demand: false,
         tests: Tests::None,
-        commands: vec![words(&cargo, arguments)],
+        commands: vec![words(&cargo(), arguments)],
         variables: &[],
     }
+}
+
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
 fn words(program: &str, arguments: &str) -> Vec<String> {
