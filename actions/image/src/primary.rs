@@ -3,11 +3,11 @@
 
 use crate::args;
 use crate::input;
-use kit::Result;
 use kit::aws::{KmsKey, RoleArn};
 use kit::contract::{Contract, Image};
 use kit::env::Env;
 use kit::step::Cx;
+use kit::{Defaults, Result};
 use ledger::Trust;
 use net::Target;
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ impl Primary {
     /// # Errors
     /// An argument or a part of the contract is missing or malformed (exit 2).
     pub(crate) fn new(args: &args::RepositoryName, cx: &Cx) -> Result<Self> {
-        let Some(contract) = contract(cx, args.repository.is_none())? else {
+        let Defaults::Contract(contract) = cx.whole_contract(args.repository.is_none())? else {
             return Ok(Self {
                 repository: input::repository(args.repository.clone(), None)?,
                 target: Target::ambient(),
@@ -78,7 +78,7 @@ impl Primary {
                     .collect(),
                 reader: target(build.publish.clone()),
             }),
-            contract: Some((contract, cx.env.clone())),
+            contract: Some((*contract, cx.env.clone())),
         })
     }
 
@@ -99,19 +99,4 @@ impl Primary {
             .map(|account| account.to_string())
             .collect())
     }
-}
-
-/// The contract, if it was named, or if it is in its usual place and `needed`. An image is the
-/// same for all environments, so one that is named only has to be there.
-fn contract(cx: &Cx, needed: bool) -> Result<Option<Contract>> {
-    let named = cx.common.environment.is_some() || cx.common.contract.is_some();
-    let found = needed && cx.contract_path().is_file();
-    if !(named || found) {
-        return Ok(None);
-    }
-    let contract = cx.contract()?;
-    if let Some(environment) = &cx.common.environment {
-        contract.has(environment)?;
-    }
-    Ok(Some(contract))
 }

@@ -60,24 +60,30 @@ impl Setting {
                 "give --environment NAME; without a contract also --ledger-service and --ledger",
             )
         };
-        if let Some((service, ledger)) = named(cx, given) {
-            let environment = cx.common.environment.clone().ok_or_else(missing)?;
-            return Ok(Self::from_arguments(given, service, ledger, environment));
-        }
-        match cx.defaults()? {
-            Defaults::Contract(resolved) => Self::from_contract(&resolved, given),
-            Defaults::None => Err(missing()),
+        match Source::of(cx, given) {
+            Source::Arguments { service, ledger } => {
+                let environment = cx.common.environment.clone().ok_or_else(missing)?;
+                Ok(Self::from_arguments(given, service, ledger, environment))
+            }
+            Source::Contract => match cx.defaults()? {
+                Defaults::Contract(resolved) => Self::from_contract(&resolved, given),
+                Defaults::None => Err(missing()),
+            },
         }
     }
 
     /// The environment of this name, from the contract if there is one.
     pub(crate) fn named(cx: &Cx, given: &LedgerArgs, environment: &str) -> Result<Self> {
-        if let Some((service, ledger)) = named(cx, given) {
-            let environment = environment.to_owned();
-            return Ok(Self::from_arguments(given, service, ledger, environment));
+        match Source::of(cx, given) {
+            Source::Arguments { service, ledger } => {
+                let environment = environment.to_owned();
+                Ok(Self::from_arguments(given, service, ledger, environment))
+            }
+            Source::Contract => {
+                let resolved = cx.contract()?.resolve(environment, &cx.env)?;
+                Self::from_contract(&resolved, given)
+            }
         }
-        let resolved = cx.contract()?.resolve(environment, &cx.env)?;
-        Self::from_contract(&resolved, given)
     }
 
     /// The environment that `--environment` names, as far as changes are judged by it, for which no reference of the contract
@@ -86,7 +92,7 @@ impl Setting {
         let Some(environment) = &cx.common.environment else {
             return Self::of(cx, given);
         };
-        if without_contract(cx, given) {
+        if let Source::Arguments { .. } = Source::of(cx, given) {
             return Self::of(cx, given);
         }
         let judged = cx.contract()?.judged(environment)?;
@@ -333,16 +339,30 @@ impl Setting {
     }
 }
 
-/// Whether the arguments alone apply: they name the ledger, and there is no contract.
-pub(crate) fn without_contract(cx: &Cx, given: &LedgerArgs) -> bool {
-    named(cx, given).is_some()
+/// Where the settings come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source<'a> {
+    /// The contract. Arguments may only agree with it.
+    Contract,
+    /// The arguments alone: they name the ledger, and there is no contract.
+    Arguments {
+        /// The service's name in the ledger.
+        service: &'a str,
+        /// The ledger's table.
+        ledger: &'a str,
+    },
 }
 
-/// The service's name in the ledger and the ledger's table, if the arguments alone apply.
-fn named<'a>(cx: &Cx, given: &'a LedgerArgs) -> Option<(&'a str, &'a str)> {
-    let alone = cx.common.contract.is_none() && !cx.contract_path().exists();
-    let service = given.ledger_service.as_deref().filter(|_| alone)?;
-    Some((service, given.ledger.as_deref()?))
+impl<'a> Source<'a> {
+    /// The source of this run's settings.
+    pub(crate) fn of(cx: &Cx, given: &'a LedgerArgs) -> Self {
+        match (&given.ledger_service, &given.ledger) {
+            (Some(service), Some(ledger)) if !cx.has_contract() => {
+                Self::Arguments { service, ledger }
+            }
+            _ => Self::Contract,
+        }
+    }
 }
 
 /// Refuses an argument that differs from the contract.

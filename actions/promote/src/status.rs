@@ -3,7 +3,7 @@
 use crate::args::{LedgerArgs, Status};
 use crate::live::{Live, Seen};
 use crate::requests::{Waiting, waiting};
-use crate::setting::{Setting, without_contract};
+use crate::setting::{Setting, Source};
 use crate::standing::EnvironmentHistory;
 use kit::report::{markdown_table, text_table};
 use kit::step::required;
@@ -126,7 +126,8 @@ async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<
 }
 
 fn settings(cx: &Cx, given: &LedgerArgs) -> Result<Vec<Setting>> {
-    if cx.common.environment.is_some() || without_contract(cx, given) {
+    let by_arguments = matches!(Source::of(cx, given), Source::Arguments { .. });
+    if cx.common.environment.is_some() || by_arguments {
         return Ok(vec![Setting::of(cx, given)?]);
     }
     all(cx, given)

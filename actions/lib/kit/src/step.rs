@@ -74,6 +74,29 @@ impl Cx {
             .unwrap_or_else(|| PathBuf::from("delivery.yaml"))
     }
 
+    /// Whether there is a contract: one was named, or something is in its usual place.
+    pub fn has_contract(&self) -> bool {
+        self.common.contract.is_some() || self.contract_path().exists()
+    }
+
+    /// The contract as a whole, for what is the same in all its environments: the one that is named or whose environment is,
+    /// or, for a step that `needs` one, the one that is there.
+    ///
+    /// # Errors
+    /// It is wrong, or has no environment of the name that was given (exit 2).
+    pub fn whole_contract(&self, needs: bool) -> Result<Defaults<Contract>> {
+        let named = self.common.environment.is_some() || self.common.contract.is_some();
+        let there = named || (needs && self.has_contract());
+        if !there {
+            return Ok(Defaults::None);
+        }
+        let contract = self.contract()?;
+        if let Some(environment) = &self.common.environment {
+            contract.has(environment)?;
+        }
+        Ok(Defaults::Contract(Box::new(contract)))
+    }
+
     /// Reads and checks the contract.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ pub(crate) use decide::expires;
 use crate::args::Grant as Args;
 use crate::check::{Allowed, Kept, allow, plan};
 use crate::record::{Written, actor, after, connected, marks};
-use crate::setting::{Setting, without_contract};
+use crate::setting::{Setting, Source};
 use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
@@ -17,7 +17,7 @@ use ledger::{Append, Chain, Permit, Record, Rollback, Verdict, permit};
 use serde_json::json;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    if without_contract(cx, &args.check.ledger) {
+    if let Source::Arguments { .. } = Source::of(cx, &args.check.ledger) {
         return Err(Error::usage(
             "a permit is for an environment's account, which only a contract names",
         )
