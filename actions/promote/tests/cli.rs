@@ -47,7 +47,11 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
     ];
     for (arguments, words) in [
         (vec!["check"], "--environment is missing"),
-        (with(&["--digest", "latest"]), "is not a digest"),
+        (
+            with(&["--digest", "latest"]),
+            "--digest: `latest` is not a digest",
+        ),
+        (with(&["--digest", "latest"]), "aws ecr describe-images"),
         (
             with(&["--digest", DIGEST, "--from", "y"]),
             "cannot be used with",
