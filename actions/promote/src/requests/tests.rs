@@ -249,7 +249,7 @@ fn a_binding_covers_every_part_and_the_expiry() {
         other(|it| it.account = "111111111111".parse().ok()),
         "the environment's account"
     );
-    assert_eq!(other(|it| it.digest = digest('x')), "the digest");
+    assert_eq!(other(|it| it.digest = digest('9')), "the digest");
     assert_eq!(
         other(|it| it.commit = "9".repeat(40).parse().unwrap()),
         "the commit"
