@@ -403,11 +403,14 @@ fn displaced(history: &History, records: &[Record], run: &str, permit: Option<u6
     let Some(own) = records.iter().find(own) else {
         return false;
     };
-    let update = |revision: &str| {
-        let mut updates = history.updates.iter().filter(|it| it.1 == revision);
-        updates.next_back().map(|it| it.0)
+    let update = |begun: &Record| {
+        let append = history.append(begun)?;
+        let mut updates = history.updates.iter();
+        updates
+            .find(|(span, revision)| revision == begun.revision() && append.before(*span))
+            .map(|(span, _)| *span)
     };
-    let Some(ours) = update(own.revision()) else {
+    let Some(ours) = update(own) else {
         return false;
     };
     let closed = records
@@ -419,7 +422,7 @@ fn displaced(history: &History, records: &[Record], run: &str, permit: Option<u6
     open.any(|it| {
         it.verdict() == "started"
             && it.run() != own.run()
-            && update(it.revision()).is_some_and(|late| {
+            && update(it).is_some_and(|late| {
                 !late.before(ours) && closed.is_none_or(|closed| !closed.before(late))
             })
     })
