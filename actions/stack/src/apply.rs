@@ -37,7 +37,7 @@ pub(crate) async fn apply(
     let name = place::name(&defaults, &args.stack)?;
     let protection = protection(&defaults, &args.guards)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
-    let commit = || cx.host.commit().ok().flatten().map(String::from);
+    let commit = || cx.host.commit().ok().flatten();
     let commit = args.commit.clone().or_else(commit);
     let permit = match applied::asked(args.permit.as_deref(), contract, plan, commit)? {
         Some(asked) => Some(Permit::open(asked, plan, cx).await?),

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use kit::aws::RoleArn;
 use kit::contract::Capability;
+use kit::id::{CommitId, argument};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,9 +70,9 @@ pub(crate) struct Apply {
     /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
-    /// Commit of the template, which the permit must be for [default: the run's]
-    #[arg(long, value_name = "SHA")]
-    pub(crate) commit: Option<String>,
+    /// Commit of the template, as a full hash, which the permit must be for [default: the run's]
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) commit: Option<CommitId>,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }
