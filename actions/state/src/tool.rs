@@ -1,5 +1,6 @@
 //! Terraform or OpenTofu as this step runs it: which one, in which version, with which environment.
 
+pub(crate) mod name;
 mod output;
 
 use crate::backend::Backend;
@@ -12,30 +13,12 @@ use kit::child::{self, Program};
 use kit::error::{Context, Error, ErrorKind, Result};
 use kit::lockfile::Lock;
 use kit::step::Cx;
+use name::Name;
 use net::Account;
 use output::{Diagnostics, printed};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-
-/// A tool that plans and applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// HashiCorp's.
-    Terraform,
-    /// The Linux Foundation's.
-    Tofu,
-}
-
-impl Name {
-    /// The program, which is also the tool's name as an argument.
-    pub(crate) fn command(self) -> &'static str {
-        match self {
-            Name::Terraform => "terraform",
-            Name::Tofu => "tofu",
-        }
-    }
-}
 
 /// A tool in a folder of infrastructure code.
 #[derive(Debug)]

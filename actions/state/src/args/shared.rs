@@ -1,7 +1,7 @@
 //! Arguments that several verbs of slipway-state share.
 
 use crate::backend::{Hold, Locking};
-use crate::tool::Name;
+use crate::tool::name::Name;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use kit::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! Arguments of `plan`, `apply` and `drift`.
 
 use crate::args::{Locked, State};
-use crate::tool::Name;
+use crate::tool::name::Name;
 use kit::id::{CommitId, argument};
 use std::path::PathBuf;
 use std::time::Duration;
