@@ -3,16 +3,18 @@
 use crate::args;
 use crate::changes::ordered;
 use crate::client::Executed;
-use crate::identity::{Made, token};
+use crate::follow::Verdict;
+use crate::foreign::foreign;
+use crate::identity::{Made, Protects, token};
 use crate::judge::judge;
 use crate::place::{self, Found};
 use crate::progress::Progress;
-use crate::protect::enforce;
+use crate::protect::{enforce, missing};
 use crate::report::apply::{self as report, Applied};
-use crate::search::{Search, search};
+use crate::search::{Begun, Search, search};
 use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, protection};
-use crate::standing::{Kind, busy, is_terminal, standing};
+use crate::standing::{Kind, is_terminal, standing};
 use crate::watch::{Ended, Watch};
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
@@ -20,9 +22,14 @@ use ledger::applied::{self, AppliedPermit, Permit};
 use net::Purpose;
 use std::cell::RefCell;
 use std::time::Duration;
+use tokio::time::sleep;
 
-/// How often the plan is looked for again, if somebody executed it between two looks.
+/// How often the plan is looked for, if nothing is found or somebody else executed it between two looks.
 const LOOKS: usize = 3;
+/// How long it waits between two of these looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The status of a stack of which only change sets were made.
+const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
 /// # Errors
 /// A plan that is not there or not permitted (exit 3), another operation (exit 4), or an execution that did not succeed.
@@ -35,7 +42,7 @@ pub(crate) async fn apply(
     refuse_no_time(args.wait.timeout)?;
     let defaults = cx.defaults_stack()?;
     let name = place::name(&defaults, &args.stack)?;
-    let protection = protection(&defaults, &args.guards)?;
+    let protection = protection(&defaults)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
     let commit = || cx.host.commit().ok().flatten();
     let commit = args.commit.clone().or_else(commit);
@@ -91,31 +98,27 @@ struct Run<'a> {
 impl Run<'_> {
     async fn to_the_end(&self) -> Result<Report> {
         let client = &self.found.client;
-        for _ in 0..LOOKS {
+        let protects = self.protection.protects();
+        for look in 1.. {
             let Some(stack) = client.stack(&self.found.name).await? else {
                 return Err(self.unknown(None));
             };
-            match search(client, &stack, self.plan).await? {
-                Search::Unknown => return Err(self.unknown(Some(&stack))),
+            match search(client, &stack, self.plan, &protects).await? {
                 Search::Nothing => return self.nothing(&stack).await,
-                Search::Begun(events) => {
-                    self.cx.host.info(format!(
-                        "an earlier run executed plan {}; this one follows it",
-                        self.plan
-                    ));
-                    self.progress.replace(Progress::Executing);
-                    let token = token(self.plan);
-                    let watch =
-                        Watch::begun(self.cx, client, &stack.id, token, events, self.timeout);
-                    let ended = watch.follow().await?;
-                    return self.ended(&stack.id, ended, None).await;
-                }
+                Search::Begun(begun) => return self.begun(&stack, begun).await,
                 Search::Open(set, made) => {
                     if let Some(report) = self.open(&stack, &set, &made).await? {
                         return Ok(report);
                     }
                 }
+                // Between the end of a change set and the first event of its execution nothing shows it.
+                Search::Unknown if look < LOOKS => {}
+                Search::Unknown => return Err(self.unknown(Some(&stack))),
             }
+            if look >= LOOKS {
+                break;
+            }
+            sleep(PAUSE).await;
         }
         Err(Error::failed(format!(
             "CloudFormation does not execute plan {}",
@@ -130,7 +133,19 @@ impl Run<'_> {
     /// Executes a change set; nothing if somebody else did so at the same moment.
     async fn open(&self, stack: &Stack, set: &ChangeSet, made: &Made) -> Result<Option<Report>> {
         let client = &self.found.client;
-        let kind = standing(Some(stack)).map_err(|error| *error)?;
+        let kind = standing(Some(stack), &self.arguments).map_err(|error| *error)?;
+        let lines = foreign(set, made, stack, kind);
+        if !lines.is_empty() {
+            return Err(Error::refused(format!(
+                "the change set {} is not as `plan` made it",
+                set.name
+            ))
+            .with_causes(lines)
+            .hint(format!("plan again: slipway-stack plan {}", self.arguments)));
+        }
+        if made.protects != self.protection.protects() {
+            return Err(self.protected_otherwise("was made for", Some(&made.protects)));
+        }
         let policy = match (kind, &self.protection.policy) {
             (Kind::Create, _) => None,
             (Kind::Update, Some(policy)) => Some(policy.clone()),
@@ -142,7 +157,8 @@ impl Run<'_> {
         let allowed = under.as_ref().map_or_else(String::new, |under| {
             format!(", under permit {}", under.line())
         });
-        // A stack that is not there yet cannot be protected, and one that is must not lose a protection to the change itself.
+        // A stack must not lose a protection to the change itself. One that is created gets it afterwards: it has no policy before,
+        // and what is left of a failed creation has to be deleted.
         let mut enforced = match kind {
             Kind::Create => Vec::new(),
             Kind::Update => {
@@ -150,7 +166,7 @@ impl Run<'_> {
                 enforce(client, &stack.id, &self.protection).await?
             }
         };
-        let token = token(self.plan);
+        let token = token(self.plan, &made.protects);
         let watch = Watch::ahead(self.cx, client, &stack.id, token.clone(), self.timeout).await?;
         self.cx.host.info(format!(
             "executing plan {} of the stack {}: {}{allowed}",
@@ -159,43 +175,111 @@ impl Run<'_> {
             crate::changes::counts(&all)
         ));
         self.progress.replace(Progress::Executing);
-        match client.execute(&set.id, &token).await? {
-            Executed::Begun => {}
-            Executed::Not => return Ok(None),
+        match client.execute(&set.id, &token).await {
+            Ok(Executed::Begun) => {}
+            Ok(Executed::Not) => return Ok(None),
+            Err(error) => return self.not_begun(&stack.id, error).await,
         }
         let ended = watch.follow().await?;
-        if kind == Kind::Create && ended.verdict == crate::follow::Verdict::Succeeded {
-            enforced = enforce(client, &stack.id, &self.protection).await?;
+        if ended.verdict == Verdict::Succeeded {
+            self.same_role(made, &ended)?;
+            if kind == Kind::Create {
+                enforced = enforce(client, &stack.id, &self.protection).await?;
+            }
         }
-        let applied = self.applied(enforced, under);
-        report::ended(&applied, ended).map(Some)
+        report::ended(&self.applied(enforced, under), ended).map(Some)
     }
 
-    /// A plan without changes: the protection is enforced all the same.
-    async fn nothing(&self, stack: &Stack) -> Result<Report> {
-        if !is_terminal(&stack.status) {
-            return Err(busy(stack));
+    /// What is to be done after CloudFormation refused to execute: it is looked again if another operation was faster.
+    async fn not_begun(&self, stack: &str, error: Error) -> Result<Option<Report>> {
+        match self.found.client.stack(stack).await {
+            Ok(Some(stack)) if !is_terminal(&stack.status) && stack.status != REVIEW => Ok(None),
+            _ => Err(error),
         }
+    }
+
+    /// Follows an execution that an earlier run began. Nothing is opened under it: what is set afterwards is what the plan says,
+    /// and only under a permit that is still valid.
+    async fn begun(&self, stack: &Stack, begun: Begun) -> Result<Report> {
+        let client = &self.found.client;
+        self.cx.host.info(format!(
+            "an earlier run executed plan {}; this one follows it",
+            self.plan
+        ));
+        self.progress.replace(Progress::Executing);
+        let same = begun.token == token(self.plan, &self.protection.protects());
+        let made = begun.made.clone();
+        let watch = Watch::begun(self.cx, client, &stack.id, begun, self.timeout);
+        let ended = watch.follow().await?;
+        let (mut enforced, mut under) = (Vec::new(), None);
+        if ended.verdict == Verdict::Succeeded {
+            if let Some(made) = &made {
+                self.same_role(made, &ended)?;
+            }
+            if !same {
+                let planned = made.as_ref().map(|made| &made.protects);
+                return Err(self.protected_otherwise("was applied with", planned));
+            }
+            if !missing(client, &stack.id, &self.protection)
+                .await?
+                .is_nothing()
+            {
+                under = self.permitted().await.map_err(|error| {
+                    error.hint("the plan was applied, and the stack is not protected as it says: plan again, and apply that")
+                })?;
+                self.progress.replace(Progress::Protecting);
+                enforced = enforce(client, &stack.id, &self.protection).await?;
+            }
+        }
+        report::ended(&self.applied(enforced, under), ended)
+    }
+
+    /// A plan without changes of resources: the protection is enforced all the same.
+    async fn nothing(&self, stack: &Stack) -> Result<Report> {
+        standing(Some(stack), &self.arguments).map_err(|error| *error)?;
         let under = self.permitted().await?;
         self.progress.replace(Progress::Protecting);
         let enforced = enforce(&self.found.client, &stack.id, &self.protection).await?;
         Ok(report::nothing(&self.applied(enforced, under), stack))
     }
 
-    /// The end of an execution that an earlier run began.
-    async fn ended(
-        &self,
-        stack: &str,
-        ended: Ended,
-        under: Option<AppliedPermit>,
-    ) -> Result<Report> {
-        let enforced = match ended.verdict {
-            crate::follow::Verdict::Succeeded => {
-                enforce(&self.found.client, stack, &self.protection).await?
-            }
-            _ => Vec::new(),
-        };
-        report::ended(&self.applied(enforced, under), ended)
+    /// Refuses an end in which the stack has another role than the plan: CloudFormation does not tell the role of a change set
+    /// before it is executed.
+    fn same_role(&self, made: &Made, ended: &Ended) -> Result<()> {
+        let role = ended.stack.as_ref().and_then(|stack| stack.role.as_deref());
+        if role == made.effective_role() {
+            return Ok(());
+        }
+        Err(Error::failed(format!(
+            "plan {} was executed with another role than was reviewed",
+            self.plan
+        ))
+        .cause(format!(
+            "the plan: {}",
+            made.effective_role().unwrap_or("none")
+        ))
+        .cause(format!("the stack: {}", role.unwrap_or("none")))
+        .hint("find out who made the change set: AWS CloudTrail has the calls"))
+    }
+
+    /// The error of a plan that protects the stack in another way than the contract here.
+    fn protected_otherwise(&self, verb: &str, planned: Option<&Protects>) -> Error {
+        let error = Error::refused(format!(
+            "plan {} {verb} another protection of the stack than is declared here",
+            self.plan
+        ));
+        let error = planned
+            .map(Protects::lines)
+            .into_iter()
+            .flatten()
+            .fold(error, |error, line| {
+                error.cause(format!("the plan: {line}"))
+            });
+        let here = self.protection.protects().lines();
+        here.into_iter()
+            .fold(error, |error, line| error.cause(format!("here: {line}")))
+            .hint("apply with the contract that the plan was made with: --environment NAME, at the same commit")
+            .hint(format!("or plan again: slipway-stack plan {}", self.arguments))
     }
 
     /// The permit, checked right before something changes.

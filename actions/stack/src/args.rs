@@ -30,8 +30,6 @@ pub(crate) enum Verb {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) stack: StackName,
-    #[command(flatten)]
-    pub(crate) guards: Guards,
     /// Template, a file of JSON or YAML [default: the contract's]
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
@@ -62,8 +60,6 @@ pub(crate) struct Plan {
 pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) stack: StackName,
-    #[command(flatten)]
-    pub(crate) guards: Guards,
     /// The plan's ID, from the output `plan-id` of `plan`
     #[arg(long, value_name = "ID")]
     pub(crate) plan: String,
@@ -105,17 +101,6 @@ pub(crate) struct StackName {
     pub(crate) name: Option<String>,
 }
 
-/// What protects the stack.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Guards {
-    /// Whether the stack is protected from deletion: on or off [default: the contract's, else it stays as it is]
-    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
-    pub(crate) termination_protection: Option<bool>,
-    /// Stack policy, a JSON file [default: the contract's, else it stays as it is]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-}
-
 impl StackName {
     /// The arguments that lead to the same stack again, for a hint.
     pub(crate) fn arguments(&self, cx: &kit::Cx) -> String {
@@ -142,12 +127,4 @@ fn capability(text: &str) -> Result<Option<Capability>, String> {
             names.join(", ")
         )
     })
-}
-
-fn on_or_off(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("it is `on` or `off`".to_owned()),
-    }
 }

@@ -6,7 +6,7 @@ use crate::place::{self, Found};
 use crate::report::drift::{Compared, report};
 use crate::standing::{busy, is_terminal};
 use kit::clock::human;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
 use net::Purpose;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
         )));
     };
     if !is_terminal(&stack.status) {
-        return Err(busy(&stack));
+        return Err(busy(&stack, &args.stack.arguments(cx)));
     }
     let id = client.detect_drift(&stack.id).await?;
     let start = Instant::now();
@@ -43,10 +43,13 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
             break seen;
         }
         if start.elapsed() > args.wait.timeout {
-            return Err(Error::failed(format!(
-                "CloudFormation did not compare the stack {name} within {}",
-                human(args.wait.timeout)
-            ))
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                format!(
+                    "CloudFormation did not compare the stack {name} within {}",
+                    human(args.wait.timeout)
+                ),
+            )
             .hint("give it longer: --timeout 1h"));
         }
         if told.elapsed() > TELL {

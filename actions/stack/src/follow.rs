@@ -67,13 +67,6 @@ fn verdict(status: &str) -> Verdict {
     }
 }
 
-/// Whether the events show that an operation with this token began.
-pub(crate) fn began(token: &str, events: &[Event]) -> bool {
-    events
-        .iter()
-        .any(|event| event.token.as_deref() == Some(token))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;

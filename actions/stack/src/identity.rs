@@ -17,12 +17,58 @@ pub(crate) struct Made {
     /// The role that CloudFormation assumes, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
+    /// The role that the stack had and keeps, where none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kept_role: Option<String>,
     /// The resources whose data may be lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_replace: Vec<String>,
+    /// What is to protect the stack.
+    #[serde(default, skip_serializing_if = "Protects::is_nothing")]
+    pub(crate) protects: Protects,
+}
+
+/// What is to protect the stack after the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Protects {
+    /// Termination protection. `None`: it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) termination: Option<bool>,
+    /// The SHA-256 of the stack policy's text. `None`: it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
+}
+
+impl Protects {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its parts as lines.
+    pub(crate) fn lines(&self) -> [String; 2] {
+        let termination = match self.termination {
+            Some(true) => "on",
+            Some(false) => "off",
+            None => "as it is",
+        };
+        let policy = self.policy.as_deref();
+        [
+            format!("termination protection: {termination}"),
+            policy.map_or_else(
+                || "stack policy: as it is".to_owned(),
+                |hash| format!("stack policy: the one with the SHA-256 {hash}"),
+            ),
+        ]
+    }
 }
 
 impl Made {
+    /// The role with which the change set is executed.
+    pub(crate) fn effective_role(&self) -> Option<&str> {
+        self.role.as_deref().or(self.kept_role.as_deref())
+    }
+
     /// The description that says so.
     pub(crate) fn description(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -50,12 +96,14 @@ enum Part<'a> {
     },
     Unchanged {
         stack: &'a str,
+        status: &'a str,
+        protects: &'a Protects,
         /// When it was changed last: a stack that changed since is another one.
         updated: &'a str,
     },
 }
 
-const FORMAT: &str = "slipway-stack-plan/1";
+const FORMAT: &str = "slipway-stack-plan/2";
 
 /// The ID of a plan that executes this change set, with the template that CloudFormation holds for it.
 pub(crate) fn plan_id(change_set: &ChangeSet, template: &str) -> String {
@@ -70,12 +118,14 @@ pub(crate) fn plan_id(change_set: &ChangeSet, template: &str) -> String {
     })
 }
 
-/// The ID of a plan that changes nothing in this stack.
-pub(crate) fn empty_plan_id(stack: &Stack) -> String {
+/// The ID of a plan that changes no resource of this stack, and protects it.
+pub(crate) fn empty_plan_id(stack: &Stack, protects: &Protects) -> String {
     id(&Envelope {
         format: FORMAT,
         stacks: [Part::Unchanged {
             stack: &stack.id,
+            status: &stack.status,
+            protects,
             updated: stack.updated.as_deref().unwrap_or(&stack.created),
         }],
     })
@@ -96,9 +146,17 @@ fn id(envelope: &Envelope<'_>) -> String {
     ledger::sha256(&bytes)
 }
 
-/// The token by which the events of a plan's execution can be told.
-pub(crate) fn token(plan: &str) -> String {
-    format!("{PREFIX}{plan}")
+/// The token by which the events of a plan's execution can be told. It also says what the plan protects: the change set may be
+/// gone when a later run follows its execution, and that run must not set anything else. CloudFormation takes 128 characters.
+pub(crate) fn token(plan: &str, protects: &Protects) -> String {
+    let bytes = serde_json::to_vec(protects).unwrap_or_default();
+    let hash = ledger::sha256(&bytes);
+    format!("{}{}", token_prefix(plan), &hash[..32])
+}
+
+/// The beginning of the tokens of a plan's executions.
+pub(crate) fn token_prefix(plan: &str) -> String {
+    format!("{PREFIX}{plan}-")
 }
 
 #[cfg(test)]
@@ -149,7 +207,7 @@ mod tests {
     #[test]
     fn whatever_was_reviewed_changes_the_id() {
         let id = plan_id(&set(), "template");
-        let differ: [fn(&mut ChangeSet); 9] = [
+        let differ: [fn(&mut ChangeSet); 13] = [
             |set| set.id.push('x'),
             |set| set.stack_id.push('x'),
             |set| drop(set.parameters.insert("A".to_owned(), "b".to_owned())),
@@ -165,6 +223,10 @@ mod tests {
             |set| set.changes[1].details[1].after = Some("a".to_owned()),
             |set| set.changes[1].replacement = Some("True".to_owned()),
             |set| set.nested.push(ChangeSet::default()),
+            |set| set.notifications.push("arn:topic".to_owned()),
+            |set| set.rollback.push("arn:alarm".to_owned()),
+            |set| set.unusual.push("REVERT_DRIFT".to_owned()),
+            |set| set.includes_nested = true,
         ];
         for (index, change) in differ.into_iter().enumerate() {
             let mut other = set();
@@ -185,9 +247,57 @@ mod tests {
             updated: Some("2026-01-02T00:00:00Z".to_owned()),
             ..stack.clone()
         };
-        let id = empty_plan_id(&stack);
-        assert_eq!(empty_plan_id(&stack.clone()), id);
-        assert_ne!(empty_plan_id(&updated), id);
+        let none = Protects::default();
+        let id = empty_plan_id(&stack, &none);
+        assert_eq!(empty_plan_id(&stack.clone(), &none), id);
+        assert_ne!(empty_plan_id(&updated, &none), id);
+        // A deletion that stopped halfway does not change the time of the last update.
+        let broken = Stack {
+            status: "DELETE_FAILED".to_owned(),
+            ..stack.clone()
+        };
+        assert_ne!(empty_plan_id(&broken, &none), id);
+        for protects in protections() {
+            assert_ne!(empty_plan_id(&stack, &protects), id, "{protects:?}");
+        }
+    }
+
+    /// Protections that differ from each other and from none.
+    fn protections() -> [Protects; 3] {
+        [(Some(true), None), (Some(false), None), (None, Some("a"))].map(|(termination, policy)| {
+            Protects {
+                termination,
+                policy: policy.map(str::to_owned),
+            }
+        })
+    }
+
+    #[test]
+    fn what_protects_the_stack_is_part_of_a_plan_and_of_its_token() {
+        let mut ids = vec![plan_id(&set(), "template")];
+        let mut tokens = vec![token(&ids[0], &Protects::default())];
+        for protects in protections() {
+            tokens.push(token(&ids[0], &protects));
+            let made = Made {
+                protects,
+                ..Made::default()
+            };
+            let description = Some(made.description());
+            assert_eq!(Made::read(description.as_deref()), Some(made));
+            let set = ChangeSet {
+                description,
+                ..set()
+            };
+            ids.push(plan_id(&set, "template"));
+        }
+        for token in &tokens {
+            assert!(token.starts_with(&token_prefix(&ids[0])) && token.len() <= 128);
+        }
+        for all in [&mut ids, &mut tokens] {
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), 4, "{all:?}");
+        }
     }
 
     #[test]
@@ -195,6 +305,7 @@ mod tests {
         let made = Made {
             role: Some("arn:role".to_owned()),
             allow_replace: vec!["Table".to_owned()],
+            ..Made::default()
         };
         assert_eq!(Made::read(Some(&made.description())), Some(made));
         for text in [None, Some(""), Some("by hand"), Some(r#"{"x":1}"#)] {

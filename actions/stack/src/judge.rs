@@ -40,7 +40,10 @@ pub(crate) fn judge<'a>(
     };
     let policy = Policy::parse(text).map_err(|problem| {
         let message = format!("the stack policy of {stack} cannot be read: {problem}");
-        Box::new(Error::refused(message).hint("set one that can be read: --policy FILE"))
+        Box::new(
+            Error::refused(message)
+                .hint("set one that can be read: `policy` of the contract's `stack`"),
+        )
     })?;
     let forbidden = policy.forbidden(all);
     if forbidden.is_empty() {
@@ -49,7 +52,7 @@ pub(crate) fn judge<'a>(
     Err(Box::new(
         Error::refused(format!("the stack policy of {stack} forbids the plan"))
             .with_causes(forbidden)
-            .hint("if the change is right, allow it in the policy: --policy FILE, or `policy` of the contract's `stack`"),
+            .hint("if the change is right, allow it in the policy: `policy` of the contract's `stack`"),
     ))
 }
 

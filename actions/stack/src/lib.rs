@@ -8,6 +8,7 @@ mod changes;
 mod client;
 mod drift;
 mod follow;
+mod foreign;
 mod hidden;
 mod identity;
 mod inputs;

@@ -3,19 +3,22 @@
 use crate::args;
 use crate::changes::ordered;
 use crate::client::{Client, Creation, Value};
-use crate::identity::{LONGEST_DESCRIPTION, Made as Description, PREFIX, empty_plan_id, plan_id};
+use crate::identity::{
+    LONGEST_DESCRIPTION, Made as Description, PREFIX, Protects, empty_plan_id, plan_id,
+};
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
 use crate::make::{Made, make};
 use crate::place::{self, Found};
 use crate::progress::Progress;
 use crate::report::plan::{self as report, Subject};
-use crate::seen::{ChangeSet, STACK, Template};
+use crate::seen::{ChangeSet, Template};
 use crate::settings::{Settings, protection, settings};
 use crate::standing::{Kind, standing};
 use kit::aws::RoleArn;
+use kit::contract::WithStack;
 use kit::error::{Error, ErrorKind, Result};
-use kit::{Cx, Report};
+use kit::{Cx, Defaults, Report};
 use net::{Account, Purpose};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,8 +33,7 @@ pub(crate) async fn plan(
     let defaults = cx.defaults_stack()?;
     let name = place::name(&defaults, &args.stack)?;
     let settings = settings(cx, &defaults, &args)?;
-    let protection = protection(&defaults, &args.guards)?;
-    let description = description(&settings)?;
+    let protection = protection(&defaults)?;
     let Found {
         account,
         client,
@@ -39,9 +41,12 @@ pub(crate) async fn plan(
     } = place::find(cx, &defaults, name, Purpose::Deploy).await?;
     same_account(&settings, &account)?;
     let stack = client.stack(&name).await?;
-    let kind = standing(stack.as_ref()).map_err(|error| *error)?;
+    let arguments = args.stack.arguments(cx);
+    let kind = standing(stack.as_ref(), &arguments).map_err(|error| *error)?;
     // What was only ever planned has nothing that could be kept or compared.
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
+    let kept_role = current.and_then(|stack| stack.role.clone());
+    let description = description(&settings, kept_role, protection.protects())?;
     let template = template(&client, &settings).await?;
     acknowledged(&template, &settings)?;
     let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
@@ -61,13 +66,14 @@ pub(crate) async fn plan(
         capabilities: &capabilities,
         role: settings.role.as_deref(),
         description: &description,
-        nested: template.resource_types.iter().any(|kind| kind == STACK),
     };
     progress.replace(Progress::Planning(change_set_name.clone()));
     let made = make(cx, &client, &wanted).await?;
     let subject = Subject {
         account: &account,
         name: &name,
+        arguments,
+        gate: gated(&defaults),
         stack: current,
         protection: &protection,
         settings: &settings,
@@ -80,12 +86,13 @@ pub(crate) async fn plan(
                 return Err(Error::failed(format!("the stack {name} is gone meanwhile"))
                     .hint("find out who deleted it, and plan again"));
             };
+            standing(Some(&stack), &subject.arguments).map_err(|error| *error)?;
             let policy = client.policy(&stack.id).await?;
             Ok(report::unchanged(
                 &subject,
                 &stack,
                 policy.as_deref(),
-                &empty_plan_id(&stack),
+                &empty_plan_id(&stack, &protection.protects()),
             ))
         }
     }
@@ -187,9 +194,21 @@ fn same_account(settings: &Settings, account: &Account) -> Result<()> {
     }
 }
 
-fn description(settings: &Settings) -> Result<String> {
+/// The environment whose gate lets a plan be applied only under a permit.
+fn gated(defaults: &Defaults<WithStack>) -> Option<String> {
+    let contract = &defaults.contract()?.resolved;
+    contract.gate.plan.then(|| contract.environment.clone())
+}
+
+fn description(
+    settings: &Settings,
+    kept_role: Option<String>,
+    protects: Protects,
+) -> Result<String> {
     let description = Description {
+        kept_role: kept_role.filter(|_| settings.role.is_none()),
         role: settings.role.clone(),
+        protects,
         allow_replace: settings.allow_replace.clone(),
     }
     .description();

@@ -5,7 +5,30 @@ use crate::settings::Protection;
 use kit::error::{Error, Result};
 use serde_json::Value;
 
-/// Brings both to what was asked for; returns a line for each that was changed.
+/// The part of the protection that the stack does not have.
+///
+/// # Errors
+/// CloudFormation does not answer.
+pub(crate) async fn missing(
+    client: &Client,
+    stack: &str,
+    wanted: &Protection,
+) -> Result<Protection> {
+    let mut missing = Protection::default();
+    if let Some(on) = wanted.termination
+        && is_protected(client, stack).await? != on
+    {
+        missing.termination = Some(on);
+    }
+    if let Some(policy) = &wanted.policy
+        && !is_same(client.policy(stack).await?.as_deref(), policy)
+    {
+        missing.policy = Some(policy.clone());
+    }
+    Ok(missing)
+}
+
+/// Sets what is missing; returns a line for each that was changed.
 ///
 /// # Errors
 /// One cannot be set, or is not what was set.
@@ -14,10 +37,9 @@ pub(crate) async fn enforce(
     stack: &str,
     wanted: &Protection,
 ) -> Result<Vec<String>> {
+    let missing = missing(client, stack, wanted).await?;
     let mut lines = Vec::new();
-    if let Some(on) = wanted.termination
-        && is_protected(client, stack).await? != on
-    {
+    if let Some(on) = missing.termination {
         client.protect(stack, on).await?;
         if is_protected(client, stack).await? != on {
             return Err(
@@ -27,9 +49,7 @@ pub(crate) async fn enforce(
         }
         lines.push(termination_line(on));
     }
-    if let Some(policy) = &wanted.policy
-        && !is_same(client.policy(stack).await?.as_deref(), policy)
-    {
+    if let Some(policy) = &missing.policy {
         client.set_policy(stack, policy).await?;
         if !is_same(client.policy(stack).await?.as_deref(), policy) {
             return Err(Error::failed("the stack policy is not what was set")

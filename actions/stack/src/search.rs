@@ -1,31 +1,48 @@
 //! Finding the plan that an ID names.
 
 use crate::client::Client;
-use crate::follow::began;
-use crate::identity::{Made, PREFIX, empty_plan_id, plan_id, token};
+use crate::identity::{Made, PREFIX, Protects, empty_plan_id, plan_id, token, token_prefix};
 use crate::seen::{ChangeSet, Event, Stack};
 use kit::error::Result;
-use std::cell::Cell;
+use std::cell::RefCell;
 
 /// What an ID names.
 #[derive(Debug)]
 pub(crate) enum Search {
-    /// A plan that changes nothing, of the stack as it is.
+    /// A plan that changes no resource of the stack as it is.
     Nothing,
     /// A change set that nobody executed yet.
     Open(Box<ChangeSet>, Made),
-    /// A plan whose execution began before, with its events and those after it.
-    Begun(Vec<Event>),
+    /// A plan whose execution began before.
+    Begun(Begun),
     /// Nothing that is there.
     Unknown,
 }
 
-/// Looks for a plan of the stack.
+/// An execution that began before.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    /// Its token, which also says what the plan protects.
+    pub(crate) token: String,
+    /// What the change set was made with, if it is still there.
+    pub(crate) made: Option<Made>,
+    /// Its events and those after it, the oldest first.
+    pub(crate) events: Vec<Event>,
+    /// The newest event before it.
+    pub(crate) boundary: Option<String>,
+}
+
+/// Looks for a plan of the stack. One that changes no resource is not kept anywhere, so it is found by what it protects.
 ///
 /// # Errors
 /// CloudFormation does not answer.
-pub(crate) async fn search(client: &Client, stack: &Stack, plan: &str) -> Result<Search> {
-    if empty_plan_id(stack) == plan {
+pub(crate) async fn search(
+    client: &Client,
+    stack: &Stack,
+    plan: &str,
+    protects: &Protects,
+) -> Result<Search> {
+    if empty_plan_id(stack, protects) == plan {
         return Ok(Search::Nothing);
     }
     for listed in client.change_sets(&stack.id).await? {
@@ -45,33 +62,48 @@ pub(crate) async fn search(client: &Client, stack: &Stack, plan: &str) -> Result
         }
         return Ok(match set.execution.as_str() {
             "AVAILABLE" => Search::Open(Box::new(set), made),
-            // The events may not show its execution yet.
             "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE" | "EXECUTE_FAILED" => {
-                Search::Begun(begun(client, &stack.id, plan).await?)
+                let found = begun(client, &stack.id, plan).await?;
+                // The events may not show its execution yet.
+                let found = found.unwrap_or_else(|| Begun {
+                    token: token(plan, &made.protects),
+                    made: None,
+                    events: Vec::new(),
+                    boundary: None,
+                });
+                Search::Begun(Begun {
+                    made: Some(made),
+                    ..found
+                })
             }
             _ => Search::Unknown,
         });
     }
-    let events = begun(client, &stack.id, plan).await?;
-    Ok(match events.is_empty() {
-        false => Search::Begun(events),
-        true => Search::Unknown,
-    })
+    let found = begun(client, &stack.id, plan).await?;
+    Ok(found.map_or(Search::Unknown, Search::Begun))
 }
 
-/// The events since the execution of a plan began, the oldest first; nothing if they show none of it.
-async fn begun(client: &Client, stack: &str, plan: &str) -> Result<Vec<Event>> {
-    let token = token(plan);
-    let seen = Cell::new(false);
+/// The execution of a plan, if the events show one.
+async fn begun(client: &Client, stack: &str, plan: &str) -> Result<Option<Begun>> {
+    let prefix = token_prefix(plan);
+    let (token, boundary) = (RefCell::new(None), RefCell::new(None));
     let before = |event: &Event| {
-        let ours = event.token.as_deref() == Some(token.as_str());
-        seen.set(seen.get() || ours);
-        seen.get() && !ours
+        let ours = event.token.as_ref().filter(|it| it.starts_with(&prefix));
+        if let Some(ours) = ours {
+            token.replace(Some(ours.clone()));
+            return false;
+        }
+        let passed = token.borrow().is_some();
+        if passed {
+            boundary.replace(Some(event.id.clone()));
+        }
+        passed
     };
     let events = client.events(stack, before).await?;
-    Ok(if began(&token, &events) {
-        events
-    } else {
-        Vec::new()
-    })
+    Ok(token.into_inner().map(|token| Begun {
+        token,
+        made: None,
+        events,
+        boundary: boundary.into_inner(),
+    }))
 }

@@ -17,6 +17,10 @@ pub(crate) struct Stack {
     pub(crate) created: String,
     pub(crate) updated: Option<String>,
     pub(crate) role: Option<String>,
+    /// The topics that hear of its operations, by ARN.
+    pub(crate) notifications: Vec<String>,
+    /// The alarms that roll an operation back, and for how long they are watched.
+    pub(crate) rollback: Vec<String>,
     pub(crate) termination_protection: bool,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
@@ -53,6 +57,14 @@ pub(crate) struct ChangeSet {
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) capabilities: Vec<String>,
+    /// The topics that hear of the operation, by ARN.
+    pub(crate) notifications: Vec<String>,
+    /// The alarms that roll the operation back, and for how long they are watched.
+    pub(crate) rollback: Vec<String>,
+    /// Settings that a plan never has.
+    pub(crate) unusual: Vec<String>,
+    /// Whether it has a change set for each nested stack.
+    pub(crate) includes_nested: bool,
     pub(crate) changes: Vec<Change>,
     /// The change sets of nested stacks.
     pub(crate) nested: Vec<ChangeSet>,
@@ -132,7 +144,6 @@ pub(crate) struct Template {
     pub(crate) parameters: Vec<Declared>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) capabilities_reason: Option<String>,
-    pub(crate) resource_types: Vec<String>,
 }
 
 /// A parameter that a template declares.

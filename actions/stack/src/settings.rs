@@ -1,6 +1,7 @@
 //! Everything that a stack is planned with: from arguments, else from the contract, with the files that they name.
 
 use crate::args;
+use crate::identity::Protects;
 use crate::inputs::Given;
 use crate::place::declared;
 use crate::policy::Policy;
@@ -33,6 +34,22 @@ pub(crate) struct Protection {
     pub(crate) termination: Option<bool>,
     /// The text of the stack policy. `None`: it stays as it is.
     pub(crate) policy: Option<String>,
+}
+
+impl Protection {
+    /// What a plan says of it.
+    pub(crate) fn protects(&self) -> Protects {
+        let policy = self.policy.as_deref();
+        Protects {
+            termination: self.termination,
+            policy: policy.map(|text| ledger::sha256(text.as_bytes())),
+        }
+    }
+
+    /// Whether it leaves the stack as it is.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.termination.is_none() && self.policy.is_none()
+    }
 }
 
 /// Reads the settings of a plan. Secrets are masked in the log before anything else is done with them.
@@ -109,18 +126,14 @@ pub(crate) fn settings(
     })
 }
 
-/// Reads what is to protect the stack.
+/// Reads what is to protect the stack, which only the contract declares: a plan names it by its hash, and `apply` has to find
+/// the same again.
 ///
 /// # Errors
-/// The policy's file cannot be read, or holds no stack policy (exit 2).
-pub(crate) fn protection(
-    defaults: &Defaults<WithStack>,
-    args: &args::Guards,
-) -> Result<Protection> {
+/// The policy's file cannot be read, or is not a stack policy (exit 2).
+pub(crate) fn protection(defaults: &Defaults<WithStack>) -> Result<Protection> {
     let stack = declared(defaults);
-    let policy = located(defaults, args.policy.as_deref(), |stack| {
-        stack.policy.as_deref()
-    });
+    let policy = located(defaults, None, |stack| stack.policy.as_deref());
     let policy = match policy {
         None => None,
         Some(path) => {
@@ -140,9 +153,8 @@ pub(crate) fn protection(
             Some(text)
         }
     };
-    let declared = stack.and_then(|stack| stack.termination_protection);
     Ok(Protection {
-        termination: args.termination_protection.or(declared),
+        termination: stack.and_then(|stack| stack.termination_protection),
         policy,
     })
 }

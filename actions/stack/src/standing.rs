@@ -24,11 +24,11 @@ impl Kind {
     }
 }
 
-/// Decides what a change set for the stack has to be.
+/// Decides what a change set for the stack has to be. `arguments` lead to the stack in a hint.
 ///
 /// # Errors
 /// Another operation is under way (exit 4), or the stack cannot be changed before somebody repaired it (exit 3).
-pub(crate) fn standing(stack: Option<&Stack>) -> Result<Kind, Box<Error>> {
+pub(crate) fn standing(stack: Option<&Stack>, arguments: &str) -> Result<Kind, Box<Error>> {
     let Some(stack) = stack else {
         return Ok(Kind::Create);
     };
@@ -49,12 +49,12 @@ pub(crate) fn standing(stack: Option<&Stack>) -> Result<Kind, Box<Error>> {
         | "IMPORT_ROLLBACK_COMPLETE" => Ok(Kind::Update),
         "ROLLBACK_COMPLETE" => Err(Box::new(
             stuck("its first creation failed and was rolled back; CloudFormation can only delete it")
-                .hint(format!("see why it failed: slipway-stack status --name {name}"))
+                .hint(format!("see why it failed: slipway-stack status {arguments}"))
                 .hint(format!("then delete what is left of it, and plan again: aws cloudformation delete-stack --stack-name {name}")),
         )),
         "CREATE_FAILED" | "ROLLBACK_FAILED" => Err(Box::new(
             stuck("its first creation failed, and resources are left of it")
-                .hint(format!("see what is left: slipway-stack status --name {name}"))
+                .hint(format!("see what is left: slipway-stack status {arguments}"))
                 .hint(format!("then delete it, and plan again: aws cloudformation delete-stack --stack-name {name}")),
         )),
         "UPDATE_FAILED" => Err(Box::new(
@@ -63,7 +63,7 @@ pub(crate) fn standing(stack: Option<&Stack>) -> Result<Kind, Box<Error>> {
         )),
         "UPDATE_ROLLBACK_FAILED" => Err(Box::new(
             stuck("an update failed, and so did its rollback")
-                .hint(format!("see which resource could not be rolled back: slipway-stack status --name {name}"))
+                .hint(format!("see which resource could not be rolled back: slipway-stack status {arguments}"))
                 .hint(format!("mend what stops it, then let the rollback end, and plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
         )),
         "IMPORT_ROLLBACK_FAILED" => Err(Box::new(
@@ -72,12 +72,10 @@ pub(crate) fn standing(stack: Option<&Stack>) -> Result<Kind, Box<Error>> {
         )),
         "DELETE_FAILED" => Err(Box::new(
             stuck("its deletion stopped halfway")
-                .hint(format!("see what could not be deleted: slipway-stack status --name {name}"))
+                .hint(format!("see what could not be deleted: slipway-stack status {arguments}"))
                 .hint(format!("then delete the rest of it, and plan again: aws cloudformation delete-stack --stack-name {name}")),
         )),
-        // A stack is found under its name only as long as it is there; this is one that was named by its ARN.
-        "DELETE_COMPLETE" => Ok(Kind::Create),
-        _ if status.ends_with("_IN_PROGRESS") => Err(Box::new(busy(stack))),
+        _ if status.ends_with("_IN_PROGRESS") => Err(Box::new(busy(stack, arguments))),
         _ => Err(Box::new(
             stuck("Slipway does not know this status, so it changes nothing")
                 .hint("use a newer Slipway, or the AWS CLI"),
@@ -86,7 +84,7 @@ pub(crate) fn standing(stack: Option<&Stack>) -> Result<Kind, Box<Error>> {
 }
 
 /// The error of an operation that somebody else's is in the way of.
-pub(crate) fn busy(stack: &Stack) -> Error {
+pub(crate) fn busy(stack: &Stack, arguments: &str) -> Error {
     let Stack { name, status, .. } = stack;
     let mut error = Error::new(
         ErrorKind::Busy,
@@ -96,7 +94,7 @@ pub(crate) fn busy(stack: &Stack) -> Error {
         error = error.cause(reason.clone());
     }
     error.hint(format!(
-        "wait for it, then run this again: slipway-stack status --name {name}"
+        "wait for it, then run this again: slipway-stack status {arguments}"
     ))
 }
 
@@ -121,17 +119,20 @@ mod tests {
 
     #[test]
     fn each_status_leads_to_one_decision() {
-        assert_eq!(standing(None).unwrap(), Kind::Create);
+        assert_eq!(standing(None, "").unwrap(), Kind::Create);
         for (status, wanted) in [
             ("REVIEW_IN_PROGRESS", Kind::Create),
-            ("DELETE_COMPLETE", Kind::Create),
             ("CREATE_COMPLETE", Kind::Update),
             ("UPDATE_COMPLETE", Kind::Update),
             ("UPDATE_ROLLBACK_COMPLETE", Kind::Update),
             ("IMPORT_COMPLETE", Kind::Update),
             ("IMPORT_ROLLBACK_COMPLETE", Kind::Update),
         ] {
-            assert_eq!(standing(Some(&stack(status))).unwrap(), wanted, "{status}");
+            assert_eq!(
+                standing(Some(&stack(status)), "").unwrap(),
+                wanted,
+                "{status}"
+            );
         }
         for (status, exit, hint) in [
             ("ROLLBACK_COMPLETE", Exit::Refused, "delete-stack"),
@@ -160,13 +161,17 @@ mod tests {
             ("UPDATE_ROLLBACK_IN_PROGRESS", Exit::Busy, "wait for it"),
             ("DELETE_IN_PROGRESS", Exit::Busy, "wait for it"),
         ] {
-            let error = standing(Some(&stack(status))).unwrap_err();
+            let error = standing(Some(&stack(status)), "--environment dev").unwrap_err();
             assert_eq!(error.exit(), exit, "{status}");
             assert!(
                 error.hints.iter().any(|it| it.contains(hint)),
                 "{status}: {error}"
             );
-            assert!(error.to_string().contains("because"), "{status}: {error}");
+            let text = error.to_string();
+            assert!(text.contains("because"), "{status}: {text}");
+            // The role and the account of the hint are those of this run.
+            let leads = !text.contains("slipway-stack") || text.contains("--environment dev");
+            assert!(leads, "{status}: {text}");
         }
     }
 }

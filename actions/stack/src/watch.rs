@@ -3,10 +3,11 @@
 use crate::cause::{Causes, causes, line};
 use crate::client::Client;
 use crate::follow::{Next, Verdict, next};
+use crate::search::Begun;
 use crate::seen::{Event, Stack};
 use kit::Cx;
 use kit::clock::human;
-use kit::error::{Error, Result};
+use kit::error::{Error, ErrorKind, Result};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,32 +60,32 @@ impl<'a> Watch<'a> {
         timeout: Duration,
     ) -> Result<Self> {
         let newest = client.newest_event(stack).await?;
-        let mut watch = Self::begun(cx, client, stack, token, Vec::new(), timeout);
-        watch.boundary = newest.map(|event| event.id);
-        Ok(watch)
+        let begun = Begun {
+            token,
+            made: None,
+            events: Vec::new(),
+            boundary: newest.map(|event| event.id),
+        };
+        Ok(Self::begun(cx, client, stack, begun, timeout))
     }
 
-    /// An operation that began before, with everything that happened since.
+    /// An operation that began before.
     pub(crate) fn begun(
         cx: &'a Cx,
         client: &'a Client,
         stack: &'a str,
-        token: String,
-        events: Vec<Event>,
+        begun: Begun,
         timeout: Duration,
     ) -> Self {
-        let start = Instant::now();
-        // The operation goes on whether it is observed or not, so every look is made again until the timeout.
-        client.retry_until(start + timeout);
         Self {
             cx,
             client,
             stack,
-            token,
-            events,
-            boundary: None,
+            token: begun.token,
+            events: begun.events,
+            boundary: begun.boundary,
             timeout,
-            start,
+            start: Instant::now(),
         }
     }
 
@@ -93,6 +94,8 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// The timeout is over, or a call is refused, so the end is not seen.
     pub(crate) async fn follow(mut self) -> Result<Ended> {
+        // The operation goes on whether it is observed or not, so every look is made again until the timeout.
+        self.client.retry_until(self.start + self.timeout);
         let (mut pause, mut last) = (FIRST, Instant::now());
         self.tell(&self.events);
         let (verdict, stack) = loop {
@@ -141,9 +144,9 @@ impl<'a> Watch<'a> {
             passed.get() > OVERLAP || self.boundary.as_ref() == Some(&event.id)
         };
         let mut new = self.client.events(self.stack, enough).await?;
-        new.retain(|event| !known.contains(event.id.as_str()));
-        // A page that moved on while it was read shows an event twice.
-        new.dedup_by(|one, other| one.id == other.id);
+        // A page that moved on while it was read shows events twice.
+        let mut told: BTreeSet<String> = BTreeSet::new();
+        new.retain(|event| !known.contains(event.id.as_str()) && told.insert(event.id.clone()));
         self.tell(&new);
         let number = new.len();
         self.events.extend(new);
@@ -176,11 +179,14 @@ impl<'a> Watch<'a> {
     }
 
     fn timed_out(&self, status: &str) -> Error {
-        Error::failed(format!(
-            "the stack did not reach an end within {}: {status}{}",
-            human(self.timeout),
-            self.in_progress()
-        ))
+        Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "the stack did not reach an end within {}: {status}{}",
+                human(self.timeout),
+                self.in_progress()
+            ),
+        )
         .cause("CloudFormation goes on with it; nothing was cancelled")
         .hint("run the same apply again to follow it further, with a longer --timeout")
     }

@@ -117,7 +117,6 @@ fn a_parameter_without_a_name_and_a_secret_that_is_not_there_are_refused() {
             "CAPABILITY_ALL",
             "there is no capability `CAPABILITY_ALL`",
         ),
-        ("--termination-protection", "maybe", "it is `on` or `off`"),
     ] {
         let job = job();
         let arguments = [plan.as_slice(), &[argument, value]].concat();
@@ -150,19 +149,19 @@ fn a_secret_is_masked_before_anything_else_happens() {
 #[test]
 fn a_policy_that_is_none_is_refused_before_any_call() {
     let job = job();
+    let contract = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
+        environments: {dev: {account: \"111111111111\"}}\nstack: {template: t.yaml, policy: p.json}\n";
+    std::fs::write(job.file("delivery.yaml"), contract).unwrap();
     for (text, message) in [
-        ("{", "error: p.json is not a stack policy: it is not JSON"),
+        ("{", "error: ./p.json is not a stack policy: it is not JSON"),
         (
             "{}",
-            "error: p.json is not a stack policy: it has no `Statement`",
+            "error: ./p.json is not a stack policy: it has no `Statement`",
         ),
     ] {
         std::fs::write(job.file("p.json"), text).unwrap();
-        for verb in [
-            &["plan", "--template", "t.yaml"][..],
-            &["apply", "--plan", ID],
-        ] {
-            let arguments = [verb, &["--name", "shop", "--policy", "p.json"]].concat();
+        for verb in [&["plan"][..], &["apply", "--plan", ID]] {
+            let arguments = [verb, &["--environment", "dev"]].concat();
             job.refuses(&arguments, &[], 2, message);
         }
     }

@@ -53,11 +53,11 @@ impl Exit {
         ),
         (
             Exit::Superseded,
-            "superseded: another deployment replaced this one",
+            "superseded: another deployment replaced this one, or another operation changed the stack since",
         ),
         (
             Exit::TimedOut,
-            "timed out: a deployment was not healthy, or a task not over, in time",
+            "timed out: a deployment was not healthy, or a task or an operation of a stack not over, in time",
         ),
         (
             Exit::UsageBesideCommand,

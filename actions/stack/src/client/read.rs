@@ -156,7 +156,6 @@ impl Client {
                 .collect(),
             capabilities: words(answer.capabilities),
             capabilities_reason: answer.capabilities_reason,
-            resource_types: answer.resource_types.unwrap_or_default(),
         })
     }
 
@@ -283,6 +282,8 @@ fn stack(stack: types::Stack) -> Stack {
         created: time(stack.creation_time).unwrap_or_default(),
         updated: time(stack.last_updated_time),
         role: stack.role_arn,
+        notifications: words(stack.notification_arns),
+        rollback: rollback(stack.rollback_configuration),
         termination_protection: stack.enable_termination_protection.unwrap_or_default(),
         parameters: parameters(stack.parameters),
         tags: tags(stack.tags),
@@ -322,9 +323,7 @@ fn listed(summary: types::ChangeSetSummary) -> ListedChangeSet {
 fn change_set(
     answer: aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput,
 ) -> ChangeSet {
-    let failure: Option<OnStackFailure> = answer.on_stack_failure;
-    // Nothing of ours asks for another end of a failure, so a change set that does is somebody else's.
-    let asked = failure.map(|failure| format!(" on-failure={}", failure.as_str()));
+    let unusual = unusual(&answer);
     ChangeSet {
         id: answer.change_set_id.unwrap_or_default(),
         name: answer.change_set_name.unwrap_or_default(),
@@ -332,15 +331,72 @@ fn change_set(
         status: word(answer.status).unwrap_or_default(),
         reason: answer.status_reason.filter(|reason| !reason.is_empty()),
         execution: word(answer.execution_status).unwrap_or_default(),
-        description: answer
-            .description
-            .map(|text| text + asked.as_deref().unwrap_or_default()),
+        description: answer.description,
         parameters: parameters(answer.parameters),
         tags: tags(answer.tags),
         capabilities: words(answer.capabilities),
+        notifications: words(answer.notification_arns),
+        rollback: rollback(answer.rollback_configuration),
+        unusual,
+        includes_nested: answer.include_nested_stacks.unwrap_or_default(),
         changes: Vec::new(),
         nested: Vec::new(),
     }
+}
+
+/// The settings that `plan` never gives, each where it is not CloudFormation's default.
+fn unusual(
+    answer: &aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    let failure = answer.on_stack_failure();
+    if let Some(failure) = failure.filter(|it| **it != OnStackFailure::Rollback) {
+        found.push(format!("OnStackFailure {}", failure.as_str()));
+    }
+    if answer.import_existing_resources() == Some(true) {
+        found.push("ImportExistingResources true".to_owned());
+    }
+    if let Some(mode) = answer.deployment_mode() {
+        found.push(format!("DeploymentMode {}", mode.as_str()));
+    }
+    let config = answer.deployment_config();
+    if let Some(mode) = config.and_then(|config| config.mode())
+        && mode.as_str() != "STANDARD"
+    {
+        found.push(format!("DeploymentConfig {}", mode.as_str()));
+    }
+    if config.and_then(|config| config.disable_rollback()) == Some(true) {
+        found.push("DeploymentConfig DisableRollback".to_owned());
+    }
+    if let Some(parent) = answer.parent_change_set_id() {
+        found.push(format!("ParentChangeSetId {parent}"));
+    }
+    found
+}
+
+fn rollback(configuration: Option<types::RollbackConfiguration>) -> Vec<String> {
+    let Some(configuration) = configuration else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = configuration
+        .rollback_triggers()
+        .iter()
+        .map(|trigger| {
+            format!(
+                "{} {}",
+                trigger.r#type().unwrap_or_default(),
+                trigger.arn().unwrap_or_default()
+            )
+        })
+        .collect();
+    found.sort();
+    let minutes = configuration.monitoring_time_in_minutes();
+    found.extend(
+        minutes
+            .filter(|minutes| *minutes > 0)
+            .map(|minutes| format!("{minutes} minutes")),
+    );
+    found
 }
 
 fn change(change: types::Change) -> Option<Change> {

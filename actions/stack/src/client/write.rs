@@ -29,7 +29,6 @@ pub(crate) struct Creation<'a> {
     pub(crate) capabilities: &'a [&'static str],
     pub(crate) role: Option<&'a str>,
     pub(crate) description: &'a str,
-    pub(crate) nested: bool,
 }
 
 /// The answer to the execution of a change set.
@@ -78,7 +77,8 @@ impl Client {
                 .description(wanted.description)
                 // CloudFormation knows a repeated request by its token.
                 .client_token(wanted.name)
-                .set_include_nested_stacks(wanted.nested.then_some(true))
+                // A transform can make nested stacks that the template does not show as it is written.
+                .include_nested_stacks(true)
                 .send()
                 .await
         };
@@ -89,7 +89,7 @@ impl Client {
         })
     }
 
-    /// Deletes a change set; one that is gone is no error.
+    /// Deletes a change set; one that is already gone is not an error.
     pub(crate) async fn delete(&self, change_set: &str) -> Result<()> {
         let call = async || {
             self.api

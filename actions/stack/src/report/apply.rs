@@ -65,10 +65,13 @@ pub(crate) fn ended(applied: &Applied<'_>, ended: Ended) -> Result<Report> {
         (Verdict::Failed, _) => {
             Error::failed(format!("the plan of the stack {name} failed: {status}"))
         }
-        (Verdict::Superseded { status }, _) => Error::failed(format!(
-            "plan {} was applied, and another operation changed the stack {name} since: {status}",
-            applied.plan
-        ))
+        (Verdict::Superseded { status }, _) => Error::new(
+            ErrorKind::Superseded,
+            format!(
+                "plan {} was applied, and another operation changed the stack {name} since: {status}",
+                applied.plan
+            ),
+        )
         .hint(
             "what it is now is not what was planned; find out who changes it beside the pipeline",
         ),

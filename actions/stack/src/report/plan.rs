@@ -21,6 +21,10 @@ const SUMMARY_LIMIT: usize = 900_000;
 pub(crate) struct Subject<'a> {
     pub(crate) account: &'a Account,
     pub(crate) name: &'a str,
+    /// The arguments that lead to the stack again.
+    pub(crate) arguments: String,
+    /// The environment whose gate lets a plan be applied only under a permit.
+    pub(crate) gate: Option<String>,
     /// The stack as it is; `None` if there is none yet.
     pub(crate) stack: Option<&'a Stack>,
     pub(crate) protection: &'a Protection,
@@ -40,10 +44,7 @@ pub(crate) fn planned(
     let settings = subject.settings(set, policy);
     let lines = subject.lines(all, &settings);
     let title = format!("plan of the stack {}: {}", subject.name, counts(all));
-    let next = format!(
-        "apply it: slipway-stack apply --name {} --plan {id}",
-        subject.name
-    );
+    let next = subject.next(id);
     let mut json = subject.json(all, &settings);
     json["plan_id"] = id.into();
     json["change_set"] = set.name.clone().into();
@@ -84,16 +85,17 @@ pub(crate) fn unchanged(
     json["plan_id"] = id.into();
     json["stack_id"] = stack.id.clone().into();
     let lines = match settings.is_empty() {
-        true => vec!["the stack is as the template says".to_owned()],
+        true => vec!["the stack already matches the template".to_owned()],
         false => settings,
     };
     Report {
         summary: summary(&title, Some(id), subject, &lines),
         text: format!(
-            "{title}\naccount {}, {}\n\n{}\n\nplan {id}\n",
+            "{title}\naccount {}, {}\n\n{}\n\nplan {id}\n{}\n",
             subject.account.id,
             subject.account.region,
-            lines.join("\n")
+            lines.join("\n"),
+            subject.next(id)
         ),
         json,
         ..Report::default()
@@ -150,6 +152,18 @@ fn summary(title: &str, id: Option<&str>, subject: &Subject<'_>, lines: &[String
 }
 
 impl Subject<'_> {
+    /// How the plan is applied, with the same account and role, and under the same gate.
+    fn next(&self, id: &str) -> String {
+        let apply = format!("slipway-stack apply {} --plan {id}", self.arguments);
+        match &self.gate {
+            None => format!("apply it: {apply}"),
+            Some(environment) => format!(
+                "let it be permitted: slipway-promote grant --environment {environment} --digest DIGEST --plan {id}\n\
+                 then apply it: {apply} --permit NUMBER"
+            ),
+        }
+    }
+
     fn secrets(&self) -> Vec<String> {
         let secrets = self.settings.given.secret.values();
         secrets.map(|secret| secret.expose().to_owned()).collect()

@@ -134,7 +134,7 @@ fn a_timeout_is_no_success_and_the_next_run_follows_on() {
     stack.ends(
         &job,
         &["apply", "--plan", &plan, "--timeout", "2s"],
-        1,
+        9,
         &[
             "did not reach an end within",
             "CREATE_IN_PROGRESS",
@@ -160,7 +160,7 @@ fn what_somebody_else_changed_since_is_not_what_was_planned() {
     stack.ends(
         &job,
         &["apply", "--plan", &plan],
-        1,
+        7,
         &["another operation changed the stack", "UPDATE_COMPLETE"],
     );
 }

@@ -22,6 +22,7 @@ fn a_stack_is_planned_applied_and_shown() {
             "add Topic (AWS::SNS::Topic)",
             "tag team: \"shop\" (new)",
             "termination protection: off → on",
+            "apply it: slipway-stack apply --environment dev --plan",
         ],
     );
     assert!(!text.contains("LOSES DATA"), "{text}");
@@ -124,6 +125,7 @@ fn a_plan_without_changes_is_a_success_that_still_protects() {
             "no changes",
             "termination protection: off → on",
             "stack policy (new)",
+            "apply it: slipway-stack apply --environment dev --plan",
         ],
     );
     assert!(job.read("output").contains("has-changes"));

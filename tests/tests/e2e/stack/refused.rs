@@ -113,6 +113,23 @@ fn a_plan_without_changes_does_not_outlive_a_change() {
 }
 
 #[test]
+fn a_plan_without_changes_does_not_succeed_on_a_broken_stack() {
+    let stack = Stacked::new("halfgone");
+    let job = stack.job(TEMPLATE, "");
+    stack.applied(&job);
+    let nothing = stack.planned(&job, &[]);
+    stack.strike("Topic", "delete", &json!({"reason": "the topic stays"}));
+    stack.call("DeleteStack", &[("StackName", &stack.name)]);
+    stack.becomes("DELETE_FAILED");
+    stack.ends(
+        &job,
+        &["apply", "--plan", &nothing],
+        3,
+        &["there is no plan", "the stack is DELETE_FAILED"],
+    );
+}
+
+#[test]
 fn a_stack_that_another_operation_changes_is_busy() {
     let stack = Stacked::new("busy");
     let job = stack.job(TEMPLATE, "");
