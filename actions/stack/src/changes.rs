@@ -1,6 +1,6 @@
 //! The order of changes, and which of them lose data. Pure.
 
-use crate::seen::{Change, ChangeSet};
+use crate::seen::{Change, ChangeSet, STACK};
 use crate::stateful::is_stateful;
 
 /// What a change does to a resource, the most dangerous first.
@@ -19,18 +19,19 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// The effect of a change.
-    pub(crate) fn of(change: &Change) -> Self {
+    /// The effect of a change; `opened` says whether the changes within it, if it is a nested stack, are known.
+    pub(crate) fn of(change: &Change, opened: bool) -> Self {
         match (change.action.as_str(), change.replacement.as_deref()) {
             ("Remove", _) => Self::Remove,
+            // What CloudFormation shows no change set of can be anything.
+            ("Add" | "Modify" | "Import", _) if change.kind == STACK && !opened => Self::Unknown,
             ("Add", _) => Self::Add,
             ("Import", _) => Self::Import,
             ("Modify", Some("True")) => Self::Replace,
             ("Modify", Some("False")) => Self::Modify,
             ("Modify", Some(_)) => Self::MayReplace,
-            // It says `False` where nothing is replaced; a nested stack has no replacement of its own.
-            ("Modify", None) => Self::Modify,
-            ("SyncWithActual", _) => Self::Modify,
+            // It says `False` where nothing is replaced; only a nested stack has no replacement of its own.
+            ("Modify", None) if change.kind == STACK => Self::Modify,
             _ => Self::Unknown,
         }
     }
@@ -83,13 +84,13 @@ pub(crate) fn ordered(set: &ChangeSet) -> Vec<Planned<'_>> {
 fn collect<'a>(set: &'a ChangeSet, prefix: &str, all: &mut Vec<Planned<'a>>) {
     for change in &set.changes {
         let path = format!("{prefix}{}", change.logical_id);
-        if let Some(id) = &change.change_set
-            && let Some(nested) = set.nested.iter().find(|nested| nested.id == *id)
-        {
+        let id = change.change_set.as_ref();
+        let nested = id.and_then(|id| set.nested.iter().find(|nested| nested.id == *id));
+        if let Some(nested) = nested {
             collect(nested, &format!("{path}/"), all);
         }
         all.push(Planned {
-            effect: Effect::of(change),
+            effect: Effect::of(change, nested.is_some()),
             path,
             change,
         });
@@ -159,12 +160,42 @@ mod tests {
             ("Modify", Some("Conditional"), Effect::MayReplace),
             ("Modify", Some("SomethingNew"), Effect::MayReplace),
             ("Modify", Some("False"), Effect::Modify),
-            ("Modify", None, Effect::Modify),
+            ("Modify", None, Effect::Unknown),
+            ("SyncWithActual", None, Effect::Unknown),
             ("Dynamic", None, Effect::Unknown),
             ("SomethingNew", None, Effect::Unknown),
         ] {
-            let found = Effect::of(&change("A", "T", action, replacement));
+            let found = Effect::of(&change("A", "T", action, replacement), false);
             assert_eq!(found, effect, "{action} {replacement:?}");
+        }
+    }
+
+    #[test]
+    fn a_nested_stack_is_known_only_with_its_own_changes() {
+        for (action, opened, effect, lost) in [
+            ("Modify", true, Effect::Modify, false),
+            ("Add", true, Effect::Add, false),
+            ("Modify", false, Effect::Unknown, true),
+            ("Add", false, Effect::Unknown, true),
+            ("Remove", false, Effect::Remove, true),
+        ] {
+            let mut stack = change("Inner", STACK, action, None);
+            stack.change_set = Some("nested".to_owned());
+            let nested = ChangeSet {
+                id: "nested".to_owned(),
+                ..ChangeSet::default()
+            };
+            let set = ChangeSet {
+                changes: vec![stack],
+                nested: if opened { vec![nested] } else { Vec::new() },
+                ..ChangeSet::default()
+            };
+            let all = ordered(&set);
+            assert_eq!(
+                (all[0].effect, all[0].loses_data()),
+                (effect, lost),
+                "{action} {opened}"
+            );
         }
     }
 

@@ -9,6 +9,7 @@ const STATEFUL: &[&str] = &[
     "AWS::Cassandra::Keyspace",
     "AWS::Cassandra::Table",
     "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::StackSet",
     "AWS::CloudTrail::EventDataStore",
     "AWS::CodeArtifact::Domain",
     "AWS::CodeArtifact::Repository",
@@ -32,12 +33,18 @@ const STATEFUL: &[&str] = &[
     "AWS::ElastiCache::ServerlessCache",
     "AWS::Elasticsearch::Domain",
     "AWS::FSx::FileSystem",
+    "AWS::FSx::StorageVirtualMachine",
     "AWS::FSx::Volume",
     "AWS::Glue::Database",
     "AWS::Glue::Table",
+    "AWS::HealthLake::FHIRDatastore",
     "AWS::KMS::Key",
     "AWS::KMS::ReplicaKey",
     "AWS::Kinesis::Stream",
+    "AWS::Lightsail::Bucket",
+    "AWS::Lightsail::Database",
+    "AWS::Lightsail::Disk",
+    "AWS::Lightsail::Instance",
     "AWS::Logs::LogGroup",
     "AWS::MSK::Cluster",
     "AWS::MSK::ServerlessCluster",
@@ -58,17 +65,22 @@ const STATEFUL: &[&str] = &[
     "AWS::S3Express::DirectoryBucket",
     "AWS::S3Tables::Table",
     "AWS::S3Tables::TableBucket",
+    "AWS::S3Vectors::Index",
+    "AWS::S3Vectors::VectorBucket",
     "AWS::SDB::Domain",
     "AWS::SQS::Queue",
+    "AWS::SageMaker::Domain",
     "AWS::SecretsManager::Secret",
     "AWS::Timestream::Database",
     "AWS::Timestream::InfluxDBInstance",
     "AWS::Timestream::Table",
+    "AWS::WorkSpaces::Workspace",
 ];
 
-/// Whether a resource of this type holds data.
+/// Whether a resource of this type holds data. Nobody can tell it of a custom resource or of another vendor's type, so they do.
 pub(crate) fn is_stateful(kind: &str) -> bool {
-    STATEFUL.binary_search(&kind).is_ok()
+    let foreign = !kind.starts_with("AWS::") || kind == "AWS::CloudFormation::CustomResource";
+    foreign || STATEFUL.binary_search(&kind).is_ok()
 }
 
 #[cfg(test)]
@@ -86,11 +98,14 @@ mod tests {
             assert!(is_stateful(kind), "{kind}");
         }
         for kind in [
-            "AWS::SNS::Topic",
-            "AWS::IAM::Role",
-            "AWS::SSM::Parameter",
+            "Custom::Database",
+            "AWS::CloudFormation::CustomResource",
+            "MongoDB::Atlas::Cluster",
             "",
         ] {
+            assert!(is_stateful(kind), "{kind}");
+        }
+        for kind in ["AWS::SNS::Topic", "AWS::IAM::Role", "AWS::SSM::Parameter"] {
             assert!(!is_stateful(kind), "{kind}");
         }
     }
