@@ -12,30 +12,35 @@ pub(crate) const HIDDEN: &str = "(hidden)";
 const SECRET_NAMES: &[&str] = &[
     "accesskey",
     "apikey",
-    "authtoken",
-    "clientsecret",
     "connectionstring",
     "credential",
     "licensekey",
-    "oauthtoken",
     "passphrase",
     "password",
     "privatekey",
-    "secretkey",
-    "secretstring",
-    "secrettoken",
+    "secret",
+    "token",
     "userdata",
-    "webhooksecret",
 ];
+
+/// Names that contain one of these parts and hold no secret: the function behind a custom resource, how an instance's metadata
+/// are read, and for how long tokens are valid.
+const NOT_SECRET: &[&str] = &["httptokens", "servicetoken", "tokenvalidityunits"];
+
+/// What names of references to secrets, of their rules and of their times end with.
+const REFERENCE_ENDS: &[&str] = &["arn", "id", "name", "policy", "validity"];
 
 /// Properties that hold secrets although their names do not say so, by type.
 const SECRET_PROPERTIES: &[(&str, &str)] = &[
     ("AWS::Amplify::App", "AccessToken"),
     ("AWS::Amplify::App", "EnvironmentVariables"),
     ("AWS::Amplify::Branch", "EnvironmentVariables"),
+    ("AWS::ApiGateway::ApiKey", "Value"),
     ("AWS::AppRunner::Service", "RuntimeEnvironmentVariables"),
+    ("AWS::Batch::JobDefinition", "Environment"),
     ("AWS::CodeBuild::Project", "EnvironmentVariables"),
     ("AWS::ECS::TaskDefinition", "Environment"),
+    ("AWS::Events::Connection", "AuthParameters"),
     ("AWS::ElasticBeanstalk::Environment", "OptionSettings"),
     ("AWS::Glue::Connection", "ConnectionProperties"),
     ("AWS::Lambda::Function", "Environment"),
@@ -43,6 +48,9 @@ const SECRET_PROPERTIES: &[(&str, &str)] = &[
     ("AWS::SageMaker::Model", "Environment"),
     ("AWS::Serverless::Function", "Environment"),
 ];
+
+/// Properties that hold references to secrets although their names say more, by type.
+const REFERENCE_PROPERTIES: &[(&str, &str)] = &[("AWS::ECS::TaskDefinition", "Secrets")];
 
 /// Whether the value at a path within a resource of this type is hidden. The path is a JSON pointer.
 fn is_hidden(kind: &str, path: &str) -> bool {
@@ -53,9 +61,9 @@ fn is_hidden(kind: &str, path: &str) -> bool {
             .filter(char::is_ascii_alphanumeric)
             .map(|character| character.to_ascii_lowercase())
             .collect();
-        // The ARN or the ID of a secret is no secret.
-        let reference =
-            plain.ends_with("arn") || plain.ends_with("id") || plain.ends_with("policy");
+        let reference = REFERENCE_ENDS.iter().any(|end| plain.ends_with(end))
+            || NOT_SECRET.contains(&plain.as_str())
+            || REFERENCE_PROPERTIES.contains(&(kind, name));
         let secret = SECRET_NAMES.iter().any(|part| plain.contains(part)) && !reference;
         secret || SECRET_PROPERTIES.contains(&(kind, name))
     })
@@ -65,34 +73,67 @@ fn is_hidden(kind: &str, path: &str) -> bool {
 pub(crate) fn shown(kind: &str, path: &str, text: &str, secrets: &[String]) -> String {
     match serde_json::from_str::<Value>(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => {
-            masked(&cleaned(kind, path, value).to_string(), secrets)
+            cleaned(kind, path, value, secrets).to_string()
         }
+        // A switch is not a secret, whatever its name.
+        Ok(Value::Bool(on)) => on.to_string(),
         _ if is_reference(text) => text.to_owned(),
         _ if is_hidden(kind, path) => HIDDEN.to_owned(),
         _ => masked(text, secrets),
     }
 }
 
-/// A JSON value without the secrets in it.
-pub(crate) fn cleaned(kind: &str, path: &str, value: Value) -> Value {
+/// A JSON value without the secrets in it. They are looked for before the value is written as text, which would escape them.
+pub(crate) fn cleaned(kind: &str, path: &str, value: Value, secrets: &[String]) -> Value {
     match value {
         Value::Object(all) => Value::Object(
             all.into_iter()
                 .map(|(name, value)| {
-                    let value = cleaned(kind, &format!("{path}/{name}"), value);
+                    let value = cleaned(kind, &format!("{path}/{name}"), value, secrets);
                     (name, value)
                 })
                 .collect(),
         ),
         Value::Array(all) => {
-            let all = all.into_iter().map(|value| cleaned(kind, path, value));
+            let all = all
+                .into_iter()
+                .map(|value| cleaned(kind, path, value, secrets));
             Value::Array(all.collect())
         }
         Value::String(text) if is_reference(&text) => Value::String(text),
-        Value::Null => Value::Null,
+        Value::Null | Value::Bool(_) => value,
         _ if is_hidden(kind, path) => Value::String(HIDDEN.to_owned()),
+        Value::String(text) => Value::String(masked(&text, secrets)),
         other => other,
     }
+}
+
+/// The value of a parameter as it is shown; its name says whether it is a secret.
+pub(crate) fn parameter(name: &str, value: &str) -> String {
+    shown("", &format!("/{name}"), value, &[])
+}
+
+/// The reason of a failure without the value of a property that holds a secret: services repeat a value that they refuse
+/// (`Value 'x' at 'masterUserPassword' failed to satisfy constraint`).
+pub(crate) fn reason(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("alue '") {
+        shown.push_str(before);
+        shown.push_str("alue '");
+        rest = after;
+        let Some((value, place)) = after.split_once("' at '") else {
+            continue;
+        };
+        let Some((name, _)) = place.split_once('\'') else {
+            continue;
+        };
+        let path = format!("/{}", name.replace('.', "/"));
+        shown.push_str(if is_hidden("", &path) { HIDDEN } else { value });
+        rest = &after[value.len()..];
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// Whether the text is one reference that CloudFormation follows when it makes the change, and nothing else.
@@ -115,6 +156,12 @@ pub(crate) fn masked(text: &str, secrets: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn is_shown(kind: &str, path: &str, text: &str, wanted: &str) {
+        let secrets = ["abc123".to_owned(), String::new(), "a\"b\nc".to_owned()];
+        assert_eq!(shown(kind, path, text, &secrets), wanted, "{kind} {path}");
+    }
 
     #[test]
     fn secrets_are_hidden_and_everything_else_is_shown() {
@@ -176,6 +223,54 @@ mod tests {
             ),
             ("AWS::SSM::Parameter", "/Properties/Value", "v", HIDDEN),
             ("AWS::SNS::Topic", "/Properties/Value", "v", "v"),
+        ] {
+            is_shown(kind, path, text, wanted);
+        }
+    }
+
+    #[test]
+    fn tokens_and_secrets_are_told_from_what_is_about_them() {
+        for (kind, path, text, wanted) in [
+            ("Custom::Bot", "/Properties/BotToken", "t", HIDDEN),
+            ("Custom::Bot", "/Properties/Secret", "s", HIDDEN),
+            (
+                "Custom::Bot",
+                "/Properties/ServiceToken",
+                "arn:aws:lambda",
+                "arn:aws:lambda",
+            ),
+            ("Custom::Bot", "/Properties/SecretName", "n", "n"),
+            (
+                "AWS::EC2::LaunchTemplate",
+                "/Properties/MetadataOptions/HttpTokens",
+                "required",
+                "required",
+            ),
+            (
+                "AWS::Cognito::UserPoolClient",
+                "/Properties/AccessTokenValidity",
+                "60",
+                "60",
+            ),
+            (
+                "AWS::Cognito::UserPoolClient",
+                "/Properties/GenerateSecret",
+                "true",
+                "true",
+            ),
+            (
+                "AWS::ECS::TaskDefinition",
+                "/Properties/ContainerDefinitions",
+                r#"[{"Secrets":[{"Name":"A","ValueFrom":"arn:aws:ssm"}]}]"#,
+                r#"[{"Secrets":[{"Name":"A","ValueFrom":"arn:aws:ssm"}]}]"#,
+            ),
+            ("AWS::ApiGateway::ApiKey", "/Properties/Value", "k", HIDDEN),
+            (
+                "AWS::X::Y",
+                "/Properties/Auth",
+                r#"{"Key":"it is a\"b\nc"}"#,
+                r#"{"Key":"it is (hidden)"}"#,
+            ),
             (
                 "AWS::EC2::Instance",
                 "/Properties/UserData",
@@ -195,8 +290,31 @@ mod tests {
                 r#"{"User":"u","Password":"(hidden)","Parts":[{"ApiKey":"(hidden)"},{"Size":2}]}"#,
             ),
         ] {
-            let found = shown(kind, path, text, &["abc123".to_owned(), String::new()]);
-            assert_eq!(found, wanted, "{kind} {path}");
+            is_shown(kind, path, text, wanted);
         }
+    }
+
+    #[test]
+    fn a_reason_does_not_repeat_a_secret() {
+        for (text, wanted) in [
+            ("not authorized", "not authorized"),
+            (
+                "1 validation error: Value 'hunter2' at 'masterUserPassword' failed",
+                "1 validation error: Value '(hidden)' at 'masterUserPassword' failed",
+            ),
+            (
+                "Value 'it's' at 'auth.token' failed; Value 'x' at 'size' failed",
+                "Value '(hidden)' at 'auth.token' failed; Value 'x' at 'size' failed",
+            ),
+            ("Value 'x", "Value 'x"),
+        ] {
+            assert_eq!(reason(text), wanted);
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_hidden_by_its_name() {
+        assert_eq!(parameter("DbPassword", "hunter2"), HIDDEN);
+        assert_eq!(parameter("Size", "2"), "2");
     }
 }

@@ -125,11 +125,12 @@ pub(crate) fn missing_capabilities(template: &Template, given: &[Capability]) ->
         .collect()
 }
 
-/// The differences between two sets of values by name, each as a line.
+/// The differences between two sets of values by name, each as a line, with the values as `show` says.
 pub(crate) fn differences(
     noun: &str,
     before: &BTreeMap<String, String>,
     after: &BTreeMap<String, String>,
+    show: impl Fn(&str, &str) -> String,
 ) -> Vec<String> {
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort();
@@ -138,10 +139,15 @@ pub(crate) fn differences(
     for name in names {
         match (before.get(name), after.get(name)) {
             (Some(old), Some(new)) if old != new => {
+                let (old, new) = (show(name, old), show(name, new));
                 lines.push(format!("{noun} {name}: {old:?} → {new:?}"));
             }
-            (None, Some(new)) => lines.push(format!("{noun} {name}: {new:?} (new)")),
-            (Some(old), None) => lines.push(format!("{noun} {name}: {old:?} → gone")),
+            (None, Some(new)) => {
+                lines.push(format!("{noun} {name}: {:?} (new)", show(name, new)));
+            }
+            (Some(old), None) => {
+                lines.push(format!("{noun} {name}: {:?} → gone", show(name, old)));
+            }
             _ => {}
         }
     }
@@ -223,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_to_a_secret_is_no_secret() {
+    fn a_reference_to_a_secret_is_not_a_secret() {
         let given = given(
             &[("Image", "i"), ("Password", "{{resolve:ssm-secure:/db}}")],
             &[],
@@ -312,7 +318,8 @@ mod tests {
             differences(
                 "tag",
                 &map(&[("a", "1"), ("b", "2"), ("d", "4")]),
-                &map(&[("a", "1"), ("b", "3"), ("c", "4")])
+                &map(&[("a", "1"), ("b", "3"), ("c", "4")]),
+                |_, value| value.to_owned()
             ),
             [
                 "tag b: \"2\" → \"3\"",

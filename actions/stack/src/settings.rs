@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) capabilities: Vec<Capability>,
     pub(crate) role: Option<String>,
     pub(crate) allow_replace: Vec<String>,
+    /// The parameters whose secret is optional and whose variable is not set, with that variable.
+    pub(crate) unset: BTreeMap<String, String>,
 }
 
 /// What is to protect the stack.
@@ -64,10 +66,12 @@ pub(crate) fn settings(
     let stack = declared(defaults);
     let template = template(defaults, args.template.as_deref())?;
     let plain = pairs("parameter", &args.parameter)?;
+    let mut unset = BTreeMap::new();
     let mut secret = secrets(
         cx,
         &pairs("secret-parameter", &args.secret_parameter)?,
         |_| true,
+        &mut unset,
     )?;
     let kept = names(&args.keep_parameter);
     let mut given_plain = BTreeMap::new();
@@ -92,7 +96,7 @@ pub(crate) fn settings(
             let mut specs = specs.into_iter().flatten();
             specs.any(|spec| spec.name == variable && spec.required)
         };
-        secret.extend(secrets(cx, &variables, required)?);
+        secret.extend(secrets(cx, &variables, required, &mut unset)?);
     }
     given_plain.extend(plain);
     let mut tags = stack.map(|stack| stack.tags.clone()).unwrap_or_default();
@@ -123,6 +127,7 @@ pub(crate) fn settings(
         capabilities,
         role: role.map(ToString::to_string),
         allow_replace: names(&args.allow_replace),
+        unset,
     })
 }
 
@@ -239,11 +244,12 @@ fn args_name(lines: &[String], name: &str) -> bool {
     names.any(|(found, _)| found.trim() == name)
 }
 
-/// The values of variables, by parameter.
+/// The values of variables, by parameter. One that is not required and not set is added to `unset`.
 fn secrets(
     cx: &Cx,
     variables: &BTreeMap<String, String>,
     required: impl Fn(&str) -> bool,
+    unset: &mut BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Secret>> {
     let mut secrets = BTreeMap::new();
     for (parameter, variable) in variables {
@@ -259,7 +265,9 @@ fn secrets(
                 ))
                 .hint("let slipway-secrets set it: slipway-secrets exec --environment NAME -- slipway-stack plan …"));
             }
-            None => {}
+            None => {
+                unset.insert(parameter.clone(), variable.clone());
+            }
         }
     }
     Ok(secrets)

@@ -100,14 +100,12 @@ fn detail_line(change: &Change, detail: &Detail, secrets: &[String]) -> String {
         (Some(before), None) if detail.change.as_deref() == Some("Remove") => {
             line.push_str(&format!(": {before} → gone"));
         }
-        (Some(before), None) => {
-            line.push_str(&format!(": {before} → known when the change is made"))
-        }
+        (Some(before), None) => line.push_str(&format!(": {before} → known after apply")),
         (None, None) => {}
     }
     match detail.recreation.as_deref() {
-        Some("Always") => line.push_str("; needs a new resource"),
-        Some("Conditionally") => line.push_str("; may need a new resource"),
+        Some("Always") => line.push_str("; requires replacement"),
+        Some("Conditionally") => line.push_str("; may require replacement"),
         _ => {}
     }
     if let Some(cause) = &detail.cause {
@@ -136,7 +134,7 @@ fn name(detail: &Detail) -> String {
 
 fn value_text(kind: &str, path: &str, text: &str, secrets: &[String]) -> String {
     if text == UNKNOWN {
-        return "known when the change is made".to_owned();
+        return "known after apply".to_owned();
     }
     let shown = hidden::shown(kind, path, text, secrets);
     let length = shown.chars().count();
@@ -156,8 +154,7 @@ pub(crate) fn json(planned: &Planned<'_>, secrets: &[String]) -> Value {
     };
     let context = |text: &Option<String>| {
         let value = serde_json::from_str::<Value>(text.as_deref()?).ok()?;
-        let cleaned = hidden::cleaned(&change.kind, "", value).to_string();
-        serde_json::from_str::<Value>(&hidden::masked(&cleaned, secrets)).ok()
+        Some(hidden::cleaned(&change.kind, "", value, secrets))
     };
     json!({
         "logical_id": planned.path,
@@ -255,10 +252,10 @@ mod tests {
             .collect();
         expect![[r#"
             replace Table (AWS::DynamoDB::Table) shop-orders [LOSES DATA] [the old one stays, outside of the stack]
-                TableName: shop-orders → orders; needs a new resource
+                TableName: shop-orders → orders; requires replacement
                 Tags.0.Value: shop (new)
-                SSESpecification: {} → known when the change is made
-                Owner: key-(hidden) → known when the change is made; may need a new resource
+                SSESpecification: {} → known after apply
+                Owner: key-(hidden) → known after apply; may require replacement
             remove Old (AWS::SQS::Queue) [stays, outside of the stack]
             add Role (AWS::IAM::Role) [PERMISSIONS]
                 RoleName: r

@@ -1,7 +1,7 @@
 //! The report of `plan`.
 
 use crate::changes::{Planned, counts};
-use crate::hidden::masked;
+use crate::hidden::{masked, parameter};
 use crate::inputs::differences;
 use crate::protect::is_same;
 use crate::seen::{ChangeSet, Stack};
@@ -172,8 +172,9 @@ impl Subject<'_> {
     /// The changes of the resources, then everything else that changes.
     fn lines(&self, all: &[Planned<'_>], settings: &[String]) -> Vec<String> {
         let secrets = self.secrets();
-        let none = "no resource changes; outputs or other parts of the template do";
-        let none = all.is_empty().then(|| none.to_owned());
+        let none = all
+            .is_empty()
+            .then(|| "no resource changes; outputs or other parts of the template do".to_owned());
         let changes = all
             .iter()
             .flat_map(|planned| text::lines(planned, &secrets));
@@ -187,10 +188,15 @@ impl Subject<'_> {
     fn settings(&self, set: &ChangeSet, policy: Option<&str>) -> Vec<String> {
         let none = Stack::default();
         let before = self.stack.unwrap_or(&none);
-        let mut lines = differences("parameter", &before.parameters, &set.parameters);
+        let mut lines = differences("parameter", &before.parameters, &set.parameters, parameter);
         for name in self.settings.given.secret.keys() {
             lines.push(format!(
                 "parameter {name}: a secret that this plan was given"
+            ));
+        }
+        for (name, variable) in &self.settings.unset {
+            lines.push(format!(
+                "parameter {name}: the template's default, because the variable {variable} is not set"
             ));
         }
         for name in &self.kept {
@@ -198,7 +204,9 @@ impl Subject<'_> {
         }
         let tags_before = &before.tags;
         if !self.settings.tags.is_empty() {
-            lines.extend(differences("tag", tags_before, &set.tags));
+            lines.extend(differences("tag", tags_before, &set.tags, |_, value| {
+                value.to_owned()
+            }));
         }
         match (&self.settings.role, &before.role) {
             (Some(role), Some(old)) if role != old => lines.push(format!("role: {old} → {role}")),

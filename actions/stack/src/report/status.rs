@@ -1,12 +1,14 @@
 //! The report of `status`.
 
 use crate::cause::Causes;
+use crate::hidden::parameter;
 use crate::seen::{Event, ListedChangeSet, Stack};
 use kit::Report;
 use kit::markdown;
 use kit::report::{markdown_table, text_table};
 use net::Account;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 const HEADS: [&str; 3] = ["change set", "status", "made"];
 
@@ -142,7 +144,7 @@ fn json(status: &Status<'_>) -> serde_json::Value {
         "termination_protection": stack.termination_protection,
         "policy": status.policy.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()),
         "role": stack.role,
-        "parameters": stack.parameters,
+        "parameters": stack.parameters.iter().map(|(name, value)| (name, parameter(name, value))).collect::<BTreeMap<_, _>>(),
         "tags": stack.tags,
         "capabilities": stack.capabilities,
         "outputs": stack.outputs,

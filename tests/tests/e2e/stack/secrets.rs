@@ -71,6 +71,40 @@ fn a_secret_parameter_reaches_the_resource_and_nothing_else() {
 }
 
 #[test]
+fn an_optional_secret_that_is_missing_leaves_the_default_and_the_plan_says_so() {
+    let stack = Stacked::new("optional");
+    let template = TEMPLATE.replace("NoEcho: true", "NoEcho: true, Default: none");
+    let job = stack.job(&template, ", secret-parameters: {Note: NOTE}");
+    let contract = job.file("delivery.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    let optional = "NOTE: {from: \"env:NOTE\", to: [exec], required: false}";
+    std::fs::write(&contract, text.replace("NOTE: env:NOTE", optional)).unwrap();
+    let said = "parameter Note: the template's default, because the variable NOTE is not set";
+    stack.ends(&job, &["plan"], 0, &[said]);
+}
+
+#[test]
+fn a_parameter_that_is_a_secret_by_its_name_is_not_shown() {
+    let stack = Stacked::new("named");
+    let template = TEMPLATE.replace(
+        "Note: {Type: String, NoEcho: true}",
+        "DbPassword: {Type: String}",
+    );
+    let template = template.replace("!Ref Note", "!Ref DbPassword");
+    let job = stack.job(&template, ", parameters: {DbPassword: from-a-person}");
+    let text = stack.ends(
+        &job,
+        &["plan"],
+        0,
+        &["parameter DbPassword: \"(hidden)\" (new)"],
+    );
+    assert!(!text.contains("parameter DbPassword: \"from"), "{text}");
+    stack.applied(&job);
+    let status = stack.json(&job, &["status"]);
+    assert_eq!(status["parameters"]["DbPassword"], "(hidden)");
+}
+
+#[test]
 fn a_secret_is_not_taken_where_it_could_be_seen() {
     let stack = Stacked::new("seen");
     let job = stack.job(TEMPLATE, "");
