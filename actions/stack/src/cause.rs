@@ -1,6 +1,8 @@
 //! The root cause of a failed operation: the resource that failed first, not those that were cancelled because of it. Pure.
 
+use crate::hidden;
 use crate::seen::{Event, STACK};
+use std::collections::BTreeMap;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +17,24 @@ pub(crate) struct Causes {
     pub(crate) cancelled: usize,
     /// What could not be rolled back.
     pub(crate) rollback: Vec<String>,
+    /// What an operation that succeeded could not remove: it stays, outside of the stack.
+    pub(crate) left: Vec<String>,
+}
+
+/// What an operation that succeeded left behind, from its events, the oldest first.
+pub(crate) fn left_behind(events: &[Event]) -> Causes {
+    let mut last: BTreeMap<(&str, &str), &Event> = BTreeMap::new();
+    for event in events.iter().filter(|event| !event.is_of_stack()) {
+        last.insert((&event.logical_id, &event.physical_id), event);
+    }
+    let left = last.into_values();
+    Causes {
+        left: left
+            .filter(|event| event.status == "DELETE_FAILED")
+            .map(|event| format!("{} ({})", line(event), event.physical_id))
+            .collect(),
+        ..Causes::default()
+    }
 }
 
 /// Reads the causes from the events of one operation, the oldest first.
@@ -63,7 +83,7 @@ fn is_cancelled(event: &Event) -> bool {
 pub(crate) fn line(event: &Event) -> String {
     let mut line = format!("{} {} ({})", event.status, event.logical_id, event.kind);
     if let Some(reason) = &event.reason {
-        line.push_str(&format!(": {reason}"));
+        line.push_str(&format!(": {}", hidden::reason(reason)));
     }
     if let Some(hook) = &event.hook {
         line.push_str(&format!(": hook {hook}"));
@@ -119,7 +139,26 @@ mod tests {
                 others: vec!["CREATE_FAILED Key (AWS::KMS::Key): not authorized".to_owned()],
                 cancelled: 2,
                 rollback: vec!["DELETE_FAILED Topic (AWS::SNS::Topic): in use".to_owned()],
+                left: Vec::new(),
             }
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_removed_is_left_behind() {
+        let mut old = event("Role", "AWS::IAM::Role", "DELETE_FAILED", "in use");
+        old.physical_id = "old".to_owned();
+        let gone = event("Queue", "AWS::SQS::Queue", "DELETE_COMPLETE", "");
+        let events = [
+            event("Role", "AWS::IAM::Role", "UPDATE_COMPLETE", ""),
+            event("Queue", "AWS::SQS::Queue", "DELETE_FAILED", "later"),
+            old,
+            gone,
+            of_stack("UPDATE_COMPLETE", "t"),
+        ];
+        assert_eq!(
+            left_behind(&events).left,
+            ["DELETE_FAILED Role (AWS::IAM::Role): in use (old)"]
         );
     }
 

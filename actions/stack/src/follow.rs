@@ -2,7 +2,8 @@
 //!
 //! All events of an operation have the token of the call that began it, those of its rollback too (CloudFormation API
 //! Reference, StackEvent). So an end counts only if the events say that it is the end of this operation, and the stack itself
-//! says the same.
+//! says the same. Whether the rollback of an update that somebody cancels has the token of the update or of the cancellation is
+//! not documented, so both are understood.
 
 use crate::seen::{Event, Stack};
 use crate::standing::is_terminal;
@@ -15,10 +16,12 @@ pub(crate) enum Verdict {
     RolledBack,
     /// It stopped halfway.
     Failed,
-    /// It succeeded, and another operation changed the stack since.
+    /// Another operation changed the stack since.
     Superseded {
         /// The stack's status now.
         status: String,
+        /// Whether this one had succeeded before.
+        applied: bool,
     },
 }
 
@@ -37,7 +40,8 @@ pub(crate) fn next(token: &str, stack: Option<&Stack>, events: &[Event]) -> Next
         return Next::Wait;
     };
     if !is_terminal(&last.status) {
-        return Next::Wait;
+        let newest = of_stack().next_back().filter(|newest| newest.id != last.id);
+        return newest.map_or(Next::Wait, |newest| taken_over(stack, newest));
     }
     let verdict = verdict(&last.status);
     let followed = of_stack()
@@ -49,11 +53,43 @@ pub(crate) fn next(token: &str, stack: Option<&Stack>, events: &[Event]) -> Next
         None if last.status == "DELETE_COMPLETE" => Next::Done(verdict),
         _ if followed && verdict == Verdict::Succeeded => Next::Done(Verdict::Superseded {
             status: stack.map_or_else(|| "deleted".to_owned(), |stack| stack.status.clone()),
+            applied: true,
         }),
         _ if followed => Next::Done(verdict),
         // The status of the stack and its events do not appear at the same moment.
         _ => Next::Wait,
     }
+}
+
+/// Decides where another operation follows ours, which has no end of its own; `newest` is the last event of the stack.
+fn taken_over(stack: Option<&Stack>, newest: &Event) -> Next {
+    let status = stack.map_or("DELETE_COMPLETE", |stack| stack.status.as_str());
+    if !is_terminal(status) || status != newest.status {
+        return Next::Wait;
+    }
+    Next::Done(match verdict(status) {
+        // An update that was cancelled is rolled back like one that failed.
+        verdict @ (Verdict::RolledBack | Verdict::Failed) if status.contains("ROLLBACK") => verdict,
+        _ => Verdict::Superseded {
+            status: status.to_owned(),
+            applied: false,
+        },
+    })
+}
+
+/// The other operation that began before ours had an end, as the first event of the stack that is not ours.
+pub(crate) fn interference<'a>(token: &str, events: &'a [Event]) -> Option<&'a Event> {
+    let ours = |event: &&Event| event.token.as_deref() == Some(token);
+    let mut of_stack = events.iter().filter(|event| event.is_of_stack());
+    let mut ended = false;
+    of_stack.find(ours)?;
+    of_stack.find_map(|event| {
+        if ours(&event) {
+            ended = is_terminal(&event.status);
+            return None;
+        }
+        Some((!ended).then_some(event))
+    })?
 }
 
 fn verdict(status: &str) -> Verdict {
@@ -153,6 +189,72 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_operation_that_somebody_else_ends_has_an_end() {
+        let superseded = |status: &str| {
+            Next::Done(Verdict::Superseded {
+                status: status.to_owned(),
+                applied: false,
+            })
+        };
+        for (theirs, status, wanted) in [
+            (
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                Next::Wait,
+            ),
+            // The stack and its events do not agree yet.
+            (
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                "UPDATE_ROLLBACK_COMPLETE",
+                Next::Wait,
+            ),
+            (
+                "UPDATE_ROLLBACK_COMPLETE",
+                "UPDATE_ROLLBACK_COMPLETE",
+                Next::Done(Verdict::RolledBack),
+            ),
+            (
+                "UPDATE_ROLLBACK_FAILED",
+                "UPDATE_ROLLBACK_FAILED",
+                Next::Done(Verdict::Failed),
+            ),
+            ("DELETE_IN_PROGRESS", "DELETE_IN_PROGRESS", Next::Wait),
+            (
+                "DELETE_FAILED",
+                "DELETE_FAILED",
+                superseded("DELETE_FAILED"),
+            ),
+            (
+                "DELETE_COMPLETE",
+                "DELETE_COMPLETE",
+                superseded("DELETE_COMPLETE"),
+            ),
+        ] {
+            let events = [
+                of_stack("UPDATE_IN_PROGRESS", "ours"),
+                of_stack(theirs, "theirs"),
+            ];
+            let found = next("ours", Some(&stack(status)), &events);
+            assert_eq!(found, wanted, "{theirs} {status}");
+            let other = interference("ours", &events).unwrap();
+            assert_eq!(other.status, theirs);
+        }
+        let events = [
+            of_stack("UPDATE_IN_PROGRESS", "ours"),
+            of_stack("DELETE_COMPLETE", "theirs"),
+        ];
+        let found = next("ours", None, &events);
+        assert_eq!(found, superseded("DELETE_COMPLETE"));
+        let ended = [
+            of_stack("UPDATE_IN_PROGRESS", "ours"),
+            of_stack("UPDATE_COMPLETE", "ours"),
+            of_stack("UPDATE_IN_PROGRESS", "theirs"),
+        ];
+        assert_eq!(interference("ours", &ended), None);
+        assert_eq!(interference("ours", &[]), None);
+    }
+
+    #[test]
     fn an_operation_of_somebody_else_after_ours_is_told() {
         let after = |ours: &'static str, status: &str| {
             looked(
@@ -167,6 +269,7 @@ pub(crate) mod tests {
         let superseded = |status: &str| {
             Next::Done(Verdict::Superseded {
                 status: status.to_owned(),
+                applied: true,
             })
         };
         assert_eq!(

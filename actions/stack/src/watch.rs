@@ -1,8 +1,8 @@
 //! Follows an operation: looks, logs what happened, until there is a verdict.
 
-use crate::cause::{Causes, causes, line};
+use crate::cause::{Causes, causes, left_behind, line};
 use crate::client::Client;
-use crate::follow::{Next, Verdict, next};
+use crate::follow::{Next, Verdict, interference, next};
 use crate::search::Begun;
 use crate::seen::{Event, Stack};
 use kit::Cx;
@@ -121,10 +121,22 @@ impl<'a> Watch<'a> {
             pause = (pause * 3 / 2).min(LONGEST);
         };
         let took = self.start.elapsed();
-        let causes = match verdict {
-            Verdict::Succeeded => Causes::default(),
+        let mut causes = match verdict {
+            Verdict::Succeeded => left_behind(&self.ours()),
             _ => self.causes().await,
         };
+        for line in &causes.left {
+            self.cx
+                .host
+                .warn(format!("left behind, outside of the stack: {line}"));
+        }
+        if verdict != Verdict::Succeeded
+            && let Some(other) = interference(&self.token, &self.events)
+        {
+            causes
+                .others
+                .push(format!("another operation began: {}", line(other)));
+        }
         self.client.retry_as_usual();
         Ok(Ended {
             verdict,
@@ -191,14 +203,18 @@ impl<'a> Watch<'a> {
         .hint("run the same apply again to follow it further, with a longer --timeout")
     }
 
+    /// The events of this operation.
+    fn ours(&self) -> Vec<Event> {
+        let token = Some(self.token.as_str());
+        let ours = self.events.iter();
+        ours.filter(|event| event.token.as_deref() == token)
+            .cloned()
+            .collect()
+    }
+
     /// Why the operation failed: its own events, and those of nested stacks down to the resource that failed.
     async fn causes(&self) -> Causes {
-        let token = Some(self.token.as_str());
-        let ours = self
-            .events
-            .iter()
-            .filter(|event| event.token.as_deref() == token);
-        let ours: Vec<Event> = ours.cloned().collect();
+        let ours = self.ours();
         // What only adds to the report is not asked for again for long.
         self.client
             .retry_until(Instant::now() + Duration::from_secs(15));
@@ -215,8 +231,15 @@ pub(crate) async fn deepest(client: &Client, mut found: Causes, begin: i64) -> C
         };
         // Events are read back to the beginning of the operation.
         let earlier = |event: &Event| event.millis < begin;
-        let Ok(events) = client.events(&nested, earlier).await else {
-            break;
+        let events = match client.events(&nested, earlier).await {
+            Ok(events) => events,
+            Err(error) => {
+                found.others.push(format!(
+                    "the reason within the nested stack {nested} could not be read: {}",
+                    error.line()
+                ));
+                break;
+            }
         };
         let inner = causes(&events);
         if let Some(root) = inner.root {

@@ -83,6 +83,8 @@ pub(crate) struct Stack {
     pub(crate) tokens: BTreeMap<String, String>,
     /// Whether the update is to be given up.
     pub(crate) cancelled: bool,
+    /// The token of the cancellation.
+    pub(crate) cancel_token: Option<String>,
     /// What an update that rolls back returns to, while it is under way or has failed to.
     pub(crate) before: Option<Box<Before>>,
     pub(crate) detections: Vec<Detection>,
@@ -140,6 +142,7 @@ impl Stack {
             operations: Vec::new(),
             tokens: BTreeMap::new(),
             cancelled: false,
+            cancel_token: None,
             before: None,
             detections: Vec::new(),
         }

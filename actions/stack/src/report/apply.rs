@@ -28,7 +28,7 @@ pub(crate) struct Applied<'a> {
 
 /// The report of a plan that changes nothing.
 pub(crate) fn nothing(applied: &Applied<'_>, stack: &Stack) -> Report {
-    applied.success("no changes", stack, None)
+    applied.success("no changes", stack, None, &[])
 }
 
 /// The report of an execution that succeeded, or the error of any other end.
@@ -44,7 +44,7 @@ pub(crate) fn ended(applied: &Applied<'_>, ended: Ended) -> Result<Report> {
         .to_owned();
     let error = match (&ended.verdict, &ended.stack) {
         (Verdict::Succeeded, Some(stack)) => {
-            return Ok(applied.success("applied", stack, Some(ended.took)));
+            return Ok(applied.success("applied", stack, Some(ended.took), &ended.causes.left));
         }
         (Verdict::Succeeded, None) => Error::failed(format!(
             "plan {} succeeded, and the stack {name} is gone",
@@ -65,12 +65,18 @@ pub(crate) fn ended(applied: &Applied<'_>, ended: Ended) -> Result<Report> {
         (Verdict::Failed, _) => {
             Error::failed(format!("the plan of the stack {name} failed: {status}"))
         }
-        (Verdict::Superseded { status }, _) => Error::new(
+        (Verdict::Superseded { status, applied: was }, _) => Error::new(
             ErrorKind::Superseded,
-            format!(
-                "plan {} was applied, and another operation changed the stack {name} since: {status}",
-                applied.plan
-            ),
+            match was {
+                true => format!(
+                    "plan {} was applied, and another operation changed the stack {name} since: {status}",
+                    applied.plan
+                ),
+                false => format!(
+                    "another operation on the stack {name} began before plan {} was applied: {status}",
+                    applied.plan
+                ),
+            },
         )
         .hint(
             "what it is now is not what was planned; find out who changes it beside the pipeline",
@@ -133,8 +139,16 @@ fn word(verdict: &Verdict) -> &'static str {
 }
 
 impl Applied<'_> {
-    fn success(&self, what: &str, stack: &Stack, took: Option<Duration>) -> Report {
-        let facts = self.facts(what, &stack.status, took);
+    fn success(
+        &self,
+        what: &str,
+        stack: &Stack,
+        took: Option<Duration>,
+        left: &[String],
+    ) -> Report {
+        let mut facts = self.facts(what, &stack.status, took);
+        let row = |line: &String| vec!["left behind".to_owned(), line.clone()];
+        facts.extend(left.iter().map(row));
         let outputs: Vec<Vec<String>> = stack
             .outputs
             .iter()
@@ -156,7 +170,11 @@ impl Applied<'_> {
         Report {
             summary,
             text,
-            json: self.json(&stack.status, Some(stack)),
+            json: {
+                let mut json = self.json(&stack.status, Some(stack));
+                json["left_behind"] = left.into();
+                json
+            },
             ..Report::default()
         }
         .output("stack-id", &stack.id)

@@ -125,6 +125,7 @@ pub(super) fn cancel(scope: &Scope<'_>) -> Answer {
             ));
         }
         stack.cancelled = true;
+        stack.cancel_token = scope.text("ClientRequestToken").map(str::to_owned);
         Ok(nothing())
     })
 }

@@ -47,6 +47,11 @@ pub(crate) async fn update(work: Work, plan: Plan) {
         work.status("UPDATE_FAILED", Some(reason));
         return;
     }
+    // AWS does not document which of both tokens the events of the rollback have. A cancellation with a token passes it on here, one
+    // without leaves that of the update.
+    let cancelled = cancelled.then(|| work.with(|stack| stack.cancel_token.take()));
+    let token = cancelled.flatten().or_else(|| work.token.clone());
+    let work = Work { token, ..work };
     work.status("UPDATE_ROLLBACK_IN_PROGRESS", Some(reason));
     rollback::back(&work, &[]).await;
 }

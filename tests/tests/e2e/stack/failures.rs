@@ -151,6 +151,50 @@ fn a_timeout_is_no_success_and_the_next_run_follows_on() {
 }
 
 #[test]
+fn an_update_that_somebody_cancels_is_rolled_back_whatever_token_that_has() {
+    for token in [None, Some("theirs")] {
+        let stack = Stacked::new(&format!("cancel{}", token.unwrap_or_default()));
+        stack.applied(&stack.job(TEMPLATE, ""));
+        let job = stack.job(&TEMPLATE.replace("one", "two"), "");
+        let plan = stack.planned(&job, &[]);
+        stack.strike("Topic", "update", &json!({"delay": 3000}));
+        let apply = ["apply", "--plan", &plan];
+        let running = crate::support::Started::new(&mut stack.step(&job, &apply));
+        stack.becomes("UPDATE_IN_PROGRESS");
+        let mut parameters = vec![("StackName", stack.name.as_str())];
+        parameters.extend(token.map(|token| ("ClientRequestToken", token)));
+        stack.call("CancelUpdateStack", &parameters);
+        let rolled = "was rolled back: UPDATE_ROLLBACK_COMPLETE";
+        let text = super::shows(&running.end(super::DEADLINE), &apply, 5, &[rolled]);
+        let other = text.contains("another operation began: UPDATE_ROLLBACK_IN_PROGRESS");
+        assert_eq!(other, token.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn what_a_change_leaves_behind_is_reported() {
+    let stack = Stacked::new("left");
+    stack.applied(&stack.job(TEMPLATE, ""));
+    let without = TEMPLATE.replace(
+        "  Topic:\n    Type: AWS::SNS::Topic\n    Properties: {DisplayName: one}\n",
+        "",
+    );
+    let job = stack.job(&without, "");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Topic", "delete", &json!({"reason": "the topic stays"}));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        0,
+        &[
+            "UPDATE_COMPLETE",
+            "left behind, outside of the stack: DELETE_FAILED Topic",
+            "the topic stays",
+        ],
+    );
+}
+
+#[test]
 fn what_somebody_else_changed_since_is_not_what_was_planned() {
     let stack = Stacked::new("since");
     let job = stack.job(TEMPLATE, "");
