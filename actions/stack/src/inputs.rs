@@ -107,7 +107,7 @@ pub(crate) fn parameters(
     Err(Box::new(error))
 }
 
-/// The capabilities that a template needs and that nobody acknowledged.
+/// The capabilities that a template needs and that are not acknowledged.
 pub(crate) fn missing_capabilities(template: &Template, given: &[Capability]) -> Vec<Capability> {
     let needed = Capability::ALL.into_iter();
     needed

@@ -29,7 +29,7 @@ pub(crate) fn judge<'a>(
             .map(|planned| format!("--allow-replace {}", planned.path))
             .collect();
         return Err(Box::new(
-            Error::refused(format!("the plan of the stack {stack} loses data, and nobody allowed that"))
+            Error::refused(format!("the plan of the stack {stack} loses data, which is not allowed"))
                 .with_causes(lost.iter().map(line))
                 .hint("to keep the data: undo what makes CloudFormation replace the resource; to remove a resource from the stack and keep it, deploy `DeletionPolicy: Retain` first")
                 .hint(format!("to lose it on purpose: {}", flags.join(" "))),

@@ -107,7 +107,10 @@ async fn changed(
 ) -> Result<Report> {
     let all = ordered(set);
     let policy = match subject.stack {
-        Some(stack) => client.policy(&stack.id).await?,
+        Some(stack) => client
+            .policy(&stack.id)
+            .await
+            .map_err(|error| left(error, set))?,
         None => None,
     };
     // The policy that the contract names is set before the change set is executed; a stack that is made has none.
@@ -127,10 +130,7 @@ async fn changed(
                 Ok(()) => report::refused(subject, &all, policy.as_deref(), error),
                 Err(second) => report::refused(subject, &all, policy.as_deref(), error)
                     .with_second_failure(second)
-                    .hint(format!(
-                        "the change set {} is left behind; delete it",
-                        set.name
-                    )),
+                    .hint(left_hint(set)),
             });
         }
     };
@@ -139,9 +139,21 @@ async fn changed(
             "--allow-replace {name} allows nothing: this plan loses no data of it"
         ));
     }
-    let template = client.template_of(&set.id).await?;
-    let id = plan_id(set, &template);
+    let template = client.template_of(&set.id).await;
+    let id = plan_id(set, &template.map_err(|error| left(error, set))?);
     Ok(report::planned(subject, set, &all, policy.as_deref(), &id))
+}
+
+/// The error of a plan that was made and could not be judged or named.
+fn left(error: Error, set: &ChangeSet) -> Error {
+    error.hint(left_hint(set))
+}
+
+fn left_hint(set: &ChangeSet) -> String {
+    format!(
+        "the change set {} is left behind; delete it: aws cloudformation delete-change-set --change-set-name {}",
+        set.name, set.id
+    )
 }
 
 /// What the template asks for.
@@ -168,7 +180,7 @@ fn acknowledged(template: &Template, settings: &Settings) -> Result<()> {
         .map(|name| format!("--capability {name}"))
         .collect();
     let mut error = Error::usage(format!(
-        "the template needs {}, which nobody acknowledged",
+        "the template needs {}, which is not acknowledged",
         names.join(" and ")
     ));
     if let Some(reason) = &template.capabilities_reason {

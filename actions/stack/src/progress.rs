@@ -22,7 +22,7 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, arguments: &str) ->
         Progress::Unchanged => error.cause("nothing was changed"),
         Progress::Planning(name) => error
             .cause(format!(
-                "the change set {name} is left behind; nobody executes it"
+                "the change set {name} may be left behind, and a new stack as REVIEW_IN_PROGRESS without resources"
             ))
             .hint(format!("plan again: slipway-stack plan {arguments}")),
         Progress::Protecting => error
@@ -46,7 +46,7 @@ mod tests {
             (Progress::Unchanged, "nothing was changed"),
             (
                 Progress::Planning("slipway-1".to_owned()),
-                "slipway-1 is left behind",
+                "slipway-1 may be left behind",
             ),
             (Progress::Protecting, "protection may be set"),
             (Progress::Executing, "goes on with the change set"),

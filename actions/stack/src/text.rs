@@ -6,7 +6,7 @@ use crate::marks::marks;
 use crate::seen::{Change, Detail};
 use serde_json::{Value, json};
 
-/// More of a value than this is not shown in the log; `--json` has it whole.
+/// More of a value than this is not shown in the log, unless the change is marked; `--json` has it whole.
 const LONGEST: usize = 300;
 /// CloudFormation's word for a value that a resource has only after it was made.
 const UNKNOWN: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
@@ -27,16 +27,32 @@ pub(crate) fn lines(planned: &Planned<'_>, secrets: &[String]) -> Vec<String> {
         head.push_str(&format!(" [{flag}]"));
     }
     let mut lines = vec![hidden::masked(&head, secrets)];
+    // What a reviewer must not overlook is never cut.
+    let whole = !marks(change).is_empty();
     if planned.effect == Effect::Add {
-        lines.extend(properties(change, secrets));
+        lines.extend(properties(change, secrets, whole));
     }
-    lines.extend(
-        change
-            .details
-            .iter()
-            .map(|detail| detail_line(change, detail, secrets)),
-    );
-    lines
+    let details = change.details.iter();
+    lines.extend(details.map(|detail| detail_line(change, detail, secrets, whole)));
+    lines.iter().map(|line| visible(line)).collect()
+}
+
+/// The text in one line, as it is: a value with line ends could look like further lines of the plan, and one that changes the
+/// direction of the text like another value.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        let turns = matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        );
+        if character.is_control() || turns {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 /// What a reviewer must not overlook.
@@ -60,7 +76,7 @@ pub(crate) fn flags(planned: &Planned<'_>) -> Vec<&'static str> {
 }
 
 /// The properties of a resource that is added.
-fn properties(change: &Change, secrets: &[String]) -> Vec<String> {
+fn properties(change: &Change, secrets: &[String], whole: bool) -> Vec<String> {
     let after = change
         .after
         .as_deref()
@@ -78,17 +94,23 @@ fn properties(change: &Change, secrets: &[String]) -> Vec<String> {
             };
             format!(
                 "    {name}: {}",
-                value_text(&change.kind, &format!("/Properties/{name}"), &text, secrets)
+                value_text(
+                    &change.kind,
+                    &format!("/Properties/{name}"),
+                    &text,
+                    secrets,
+                    whole
+                )
             )
         })
         .collect()
 }
 
-fn detail_line(change: &Change, detail: &Detail, secrets: &[String]) -> String {
+fn detail_line(change: &Change, detail: &Detail, secrets: &[String], whole: bool) -> String {
     let path = path(detail);
     let value = |text: &Option<String>| {
         text.as_deref()
-            .map(|text| value_text(&change.kind, &path, text, secrets))
+            .map(|text| value_text(&change.kind, &path, text, secrets, whole))
     };
     let mut line = format!("    {}", name(detail));
     match (value(&detail.before), value(&detail.after)) {
@@ -132,17 +154,19 @@ fn name(detail: &Detail) -> String {
     inner.replace('/', ".")
 }
 
-fn value_text(kind: &str, path: &str, text: &str, secrets: &[String]) -> String {
+fn value_text(kind: &str, path: &str, text: &str, secrets: &[String], whole: bool) -> String {
     if text == UNKNOWN {
         return "known after apply".to_owned();
     }
     let shown = hidden::shown(kind, path, text, secrets);
     let length = shown.chars().count();
-    if length <= LONGEST {
+    if whole || length <= LONGEST {
         return shown;
     }
     let begin: String = shown.chars().take(LONGEST).collect();
-    format!("{begin}… ({length} characters)")
+    // Two long values that begin alike can be told by their hashes.
+    let hash = ledger::sha256(shown.as_bytes());
+    format!("{begin}… ({length} characters, SHA-256 {hash})")
 }
 
 /// One change for machines, with every value that is shown to anybody.
@@ -270,7 +294,40 @@ mod tests {
     #[test]
     fn a_long_value_is_cut_in_the_log() {
         let long = "é".repeat(LONGEST + 1);
-        let cut = value_text("T", "/Properties/A", &long, &[]);
-        assert!(cut.ends_with("… (301 characters)"), "{cut}");
+        let text = |value: &str, whole: bool| value_text("T", "/Properties/A", value, &[], whole);
+        let cut = text(&long, false);
+        assert!(cut.contains("… (301 characters, SHA-256 "), "{cut}");
+        let other = text(&format!("{}x", "é".repeat(LONGEST)), false);
+        assert_ne!(cut, other);
+        assert_eq!(text(&long, true), long);
+    }
+
+    #[test]
+    fn a_value_does_not_look_like_another_line_or_another_value() {
+        let set = ChangeSet {
+            changes: vec![Change {
+                logical_id: "Topic".to_owned(),
+                physical_id: Some("a\u{202e}b".to_owned()),
+                kind: "AWS::SNS::Topic".to_owned(),
+                action: "Modify".to_owned(),
+                replacement: Some("False".to_owned()),
+                details: vec![detail(
+                    "/Properties/DisplayName",
+                    Some("one"),
+                    Some("two\nadd Role (AWS::IAM::Role)"),
+                    "Never",
+                )],
+                ..Change::default()
+            }],
+            ..ChangeSet::default()
+        };
+        let found = lines(&ordered(&set)[0], &[]);
+        assert_eq!(
+            found,
+            [
+                "modify Topic (AWS::SNS::Topic) a\\u{202e}b",
+                "    DisplayName: one → two\\nadd Role (AWS::IAM::Role)",
+            ]
+        );
     }
 }

@@ -180,7 +180,11 @@ impl Subject<'_> {
             .flat_map(|planned| text::lines(planned, &secrets));
         none.into_iter()
             .chain(changes)
-            .chain(settings.iter().map(|line| masked(line, &secrets)))
+            .chain(
+                settings
+                    .iter()
+                    .map(|line| text::visible(&masked(line, &secrets))),
+            )
             .collect()
     }
 
@@ -237,7 +241,10 @@ impl Subject<'_> {
             && !is_same(policy, wanted)
         {
             let state = if policy.is_some() { "changes" } else { "(new)" };
-            lines.push(format!("stack policy {state}: {}", wanted.trim()));
+            // In one line, since it is JSON.
+            let policy = serde_json::from_str::<Value>(wanted);
+            let policy = policy.map_or_else(|_| wanted.clone(), |policy| policy.to_string());
+            lines.push(format!("stack policy {state}: {policy}"));
         }
         lines
     }

@@ -107,6 +107,20 @@ fn an_update_is_shown_property_by_property_and_changes_only_that() {
 }
 
 #[test]
+fn a_value_does_not_look_like_another_line_of_the_plan() {
+    let stack = Stacked::new("lines");
+    let forged = "\"one\\nadd Role (AWS::IAM::Role)\"";
+    let job = stack.job(
+        &TEMPLATE.replace("DisplayName: one", &format!("DisplayName: {forged}")),
+        "",
+    );
+    let shown = "DisplayName: one\\nadd Role (AWS::IAM::Role)";
+    let text = stack.ends(&job, &["plan"], 0, &[shown]);
+    assert!(!text.contains("\nadd Role"), "{text}");
+    assert!(!job.read("summary").contains("\nadd Role"));
+}
+
+#[test]
 fn a_plan_without_changes_is_a_success_that_still_protects() {
     let stack = Stacked::new("same");
     stack.applied(&stack.job(TEMPLATE, ""));

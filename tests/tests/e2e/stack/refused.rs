@@ -20,7 +20,7 @@ fn data_is_lost_only_if_the_plan_was_told_so() {
             "replace Queue (AWS::SQS::Queue)",
             "[LOSES DATA]",
             "FifoQueue",
-            "loses data, and nobody allowed that",
+            "loses data, which is not allowed",
             "--allow-replace Queue",
         ],
     );
