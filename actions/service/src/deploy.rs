@@ -3,12 +3,13 @@
 use crate::act;
 use crate::args::Deploy;
 use crate::decide::{Plan, Revision, Update, decide, deployable};
+use crate::interrupt::Progress;
 use crate::logs;
 use crate::observe::{Observed, observe};
 use crate::opening::{Opened, open};
 use crate::permit::Permit;
 use crate::report;
-use crate::stage::{Progress, Stage};
+use crate::stage::Stage;
 use crate::under::UsedPermit;
 use crate::verdict::{Rollback, Verdict};
 use crate::watch::{Ended, Following, Watch};
@@ -17,41 +18,22 @@ use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
-use kit::signal::Signals;
 use kit::{Cx, Report};
 use net::{Account, Net};
 use std::time::Duration;
 
 /// Runs a digest in the service. The first signal ends it where nothing runs yet, and else has its deployment rolled back;
-/// the second one ends it anywhere. A runner that cancels sends two, 7.5 s apart, and kills 2.5 s later (actions/runner,
-/// `ProcessInvoker.cs`).
+/// the second one ends it anywhere.
 ///
 /// # Errors
 /// Bad input, nothing to verify, or any verdict but success.
 pub(crate) async fn deploy(args: Deploy, cx: &Cx) -> Result<Report> {
     let arguments = args.version.selector.arguments(cx);
     let progress = Progress::default();
-    let mut work = std::pin::pin!(steps(args, cx, &progress));
-    let Some(mut signals) = Signals::listen() else {
-        return work.await;
-    };
-    let mut signal = tokio::select! {
-        biased;
-        signal = signals.next() => signal,
-        result = &mut work => return result,
-    };
-    if progress.rolls_back() {
-        progress.cancel(signal);
-        signal = tokio::select! {
-            biased;
-            signal = signals.next() => signal,
-            result = &mut work => return result,
-        };
-    }
-    Err(progress.interrupted(signal, &arguments))
+    progress.run(steps(args, cx, &progress), &arguments).await
 }
 
-async fn steps(args: Deploy, cx: &Cx, progress: &Progress) -> Result<Report> {
+async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
     let digest = Digest::parse(&version.digest)?;
     refuse_no_time(version.timeout)?;
@@ -203,7 +185,7 @@ async fn begin(
     permit: &Permit<'_>,
     client: Option<Client>,
     task_definition: &TaskDefinitionArn,
-    progress: &Progress,
+    progress: &Progress<Stage>,
 ) -> Result<PermittedUpdate> {
     progress.at(Stage::Beginning {
         permit: permit.number(),

@@ -9,6 +9,7 @@ mod decide;
 mod deploy;
 mod evidence;
 mod follow;
+mod interrupt;
 mod logs;
 mod observe;
 mod opening;

@@ -1,11 +1,10 @@
 //! How far a deploy has come, and what a signal does there: before the service is updated it ends the run, after that it
 //! makes the run roll its deployment back.
 
+use crate::interrupt::Interruptible;
 use crate::verdict::Rollback;
 use kit::aws::TaskDefinitionArn;
 use kit::error::{Error, ErrorKind};
-use std::cell::{Cell, RefCell};
-use tokio::sync::Notify;
 
 /// The changes made so far.
 #[derive(Debug, Clone, Default)]
@@ -34,50 +33,21 @@ pub(crate) enum Stage {
     },
 }
 
-/// The stage of a deploy, and the signal that cancels it.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    stage: RefCell<Stage>,
-    signal: Cell<Option<&'static str>>,
-    cancelled: Notify,
-}
-
-impl Progress {
-    pub(crate) fn at(&self, stage: Stage) {
-        self.stage.replace(stage);
-    }
-
-    /// Whether a deployment of this run is to be rolled back before the run ends.
-    pub(crate) fn rolls_back(&self) -> bool {
+impl Interruptible for Stage {
+    /// A deployment of this run is to be rolled back before the run ends.
+    fn goes_on(&self) -> bool {
         matches!(
-            &*self.stage.borrow(),
+            self,
             Stage::Updating { left: None, .. }
                 | Stage::Following { left: None, .. }
                 | Stage::RollingBack { .. }
         )
     }
 
-    /// Tells whoever follows the deployment that this signal came.
-    pub(crate) fn cancel(&self, signal: &'static str) {
-        self.signal.set(Some(signal));
-        self.cancelled.notify_one();
-    }
-
-    /// Waits for that signal.
-    pub(crate) async fn cancelled(&self) -> &'static str {
-        loop {
-            if let Some(signal) = self.signal.get() {
-                return signal;
-            }
-            self.cancelled.notified().await;
-        }
-    }
-
-    /// The error of a run that a signal ends here: how far it got, and what to do next. `arguments` name the service.
-    pub(crate) fn interrupted(&self, signal: &str, arguments: &str) -> Error {
+    fn interrupted(&self, signal: &str, arguments: &str) -> Error {
         let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"));
         let status = format!("see what it runs: slipway-service status {arguments}");
-        match &*self.stage.borrow() {
+        match self {
             Stage::Unchanged => error.cause("nothing was changed"),
             Stage::Registered(arn) => error.cause(format!(
                 "{} was registered, but nothing uses it yet; the next deployment of this digest reuses it",

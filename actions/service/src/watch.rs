@@ -4,9 +4,10 @@ use crate::address::address;
 use crate::decide::Plan;
 use crate::evidence::Evidence;
 use crate::follow::{Follow, Next, ROLLBACK_TIME};
+use crate::interrupt::Progress;
 use crate::place::status_hint;
 use crate::progress::ProgressLog;
-use crate::stage::{Progress, Stage};
+use crate::stage::Stage;
 use crate::stop::{Stop, stop};
 use crate::verdict::{Rollback, Verdict, Why};
 use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks};
@@ -46,7 +47,7 @@ pub(crate) struct Following {
 pub(crate) struct Watch<'a> {
     cx: &'a Cx,
     client: &'a Client,
-    progress: &'a Progress,
+    progress: &'a Progress<Stage>,
     expected: Expected,
     follow: Follow,
     evidence: Evidence,
@@ -63,7 +64,7 @@ impl<'a> Watch<'a> {
         cx: &'a Cx,
         client: &'a Client,
         plan: &Plan,
-        progress: &'a Progress,
+        progress: &'a Progress<Stage>,
         following: Following,
     ) -> Self {
         let Following {

@@ -1,12 +1,13 @@
 //! Follows a task to its end, and stops it when the time is over or the run is cancelled.
 
-use super::decide::{End, Next, next};
+use super::decide::{End, Next, next, unseen};
 use super::output::Output;
+use super::stage::{Stage, TaskPlace};
+use crate::interrupt::Progress;
 use ecs::{Client, RetryPolicy};
 use kit::Cx;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
-use kit::signal::Signals;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -16,8 +17,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long ECS may take to stop a task: it gives containers two minutes at most (Amazon ECS Developer Guide, `stopTimeout`).
 const STOPPING: Duration = Duration::from_secs(180);
 
-/// How long ECS may not show a task that it has started.
-const UNSEEN: Duration = Duration::from_secs(60);
+/// How long the request to stop a task is repeated while AWS does not take it.
+const ASKING: Duration = Duration::from_secs(20);
 
 /// Why a task was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,14 @@ pub(crate) struct Running<'a> {
     pub(crate) cx: &'a Cx,
     /// The client that may stop it.
     pub(crate) client: &'a Client,
-    pub(crate) arn: String,
+    pub(crate) task: TaskPlace,
     pub(crate) container: String,
     pub(crate) timeout: Duration,
-    pub(crate) output: Output<'a>,
+    /// Its log, unless the run was cancelled before it was opened.
+    pub(crate) output: Option<Output<'a>>,
+    pub(crate) progress: &'a Progress<Stage>,
+    /// Whether the command was seen to be over while the task went on.
+    pub(crate) over: bool,
 }
 
 /// How a task ended, and why it was stopped if it was.
@@ -47,18 +52,20 @@ impl Running<'_> {
     /// Waits until it has stopped.
     ///
     /// # Errors
-    /// A call is refused, the task cannot be stopped, or a second signal comes; the task goes on then.
-    pub(crate) async fn follow(mut self, signals: &mut Signals) -> Result<Ended> {
+    /// A call is refused, the task cannot be stopped, or ECS does not show it any more; it may go on then.
+    pub(crate) async fn follow(mut self) -> Result<Ended> {
         self.client.retry_by(RetryPolicy::following(self.timeout));
-        let began = Instant::now();
-        let mut until = began + self.timeout;
+        let progress = self.progress;
+        let mut seen = Instant::now();
+        let mut until = seen + self.timeout;
         let (mut stopped, mut asked) = (None, false);
         let end = loop {
-            let give_up = tokio::select! {
+            let why = tokio::select! {
                 biased;
-                signal = signals.next() => Some(Stopped::Cancelled(signal)),
-                looked = self.look(began) => match looked? {
+                signal = progress.cancelled(), if stopped.is_none() => Some(Stopped::Cancelled(signal)),
+                looked = self.look(&mut seen) => match looked? {
                     Next::Done(end) => break end,
+                    Next::Lost => return Err(self.lost()),
                     Next::Stop if !asked => {
                         asked = true;
                         self.stop("the command is over, and other containers are not").await?;
@@ -68,11 +75,11 @@ impl Running<'_> {
                     Next::Stop | Next::Wait => None,
                 },
             };
-            let Some(why) = give_up else {
+            let Some(why) = why else {
                 continue;
             };
             if stopped.is_some() {
-                return Err(self.left(why));
+                return Err(self.left());
             }
             stopped = Some(why);
             until = Instant::now() + STOPPING;
@@ -82,66 +89,83 @@ impl Running<'_> {
                 Stopped::Cancelled(signal) => format!("interrupted by {signal}"),
             };
             self.cx.host.info(format!("{reason}: stopping the task"));
-            self.client.retry_by(RetryPolicy::following(STOPPING));
             self.stop(&format!("slipway-service run-task: {reason}"))
                 .await?;
+            progress.at(Stage::Stopping(self.task.clone()));
+            self.client.retry_by(RetryPolicy::following(STOPPING));
         };
-        self.output.finish().await;
+        // A runner that cancels kills before the last lines arrive.
+        let cancelled = matches!(stopped, Some(Stopped::Cancelled(_)));
+        if let Some(output) = self.output.filter(|_| !cancelled) {
+            output.finish().await;
+        }
         Ok(Ended { end, stopped })
     }
 
-    /// Looks once, and waits for the next look where there is to be one.
-    async fn look(&mut self, began: Instant) -> Result<Next> {
-        let seen = match self.client.task(&self.arn).await {
-            Ok(Some(seen)) => next(&seen, &self.container),
-            Ok(None) if began.elapsed() < UNSEEN => Next::Wait,
-            Ok(None) => Next::Done(End::Unknown {
-                reason: "ECS does not know the task any more".to_owned(),
-            }),
+    /// Looks once, and waits for the next look where there is to be one. `seen` is when ECS showed the task last.
+    async fn look(&mut self, seen: &mut Instant) -> Result<Next> {
+        let next = match self.client.task(&self.task.arn).await {
+            Ok(Some(task)) => {
+                *seen = Instant::now();
+                next(&task, &self.container, self.over)
+            }
+            Ok(None) => unseen(seen.elapsed()),
             // Its time is over as well.
             Err(error) if error.is_passing() => Next::Wait,
-            Err(error) => return Err(self.unseen(error.into())),
+            Err(error) => return Err(self.goes_on(error.into())),
         };
-        if let Next::Wait = seen {
-            self.output.print().await;
+        // The first look that sees the command over asks at once for the others to be stopped.
+        let first = matches!(next, Next::Stop) && !std::mem::replace(&mut self.over, true);
+        if let Next::Stop | Next::Wait = next
+            && !first
+        {
+            if let Some(output) = &mut self.output {
+                output.print().await;
+            }
             sleep(LOOK).await;
         }
-        Ok(seen)
+        Ok(next)
     }
 
     async fn stop(&self, reason: &str) -> Result<()> {
-        let stopped = self.client.stop_task(&self.arn, reason).await;
-        stopped.map_err(|error| self.unseen(error.into()))
+        // Little time is left to a run that is cancelled.
+        self.client.retry_by(RetryPolicy::within(ASKING));
+        let stopped = self.client.stop_task(&self.task.arn, reason).await;
+        self.client.retry_by(RetryPolicy::following(self.timeout));
+        stopped.map_err(|error| self.goes_on(error.into()))
     }
 
-    fn unseen(&self, error: Error) -> Error {
+    fn goes_on(&self, error: Error) -> Error {
         error
-            .hint(format!("task {} goes on", self.arn))
-            .hint(self.stop_command())
+            .hint(format!("task {} goes on", self.task.arn))
+            .hint(self.task.stop_hint())
+            .output("task-arn", &self.task.arn)
     }
 
-    fn stop_command(&self) -> String {
-        format!(
-            "stop it: aws ecs stop-task --cluster {} --task {}",
-            self.client.cluster, self.arn
+    /// The error of a run that ECS does not show its task any more.
+    fn lost(&self) -> Error {
+        let TaskPlace { arn, cluster } = &self.task;
+        Error::failed(format!(
+            "ECS does not show task {arn}, so it is unknown how the command ended, or whether it is over"
+        ))
+        .hint(format!(
+            "see whether it runs: aws ecs describe-tasks --cluster {cluster} --tasks {arn}"
+        ))
+        .hint(self.task.stop_hint())
+        .output("task-arn", arn)
+    }
+
+    /// The error of a run that ends before the task that it had stopped.
+    fn left(&self) -> Error {
+        Error::new(
+            ErrorKind::TimedOut,
+            format!("the task did not stop within {}", human(STOPPING)),
         )
-    }
-
-    /// The error of a run that ends before its task does.
-    fn left(&self, why: Stopped) -> Error {
-        match why {
-            Stopped::Cancelled(signal) => {
-                Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"))
-            }
-            Stopped::TimedOut => Error::new(
-                ErrorKind::TimedOut,
-                format!("the task did not stop within {}", human(STOPPING)),
-            ),
-        }
         .cause(format!(
             "ECS was asked to stop task {}, and its end was not seen",
-            self.arn
+            self.task.arn
         ))
-        .hint(self.stop_command())
+        .hint(self.task.stop_hint())
+        .output("task-arn", &self.task.arn)
     }
 }

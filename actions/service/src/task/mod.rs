@@ -5,11 +5,13 @@ mod decide;
 mod follow;
 mod output;
 mod report;
+mod stage;
 
 use crate::act;
 use crate::args::{RunTask, Version};
 use crate::decide::{Plan, plan};
 use crate::deploy::refuse_no_time;
+use crate::interrupt::Progress;
 use crate::observe::observe;
 use crate::opening::{Opened, open};
 use crate::permit::Permit;
@@ -18,34 +20,33 @@ use ecs::{Client, OneOff, RetryPolicy};
 use follow::Running;
 use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::id::Digest;
-use kit::signal::Signals;
 use kit::{Cx, Defaults, Report};
 use net::Net;
 use output::Output;
 use report::Outcome;
+use stage::{Stage, TaskPlace};
 use tokio::time::Instant;
 
-/// Runs the command and reports how it ended.
+/// Runs the command and reports how it ended. The first signal ends it where no task runs yet, and else has its task stopped;
+/// the second one ends it anywhere.
 ///
 /// # Errors
 /// The command fails, or does not run. Its own exit code is kept.
 pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
+    let arguments = args.version.selector.arguments(cx);
+    let progress = Progress::default();
+    progress.run(steps(args, cx, &progress), &arguments).await
+}
+
+async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
     let digest = Digest::parse(&version.digest)?;
     refuse_no_time(version.timeout)?;
     let defaults = cx.defaults()?;
     let net = Net::new(cx)?;
-    // Signals that come while a task is being started are answered when it runs.
-    let Some(mut signals) = Signals::listen() else {
-        return Err(Error::failed("cannot listen for signals"));
-    };
-    let prepared = tokio::select! {
-        biased;
-        signal = signals.next() => return Err(unstarted(signal, version)),
-        prepared = prepare(&args, cx, &net, &defaults, &digest) => prepared?,
-    };
+    let prepared = prepare(&args, cx, &net, &defaults, &digest, progress).await?;
     let ready = match prepared {
         Prepared::DryRun(report) => return Ok(report),
         Prepared::Ready(ready) => ready,
@@ -53,23 +54,38 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
     let began = Instant::now();
     let client = ready.session.as_ref().unwrap_or(&ready.opened.client);
     let revision = ready.work.task_definition.as_str();
-    let definition = client.definition(revision).await?;
+    let definition = client.definition(revision).await;
+    let definition = definition.map_err(|error| ready.used_up(error.into()))?;
+    progress.at(Stage::Starting(client.cluster.clone()));
     let arn = start(cx, client, &ready).await?;
+    let task = TaskPlace {
+        arn: arn.clone(),
+        cluster: client.cluster.clone(),
+    };
+    progress.at(Stage::Running(task.clone()));
     let id = arn.rsplit('/').next().unwrap_or(&arn);
     let container = &ready.work.container;
-    let output = Output::open(cx, &net, &ready.opened.account, &definition, container, id).await;
+    let account = &ready.opened.account;
+    // A task that is to be stopped does not wait for what its log needs.
+    let output = tokio::select! {
+        biased;
+        _ = progress.cancelled() => None,
+        output = Output::open(cx, &net, account, &definition, container, id) => Some(output),
+    };
     let running = Running {
         cx,
         client,
-        arn: arn.clone(),
+        task,
         container: container.clone(),
         timeout: version.timeout,
         output,
+        progress,
+        over: false,
     };
-    let ended = running.follow(&mut signals).await?;
+    let ended = running.follow().await?;
     let outcome = Outcome {
         client,
-        account: &ready.opened.account,
+        account,
         plan: &ready.plan,
         work: &ready.work,
         under: ready.under.as_ref(),
@@ -78,18 +94,6 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
         took: began.elapsed(),
     };
     outcome.report(&ended)
-}
-
-/// The error of a run that a signal ends before it starts a task.
-fn unstarted(signal: &str, version: &Version) -> Error {
-    let error = Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"))
-        .cause("no task was started");
-    match &version.permit {
-        Some(permit) => error.hint(format!(
-            "permit {permit} may be used up; on GitHub, run the failed jobs again: they go on under it"
-        )),
-        None => error,
-    }
 }
 
 enum Prepared<'a> {
@@ -106,6 +110,16 @@ struct Ready<'a> {
     under: Option<UsedPermit>,
 }
 
+impl Ready<'_> {
+    /// The error of a task that was not started, with the permit that it cost.
+    fn used_up(&self, error: Error) -> Error {
+        match &self.under {
+            Some(under) => error.cause(under.used_up()),
+            None => error,
+        }
+    }
+}
+
 /// Everything before the task is started: the revision is registered, and the permit used up.
 async fn prepare<'a>(
     args: &RunTask,
@@ -113,6 +127,7 @@ async fn prepare<'a>(
     net: &'a Net,
     defaults: &'a Defaults,
     digest: &'a Digest,
+    progress: &Progress<Stage>,
 ) -> Result<Prepared<'a>> {
     let version = &args.version;
     let contract = defaults.contract();
@@ -143,11 +158,17 @@ async fn prepare<'a>(
     for line in lines.chain(plan.revision_lines()) {
         cx.host.info(line);
     }
-    let task_definition = act::revise(client, &plan, |_| ()).await?;
+    let task_definition = act::revise(client, &plan, |arn| {
+        progress.at(Stage::Registered(arn.name().to_owned()));
+    })
+    .await?;
     let (session, under) = match &opened.permit {
         Some(permit) => {
             let policy = RetryPolicy::within(version.timeout);
-            let (session, under) = begin(cx, permit, client, &task_definition, policy).await?;
+            let session = session(cx, permit, client, &task_definition, policy).await?;
+            progress.at(Stage::Beginning(permit.number()));
+            let under = permit.start(task_definition.as_str(), cx).await?;
+            cx.host.info(under.used_up());
             (Some(session), Some(under))
         }
         None => (None, None),
@@ -166,21 +187,18 @@ async fn prepare<'a>(
     })))
 }
 
-/// Opens the session that may run tasks, and uses the permit up: a migration is the first that a deployment changes. The
-/// deployment of the same run goes on under it.
-async fn begin(
+/// The client that may run tasks under a permit. It is made before the permit is used up, so that a refused session does not
+/// cost the permit. A migration is the first that a deployment changes, so it uses the permit up.
+async fn session(
     cx: &Cx,
     permit: &Permit<'_>,
     client: &Client,
     task_definition: &TaskDefinitionArn,
     policy: RetryPolicy,
-) -> Result<(Client, UsedPermit)> {
+) -> Result<Client> {
     let session = permit.session(task_definition.as_str()).await?;
     let (cluster, service) = (client.cluster.clone(), client.service.clone());
-    let session = Client::new(&session, cluster, service, policy, &cx.host);
-    let under = permit.start(task_definition.as_str(), cx).await?;
-    cx.host.info(under.used_up());
-    Ok((session, under))
+    Ok(Client::new(&session, cluster, service, policy, &cx.host))
 }
 
 /// The container that runs the command.
@@ -207,8 +225,9 @@ fn container(version: &Version, contract: Option<&Resolved>, plan: &Plan) -> Res
 
 /// Starts the task, or finds the same one that an earlier run left behind.
 async fn start(cx: &Cx, client: &Client, ready: &Ready<'_>) -> Result<String> {
-    let Ready { work, under, .. } = ready;
-    if let Some(arn) = client.find_task(work).await? {
+    let work = &ready.work;
+    let found = client.find_task(work).await;
+    if let Some(arn) = found.map_err(|error| ready.used_up(error.into()))? {
         cx.host.info(format!(
             "task {arn} runs the same command of {} already; following it",
             work.task_definition.name()
@@ -224,10 +243,7 @@ async fn start(cx: &Cx, client: &Client, ready: &Ready<'_>) -> Result<String> {
             }
             false => error,
         };
-        match under {
-            Some(under) => Error::from(error).cause(under.used_up()),
-            None => error.into(),
-        }
+        ready.used_up(error.into())
     })?;
     cx.host.info(format!(
         "task {arn} runs the command in container {}",

@@ -41,7 +41,7 @@ impl Outcome<'_> {
         };
         let task = short(self.arn);
         let error = match (&ended.stopped, &ended.end) {
-            (None, End::Exited(0)) => {
+            (None, End::Exited { code: 0, .. }) => {
                 return Ok(Report {
                     summary: summary("done"),
                     text: text_table(&["service", &self.client.service], &facts),
@@ -51,10 +51,16 @@ impl Outcome<'_> {
                 .output("task-arn", self.arn)
                 .output("task-definition-arn", &self.work.task_definition));
             }
-            (None, End::Exited(code)) => Error::new(
+            (None, End::Exited { code, reason }) => Error::new(
                 ErrorKind::Command(u8::try_from(*code).unwrap_or(1)),
                 format!("the command failed with exit code {code} in task {task}"),
-            ),
+            )
+            .cause(reason.clone()),
+            (None, End::Stopped { code, reason }) => Error::failed(format!(
+                "task {task} was stopped, and not by this run, so the command may not have been over"
+            ))
+            .cause(reason.clone())
+            .cause(format!("the command ended with exit code {code}")),
             (None, End::Unknown { reason }) => Error::failed(format!(
                 "task {task} stopped and ECS names no exit code of the command"
             ))
@@ -108,17 +114,21 @@ impl Outcome<'_> {
 
     fn json(&self, ended: &Ended) -> Value {
         let (code, reason) = match &ended.end {
-            End::Exited(code) => (Some(code), None),
+            End::Exited { code, reason } | End::Stopped { code, reason } => {
+                (Some(code), Some(reason))
+            }
             End::Unknown { reason } => (None, Some(reason)),
         };
         json!({
             "task": self.arn,
             "exit_code": code,
             "reason": reason,
-            "stopped": ended.stopped.map(|why| match why {
-                Stopped::TimedOut => "timed_out",
-                Stopped::Cancelled(_) => "interrupted",
-            }),
+            "stopped": match (&ended.stopped, &ended.end) {
+                (Some(Stopped::TimedOut), _) => Some("timed_out"),
+                (Some(Stopped::Cancelled(_)), _) => Some("interrupted"),
+                (None, End::Stopped { .. }) => Some("elsewhere"),
+                (None, _) => None,
+            },
             "container": self.work.container,
             "image": self.plan.image,
             "task_definition": self.work.task_definition,
@@ -167,7 +177,7 @@ pub(crate) fn planned(
 
 fn phrase(end: &End) -> String {
     match end {
-        End::Exited(code) => format!("exit code {code}"),
+        End::Exited { code, .. } | End::Stopped { code, .. } => format!("exit code {code}"),
         End::Unknown { reason } => format!("no exit code: {reason}"),
     }
 }

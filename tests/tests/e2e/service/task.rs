@@ -6,7 +6,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Setting, ends, fault};
-use crate::support::{Started, TIMEOUT, log, until};
+use crate::record::{Call, calls};
+use crate::support::{Started, TIMEOUT, log, until, wait};
 
 /// A command of the service's container, with an image that has a shell.
 fn task(setting: &Setting, digest: &str, further: &[&str], command: &[&str]) -> Command {
@@ -43,6 +44,19 @@ fn tasks(setting: &Setting, status: &str) -> Vec<Value> {
         &json!({"cluster": setting.cluster(), "tasks": arns}),
     );
     found["tasks"].as_array().unwrap().clone()
+}
+
+/// How often the environment's tasks were listed.
+fn listed(setting: &Setting) -> usize {
+    let account = &setting
+        .world
+        .environment(setting.environment)
+        .unwrap()
+        .account
+        .id;
+    let calls = wait(TIMEOUT, calls(setting.world));
+    let of = |call: &&Call| call.operation == "ListTasks" && call.account.as_ref() == Some(account);
+    calls.iter().filter(of).count()
 }
 
 fn running(setting: &Setting) -> Value {
@@ -158,6 +172,53 @@ fn a_task_that_is_not_over_in_time_or_whose_run_is_cancelled_is_stopped() {
         .iter()
         .filter(|task| task["stoppedReason"] == "slipway-service run-task: interrupted by SIGINT");
     assert_eq!(reason.count(), 1);
+}
+
+/// A command that is told to end may do so with 0, half-way.
+#[test]
+fn a_command_that_somebody_else_stopped_is_not_done_whatever_its_exit_code() {
+    let setting = Setting::new("dev");
+    let digest = digest(&setting, "task-foreign");
+    let script = "trap 'echo half; exit 0' TERM; sleep 600 & wait";
+    let started = Started::new(&mut shell(&setting, &digest, &[], script));
+    let task = running(&setting)["taskArn"].clone();
+    setting.ecs(
+        "StopTask",
+        &json!({"cluster": setting.cluster(), "task": task, "reason": "ada stopped it"}),
+    );
+    let output = started.end(TIMEOUT);
+    let text = log(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in [
+        "was stopped, and not by this run",
+        "UserInitiated: ada stopped it",
+        "the command ended with exit code 0",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_step_while_the_task_is_being_started() {
+    let setting = Setting::new("dev");
+    let digest = digest(&setting, "task-twice");
+    let slow = json!({"kind": "delay", "millis": 20_000});
+    fault(&setting, "ecs", "RunTask", 1, &slow);
+    let earlier = listed(&setting);
+    let started = Started::new(&mut shell(&setting, &digest, &[], "true"));
+    // The call before the one that starts the task.
+    until("the task is being started", TIMEOUT, || {
+        (listed(&setting) > earlier).then_some(())
+    });
+    started.signal(Signal::INT);
+    started.signal(Signal::TERM);
+    let output = started.end(TIMEOUT);
+    let text = log(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(
+        text.contains("the task was being started, so it may run"),
+        "{text}"
+    );
 }
 
 /// Two migrations at once would be worse than none.
