@@ -46,7 +46,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         permit,
         under,
         missing,
-    } = open(cx, &net, &defaults, version, &digest).await?;
+    } = open(cx, &net, &defaults, version, &digest, None).await?;
     let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
     let recorded = under.as_ref().and_then(|under| under.recorded);
     if let Some(record) = recorded {

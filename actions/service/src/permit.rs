@@ -50,12 +50,12 @@ pub(crate) fn needs<'a>(
         (None, None, _) => Ok(Needs::Nothing),
         (None, Some(Resolved { environment, .. }), _) => Ok(Needs::Missing(Box::new(
             Error::refused(format!(
-                "{environment} has a gate, so a deployment there needs a permit"
+                "{environment} has a gate, so a version needs a permit to run there"
             ))
             .hint(format!(
                 "ask for one: slipway-promote grant --environment {environment} --digest {digest}"
             ))
-            .hint("then deploy under it: --permit NUMBER, its output `permit`"),
+            .hint("then give it: --permit NUMBER, its output `permit`"),
         ))),
         (Some(_), None, None) => Err(Error::usage(
             "--permit is given, and without a contract there is no gate to permit anything",
@@ -74,6 +74,8 @@ pub(crate) struct Permit<'a> {
     net: &'a Net,
     contract: &'a Resolved,
     digest: &'a Digest,
+    /// The hash of the task's command, where not the deployment begins but a task before it.
+    command: Option<&'a str>,
     number: u64,
     /// The hash of the gate's rules.
     policy: String,
@@ -96,6 +98,7 @@ impl<'a> Permit<'a> {
         net: &'a Net,
         Asked { number, contract }: Asked<'a>,
         digest: &'a Digest,
+        command: Option<&'a str>,
         dry_run: bool,
     ) -> Result<Self> {
         let purpose = match dry_run {
@@ -110,6 +113,7 @@ impl<'a> Permit<'a> {
             net,
             contract,
             digest,
+            command,
             number,
             policy: ledger::policy(&contract.gate)?,
             run: cx.host.run_url(),
@@ -132,7 +136,13 @@ impl<'a> Permit<'a> {
     fn attempt(&self) -> Attempt<'_> {
         Attempt {
             permit: self.number,
-            of: Use::Deploy(self.digest),
+            of: match self.command {
+                Some(command) => Use::Task {
+                    digest: self.digest,
+                    command,
+                },
+                None => Use::Deploy(self.digest),
+            },
             account: &self.contract.account,
             policy: &self.policy,
             contract_path: &self.contract.contract_path,
@@ -155,7 +165,7 @@ impl<'a> Permit<'a> {
         Ok(under)
     }
 
-    /// Puts on record that the deployment of this revision begins, which uses the permit up.
+    /// Puts on record that the deployment of this revision, or a task of it, begins, which uses the permit up.
     ///
     /// # Errors
     /// As [`Permit::check`], or the record cannot be written.
@@ -219,9 +229,12 @@ impl<'a> Permit<'a> {
         let session =
             self.net
                 .account_tagged(&self.account, &self.target, &roles.deploy, region, tag);
-        session
-            .await
-            .map_err(|error| error.cause("the service was not updated"))
+        session.await.map_err(|error| {
+            error.cause(match self.command {
+                Some(_) => "no task was started",
+                None => "the service was not updated",
+            })
+        })
     }
 }
 

@@ -82,11 +82,13 @@ impl UsedPermit {
             (Some(recorded), _) => format!(
                 "under permit {line}: this run deployed before and recorded it as healthy (record {recorded}), so nothing is changed, only verified"
             ),
-            (None, Some(started)) => format!(
-                "under permit {line}: this run began the deployment before (record {started}) and goes on"
-            ),
+            (None, Some(started)) => {
+                format!(
+                    "under permit {line}: this run began the deployment before (record {started}) and goes on"
+                )
+            }
             (None, None) => format!(
-                "under permit {line}; the deployment must begin before {}",
+                "under permit {line}, and it must begin before {}",
                 self.begins_by
             ),
         }
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(plain.line(), "42, granted by linus at 2026-11-21T18:00:00Z");
         let line = plain.start_line();
         assert!(
-            line.ends_with("; the deployment must begin before 2026-11-21T18:10:00Z"),
+            line.ends_with(", and it must begin before 2026-11-21T18:10:00Z"),
             "{line}"
         );
         let back = under(&json!({"rollback": {}})).start_line();

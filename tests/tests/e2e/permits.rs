@@ -274,7 +274,7 @@ fn a_permit_is_used_once_and_by_one_run() {
     ends(
         &mut setting.deploy(&permit, &["--dry-run"]),
         0,
-        &[&granted, "the deployment must begin before"],
+        &[&granted, "it must begin before"],
     );
     assert_eq!(setting.chain()[0]["verdict"], "permitted");
     assert_eq!(setting.service()["taskDefinition"], before);

@@ -52,6 +52,13 @@ pub fn policy(gate: &Gate) -> Result<String> {
 pub enum Use<'a> {
     /// The deployment of this digest begins, which uses the permit up.
     Deploy(&'a Digest),
+    /// A one-off task of this digest begins, such as a migration before the deployment. It uses the permit up for other runs.
+    Task {
+        /// The image's digest.
+        digest: &'a Digest,
+        /// The command, as [`command`] says it.
+        command: &'a str,
+    },
     /// The promotion of this digest is judged once more, so that its deployment can begin.
     Judge(&'a Digest),
     /// An infrastructure plan is applied, which uses the plan up and leaves the permit to the deployment.
@@ -61,6 +68,15 @@ pub enum Use<'a> {
         /// The commit that it was made from.
         commit: &'a CommitId,
     },
+}
+
+/// The hash by which a record names the command of a one-off task: SHA-256 over its words as JSON.
+///
+/// # Errors
+/// The words cannot be written as JSON.
+pub fn command(words: &[String]) -> Result<String> {
+    let bytes = serde_json::to_vec(words).context("cannot write the command as JSON")?;
+    Ok(format!("sha256:{}", sha256(&bytes)))
 }
 
 /// The number of a permit, as it is given to a step. Where a gate granted none, a workflow passes an empty text on.
@@ -98,12 +114,23 @@ pub struct Attempt<'a> {
     pub run: Option<&'a str>,
 }
 
+impl Attempt<'_> {
+    /// The command of the task that begins, if one does.
+    fn command(&self) -> Option<&str> {
+        match self.of {
+            Use::Task { command, .. } => Some(command),
+            Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => None,
+        }
+    }
+}
+
 /// A permit under which a deployment may begin, or go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usable {
     /// The permit's record.
     pub permit: Recorded,
-    /// The record with which this same run began it before.
+    /// The record with which this same run began it before. A task's record is not a deployment's: what was judged for the one
+    /// may have changed until the other begins.
     pub started: Option<Recorded>,
     /// The record with which this same run ended it before. Then nothing may be changed any more, only verified.
     pub recorded: Option<u64>,
@@ -152,20 +179,27 @@ pub fn usable(
         .filter(|it| it.record.verdict == Verdict::Started)
         .peekable();
     let last = begun.peek().copied();
-    let used = begun.find(|it| it.record.under == Some(attempt.permit));
-    if let (Some(used), Some(last)) = (used, last) {
-        if !continues_run(attempt.run, used.record.run.as_deref()) {
-            return Err(Reason::Started(Box::new(used.record.clone())));
+    let mut used = begun.filter(|it| it.record.under == Some(attempt.permit));
+    if let (Some(newest), Some(last)) = (used.next(), last) {
+        if !continues_run(attempt.run, newest.record.run.as_deref()) {
+            return Err(Reason::Started(Box::new(newest.record.clone())));
         }
         // It was taken for dead, and another deployment began.
-        if last.record.seq != used.record.seq {
+        if last.record.seq != newest.record.seq {
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
-        // A deployment that this run began may go on, even after the time by which it had to begin.
-        if let Use::Deploy(_) | Use::Judge(_) = attempt.of {
+        // What this run began may go on, even after the time by which it had to begin.
+        let own = match attempt.of {
+            Use::Deploy(_) | Use::Judge(_) => std::iter::once(newest)
+                .chain(used)
+                .find(|it| it.record.command.is_none()),
+            Use::Task { .. } => Some(newest),
+            Use::Apply { .. } => None,
+        };
+        if let Some(own) = own {
             return Ok(Usable {
                 permit: found.clone(),
-                started: Some(used.clone()),
+                started: Some(own.clone()),
                 recorded: None,
             });
         }
@@ -190,7 +224,7 @@ pub fn usable(
 /// The record of a healthy deployment under the permit by this same run, if it is the newest one: the run was stopped
 /// right after it and runs again. From the chain's records since its newest deployment, newest first and with that one.
 pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'r Record> {
-    let Use::Deploy(digest) = attempt.of else {
+    let (Use::Deploy(digest) | Use::Task { digest, .. }) = attempt.of else {
         return None;
     };
     let newest = records.iter().map(|it| &it.record);
@@ -207,7 +241,9 @@ pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'
 /// Refuses what the permit does not name.
 fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
     match of {
-        Use::Deploy(digest) | Use::Judge(digest) if record.digest != *digest => {
+        Use::Deploy(digest) | Use::Judge(digest) | Use::Task { digest, .. }
+            if record.digest != *digest =>
+        {
             Err(Reason::Digest(record.digest.clone()))
         }
         Use::Apply { plan, .. } if permit.plan.as_deref() != Some(plan) => {
@@ -216,7 +252,7 @@ fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
         Use::Apply { commit, .. } if record.commit != *commit => {
             Err(Reason::Commit(record.commit.clone()))
         }
-        Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => Ok(()),
+        Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } | Use::Apply { .. } => Ok(()),
     }
 }
 
@@ -228,10 +264,10 @@ fn timely(record: &Record, of: Use<'_>, now: OffsetDateTime) -> Result<(), Reaso
         return Err(Reason::Ahead(record.at.clone()));
     }
     match of {
-        Use::Deploy(_) if begins_by(record).is_none_or(|until| until < now) => {
+        Use::Deploy(_) | Use::Task { .. } if begins_by(record).is_none_or(|until| until < now) => {
             Err(Reason::Stale(Box::new(record.clone())))
         }
-        Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => Ok(()),
+        Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } | Use::Apply { .. } => Ok(()),
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Record {
     /// The permit's record that a `started` one uses up, and that the deployment ran under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under: Option<u64>,
+    /// Set in a `started` record with which no deployment began but a one-off task before it: the hash of the task's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 impl Record {
@@ -158,6 +161,7 @@ impl Record {
             answers: None,
             permit: None,
             under: None,
+            command: None,
         }
     }
 

@@ -8,7 +8,7 @@ use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
 use ledger::permit::{Attempt, Reason, Use, continues_run, usable};
-use ledger::{Chain, Recorded, Verdict};
+use ledger::{Chain, Record, Recorded, Verdict};
 use net::Net;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -64,8 +64,10 @@ fn find_reusable(
     now: OffsetDateTime,
 ) -> Result<Option<(u64, &'static str)>, Reason> {
     let mut all = records.iter().map(|it| &it.record);
-    // The last that began or ended. A failure ended it for good, and a permit that was granted since is a new beginning.
-    let last = all.find(|record| record.verdict == Verdict::Started || record.is_deployment());
+    // The last that began or ended. A failure ended it for good, and a permit that was granted since is a new beginning. A task
+    // before the deployment, such as a migration, may take long, so the deployment after it is judged.
+    let begins = |record: &Record| record.verdict == Verdict::Started && record.command.is_none();
+    let last = all.find(|record| begins(record) || record.is_deployment());
     let own = last.filter(|record| {
         matches!(record.verdict, Verdict::Started | Verdict::Healthy)
             && attempt.permit < record.seq
@@ -100,7 +102,7 @@ mod tests {
     use crate::standing::tests::{chain, deployed, digest, failed, permitted, started};
     use kit::aws::AccountId;
     use kit::clock::instant;
-    use ledger::{BreakGlass, Record, Rollback};
+    use ledger::{BreakGlass, Rollback};
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
     const AGAIN: &str = "https://ci.example/runs/7/attempts/2";
@@ -171,6 +173,23 @@ mod tests {
         ));
         let other = then(&[of_run(RUN, Some(3), started('c', 3))]);
         assert_eq!(found(&other, Some(RUN)), Ok(0));
+    }
+
+    /// It may have taken hours.
+    #[test]
+    fn a_deployment_after_a_task_of_the_run_is_judged_again() {
+        let task = Record {
+            command: Some("sha256:migrate".to_owned()),
+            ..of_run(RUN, Some(2), started('b', 2))
+        };
+        let records = [deployed('a'), permit(), task.clone()];
+        assert_eq!(found(&records, Some(RUN)), Ok(0));
+        assert!(matches!(
+            found(&records, Some(OTHER)),
+            Err(Reason::Started(_))
+        ));
+        let begun = [&records[..], &[of_run(RUN, Some(2), started('b', 2))]].concat();
+        assert_eq!(found(&begun, Some(RUN)), Ok(2));
     }
 
     #[test]

@@ -146,6 +146,9 @@ fn has_unrecorded_deployment(records: &[Recorded], number: u64, draft: &Record) 
         recorded.record.verdict == Verdict::Started && recorded.record.under == Some(number)
     };
     let started = records.iter().find(start).map(|recorded| &recorded.record);
+    // A task before the deployment is not one.
+    let mut all = records.iter().filter(start);
+    let deployed = all.any(|recorded| recorded.record.command.is_none());
     let since = |start: &Record| {
         records.iter().map(|record| &record.record).find(|record| {
             record.verdict == Verdict::Started
@@ -167,8 +170,8 @@ fn has_unrecorded_deployment(records: &[Recorded], number: u64, draft: &Record) 
     }
     match (draft.verdict, started) {
         // Any run that sees the deployment healthy may record that.
-        (Verdict::Healthy, Some(_)) => Ok(true),
-        (Verdict::Healthy, None) => {
+        (Verdict::Healthy, Some(_)) if deployed => Ok(true),
+        (Verdict::Healthy, _) => {
             Err(refused().cause("no deployment began under it").hint(format!(
                 "deploy it first: slipway-service deploy --environment {environment} --digest {} --permit {number}",
                 draft.digest
@@ -315,6 +318,17 @@ mod tests {
         let failures = |records: &[Record]| refusal_message(records, &failure);
         let by_another = [&granted[..], &[started('b', 2)]].concat();
         assert_eq!(refusal_message(&by_another, &healthy), None);
+        // A task before the deployment can fail, and cannot be healthy.
+        let task = Record {
+            command: Some("sha256:migrate".to_owned()),
+            ..of_run(started('b', 2))
+        };
+        let migrated = [&granted[..], &[task]].concat();
+        assert_eq!(refusal_message(&migrated, &failure), None);
+        assert!(
+            refusal_message(&migrated, &healthy)
+                .is_some_and(|it| it.contains("no deployment began under it"))
+        );
         assert!(
             failures(&by_another)
                 .is_some_and(|it| it.contains("dora at 2026-11-21T18:00:00Z began it"))

@@ -46,7 +46,8 @@ async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Rep
     refuse_no_time(version.timeout)?;
     let defaults = cx.defaults()?;
     let net = Net::new(cx)?;
-    let prepared = prepare(&args, cx, &net, &defaults, &digest, progress).await?;
+    let command = ledger::permit::command(&args.argv)?;
+    let prepared = prepare(&args, cx, &net, &defaults, (&digest, &command), progress).await?;
     let ready = match prepared {
         Prepared::DryRun(report) => return Ok(report),
         Prepared::Ready(ready) => ready,
@@ -126,12 +127,12 @@ async fn prepare<'a>(
     cx: &Cx,
     net: &'a Net,
     defaults: &'a Defaults,
-    digest: &'a Digest,
+    (digest, command): (&'a Digest, &'a str),
     progress: &Progress<Stage>,
 ) -> Result<Prepared<'a>> {
     let version = &args.version;
     let contract = defaults.contract();
-    let opened = open(cx, net, defaults, version, digest).await?;
+    let opened = open(cx, net, defaults, version, digest, Some(command)).await?;
     let (client, account) = (&opened.client, &opened.account);
     let observed = observe(client, version, contract, account, digest).await?;
     let plan = plan(

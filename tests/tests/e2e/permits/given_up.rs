@@ -124,9 +124,15 @@ fn a_task_uses_the_permit_up_and_the_deployment_of_the_run_goes_on_under_it() {
         3,
         &["began a deployment under it"],
     );
-    let expected = ["registered before", "succeeded"];
+    // A task is not the deployment, which begins with a record of its own, and may not be said to be healthy before.
+    let expected = ["no deployment began under it"];
+    ends(&mut setting.record(&permit, "healthy"), 3, &expected);
+    let expected = ["it must begin before", "registered before", "succeeded"];
     ends(&mut setting.deploy(&permit, &[]), 0, &expected);
-    assert_eq!(setting.started(number).len(), 1);
+    let started = setting.started(number);
+    assert_eq!(started.len(), 2);
+    let commands = started.iter().filter(|it| it["command"].is_string());
+    assert_eq!(commands.count(), 1);
     ends(&mut setting.record(&permit, "healthy"), 0, &["written"]);
     // After that there is nothing left to migrate.
     let expected = ["recorded its deployment as healthy"];

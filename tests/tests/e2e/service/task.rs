@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Setting, ends, fault};
-use crate::record::{Call, calls};
+use crate::record::calls;
 use crate::support::{Started, TIMEOUT, log, until, wait};
 
 /// A command of the service's container, with an image that has a shell.
@@ -46,17 +46,19 @@ fn tasks(setting: &Setting, status: &str) -> Vec<Value> {
     found["tasks"].as_array().unwrap().clone()
 }
 
-/// How often the environment's tasks were listed.
-fn listed(setting: &Setting) -> usize {
-    let account = &setting
-        .world
-        .environment(setting.environment)
-        .unwrap()
-        .account
-        .id;
+/// How many revisions were registered in the environment's account, and whether its tasks were listed since.
+fn registered(setting: &Setting) -> (usize, bool) {
+    let environment = setting.world.environment(setting.environment).unwrap();
+    let account = Some(&environment.account.id);
     let calls = wait(TIMEOUT, calls(setting.world));
-    let of = |call: &&Call| call.operation == "ListTasks" && call.account.as_ref() == Some(account);
-    calls.iter().filter(of).count()
+    let calls = calls.iter().filter(|call| call.account.as_ref() == account);
+    calls.fold((0, false), |(count, listed), call| {
+        match call.operation.as_str() {
+            "RegisterTaskDefinition" => (count + 1, false),
+            "ListTasks" => (count, true),
+            _ => (count, listed),
+        }
+    })
 }
 
 fn running(setting: &Setting) -> Value {
@@ -204,11 +206,12 @@ fn a_second_signal_ends_the_step_while_the_task_is_being_started() {
     let digest = digest(&setting, "task-twice");
     let slow = json!({"kind": "delay", "millis": 20_000});
     fault(&setting, "ecs", "RunTask", 1, &slow);
-    let earlier = listed(&setting);
+    let earlier = registered(&setting).0;
     let started = Started::new(&mut shell(&setting, &digest, &[], "true"));
     // The call before the one that starts the task.
     until("the task is being started", TIMEOUT, || {
-        (listed(&setting) > earlier).then_some(())
+        let (count, listed) = registered(&setting);
+        (count > earlier && listed).then_some(())
     });
     started.signal(Signal::INT);
     started.signal(Signal::TERM);

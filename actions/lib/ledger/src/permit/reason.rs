@@ -101,6 +101,10 @@ fn requested_use(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
             format!("{digest} be deployed to {environment}"),
             format!("--digest {digest}"),
         ),
+        Use::Task { digest, .. } => (
+            format!("a task of {digest} run in {environment}"),
+            format!("--digest {digest}"),
+        ),
         Use::Apply { plan, .. } => (
             format!("plan {plan} be applied to {environment}"),
             format!("--digest DIGEST --plan {plan}"),
@@ -152,7 +156,7 @@ fn stale(error: Error, record: &Record) -> Error {
     let plan = plan.map_or_else(String::new, |plan| format!(" --plan {plan}"));
     error
         .cause(format!(
-            "it was granted at {}, and a promotion must be judged at most {} minutes before its deployment begins",
+            "it was granted at {}, and a promotion must be judged at most {} minutes before its deployment begins, or a task before it",
             record.at,
             FRESH / 60
         ))

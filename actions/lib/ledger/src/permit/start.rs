@@ -77,7 +77,7 @@ impl Ledger {
         Ok(overtaken(&records, started).cloned())
     }
 
-    /// Records that the deployment begins, which uses the permit up, and the revision of the task definition that it is
+    /// Records that the deployment or a task before it begins, which uses the permit up, and the revision of the task definition that it is
     /// to run. A deployment that this same run began before goes on: without another record in the same attempt, and in a
     /// later one with a record of its own, so that the earlier one sees that it is over.
     ///
@@ -129,7 +129,7 @@ pub(super) enum Begins {
     On(u64),
     /// An earlier attempt of the run began it with the same revision.
     Again,
-    /// Nobody began it, or an earlier attempt did with another revision.
+    /// Nobody began it, or with another command, or an earlier attempt did with another revision.
     Anew,
 }
 
@@ -146,11 +146,13 @@ pub(super) fn begins(
         return Ok(Begins::Anew);
     };
     let same_revision = record.task_definition.as_deref() == Some(revision);
+    // Each command of a run is on record once.
+    let same_command = record.command.as_deref() == attempt.command();
     match (record.run.as_deref() == attempt.run, same_revision) {
-        (true, true) => Ok(Begins::On(record.seq)),
+        (true, true) if same_command => Ok(Begins::On(record.seq)),
         (true, false) => Err(Reason::Started(Box::new(record.clone()))),
-        (false, true) => Ok(Begins::Again),
-        (false, false) => Ok(Begins::Anew),
+        (false, true) if same_command => Ok(Begins::Again),
+        (true | false, true) | (false, false) => Ok(Begins::Anew),
     }
 }
 
@@ -173,6 +175,7 @@ pub(super) fn record(
         answers: None,
         permit: None,
         under: Some(attempt.permit),
+        command: attempt.command().map(str::to_owned),
         ..permit.clone()
     }
 }

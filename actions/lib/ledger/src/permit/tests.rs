@@ -495,6 +495,35 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_a_record_of_its_own
 }
 
 #[test]
+fn each_command_of_a_run_is_on_record_and_the_deployment_after_it_too() {
+    let (digest, account) = (digest(2), account("1"));
+    let begun = Record {
+        task_definition: Some("web:12".to_owned()),
+        command: Some("sha256:migrate".to_owned()),
+        ..started(2, Some(RUN))
+    };
+    let records = chain(&[deployed(), permit(1), begun]);
+    let of = |command: &str| {
+        let attempt = Attempt {
+            of: Use::Task {
+                digest: &digest,
+                command,
+            },
+            ..attempt(&digest, &account, Some(RUN))
+        };
+        start::begins(records.first(), &attempt, "web:12")
+    };
+    assert_eq!(of("sha256:migrate"), Ok(Begins::On(3)));
+    assert_eq!(of("sha256:other"), Ok(Begins::Anew));
+    let words = |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        command(&words).unwrap()
+    };
+    assert_ne!(words(&["a b"]), words(&["a", "b"]));
+    assert!(words(&["a"]).starts_with("sha256:"));
+}
+
+#[test]
 fn a_deployment_is_overtaken_by_another_start_or_record_after_it() {
     let begun = [deployed(), permit(1), started(2, Some(RUN))];
     let of = |more: &[Record]| {

@@ -87,11 +87,50 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
     assert_eq!(error.exit(), kit::Exit::Refused);
     let said = error.to_string();
     for words in [
-        "granted at 2026-11-21T18:02:00Z, and a promotion must be judged at most 10 minutes before",
+        "granted at 2026-11-21T18:02:00Z, and a promotion must be judged at most 10 minutes before its deployment begins, or a task",
         &format!("grant --environment dev --digest {digest} --plan p --permit 2"),
     ] {
         assert!(said.contains(words), "{said}");
     }
+}
+
+/// A migration may take hours, and what was judged before it may have changed.
+#[test]
+fn a_task_that_began_in_time_does_not_begin_the_deployment() {
+    let task = Record {
+        command: Some("sha256:migrate".to_owned()),
+        ..started(2, Some(RUN))
+    };
+    let (digest, account) = (digest(2), account("1"));
+    let of = |records: &[Record], of: Use<'_>, now: &str| {
+        let attempt = Attempt {
+            of,
+            ..attempt(&digest, &account, Some(RUN))
+        };
+        let found = usable(&chain(records), &attempt, instant(now).unwrap());
+        found.map(|it| it.started.map(|it| it.record.seq))
+    };
+    let tasks = Use::Task {
+        digest: &digest,
+        command: "sha256:migrate",
+    };
+    let deploys = Use::Deploy(&digest);
+    let begun = [deployed(), permit(1), task.clone()];
+    let (fresh, old, over) = (
+        "2026-11-21T18:12:00Z",
+        "2026-11-21T18:12:01Z",
+        "2026-11-21T20:00:00Z",
+    );
+    let stale = Err(Reason::Stale(at(&begun, 2)));
+    assert_eq!(of(&begun[..2], tasks, old), stale);
+    assert_eq!(of(&begun, tasks, over), Ok(Some(3)));
+    assert_eq!(of(&begun, deploys, fresh), Ok(None));
+    assert_eq!(of(&begun, deploys, old), stale);
+    assert_eq!(of(&begun, Use::Judge(&digest), old), Ok(None));
+    assert!(matches!(of(&begun, deploys, over), Err(Reason::Expired(_))));
+    // A deployment that began goes on, also where a task of the run came after its beginning.
+    let both = [&begun[..], &[started(2, Some(RUN)), task]].concat();
+    assert_eq!(of(&both, deploys, over), Ok(Some(4)));
 }
 
 #[test]
