@@ -26,14 +26,42 @@ pub(crate) async fn read(
     let each: BTreeSet<&ContainerSecret> = secrets.iter().collect();
     let mut values = Vec::new();
     for secret in each {
-        let value = one(net, account, &secret.from).await;
         let unread = |error: Error| error.under(format!("secret {} cannot be hidden", secret.name));
-        values.push(SecretValue {
-            name: secret.name.clone(),
-            value: value.map_err(unread)?,
-        });
+        let value = one(net, account, &secret.from).await.map_err(unread)?;
+        let key = key(&secret.from);
+        let given = key.map(|key| of_key(value.expose(), key).map_err(unread));
+        for value in std::iter::once(value).chain(given.transpose()?) {
+            values.push(SecretValue {
+                name: secret.name.clone(),
+                value,
+            });
+        }
     }
     Ok(values)
+}
+
+/// The key of the secret's JSON whose value ECS gives to the container, if the reference names one.
+fn key(from: &str) -> Option<&str> {
+    let parts: Vec<&str> = from.split(':').collect();
+    let key = parts
+        .get(7)
+        .filter(|_| parts.get(2) == Some(&"secretsmanager"));
+    key.copied().filter(|key| !key.is_empty())
+}
+
+/// The value of a key of a secret's JSON. To the container it is the whole secret, so that it must be hidden where a part of a
+/// secret may be too short for that.
+///
+/// # Errors
+/// There is none.
+fn of_key(value: &str, key: &str) -> Result<Secret> {
+    let json: Option<Value> = serde_json::from_str(value).ok();
+    let found = json.as_ref().and_then(|json| json.get(key));
+    match found {
+        Some(Value::String(text)) => Ok(Secret::new(text.clone())),
+        Some(value) => Ok(Secret::new(value.to_string())),
+        None => Err(Error::failed(format!("it has no key {key}"))),
+    }
 }
 
 async fn one(net: &Net, account: &Account, from: &str) -> Result<Secret> {
@@ -94,6 +122,28 @@ fn request(from: &str) -> Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::Redactor;
+
+    /// ECS gives the container that value alone.
+    #[test]
+    fn the_value_of_a_key_is_a_secret_of_its_own() {
+        let arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/api-AbCdEf";
+        assert_eq!(key(arn), None);
+        assert_eq!(key("/shop/url"), None);
+        assert_eq!(key(&format!("{arn}::AWSPREVIOUS:")), None);
+        assert_eq!(key(&format!("{arn}:password::")), Some("password"));
+        let json = r#"{"password": "12345", "pin": 7}"#;
+        assert_eq!(of_key(json, "pin").unwrap().expose(), "7");
+        for (value, key) in [(json, "other"), ("no json", "password")] {
+            let error = of_key(value, key).err().unwrap();
+            assert!(error.message.contains(key), "{error}");
+            assert!(!error.message.contains(value), "{error}");
+        }
+        // It is too short to be hidden, so the lines are left out.
+        let password = of_key(json, "password").unwrap();
+        let error = Redactor::default().hide("PASSWORD", password.expose());
+        assert!(error.unwrap_err().message.contains("PASSWORD"));
+    }
 
     #[test]
     fn each_form_of_a_reference_is_read_where_it_is() {
