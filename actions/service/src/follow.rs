@@ -151,7 +151,7 @@ impl Follow {
             return Next::Wait(vec!["the service to have a primary deployment".to_owned()]);
         };
         if primary.id != self.expected.deployment {
-            return self.replaced(primary, record, seen);
+            return self.replaced(primary, seen);
         }
         match (self.failed_at, record) {
             (_, "ROLLBACK_FAILED") => return failed(self.rollback_failed(seen)),
@@ -244,19 +244,18 @@ impl Follow {
     }
 
     /// Another deployment is primary: ECS's rollback of ours, or somebody else's.
-    fn replaced(&mut self, primary: &Deployment, record: &str, seen: &Seen) -> Next {
-        if prose::rolls_back(&primary.reason) {
+    fn replaced(&mut self, primary: &Deployment, seen: &Seen) -> Next {
+        let record = seen.record.as_ref();
+        let back_to = record.and_then(|record| record.rollback.as_ref());
+        if prose::rolls_back(&primary.reason) || back_to == Some(&primary.task_definition) {
             self.rollback = Some(primary.id.clone());
         }
         let back =
             (self.failed_at.is_some() || self.asked()) && primary.task_definition == self.before;
-        if !(self.rollback.as_ref() == Some(&primary.id) || back || record.starts_with("ROLLBACK"))
-        {
-            return Next::Done(Verdict::Superseded {
-                by: primary.id.clone(),
-                task_definition: primary.task_definition.clone(),
-            });
+        if !(self.rollback.as_ref() == Some(&primary.id) || back) {
+            return self.not_the_rollback(primary, seen);
         }
+        let record = record.map_or("", |record| record.status.as_str());
         let reason = match self.reason.as_str() {
             "" => primary.reason.clone(),
             reason => reason.to_owned(),
@@ -277,6 +276,37 @@ impl Follow {
                 })
             }
             _ => Next::Wait(vec![format!("the rollback to {to} to complete")]),
+        }
+    }
+
+    /// Another deployment is primary that is not known as the rollback: it is somebody else's, unless it may be the rollback that
+    /// this run asked for, which only ECS's record tells.
+    fn not_the_rollback(&self, primary: &Deployment, seen: &Seen) -> Next {
+        let (by, task_definition) = (primary.id.clone(), primary.task_definition.clone());
+        let unknown = seen
+            .record
+            .as_ref()
+            .is_none_or(|record| record.rollback.is_none());
+        match &self.given_up {
+            Some(GivenUp {
+                why, asked: true, ..
+            }) if unknown => match primary.rollout {
+                Rollout::InProgress => Next::Wait(vec![format!(
+                    "ECS to show whether deployment {by} of {} is the rollback",
+                    task_definition.name()
+                )]),
+                _ => Next::Done(Verdict::GivenUp {
+                    why: why.clone(),
+                    rollback: Rollback::Unknown {
+                        by,
+                        task_definition,
+                    },
+                }),
+            },
+            _ => Next::Done(Verdict::Superseded {
+                by,
+                task_definition,
+            }),
         }
     }
 }

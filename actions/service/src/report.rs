@@ -181,6 +181,15 @@ impl Outcome<'_> {
                 "the rollback of deployment {deployment} is not over: waiting for {}",
                 first_few(waited_for, 3).join("; ")
             )),
+            Rollback::Unknown {
+                by,
+                task_definition,
+            } => error
+                .cause(format!(
+                    "deployment {by} of {} runs, and it is unknown whether that is the rollback, because ECS's record of deployment {deployment} cannot be read",
+                    task_definition.name()
+                ))
+                .hint("give the role ecs:ListServiceDeployments, ecs:DescribeServiceDeployments and ecs:DescribeServiceRevisions"),
         }
     }
 
@@ -341,7 +350,8 @@ fn given_up_json(why: &Why, rollback: &Rollback) -> serde_json::Value {
         Rollback::Unwanted
         | Rollback::NotOurs
         | Rollback::TooLate { .. }
-        | Rollback::Unfinished { .. } => {}
+        | Rollback::Unfinished { .. }
+        | Rollback::Unknown { .. } => {}
     }
     json
 }

@@ -49,6 +49,11 @@ pub(crate) enum Rollback {
     Failed { reason: String },
     /// ECS is still going back.
     Unfinished { waited_for: Vec<String> },
+    /// Another deployment runs, and ECS's record, which says whether it is the rollback, cannot be read.
+    Unknown {
+        by: String,
+        task_definition: TaskDefinitionArn,
+    },
 }
 
 impl Rollback {
@@ -62,6 +67,7 @@ impl Rollback {
             Rollback::Completed { .. } => "completed",
             Rollback::Failed { .. } => "failed",
             Rollback::Unfinished { .. } => "unfinished",
+            Rollback::Unknown { .. } => "unknown",
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::progress::ProgressLog;
 use crate::stage::Stage;
 use crate::stop::{Stop, stop};
 use crate::verdict::{Rollback, Verdict, Why};
-use ecs::{Client, Expected, PollInterval, Record, RetryPolicy, Seen, Tasks};
+use ecs::{Client, Expected, KnownRecord, PollInterval, Record, RetryPolicy, Seen, Tasks};
 use kit::Cx;
-use kit::aws::{Arn, TaskDefinitionArn};
+use kit::aws::TaskDefinitionArn;
 use kit::clock::human;
 use kit::error::Result;
 use std::time::Duration;
@@ -89,7 +89,7 @@ impl<'a> Watch<'a> {
             record: RecordReader {
                 cx,
                 client,
-                arn: None,
+                known: KnownRecord::default(),
                 off: false,
             },
             log: ProgressLog::new(cx, &expected.deployment),
@@ -191,7 +191,10 @@ impl<'a> Watch<'a> {
         self.client.retry_by(RetryPolicy::within(ASKING));
         let asked = match goes_back {
             true => Ok(Stop::Ended("ECS rolls it back already".to_owned())),
-            false => stop(self.client, deployment).await,
+            false => {
+                let revision = &self.expected.task_definition;
+                stop(self.client, deployment, revision).await
+            }
         };
         let now = self.start.elapsed();
         match asked {
@@ -208,6 +211,12 @@ impl<'a> Watch<'a> {
             Ok(Stop::Ended(seen)) => {
                 host.info(format!("{reason}: {seen}; waiting for the end"));
                 self.follow.ending(now, why.clone());
+            }
+            Ok(Stop::Unnamed) => {
+                return Some(Rollback::Refused {
+                    error: "ECS works on the deployment and does not name its record".to_owned(),
+                    hints: Vec::new(),
+                });
             }
             Err(error) => {
                 let error = kit::Error::from(error);
@@ -277,12 +286,12 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// ECS's record of the deployment: read while it can be. Without it there is a verdict all the
-/// same, only without the breaker's count.
+/// ECS's record of the deployment: read while it can be. Without it the breaker's count is missing, and a rollback that was
+/// asked for may be unknown as such.
 struct RecordReader<'a> {
     cx: &'a Cx,
     client: &'a Client,
-    arn: Option<Arn>,
+    known: KnownRecord,
     off: bool,
 }
 
@@ -291,7 +300,7 @@ impl RecordReader<'_> {
         if self.off {
             return None;
         }
-        match self.client.record(task_definition, &mut self.arn).await {
+        match self.client.record(task_definition, &mut self.known).await {
             Ok(record) => record,
             Err(error) if error.is_passing() => None,
             Err(error) => {

@@ -206,5 +206,6 @@ pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
             failures: breaker.failure_count,
             threshold: breaker.threshold,
         }),
+        rollback: None,
     }
 }

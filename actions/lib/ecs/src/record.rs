@@ -4,26 +4,57 @@ use crate::client::Client;
 use crate::convert::{arn, record_of};
 use crate::error::Error;
 use crate::seen::Record;
-use aws_sdk_ecs::types::StopServiceDeploymentStopType;
+use aws_sdk_ecs::types::{ServiceDeployment, StopServiceDeploymentStopType};
 use kit::aws::{Arn, TaskDefinitionArn};
+use kit::error::Context;
+
+/// The parts of ECS's record of a deployment that do not change, as far as earlier looks found them.
+#[derive(Debug, Default)]
+pub struct KnownRecord {
+    /// ARN of the record.
+    arn: Option<Arn>,
+    /// The service revision that ECS goes back to, and its task definition.
+    rollback: Option<(String, TaskDefinitionArn)>,
+}
+
+/// Whether a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
+pub fn is_over(status: &str) -> bool {
+    matches!(
+        status,
+        "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED"
+    )
+}
 
 impl Client {
-    /// ECS's record of the deployment that runs `task_definition`. `known` is its ARN where an earlier look found it.
+    /// ECS's record of the deployment that runs `task_definition`, with the task definition that ECS goes back to, if it does.
     ///
     /// # Errors
     /// An account, region or role may lack this API.
     pub async fn record(
         &self,
         task_definition: &TaskDefinitionArn,
-        known: &mut Option<Arn>,
+        known: &mut KnownRecord,
     ) -> Result<Option<Record>, Error> {
-        if known.is_none() {
-            *known = self.find_record(task_definition).await?;
+        if known.arn.is_none() {
+            known.arn = self.find_record(task_definition).await?;
         }
-        match known {
-            Some(arn) => self.record_at(arn).await,
-            None => Ok(None),
+        let Some(arn) = &known.arn else {
+            return Ok(None);
+        };
+        let Some(found) = self.described_record(arn).await? else {
+            return Ok(None);
+        };
+        let rollback = found.rollback.as_ref();
+        let revision = rollback.and_then(|rollback| rollback.service_revision_arn.clone());
+        let mut record = record_of(found);
+        if let Some(revision) = revision {
+            if known.rollback.as_ref().is_none_or(|it| it.0 != revision) {
+                let found = self.revision(&revision).await?;
+                known.rollback = found.map(|found| (revision, found));
+            }
+            record.rollback = known.rollback.as_ref().map(|it| it.1.clone());
         }
+        Ok(Some(record))
     }
 
     /// ECS's record of the newest deployment, whatever it runs. A rollback shows nowhere else: the deployment that failed
@@ -33,16 +64,42 @@ impl Client {
     /// As for [`Client::record`].
     pub async fn last_record(&self) -> Result<Option<Record>, Error> {
         match self.newest().await? {
-            Some((arn, _)) => self.record_at(&arn).await,
+            Some((arn, _)) => Ok(self.described_record(&arn).await?.map(record_of)),
             None => Ok(None),
         }
+    }
+
+    /// The record of the newest deployment if it runs `task_definition` and is not over.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn unfinished(
+        &self,
+        task_definition: &TaskDefinitionArn,
+    ) -> Result<Option<Arn>, Error> {
+        let Some(arn) = self.find_record(task_definition).await? else {
+            return Ok(None);
+        };
+        let status = self.status_of(&arn).await?;
+        Ok(status.filter(|status| !is_over(status)).map(|_| arn))
+    }
+
+    /// The status of a deployment's record; `None` if ECS does not show it.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn status_of(&self, arn: &Arn) -> Result<Option<String>, Error> {
+        Ok(self
+            .described_record(arn)
+            .await?
+            .map(|it| record_of(it).status))
     }
 
     /// Asks ECS to stop a deployment and to go back to the version before it. ECS does so without a circuit breaker too
     /// (Amazon ECS Developer Guide, "Stop service deployments").
     ///
     /// # Errors
-    /// ECS refuses; with `ConflictException` because the deployment has ended.
+    /// ECS refuses; with `ConflictException` where the state of the deployment does not allow it, such as one that has ended.
     pub async fn roll_back(&self, arn: &Arn) -> Result<(), Error> {
         let call = self
             .ecs
@@ -55,7 +112,7 @@ impl Client {
         Ok(())
     }
 
-    async fn record_at(&self, arn: &Arn) -> Result<Option<Record>, Error> {
+    async fn described_record(&self, arn: &Arn) -> Result<Option<ServiceDeployment>, Error> {
         let call = self
             .ecs
             .describe_service_deployments()
@@ -68,7 +125,7 @@ impl Client {
             )
             .await?;
         let found = answer.service_deployments.unwrap_or_default();
-        Ok(found.into_iter().next().map(record_of))
+        Ok(found.into_iter().next())
     }
 
     /// ARN and target revision of the newest deployment ECS has a record of.
@@ -111,21 +168,28 @@ impl Client {
         let Some((arn, revision)) = self.newest().await? else {
             return Ok(None);
         };
+        let found = self.revision(&revision).await?;
+        Ok((found.as_ref() == Some(task_definition)).then_some(arn))
+    }
+
+    /// The task definition of a service revision, if ECS shows it.
+    async fn revision(&self, revision: &str) -> Result<Option<TaskDefinitionArn>, Error> {
+        const ACTION: &str = "ecs:DescribeServiceRevisions";
         let call = self
             .ecs
             .describe_service_revisions()
             .service_revision_arns(revision);
-        let answer = self
-            .call(
-                "ecs:DescribeServiceRevisions",
-                &format!("describe the revisions of service {}", self.service),
-                || call.clone().send(),
-            )
-            .await?;
-        let revisions = answer.service_revisions.unwrap_or_default();
-        let ours = revisions
-            .iter()
-            .any(|revision| revision.task_definition() == Some(task_definition.as_str()));
-        Ok(ours.then_some(arn))
+        let doing = format!("describe the revisions of service {}", self.service);
+        let answer = self.call(ACTION, &doing, || call.clone().send()).await?;
+        let found = answer.service_revisions.unwrap_or_default().into_iter();
+        let named = found.into_iter().next().and_then(|it| it.task_definition);
+        let Some(named) = named else {
+            return Ok(None);
+        };
+        let parsed: kit::error::Result<TaskDefinitionArn> = named
+            .parse()
+            .context("ECS returned a task definition in an undocumented format");
+        let parsed = parsed.map_err(|error| Error::unreadable(ACTION, error))?;
+        Ok(Some(parsed))
     }
 }

@@ -226,6 +226,8 @@ pub struct Record {
     pub reason: String,
     /// The circuit breaker, where there is one.
     pub breaker: Option<Breaker>,
+    /// The task definition that ECS goes back to, where it does (`rollback.serviceRevisionArn`).
+    pub rollback: Option<TaskDefinitionArn>,
 }
 
 /// The deployment circuit breaker.

@@ -61,6 +61,7 @@ fn look(targets: Vec<Target>, events: &[&str]) -> Seen {
             targets,
         }],
         record: Some(Record {
+            rollback: None,
             breaker: Some(Breaker {
                 status: "TRIGGERED".to_owned(),
                 failures: 3,

@@ -57,6 +57,70 @@ fn the_version_before_is_the_rollback_also_where_ecs_does_not_say_so() {
     assert!(matches!(given_up(next), Rollback::Completed { .. }));
 }
 
+/// ECS's record of our deployment, which goes back to this revision.
+fn back_to(revision: Option<u64>) -> Option<Record> {
+    Some(Record {
+        status: "ROLLBACK_SUCCESSFUL".to_owned(),
+        rollback: revision.map(samples::revision),
+        ..Record::default()
+    })
+}
+
+/// A look at which this revision runs, and ECS does not say that it is a rollback.
+fn runs(revision: u64, rollout: Rollout, record: Option<Record>) -> Seen {
+    let mut seen = rollback(rollout, false);
+    let primary = &mut seen.service.deployments[0];
+    primary.reason = String::new();
+    primary.task_definition = samples::revision(revision);
+    seen.record = record;
+    seen
+}
+
+#[test]
+fn the_rollback_is_the_deployment_of_the_revision_that_the_record_names() {
+    let next = |seen: &Seen| {
+        let mut follow = follow();
+        // A run that follows its earlier attempt: the version before is its own.
+        follow.before = samples::revision(NEW);
+        follow.rolling_back(HOUR, timed_out());
+        follow.next(HOUR, seen)
+    };
+    let to = samples::revision(6);
+    assert_eq!(
+        given_up(next(&runs(6, Rollout::Completed, back_to(Some(6))))),
+        Rollback::Completed { to }
+    );
+    // Somebody else deployed while ours went back, or right after.
+    for rollout in [Rollout::InProgress, Rollout::Completed] {
+        let next = next(&runs(9, rollout, back_to(Some(6))));
+        assert!(
+            matches!(&next, Next::Done(Verdict::Superseded { task_definition, .. }) if task_definition.revision() == 9),
+            "{next:?}"
+        );
+    }
+    // Nor is it ECS's own rollback if nothing was asked for.
+    let next = follow().next(HOUR, &runs(9, Rollout::Completed, back_to(Some(OLD))));
+    assert!(
+        matches!(&next, Next::Done(Verdict::Superseded { .. })),
+        "{next:?}"
+    );
+}
+
+#[test]
+fn without_the_record_a_rollback_that_was_asked_for_is_unknown() {
+    for record in [None, back_to(None)] {
+        let mut follow = follow();
+        follow.rolling_back(HOUR, timed_out());
+        let next = follow.next(HOUR, &runs(6, Rollout::InProgress, record.clone()));
+        assert!(
+            matches!(&next, Next::Wait(missing) if missing[0].contains("whether deployment ecs-svc/3 of web:6 is the rollback")),
+            "{next:?}"
+        );
+        let next = follow.next(HOUR, &runs(6, Rollout::Completed, record));
+        assert!(matches!(given_up(next), Rollback::Unknown { .. }));
+    }
+}
+
 #[test]
 fn a_rollback_that_fails_or_does_not_end_is_said_to() {
     let mut follow = follow();

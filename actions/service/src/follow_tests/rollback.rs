@@ -60,6 +60,7 @@ fn a_rollback_seen_only_at_its_end_is_still_one() {
             failures: 3,
             threshold: 3,
         }),
+        rollback: None,
     });
     for seen in [rollback(Rollout::Completed, true), by_event, by_record] {
         let next = follow().next(MINUTE, &seen);
@@ -85,7 +86,7 @@ fn a_deployment_that_was_stopped_because_another_one_began_is_superseded() {
     let record = Record {
         status: "STOPPED".to_owned(),
         reason: "a new service deployment was started".to_owned(),
-        breaker: None,
+        ..Record::default()
     };
     let mut seen = changed(|seen| seen.record = Some(record));
     seen.service.deployments[0].rollout = Rollout::InProgress;
@@ -111,7 +112,7 @@ fn a_rollback_without_a_version_to_go_back_to_says_both_reasons() {
     seen.record = Some(Record {
         status: "ROLLBACK_FAILED".to_owned(),
         reason: "No rollback candidate was found.".to_owned(),
-        breaker: None,
+        ..Record::default()
     });
     let reason = format!("{BREAKER}; ECS could not roll back: No rollback candidate was found.");
     assert_eq!(
@@ -222,7 +223,7 @@ fn a_stopped_deployment_and_a_deleted_service_are_failures() {
         seen.record = Some(Record {
             status: "STOPPED".to_owned(),
             reason: "stopped by a person".to_owned(),
-            breaker: None,
+            ..Record::default()
         });
     });
     let mut follow = follow();

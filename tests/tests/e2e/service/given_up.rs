@@ -11,13 +11,9 @@ use crate::support::{Started, TIMEOUT, log, until, wait};
 
 /// A health check of a container that says nothing for minutes.
 fn never() -> Value {
-    check("false", 300)
-}
-
-fn check(command: &str, start_period: u32) -> Value {
     json!({"healthCheck": {
-        "command": ["CMD", "/bin/busybox", "sh", "-c", command],
-        "interval": 5, "timeout": 2, "retries": 2, "startPeriod": start_period,
+        "command": ["CMD", "/bin/busybox", "sh", "-c", "false"],
+        "interval": 5, "timeout": 2, "retries": 2, "startPeriod": 300,
     }})
 }
 
@@ -201,19 +197,23 @@ fn a_rollback_that_ecs_refuses_is_reported_with_the_command_that_makes_it() {
     assert_eq!(verdict(&setting).as_deref(), Some("failed"));
 }
 
-/// ECS answers that the deployment has ended: then its end counts, and not the time.
+/// ECS refuses because of the state of a deployment that goes on all the same.
 #[test]
-fn a_deployment_that_ends_before_it_can_be_rolled_back_has_the_verdict_of_its_end() {
+fn a_conflict_is_not_taken_for_the_end_of_a_deployment_that_ecs_says_is_in_progress() {
     let setting = Setting::new("staging");
-    let late = check("[ $(cut -d. -f1 /proc/uptime) -gt $(cat /until) ]", 120);
-    let pair = Pair::new(&setting, "ended", [100, 200], 1);
-    let script = "echo $(($(cut -d. -f1 /proc/uptime) + 3)) > /until; sleep 700";
-    let image = setting.image(&["/bin/busybox", "sh", "-c", script]);
-    pair.register(&image, &late);
-    let ended = json!({"kind": "status", "status": 400, "code": "ConflictException", "message": "it is in a terminal state"});
-    fault(&setting, "ecs", "StopServiceDeployment", 1, &ended);
-    let expected = ["(ConflictException); waiting for the end", "succeeded"];
-    ends(&mut pair.deploy(&image, &["--timeout", "4s"]), 0, &expected);
+    let (pair, digest) = slow(&setting, "conflict", &never());
+    let conflict = json!({"kind": "status", "status": 400, "code": "ConflictException", "message": "conflict in the current state"});
+    fault(&setting, "ecs", "StopServiceDeployment", 1, &conflict);
+    let expected = [
+        "it was not rolled back: ",
+        "ConflictException: conflict in the current state",
+        "continues in ECS; stop it: aws ecs stop-service-deployment",
+    ];
+    ends(
+        &mut pair.deploy(&digest, &["--timeout", "4s"]),
+        9,
+        &expected,
+    );
 }
 
 #[test]
