@@ -59,7 +59,7 @@ pub(crate) struct Version {
     /// Number of the permit to deploy under, the output `permit` of `slipway-promote grant`; required in an environment with a gate
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
-    /// How long to wait for the end, such as 90s, 15m or 1h
+    /// How long to wait for the end of the deployment or the task, such as 90s, 15m or 1h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = kit::clock::parse_duration)]
     pub(crate) timeout: Duration,
     /// Print what would be done, and do nothing

@@ -7,6 +7,7 @@ use crate::interrupt::Progress;
 use crate::logs;
 use crate::observe::{Observed, observe};
 use crate::opening::{Opened, open};
+use crate::owner;
 use crate::permit::Permit;
 use crate::report;
 use crate::stage::Stage;
@@ -65,7 +66,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
-    let left = left(&args, &plan, under.as_ref());
+    let left = left(&args, &plan, &before, under.as_ref());
     let permitted = match (&permit, under) {
         // It is closed, and the plan changes nothing.
         (Some(_), Some(under)) if recorded.is_some() => Some(PermittedUpdate {
@@ -130,16 +131,9 @@ async fn add_logs(net: &Net, account: &Account, client: &Client, ended: &mut End
 }
 
 /// Why the deployment is left to ECS where this run gives it up, if it is.
-///
-/// It is the run's own if the run updates the service, or did in an earlier attempt, as the ledger proves. Another run may still
-/// follow what it began with the same digest.
-fn left(args: &Deploy, plan: &Plan, under: Option<&UsedPermit>) -> Option<Rollback> {
-    let began_before = under.is_some_and(|it| it.started.is_some() && it.recorded.is_none());
-    match plan.update {
-        _ if args.no_rollback => Some(Rollback::Unwanted),
-        Update::None if !began_before => Some(Rollback::NotOurs),
-        Update::None | Update::Deploy | Update::Again => None,
-    }
+fn left(args: &Deploy, plan: &Plan, before: &Seen, under: Option<&UsedPermit>) -> Option<Rollback> {
+    let began = under.and_then(UsedPermit::began);
+    owner::left(args.no_rollback, plan.update, &before.service, began)
 }
 
 /// # Errors

@@ -13,6 +13,7 @@ mod interrupt;
 mod logs;
 mod observe;
 mod opening;
+mod owner;
 mod permit;
 mod place;
 mod progress;

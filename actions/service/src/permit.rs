@@ -158,9 +158,9 @@ impl<'a> Permit<'a> {
         let attempt = self.attempt();
         let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
         let usable = usable.await?;
-        let started = usable.started.as_ref();
-        let started = started.map(|started| started.record.seq);
-        let mut under = UsedPermit::of(&usable.permit.record, started);
+        let number = usable.started.map(|started| started.record.seq);
+        let mut under = UsedPermit::of(&usable.permit.record, number);
+        under.started_at = usable.began;
         under.recorded = usable.recorded;
         Ok(under)
     }

@@ -57,6 +57,7 @@ pub(crate) fn deployment() -> Deployment {
         pending: 0,
         failed: 0,
         rollout: Rollout::Unknown,
+        created_at: None,
         reason: String::new(),
     }
 }

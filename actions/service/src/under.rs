@@ -25,6 +25,8 @@ pub(crate) struct UsedPermit {
     glass: Option<String>,
     /// The record that uses it up.
     pub(crate) started: Option<u64>,
+    /// When this same run first began before, if it did.
+    pub(crate) started_at: Option<String>,
     /// The record with which this same run closed it: nothing may be changed any more, only verified.
     pub(crate) recorded: Option<u64>,
 }
@@ -47,8 +49,16 @@ impl UsedPermit {
                 .as_ref()
                 .map(|glass| glass.reason.clone()),
             started,
+            started_at: None,
             recorded: None,
         }
+    }
+
+    /// When this same run first began its deployment, unless it recorded that as healthy, which is over.
+    pub(crate) fn began(&self) -> Option<&str> {
+        self.started_at
+            .as_deref()
+            .filter(|_| self.recorded.is_none())
     }
 
     /// Number, who granted it, and who reviewed and approved what it permits.

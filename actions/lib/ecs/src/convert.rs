@@ -113,6 +113,7 @@ fn deployment_of(found: ecs::Deployment) -> Result<Deployment> {
             Some(ecs::DeploymentRolloutState::Failed) => Rollout::Failed,
             _ => Rollout::Unknown,
         },
+        created_at: found.created_at.map(|at| at.secs()),
         reason: found.rollout_state_reason.unwrap_or_default(),
     })
 }

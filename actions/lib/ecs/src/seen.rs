@@ -102,6 +102,8 @@ pub struct Deployment {
     pub failed: i32,
     /// How far it has come.
     pub rollout: Rollout,
+    /// When ECS began it, in seconds since 1970 by its own clock.
+    pub created_at: Option<i64>,
     /// The reason that AWS gives.
     pub reason: String,
 }

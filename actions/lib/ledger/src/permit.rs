@@ -132,6 +132,8 @@ pub struct Usable {
     /// The record with which this same run began it before. A task's record is not a deployment's: what was judged for the one
     /// may have changed until the other begins.
     pub started: Option<Recorded>,
+    /// When this same run first began it, by the record of that.
+    pub began: Option<String>,
     /// The record with which this same run ended it before. Then nothing may be changed any more, only verified.
     pub recorded: Option<u64>,
 }
@@ -189,17 +191,19 @@ pub fn usable(
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
         // What this run began may go on, even after the time by which it had to begin.
-        let own = match attempt.of {
-            Use::Deploy(_) | Use::Judge(_) => std::iter::once(newest)
-                .chain(used)
-                .find(|it| it.record.command.is_none()),
-            Use::Task { .. } => Some(newest),
-            Use::Apply { .. } => None,
+        let all = std::iter::once(newest).chain(used);
+        let own: Vec<&Recorded> = match attempt.of {
+            Use::Deploy(_) | Use::Judge(_) => {
+                all.filter(|it| it.record.command.is_none()).collect()
+            }
+            Use::Task { .. } => all.collect(),
+            Use::Apply { .. } => Vec::new(),
         };
-        if let Some(own) = own {
+        if let (Some(last), Some(first)) = (own.first(), own.last()) {
             return Ok(Usable {
                 permit: found.clone(),
-                started: Some(own.clone()),
+                started: Some((*last).clone()),
+                began: Some(first.record.at.clone()),
                 recorded: None,
             });
         }
@@ -217,6 +221,7 @@ pub fn usable(
     Ok(Usable {
         permit: found.clone(),
         started: None,
+        began: None,
         recorded: None,
     })
 }

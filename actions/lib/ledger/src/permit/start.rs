@@ -61,6 +61,7 @@ impl Ledger {
                 return Ok(Usable {
                     permit,
                     started: None,
+                    began: None,
                     recorded: Some(number),
                 });
             }

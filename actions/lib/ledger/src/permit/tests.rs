@@ -495,6 +495,20 @@ fn a_run_goes_on_with_its_revision_and_its_next_attempt_with_a_record_of_its_own
 }
 
 #[test]
+fn a_run_that_goes_on_knows_when_it_first_began() {
+    let (digest, account) = (digest(2), account("1"));
+    let began = |records: &[Record]| {
+        let attempt = attempt(&digest, &account, Some(AGAIN));
+        usable(&chain(records), &attempt, now()).unwrap().began
+    };
+    let granted = [deployed(), permit(1)];
+    assert_eq!(began(&granted), None);
+    let twice = [started(2, Some(RUN)), started(2, Some(AGAIN))];
+    let begun = [&granted[..], &twice].concat();
+    assert_eq!(began(&begun).as_deref(), Some("2026-11-21T18:03:00Z"));
+}
+
+#[test]
 fn each_command_of_a_run_is_on_record_and_the_deployment_after_it_too() {
     let (digest, account) = (digest(2), account("1"));
     let begun = Record {
