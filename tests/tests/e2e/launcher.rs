@@ -216,7 +216,7 @@ fn every_step_refuses_an_input_that_its_action_does_not_have() {
             assert!(!text.contains(&message[..40]), "{step}: {text}");
         }
     }
-    assert_eq!(steps, 7);
+    assert_eq!(steps, 8);
 }
 
 #[test]
