@@ -25,8 +25,9 @@ const DYNAMODB: &str = "dynamodb.ca-central-1.amazonaws.com";
 const ECR: &str = "api.ecr.ca-central-1.amazonaws.com";
 const ECS: &str = "ecs.ca-central-1.amazonaws.com";
 const SSM: &str = "ssm.ca-central-1.amazonaws.com";
+const CLOUDFORMATION: &str = "cloudformation.ca-central-1.amazonaws.com";
 const GITHUB: &str = "api.github.com";
-const HOSTS: &[&str] = &[STS, DYNAMODB, ECR, ECS, SSM, GITHUB];
+const HOSTS: &[&str] = &[STS, DYNAMODB, ECR, ECS, SSM, CLOUDFORMATION, GITHUB];
 
 const ARN: &str = "arn:aws:sts::210987654321:assumed-role/deploy/scratch";
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -142,6 +143,18 @@ fn service_learns_from_ecs_that_the_cluster_is_missing() {
 }
 
 #[test]
+fn stack_learns_from_cloudformation_that_the_stack_is_missing() {
+    Scene::of("slipway-stack").try_out(&Call {
+        arguments: &["status", "--name", "quay"],
+        variables: &[],
+        hosts: &[STS, CLOUDFORMATION],
+        code: 1,
+        says: "there is no stack quay in account 210987654321, region ca-central-1",
+        distrustful: 1,
+    });
+}
+
+#[test]
 fn promote_reads_answers_of_dynamodb_and_github() {
     let scene = Scene::of("slipway-promote");
     scene.try_out(&Call {
@@ -202,6 +215,7 @@ fn no_binary_is_left_out() {
         "slipway-promote",
         "slipway-secrets",
         "slipway-service",
+        "slipway-stack",
         "slipway-state",
     ];
     assert_eq!(names, tried, "each binary needs a test of its own above");
@@ -321,6 +335,14 @@ fn answer(request: &Request) -> Answer {
             400,
             json,
             r#"{"__type":"ClusterNotFoundException","message":"nobody knows this cluster"}"#.to_owned(),
+        ),
+        (CLOUDFORMATION, _) if request.body.contains("Action=DescribeStacks") => (
+            400,
+            "text/xml",
+            "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><Error><Type>Sender</Type>\
+             <Code>ValidationError</Code><Message>Stack with id quay does not exist</Message></Error>\
+             <RequestId>1</RequestId></ErrorResponse>"
+                .to_owned(),
         ),
         (DYNAMODB, "dynamodb_20120810.getitem") => (200, json, "{}".to_owned()),
         (DYNAMODB, "dynamodb_20120810.query") => {
