@@ -52,6 +52,12 @@ pub(crate) fn pairs(tags: Option<&Value>) -> Vec<(String, String)> {
     }
 }
 
+/// A resource's tags as the object of keys and values that most services take.
+pub(crate) fn mapped(tags: Option<&Value>) -> Value {
+    let pairs = pairs(tags).into_iter();
+    Value::Object(pairs.map(|(key, value)| (key, value.into())).collect())
+}
+
 /// The keys that the first tags have and the second do not.
 pub(crate) fn gone(old: Option<&Value>, new: Option<&Value>) -> Vec<String> {
     let new = pairs(new);

@@ -1,15 +1,14 @@
 //! Tests of what a change set lists.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::{Wanted, beside_resources, changes};
 use crate::change::Change;
 use crate::schema::Schemas;
 use crate::state::{Resource, Stack};
-use crate::template::resolve::{Inputs, Resolver, Seen};
-use crate::template::{Template, parameters};
+use crate::template::Template;
+use crate::template::resolve::{Resolver, Seen};
+use crate::template::tests::inputs;
 use crate::{ids, tags};
 
 const BEFORE: &str = r#"
@@ -44,22 +43,6 @@ fn schemas() -> Schemas {
         ("AWS::SQS::Queue", queue),
         ("AWS::SSM::Parameter", parameter),
     ])
-}
-
-fn inputs(template: &Template, given: &[(&str, &str)]) -> Inputs {
-    let given: Vec<Value> = given
-        .iter()
-        .map(|(name, value)| json!({"ParameterKey": name, "ParameterValue": value}))
-        .collect();
-    Inputs {
-        account: "111122223333".to_owned(),
-        region: "ca-central-1".to_owned(),
-        stack_name: "shop".to_owned(),
-        stack_id: "arn:stack".to_owned(),
-        notification_arns: Vec::new(),
-        parameters: parameters::assign(template, &given, &[]).expect("parameters"),
-        exports: BTreeMap::new(),
-    }
 }
 
 /// A stack that was made from the template.

@@ -19,7 +19,7 @@ fn made(desk: &Desk, name: &str) -> Made {
 pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made, Failure> {
     let name = desk.named(properties, "LogGroupName");
     let mut input = json!({"logGroupName": name});
-    let tags = mapped(properties);
+    let tags = tags::mapped(properties.get("Tags"));
     if tags != json!({}) {
         input["tags"] = tags;
     }
@@ -79,7 +79,7 @@ pub(super) async fn update(
             .await?;
     }
     if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
-        let input = json!({"resourceArn": arn, "tags": mapped(new)});
+        let input = json!({"resourceArn": arn, "tags": tags::mapped(new.get("Tags"))});
         desk.services
             .json("logs", "Logs_20140328.TagResource", input)
             .await?;
@@ -93,15 +93,6 @@ pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
         .json("logs", "Logs_20140328.DeleteLogGroup", input)
         .await
         .map(drop)
-}
-
-fn mapped(properties: &Properties) -> Value {
-    let pairs = tags::pairs(properties.get("Tags")).into_iter();
-    Value::Object(
-        pairs
-            .map(|(key, value)| (key, Value::from(value)))
-            .collect(),
-    )
 }
 
 /// Whether something has the name.

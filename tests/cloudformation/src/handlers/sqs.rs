@@ -81,7 +81,7 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
         attributes.insert("FifoQueue".to_owned(), json!("true"));
     }
     let mut input = json!({"QueueName": name, "Attributes": attributes});
-    let tags = mapped(properties);
+    let tags = tags::mapped(properties.get("Tags"));
     if tags != json!({}) {
         input["tags"] = tags;
     }
@@ -121,7 +121,7 @@ pub(super) async fn update(
             .await?;
     }
     if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
-        let input = json!({"QueueUrl": physical, "Tags": mapped(new)});
+        let input = json!({"QueueUrl": physical, "Tags": tags::mapped(new.get("Tags"))});
         desk.services
             .json("sqs", "AmazonSQS.TagQueue", input)
             .await?;
@@ -135,15 +135,6 @@ pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
         .json("sqs", "AmazonSQS.DeleteQueue", input)
         .await
         .map(drop)
-}
-
-fn mapped(properties: &Properties) -> Value {
-    let pairs = tags::pairs(properties.get("Tags")).into_iter();
-    Value::Object(
-        pairs
-            .map(|(key, value)| (key, Value::from(value)))
-            .collect(),
-    )
 }
 
 /// Whether something has the name.

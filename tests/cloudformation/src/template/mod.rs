@@ -281,4 +281,4 @@ fn alphanumeric(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

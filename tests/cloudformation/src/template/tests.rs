@@ -11,7 +11,8 @@ fn template(text: &str) -> Template {
     Template::read(text).expect(text)
 }
 
-fn inputs(template: &Template, given: &[(&str, &str)]) -> Inputs {
+/// What a template is resolved with: these parameters, and what another stack exports.
+pub(crate) fn inputs(template: &Template, given: &[(&str, &str)]) -> Inputs {
     let given: Vec<Value> = given
         .iter()
         .map(|(name, value)| json!({"ParameterKey": name, "ParameterValue": value}))
