@@ -4,15 +4,18 @@ use crate::client::Client;
 use crate::convert::{arn, service_of, target_of, task_of};
 use crate::error::Error;
 use crate::seen::{Seen, Service, TargetGroup, Task};
+use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::types::DesiredStatus;
 use kit::aws::Arn;
 use kit::error::Failure;
 use std::collections::BTreeSet;
 
-/// A page of ListTasks holds 100 tasks, and a service runs 5,000 at most (ECS, "Service quotas").
+/// A page of ListTasks holds 100 tasks, and a service runs 5,000 at most (ECS, "Service quotas"). Tasks that are started alone are
+/// fewer.
 const LIST_TASKS_PAGES: usize = 50;
 
 const SERVICES: &str = "ecs:DescribeServices";
+pub(crate) const DESCRIBE_TASKS: &str = "ecs:DescribeTasks";
 
 /// Which tasks of a service are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,42 +108,54 @@ impl Client {
     /// # Errors
     /// ECS does not answer, or lists more tasks than a service can have.
     pub async fn tasks(&self, which: Tasks) -> Result<Vec<Task>, Error> {
-        const LIST: &str = "ecs:ListTasks";
-        const DESCRIBE: &str = "ecs:DescribeTasks";
-        let service = &self.service;
+        let call = self
+            .ecs
+            .list_tasks()
+            .cluster(&self.cluster)
+            .service_name(&self.service)
+            .desired_status(match which {
+                Tasks::Current => DesiredStatus::Running,
+                Tasks::Stopped => DesiredStatus::Stopped,
+            });
+        let of = format!("the tasks of service {}", self.service);
+        let arns = self.list_tasks(call, &of).await?;
+        let tasks = self.describe_tasks(&arns, &of).await?.into_iter();
+        tasks
+            .map(|task| task_of(task).map_err(|error| Error::unreadable(DESCRIBE_TASKS, error)))
+            .collect()
+    }
+
+    /// The ARNs on all pages of a list of tasks; `which` names them in an error.
+    pub(crate) async fn list_tasks(
+        &self,
+        call: ListTasksFluentBuilder,
+        which: &str,
+    ) -> Result<Vec<String>, Error> {
+        const ACTION: &str = "ecs:ListTasks";
+        let doing = format!("list {which}");
         let mut arns = Vec::new();
         let mut next = None;
-        for page in 1..=LIST_TASKS_PAGES {
-            let call = self
-                .ecs
-                .list_tasks()
-                .cluster(&self.cluster)
-                .service_name(service)
-                .desired_status(match which {
-                    Tasks::Current => DesiredStatus::Running,
-                    Tasks::Stopped => DesiredStatus::Stopped,
-                })
-                .set_next_token(next);
-            let doing = format!("list the tasks of service {service}");
-            let answer = self.call(LIST, &doing, || call.clone().send()).await?;
+        for _ in 0..LIST_TASKS_PAGES {
+            let call = call.clone().set_next_token(next);
+            let answer = self.call(ACTION, &doing, || call.clone().send()).await?;
             arns.extend(answer.task_arns.unwrap_or_default());
             next = answer.next_token;
             if next.is_none() {
-                break;
-            }
-            if page == LIST_TASKS_PAGES {
-                // A part of the tasks would prove nothing of the others.
-                let error = format!(
-                    "ECS lists more than {} tasks of service {service}",
-                    arns.len()
-                );
-                return Err(Error::answered(
-                    Failure::Rejected,
-                    LIST,
-                    kit::Error::failed(error),
-                ));
+                return Ok(arns);
             }
         }
+        // A part of the tasks would prove nothing of the others.
+        let error = kit::Error::failed(format!("ECS lists more than {} of {which}", arns.len()));
+        Err(Error::answered(Failure::Rejected, ACTION, error))
+    }
+
+    /// Tasks as ECS describes them; those that it no longer shows are left out. `which` names them in an error.
+    pub(crate) async fn describe_tasks(
+        &self,
+        arns: &[String],
+        which: &str,
+    ) -> Result<Vec<aws_sdk_ecs::types::Task>, Error> {
+        let doing = format!("describe {which}");
         let mut tasks = Vec::new();
         // DescribeTasks takes up to 100 tasks.
         for some in arns.chunks(100) {
@@ -149,11 +164,8 @@ impl Client {
                 .describe_tasks()
                 .cluster(&self.cluster)
                 .set_tasks(Some(some.to_vec()));
-            let doing = format!("describe the tasks of service {service}");
-            let answer = self.call(DESCRIBE, &doing, || call.clone().send()).await?;
-            for task in answer.tasks.unwrap_or_default() {
-                tasks.push(task_of(task).map_err(|error| Error::unreadable(DESCRIBE, error))?);
-            }
+            let answer = self.call(DESCRIBE_TASKS, &doing, || call.clone().send());
+            tasks.extend(answer.await?.tasks.unwrap_or_default());
         }
         Ok(tasks)
     }

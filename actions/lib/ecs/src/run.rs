@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::convert::task_of;
 use crate::error::Error;
+use crate::look::DESCRIBE_TASKS;
 use crate::seen::Task;
 use aws_sdk_ecs::types::{ContainerOverride, TaskOverride};
 use kit::aws::TaskDefinitionArn;
@@ -79,13 +80,9 @@ impl Client {
             .list_tasks()
             .cluster(&self.cluster)
             .started_by(STARTED_BY);
-        let doing = format!("list the tasks that {STARTED_BY} started");
-        let answer = self.call("ecs:ListTasks", &doing, || call.clone().send());
-        let arns = answer.await?.task_arns.unwrap_or_default();
-        if arns.is_empty() {
-            return Ok(None);
-        }
-        let tasks = self.describe_tasks(arns).await?;
+        let of = format!("the tasks that {STARTED_BY} started");
+        let arns = self.list_tasks(call, &of).await?;
+        let tasks = self.describe_tasks(&arns, &of).await?;
         let same = tasks.into_iter().find(|task| {
             let overrides = task.overrides().map(TaskOverride::container_overrides);
             task.task_definition_arn() == Some(work.task_definition.as_str())
@@ -105,9 +102,10 @@ impl Client {
     /// # Errors
     /// ECS does not answer.
     pub async fn task(&self, arn: &str) -> Result<Option<Task>, Error> {
-        let found = self.describe_tasks(vec![arn.to_owned()]).await?;
+        let arns = [arn.to_owned()];
+        let found = self.describe_tasks(&arns, &format!("task {arn}")).await?;
         let found = found.into_iter().next().map(task_of).transpose();
-        found.map_err(|error| Error::unreadable("ecs:DescribeTasks", error))
+        found.map_err(|error| Error::unreadable(DESCRIBE_TASKS, error))
     }
 
     /// Asks ECS to stop a task. People see `reason` in its description.
@@ -125,20 +123,5 @@ impl Client {
         self.call("ecs:StopTask", &doing, || call.clone().send())
             .await?;
         Ok(())
-    }
-
-    async fn describe_tasks(
-        &self,
-        arns: Vec<String>,
-    ) -> Result<Vec<aws_sdk_ecs::types::Task>, Error> {
-        let call = self
-            .ecs
-            .describe_tasks()
-            .cluster(&self.cluster)
-            .set_tasks(Some(arns));
-        let answer = self.call("ecs:DescribeTasks", "describe tasks", || {
-            call.clone().send()
-        });
-        Ok(answer.await?.tasks.unwrap_or_default())
     }
 }
