@@ -4,6 +4,7 @@ use crate::changes::{Effect, Planned};
 use crate::hidden;
 use crate::marks::marks;
 use crate::seen::{Change, Detail};
+use kit::misleading::is_misleading;
 use serde_json::{Value, json};
 
 /// More of a value than this is not shown in the log, unless the change is marked; `--json` has it whole.
@@ -42,11 +43,7 @@ pub(crate) fn lines(planned: &Planned<'_>, secrets: &[String]) -> Vec<String> {
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        let turns = matches!(
-            character,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        );
-        if character.is_control() || turns {
+        if is_misleading(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);

@@ -23,6 +23,7 @@ mod lenient;
 pub mod lockfile;
 pub mod markdown;
 pub mod masks;
+pub mod misleading;
 pub mod number;
 pub mod own;
 pub mod place;

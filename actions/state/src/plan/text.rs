@@ -1,5 +1,6 @@
 //! Paths and values as the lines of a plan show them. Pure.
 
+use kit::misleading::is_misleading;
 use serde_json::Value;
 
 /// The longest form of a value in a line.
@@ -74,12 +75,11 @@ pub(super) fn excerpts(before: &Value, after: &Value) -> (String, String) {
 /// read.
 pub(super) fn quoted(value: &Value) -> String {
     let text = value.to_string();
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{7f}'..='\u{9f}');
-    if !text.contains(turns) {
+    if !text.contains(is_misleading) {
         return text;
     }
     text.chars().fold(String::new(), |mut out, c| {
-        match turns(c) {
+        match is_misleading(c) {
             true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => out.push(c),
         }

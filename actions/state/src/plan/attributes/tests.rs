@@ -106,7 +106,7 @@ fn long_texts_show_where_they_differ_and_how_much_was_cut() {
 #[test]
 fn the_order_in_which_a_line_is_read_cannot_be_changed() {
     check(
-        json!({"actions": ["create"], "before": null, "after": {"t": "a\u{202e}b"}}),
-        expect![[r#"t: "a\u202eb""#]],
+        json!({"actions": ["create"], "before": null, "after": {"t": "a\u{202e}b\u{200b}c"}}),
+        expect![[r#"t: "a\u202eb\u200bc""#]],
     );
 }
