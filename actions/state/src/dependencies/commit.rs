@@ -1,9 +1,10 @@
 //! Infrastructure code as it was in another commit of the same clone, read by git.
 
-use super::files::{Files, plain};
+use super::files::Files;
 use kit::env::Env;
 use kit::id::CommitId;
 use kit::lockfile;
+use kit::place::plain;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! Where code is read: a disk, or a commit.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Where code is read: a disk, or a commit.
 pub(super) trait Files {
@@ -36,19 +36,4 @@ impl Files for Disk {
             Err(error) => Err(format!("cannot read {}: {error}", file.display())),
         }
     }
-}
-
-/// A path without `.` and `..`.
-pub(super) fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    plain
 }

@@ -4,9 +4,10 @@
 //! `detect*.go`.
 
 use super::code::ModuleCall;
-use super::files::{Files, plain};
+use super::files::Files;
 use super::source::{Source, is_exact, shown};
 use crate::block::Value;
+use kit::place::plain;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

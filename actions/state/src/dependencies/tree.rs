@@ -2,11 +2,12 @@
 //! Source: terraform `internal/modsdir/manifest.go`.
 
 use super::code::{Code, ModuleCall};
-use super::files::{Files, plain};
+use super::files::Files;
 use super::manifest::{Installed, manifest};
 use super::source::Source;
 use crate::block::{self, Value};
 use kit::lockfile::{self, Lock};
+use kit::place::plain;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
