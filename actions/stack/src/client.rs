@@ -89,7 +89,7 @@ fn no_such_stack(error: &Error) -> bool {
 }
 
 /// Whether CloudFormation answered with this code.
-fn is_code(error: &Error, codes: &[&str]) -> bool {
+pub(crate) fn is_code(error: &Error, codes: &[&str]) -> bool {
     let answer = error.service().and_then(|answer| answer.code.as_deref());
     answer.is_some_and(|code| codes.contains(&code))
 }

@@ -20,17 +20,13 @@ const TELL: Duration = Duration::from_secs(10);
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
     let name = place::name(&defaults, &args.stack)?;
+    let found = place::find(cx, &defaults, name, Purpose::Read).await?;
+    let stack = found.existing(&args.stack.arguments(cx)).await?;
     let Found {
         account,
         client,
         name,
-    } = place::find(cx, &defaults, name, Purpose::Read).await?;
-    let Some(stack) = client.stack(&name).await? else {
-        return Err(Error::failed(format!(
-            "there is no stack {name} in account {}, region {}",
-            account.id, account.region
-        )));
-    };
+    } = found;
     if !is_terminal(&stack.status) {
         return Err(busy(&stack, &args.stack.arguments(cx)));
     }

@@ -2,6 +2,7 @@
 
 use crate::args::StackName;
 use crate::client::Client;
+use crate::seen;
 use kit::contract::{Stack, WithStack};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
@@ -12,6 +13,23 @@ pub(crate) struct Found {
     pub(crate) account: Account,
     pub(crate) client: Client,
     pub(crate) name: String,
+}
+
+impl Found {
+    /// The stack, for a verb that needs one; `arguments` are those that lead to it, for the hint.
+    ///
+    /// # Errors
+    /// There is no such stack, or CloudFormation does not answer.
+    pub(crate) async fn existing(&self, arguments: &str) -> Result<seen::Stack> {
+        let stack = self.client.stack(&self.name).await?;
+        stack.ok_or_else(|| {
+            Error::failed(format!(
+                "there is no stack {} in account {}, region {}",
+                self.name, self.account.id, self.account.region
+            ))
+            .hint(format!("make it: slipway-stack plan {arguments}"))
+        })
+    }
 }
 
 /// The stack's name.

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::changes::ordered;
-use crate::client::{Client, Creation, Value};
+use crate::client::{Client, Creation, Value, is_code};
 use crate::identity::{
     LONGEST_DESCRIPTION, Made as Description, PREFIX, Protects, empty_plan_id, plan_id,
 };
@@ -159,8 +159,7 @@ fn left_hint(set: &ChangeSet) -> String {
 /// What the template asks for.
 async fn template(client: &Client, settings: &Settings) -> Result<Template> {
     client.template(&settings.template).await.map_err(|error| {
-        let answer = error.service().and_then(|answer| answer.code.as_deref());
-        if answer != Some("ValidationError") {
+        if !is_code(&error, &["ValidationError"]) {
             return error;
         }
         let mut wrong = error.under("CloudFormation does not accept the template");

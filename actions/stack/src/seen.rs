@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// The type of a stack among the resources of another one, and in its own events.
 pub(crate) const STACK: &str = "AWS::CloudFormation::Stack";
 
+/// How deep nested stacks are followed; more than anybody has.
+pub(crate) const DEPTH: usize = 8;
+
 /// A stack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stack {

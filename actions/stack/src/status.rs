@@ -7,7 +7,7 @@ use crate::place::{self, Found};
 use crate::report::status::{Status, report};
 use crate::seen::Event;
 use crate::watch::deepest;
-use kit::error::{Error, Result};
+use kit::error::Result;
 use kit::{Cx, Report};
 use net::Purpose;
 use std::cell::{Cell, RefCell};
@@ -17,21 +17,11 @@ use std::cell::{Cell, RefCell};
 pub(crate) async fn status(args: args::Status, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
     let name = place::name(&defaults, &args.stack)?;
+    let found = place::find(cx, &defaults, name, Purpose::Read).await?;
+    let stack = found.existing(&args.stack.arguments(cx)).await?;
     let Found {
-        account,
-        client,
-        name,
-    } = place::find(cx, &defaults, name, Purpose::Read).await?;
-    let Some(stack) = client.stack(&name).await? else {
-        return Err(Error::failed(format!(
-            "there is no stack {name} in account {}, region {}",
-            account.id, account.region
-        ))
-        .hint(format!(
-            "make it: slipway-stack plan {}",
-            args.stack.arguments(cx)
-        )));
-    };
+        account, client, ..
+    } = found;
     let operation = client.events(&stack.id, one_operation()).await?;
     let mut why = Causes::default();
     if stack.status.contains("FAILED") || stack.status.contains("ROLLBACK") {

@@ -4,7 +4,7 @@ use crate::cause::{Causes, causes, left_behind, line};
 use crate::client::Client;
 use crate::follow::{Next, Verdict, interference, next};
 use crate::search::Begun;
-use crate::seen::{Event, Stack};
+use crate::seen::{DEPTH, Event, Stack};
 use kit::Cx;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
@@ -20,8 +20,6 @@ const LONGEST: Duration = Duration::from_secs(5);
 const TELL: Duration = Duration::from_secs(30);
 /// How many events that are known are read again: events of the same moment may appear in another order than they are listed.
 const OVERLAP: usize = 50;
-/// Nested stacks within nested stacks; more than anybody has.
-const DEPTH: usize = 8;
 
 /// How following ended.
 #[derive(Debug)]

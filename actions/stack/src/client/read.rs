@@ -1,15 +1,14 @@
 //! The calls that read.
 
 use super::{Client, is_code, no_such_stack};
-use crate::seen::{Change, ChangeSet, Declared, Detail, Event, ListedChangeSet, Stack, Template};
+use crate::seen::{
+    Change, ChangeSet, DEPTH, Declared, Detail, Event, ListedChangeSet, Stack, Template,
+};
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_cloudformation::types::{
     self, OnStackFailure, ResourceTargetDefinition, StackDriftStatus, TemplateStage,
 };
 use kit::error::{Error, Result};
-
-/// Nested stacks within nested stacks; more than anybody has.
-const DEPTH: usize = 8;
 
 impl Client {
     /// The stack, by name or ARN, if there is one. A name leads to the stack that has it now.
