@@ -197,17 +197,25 @@ impl Runner {
         let process = seen["State"]["Pid"].as_i64().unwrap_or(0);
         match Published::start(self.plan.address, ports, id, process).await {
             Ok(published) => Ok(published),
-            Err(error) => {
-                let seen = self.inner.docker.inspect(id).await?;
-                if seen["State"]["Running"] == false {
-                    return Ok(Published::default());
-                }
-                Err(DockerError::new(format!(
-                    "cannot open ports {ports:?} of {}: {error}",
-                    self.plan.address
-                )))
-            }
+            // The process of a short command is gone before the engine has noticed its end.
+            Err(_) if self.ends(id).await? => Ok(Published::default()),
+            Err(error) => Err(DockerError::new(format!(
+                "cannot open ports {ports:?} of {}: {error}",
+                self.plan.address
+            ))),
         }
+    }
+
+    /// Whether the engine reports within five seconds that this container is not running.
+    async fn ends(&self, id: &str) -> Result<bool, DockerError> {
+        for _ in 0..50 {
+            let seen = self.inner.docker.inspect(id).await?;
+            if seen["State"]["Running"] == false {
+                return Ok(true);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        Ok(false)
     }
 
     /// Waits for what `dependsOn` asks: START, HEALTHY, COMPLETE or SUCCESS of another container.
