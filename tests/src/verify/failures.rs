@@ -35,6 +35,18 @@ pub(super) fn summary(log: &str) -> Vec<String> {
     lines
 }
 
+/// The names of the tests that failed, in the log's order.
+pub(super) fn names(log: &str) -> Vec<String> {
+    let sections = sections(log);
+    sections.iter().map(|one| one.name().to_owned()).collect()
+}
+
+/// Whether a test program was ended by a signal, so that the tests that it did not come to have no verdict.
+pub(super) fn killed(log: &str) -> bool {
+    let verdicts = verdicts(log);
+    verdicts.iter().any(|line| line.contains("(signal: "))
+}
+
 /// The output of one failed test.
 struct Section<'a> {
     title: &'a str,
@@ -43,9 +55,13 @@ struct Section<'a> {
 }
 
 impl Section<'_> {
-    fn summary(&self) -> String {
+    fn name(&self) -> &str {
         let name = self.title.trim_start_matches("---- ");
-        let name = name.trim_end_matches(" ----").trim_end_matches(" stdout");
+        name.trim_end_matches(" ----").trim_end_matches(" stdout")
+    }
+
+    fn summary(&self) -> String {
+        let name = self.name();
         let panics = self
             .lines
             .iter()

@@ -1,5 +1,6 @@
 //! `cargo verify`: runs everything that checks the project, what can run side by side side by side, each step with its log.
 
+mod again;
 mod alone;
 mod busy;
 mod end;
@@ -91,10 +92,13 @@ pub(crate) fn run(instance: &Instance, wanted: &[String]) -> Result<ExitCode> {
     }
     // Again at the end, which is where people look first, and what services keep of a long log.
     for (name, outcome) in &outcomes {
-        if let Outcome::Failed(_, summary) = outcome {
-            note(&format!("failed: {name}, see target/verify/{name}.log"));
-            summary.iter().for_each(|line| note(&format!("  {line}")));
-        }
+        let (end, summary) = match outcome {
+            Outcome::Failed(_, summary) => ("failed", summary),
+            Outcome::Unsteady(_, summary) => ("failed first and passed by itself", summary),
+            Outcome::Passed(_) | Outcome::NotRun => continue,
+        };
+        note(&format!("{end}: {name}, see target/verify/{name}.log"));
+        summary.iter().for_each(|line| note(&format!("  {line}")));
     }
     let (line, passed) = verdict(&outcomes);
     data(&line);
@@ -130,7 +134,9 @@ fn slowest(outcomes: &[(&str, Outcome)]) {
     let mut tests: Vec<&Test> = outcomes
         .iter()
         .filter_map(|(_, outcome)| match outcome {
-            Outcome::Passed(tally) | Outcome::Failed(tally, _) => Some(&tally.tests),
+            Outcome::Passed(tally) | Outcome::Unsteady(tally, _) | Outcome::Failed(tally, _) => {
+                Some(&tally.tests)
+            }
             Outcome::NotRun => None,
         })
         .flatten()
@@ -148,12 +154,16 @@ fn slowest(outcomes: &[(&str, Outcome)]) {
 /// Counts the steps, and whether all passed. One that did not run is as bad as one that failed.
 fn verdict(outcomes: &[(&str, Outcome)]) -> (String, bool) {
     let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|(_, one)| is(one)).count();
-    let passed = count(|one| matches!(one, Outcome::Passed(_)));
+    let passed = count(|one| matches!(one, Outcome::Passed(_) | Outcome::Unsteady(..)));
     let failed = count(|one| matches!(one, Outcome::Failed(..)));
     let not_run = count(|one| matches!(one, Outcome::NotRun));
     let mut line = format!("{passed} passed, {failed} failed");
     if not_run > 0 {
         line.push_str(&format!(", {not_run} not run"));
+    }
+    let unsteady: usize = outcomes.iter().map(|(_, one)| one.unsteady()).sum();
+    if unsteady > 0 {
+        line.push_str(&format!(", {unsteady} unsteady"));
     }
     (line, passed > 0 && passed == outcomes.len())
 }
@@ -200,6 +210,10 @@ mod tests {
         assert_eq!((line.as_str(), success), expected);
         let (line, success) = verdict(&[passed(), ("b", Outcome::Failed(tally(), Vec::new()))]);
         assert_eq!((line.as_str(), success), ("1 passed, 1 failed", false));
+        let unsteady = Outcome::Unsteady(tally(), vec!["a::b: slow".to_owned()]);
+        let (line, success) = verdict(&[passed(), ("b", unsteady)]);
+        let expected = ("2 passed, 0 failed, 1 unsteady", true);
+        assert_eq!((line.as_str(), success), expected);
         assert!(!verdict(&[]).1);
     }
 }

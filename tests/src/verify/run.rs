@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use super::again::{self, Alone};
 use super::busy::{self, Processors};
 use super::end;
 use super::failures;
@@ -27,9 +29,21 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Outcome {
     Passed(Tally),
+    /// Passed, but for tests that failed among the others and passed when each ran by itself; with a line for each of them.
+    Unsteady(Tally, Vec<String>),
     /// With a line for each test that failed.
     Failed(Tally, Vec<String>),
     NotRun,
+}
+
+impl Outcome {
+    /// The number of tests that failed among the others and passed by themselves.
+    pub(super) fn unsteady(&self) -> usize {
+        match self {
+            Self::Unsteady(_, tests) => tests.len(),
+            Self::Passed(_) | Self::Failed(..) | Self::NotRun => 0,
+        }
+    }
 }
 
 /// Whether what a step needs is there, and why not.
@@ -60,7 +74,7 @@ impl<'a> Runner<'a> {
         let (began, processors) = (Instant::now(), Processors::now());
         note(&format!("{:<12} …", step.name));
         let mut lines = Vec::new();
-        let result = self.run(step, &mut lines);
+        let result = self.run(step, &self.log(step.name), &mut lines);
         let tally = tally(&lines, step.tests.at_once());
         let (passed, failed) = (tally.passed, tally.failed);
         // A test step that ran no test has proven nothing.
@@ -88,9 +102,31 @@ impl<'a> Runner<'a> {
                 note(&format!("{:<12} failed ({details}): {fault}", step.name));
                 summary.iter().for_each(|line| note(&format!("  {line}")));
                 note(&self.explain(step, &text));
-                Outcome::Failed(tally, summary)
+                let alone = again::alone(step, tally.failed, &text);
+                match alone.map(|alone| self.repeat(&alone)) {
+                    Some(true) => Outcome::Unsteady(tally, summary),
+                    _ => Outcome::Failed(tally, summary),
+                }
             }
         }
+    }
+
+    /// Runs the failed tests of a step once more, one after the other, and returns whether every one of them passed.
+    fn repeat(&self, alone: &Alone) -> bool {
+        let mut lines = Vec::new();
+        let log = self.log(&format!("{}-again", alone.step.name));
+        let ran = self.run(&alone.step, &log, &mut lines);
+        let tally = tally(&lines, 1);
+        let passed = ran.is_ok() && tally.failed == 0 && tally.passed >= alone.tests;
+        let (name, end) = (
+            alone.step.name,
+            if passed { "passed" } else { "failed again" },
+        );
+        note(&format!(
+            "{name:<12} {end} by itself, see {}",
+            log.display()
+        ));
+        passed
     }
 
     /// Installs the sandbox's parts while something else runs. The step that needs them says what went wrong.
@@ -110,8 +146,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn run(&self, step: &Step, lines: &mut Vec<Timed>) -> Result<()> {
-        let mut log = create_log(&self.log(step.name))?;
+    fn run(&self, step: &Step, log: &Path, lines: &mut Vec<Timed>) -> Result<()> {
+        let mut log = create_log(log)?;
         step.commands
             .iter()
             .try_for_each(|words| self.command(step, words, &mut log, lines))
@@ -200,7 +236,7 @@ impl<'a> Runner<'a> {
         parts.join("\n")
     }
 
-    fn log(&self, name: &str) -> std::path::PathBuf {
+    fn log(&self, name: &str) -> PathBuf {
         self.instance
             .target
             .join("verify")
@@ -265,6 +301,33 @@ mod tests {
                 .explain(&step, &log)
                 .ends_with("    line 7\n    line 8")
         );
+    }
+
+    /// A step of libtest's kind that fails the first time, and the second time if `again` says so.
+    fn unsteady(again: &str) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let instance = Instance::of(folder.path(), folder.path());
+        let script = format!(
+            "case \"$*\" in
+             *'--exact a::b'*) echo 'test a::b ... {again}'; echo \"test result: x. $([ {again} = ok ] && echo '1 passed; 0' || echo '0 passed; 1') failed;\"; [ {again} = ok ] ;;
+             *) printf 'test c ... ok\ntest a::b ... FAILED\n---- a::b stdout ----\nthread panicked at x.rs:3:\nslow\n\nfailures:\n    a::b\n\ntest result: FAILED. 1 passed; 1 failed;\n'; exit 1 ;;
+             esac"
+        );
+        let mut step = shell(&script, Tests::Waiting);
+        step.needs = Needs::Nothing;
+        step.commands[0].push("sh".to_owned());
+        Runner::new(&instance).step(&step)
+    }
+
+    #[test]
+    fn a_test_that_fails_among_others_runs_once_more_by_itself() {
+        let Outcome::Unsteady(tally, lines) = unsteady("ok") else {
+            panic!("not unsteady")
+        };
+        assert_eq!((tally.passed, tally.failed), (1, 1));
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("a::b: x.rs:3:"), "{lines:?}");
+        assert!(matches!(unsteady("FAILED"), Outcome::Failed(..)));
     }
 
     #[test]
