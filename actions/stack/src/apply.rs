@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::changes::ordered;
-use crate::client::Executed;
+use crate::client::{Client, Executed};
 use crate::follow::Verdict;
 use crate::foreign::foreign;
 use crate::identity::{Made, Protects, token};
@@ -19,7 +19,7 @@ use crate::watch::{Ended, Watch};
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
 use ledger::applied::{self, AppliedPermit, Permit};
-use net::Purpose;
+use net::{Purpose, SessionTag};
 use std::cell::RefCell;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -28,6 +28,9 @@ use tokio::time::sleep;
 const LOOKS: usize = 3;
 /// How long it waits between two of these looks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The key of the tag that holds the change set's name: without it the deploy role executes none in an environment whose gate says
+/// `plan: true` (docs/policies/deploy-stack.json).
+const TAG: &str = "slipway-change-set";
 /// The status of a stack of which only change sets were made.
 const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
@@ -47,7 +50,7 @@ pub(crate) async fn apply(
     let commit = || cx.host.commit().ok().flatten();
     let commit = args.commit.clone().or_else(commit);
     let permit = match applied::asked(args.permit.as_deref(), contract, plan, commit)? {
-        Some(asked) => Some(Permit::open(asked, plan, cx).await?),
+        Some(asked) => Some(Permit::open_vouching(asked, plan, cx).await?),
         None => None,
     };
     let found = place::find(cx, &defaults, name, Purpose::Deploy).await?;
@@ -154,6 +157,7 @@ impl Run<'_> {
         let all = ordered(set);
         judge(&stack.name, &all, &made.allow_replace, policy.as_deref()).map_err(|error| *error)?;
         let under = self.permitted().await?;
+        let session = self.session(set).await?;
         let allowed = under.as_ref().map_or_else(String::new, |under| {
             format!(", under permit {}", under.line())
         });
@@ -175,7 +179,9 @@ impl Run<'_> {
             crate::changes::counts(&all)
         ));
         self.progress.replace(Progress::Executing);
-        match client.execute(&set.id, &token).await {
+        // By its ARN: a name can be that of another change set, which somebody made after this one was deleted.
+        let executing = session.as_ref().unwrap_or(client);
+        match executing.execute(&set.id, &token).await {
             Ok(Executed::Begun) => {}
             Ok(Executed::Not) => return Ok(None),
             Err(error) => return self.not_begun(&stack.id, error).await,
@@ -288,6 +294,20 @@ impl Run<'_> {
             Some(permit) => permit.check(self.cx).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The client that may execute this change set, where that takes a permit. It is made before anything is changed.
+    async fn session(&self, set: &ChangeSet) -> Result<Option<Client>> {
+        let Some(permit) = &self.permit else {
+            return Ok(None);
+        };
+        let tag = SessionTag {
+            key: TAG,
+            value: set.name.clone(),
+        };
+        let session = permit.session(tag).await;
+        let session = session.map_err(|error| error.cause("nothing was executed"))?;
+        Ok(Some(Client::new(&session)))
     }
 
     fn applied(&self, enforced: Vec<String>, under: Option<AppliedPermit>) -> Applied<'_> {

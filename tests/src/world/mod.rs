@@ -181,12 +181,25 @@ impl World {
         environment: &Environment,
     ) -> Result<String> {
         let aws = self.administrator(instance, &environment.account).await?;
-        let [deploy, read] = policy::stacks(self, environment);
+        let [deploy, read] = policy::stacks(self, environment, false);
         account::permit(&aws, "slipway-deploy", "stack", &deploy).await?;
         account::permit(&aws, "slipway-read", "stack", &read).await?;
         let role = policy::stack_role(self, environment);
         account::make_role(&aws, &role).await?;
         Ok(role.name)
+    }
+
+    /// Lets the role that deploys execute change sets of these stacks only under permits, as where a gate says `plan: true`.
+    pub async fn permits_stacks(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let aws = self.administrator(instance, &environment.account).await?;
+        let [deploy, _] = policy::stacks(self, environment, true);
+        account::permit(&aws, "slipway-deploy", "stack", &deploy).await?;
+        let trust = policy::stack_trust(self, environment);
+        account::trust(&aws, "slipway-deploy", &trust).await
     }
 
     /// Lets the role that appends to an environment's chain append to that of every service, beside the world's own.

@@ -23,6 +23,7 @@ const READ: &str = include_str!("../../../docs/policies/read.json");
 const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
 const DEPLOY_UNGATED: &str = include_str!("../../../docs/policies/deploy-ungated.json");
 const DEPLOY_STACK: &str = include_str!("../../../docs/policies/deploy-stack.json");
+const DEPLOY_STACK_UNGATED: &str = include_str!("../../../docs/policies/deploy-stack-ungated.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
@@ -248,12 +249,16 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
 }
 
 /// The permissions of the roles `slipway-deploy` and `slipway-read` on the stacks whose names begin like the environment's: the
-/// documented ones, for all of these.
-pub(crate) fn stacks(world: &World, environment: &Environment) -> [Value; 2] {
-    let [deploy, read] = [DEPLOY_STACK, READ].map(|policy| {
+/// documented ones, for all of these. Where permits are asked for, the role that deploys executes a change set only under one.
+pub(crate) fn stacks(world: &World, environment: &Environment, permitted: bool) -> [Value; 2] {
+    let [deploy, ungated, read] = [DEPLOY_STACK, DEPLOY_STACK_UNGATED, READ].map(|policy| {
         let all = policy.replace("stack/STACK/", "stack/STACK-*/");
         filled(world, Some(environment), &all)
     });
+    let deploy = match permitted {
+        true => deploy,
+        false => both(deploy, ungated),
+    };
     // A stack's resources are compared with the permissions of whoever asks for it.
     let compared = json!({"Statement": [
         {"Effect": "Allow", "Action": ["sns:Get*", "sns:List*", "sqs:Get*", "sqs:List*"], "Resource": ["*"]},
@@ -389,28 +394,45 @@ fn deploy_trust(world: &World, environment: &Environment) -> Value {
         }
     }
     if environment.name != World::ENVIRONMENTS[0] {
-        let role = format!(
-            "arn:aws:iam::{}:role/{}",
-            world.build.id,
-            permit(&environment.name)
-        );
         let family = environment.cluster(&world.service);
         let revisions = world.arn(account, "ecs", &format!("task-definition/{family}:*"));
-        statements.push(json!({
-            "Effect": "Allow",
-            "Principal": {"AWS": role},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Condition": {
-                "StringLike": {"aws:RequestTag/slipway-revision": revisions},
-                "ForAllValues:StringEquals": {
-                    "aws:TagKeys": "slipway-revision",
-                    "sts:TransitiveTagKeys": "slipway-revision",
-                },
-                "Null": {"sts:TransitiveTagKeys": "false"},
-            },
-        }));
+        statements.push(tagged(world, environment, "slipway-revision", &revisions));
     }
     trust
+}
+
+/// The same where the infrastructure is a stack whose change sets are executed under permits: then the role of the permits may tag a
+/// session with the name of one, too.
+pub(crate) fn stack_trust(world: &World, environment: &Environment) -> Value {
+    let mut trust = deploy_trust(world, environment);
+    if let Some(statements) = trust["Statement"].as_array_mut() {
+        statements.push(tagged(
+            world,
+            environment,
+            "slipway-change-set",
+            "slipway-*",
+        ));
+    }
+    trust
+}
+
+/// Lets the role of an environment's permits open sessions with this tag, and with nothing else.
+fn tagged(world: &World, environment: &Environment, key: &str, values: &str) -> Value {
+    let role = format!(
+        "arn:aws:iam::{}:role/{}",
+        world.build.id,
+        permit(&environment.name)
+    );
+    json!({
+        "Effect": "Allow",
+        "Principal": {"AWS": role},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {
+            "StringLike": {(format!("aws:RequestTag/{key}")): values},
+            "ForAllValues:StringEquals": {"aws:TagKeys": key, "sts:TransitiveTagKeys": key},
+            "Null": {"sts:TransitiveTagKeys": "false"},
+        },
+    })
 }
 
 /// Trusts the one job that builds, and these CodeBuild stages. The job names no environment, so its subject is that of the

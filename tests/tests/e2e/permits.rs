@@ -4,7 +4,7 @@
 mod attempts;
 mod given_up;
 mod killed;
-mod roles;
+pub(crate) mod roles;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

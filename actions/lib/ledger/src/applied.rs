@@ -1,6 +1,8 @@
-//! The permit that a plan is applied under, where the gate of the environment says `plan: true`. It is read from the
-//! environment's chain with the role that only reads the ledger: whoever applies infrastructure runs the repository's code,
-//! and writes no permits. Nothing has to be written: a plan is used up by being applied, because its state moves on.
+//! The permit that a plan is applied under, where the gate of the environment says `plan: true`. Nothing has to be written: a plan
+//! is used up by being applied, because its state or its stack moves on.
+//!
+//! A job that runs the repository's code reads it with the role that only reads the ledger. One that executes a change set runs
+//! no code: it has the environment's permit role, which alone can open the session that may do so.
 
 use crate::permit::{Attempt, Use, number};
 use crate::{Chain, Ledger, Record, Trust};
@@ -9,7 +11,7 @@ use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
 use kit::signal::unless_interrupted;
-use net::{Net, Purpose, Target};
+use net::{Account, Net, Purpose, SessionTag, Target};
 use serde_json::{Value, json};
 
 /// A permit that was named, and the contract of the environment that it is for.
@@ -75,6 +77,10 @@ pub struct Permit<'a> {
     run: Option<String>,
     chain: Chain,
     ledger: Ledger,
+    net: Net,
+    /// Whose credentials read the chain, and for whom they were minted.
+    account: Account,
+    target: Target,
 }
 
 impl<'a> Permit<'a> {
@@ -83,12 +89,31 @@ impl<'a> Permit<'a> {
     /// # Errors
     /// The role may not be assumed.
     pub async fn open(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
+        let hint = "where a gate says `plan: true`, the infrastructure's job needs slipway-read of the build account too: docs/getting-started.md, \"Infrastructure as a permitted plan\"";
+        Self::with(Purpose::ReadLedger, hint, asked, plan, cx).await
+    }
+
+    /// The same with the environment's permit role, which can open a session that executes a change set.
+    ///
+    /// # Errors
+    /// The role may not be assumed.
+    pub async fn open_vouching(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
+        let hint = "where a gate says `plan: true`, a stack's plan is applied in a job that the environment's permit role trusts: the one that deploys, which runs no code of the repository";
+        Self::with(Purpose::Permit, hint, asked, plan, cx).await
+    }
+
+    async fn with(
+        purpose: Purpose,
+        hint: &str,
+        asked: Asked<'a>,
+        plan: &'a str,
+        cx: &Cx,
+    ) -> Result<Self> {
         let net = Net::new(cx)?;
         let contract = asked.contract;
-        let target = Target::of(contract, Purpose::ReadLedger);
-        let account = unless_interrupted(net.account(&target)).await.map_err(|error| {
-            error.hint("where a gate says `plan: true`, the infrastructure's job needs slipway-read of the build account too: docs/getting-started.md, \"Infrastructure as a permitted plan\"")
-        })?;
+        let target = Target::of(contract, purpose);
+        let account = unless_interrupted(net.account(&target)).await;
+        let account = account.map_err(|error| error.hint(hint))?;
         let trust = Trust::from(&contract.build);
         Ok(Self {
             plan,
@@ -97,7 +122,22 @@ impl<'a> Permit<'a> {
             chain: Chain::new(&contract.service, &contract.environment)?,
             ledger: Ledger::new(&account, &contract.build.ledger).trusting(&net, &account, &trust),
             asked,
+            net,
+            account,
+            target,
         })
+    }
+
+    /// The deploy role, in a session whose tag, set by the permit role, allows it what this permit is for.
+    ///
+    /// # Errors
+    /// One of the two roles does not allow it.
+    pub async fn session(&self, tag: SessionTag) -> Result<Account> {
+        let Resolved { roles, region, .. } = self.asked.contract;
+        let session =
+            self.net
+                .account_tagged(&self.account, &self.target, &roles.deploy, region, tag);
+        unless_interrupted(session).await
     }
 
     /// Checks that the plan may be applied now. Writes nothing.

@@ -10,29 +10,43 @@ use crate::support::{element, instance, wait};
 /// A session that the infrastructure's stage opens, as a step of such a job has it; or the code of the refusal.
 pub(super) fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result<Aws, String> {
     let stage = format!("{}-infrastructure", setting.environment);
-    wait(TIMEOUT, async {
-        let keys = setting
-            .world
-            .codebuild_session(instance(), &stage, "code")
-            .await;
-        let stage = setting.world.caller(instance(), keys.unwrap()).unwrap();
-        let mut asked = vec![("RoleArn", role), ("RoleSessionName", "code")];
-        if let Some(tag) = tag {
-            asked.extend([
-                ("Tags.member.1.Key", "slipway-revision"),
-                ("Tags.member.1.Value", tag),
-                ("TransitiveTagKeys.member.1", "slipway-revision"),
-            ]);
-        }
-        let answer = stage.query("sts", "2011-06-15", "AssumeRole", &asked).await;
-        let xml = answer.unwrap().map_err(|refused| format!("{refused:?}"))?;
-        let keys = Keys {
-            access_key_id: element(&xml, "AccessKeyId").unwrap(),
-            secret_access_key: element(&xml, "SecretAccessKey").unwrap(),
-            session_token: element(&xml, "SessionToken"),
-        };
-        Ok(setting.world.caller(instance(), keys).unwrap())
-    })
+    let keys = setting.world.codebuild_session(instance(), &stage, "code");
+    let stage = wait(TIMEOUT, keys).unwrap();
+    let stage = setting.world.caller(instance(), stage).unwrap();
+    assumed(
+        setting.world,
+        &stage,
+        role,
+        tag.map(|tag| ("slipway-revision", tag)),
+    )
+}
+
+/// A role that a caller assumes, in a session with this tag; or the code of the refusal.
+pub(crate) fn assumed(
+    world: &World,
+    caller: &Aws,
+    role: &str,
+    tag: Option<(&str, &str)>,
+) -> Result<Aws, String> {
+    let mut asked = vec![("RoleArn", role), ("RoleSessionName", "code")];
+    if let Some((key, value)) = tag {
+        asked.extend([
+            ("Tags.member.1.Key", key),
+            ("Tags.member.1.Value", value),
+            ("TransitiveTagKeys.member.1", key),
+        ]);
+    }
+    let answer = wait(
+        TIMEOUT,
+        caller.query("sts", "2011-06-15", "AssumeRole", &asked),
+    );
+    let xml = answer.unwrap().map_err(|refused| format!("{refused:?}"))?;
+    let keys = Keys {
+        access_key_id: element(&xml, "AccessKeyId").unwrap(),
+        secret_access_key: element(&xml, "SecretAccessKey").unwrap(),
+        session_token: element(&xml, "SessionToken"),
+    };
+    Ok(world.caller(instance(), keys).unwrap())
 }
 
 /// The input that registers the running task definition again, with another image.

@@ -60,6 +60,14 @@ impl Stacked {
         Self::of(Box::leak(Box::new(wait(TIMEOUT, world(&purpose)))), name)
     }
 
+    /// The same where change sets are executed only under permits.
+    fn permitted(name: &str) -> Self {
+        let stack = Self::alone(name);
+        let dev = stack.world.environment("dev").unwrap();
+        wait(DEADLINE, stack.world.permits_stacks(instance(), dev)).unwrap();
+        stack
+    }
+
     fn of(world: &'static World, name: &str) -> Self {
         wait(DEADLINE, async {
             let dev = world.environment("dev").unwrap();

@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::{Stacked, TEMPLATE};
+use sandbox::world::aws::Aws;
+
+use super::{DEADLINE, Stacked, TEMPLATE, VERSION};
 use crate::govern::permitted::Planned;
 use crate::job::Job;
+use crate::permits::roles::assumed;
+use crate::support::{instance, wait};
 
 /// A job in dev, whose gate asks for a permit.
 fn gated(stack: &Stacked, settings: &str) -> Job {
@@ -19,7 +23,7 @@ fn gated(stack: &Stacked, settings: &str) -> Job {
 
 #[test]
 fn nothing_is_opened_under_a_plan_that_was_executed() {
-    let stack = Stacked::alone("reopened");
+    let stack = Stacked::permitted("reopened");
     let ledger = Planned::new(stack.world, "of-a-protected-stack");
     let settings = ", termination-protection: true, policy: policy.json";
     let job = gated(&stack, settings);
@@ -69,7 +73,7 @@ fn nothing_is_opened_under_a_plan_that_was_executed() {
 
 #[test]
 fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_it() {
-    let stack = Stacked::alone("permitted");
+    let stack = Stacked::permitted("permitted");
     let ledger = Planned::new(stack.world, "of-a-stack");
     let job = gated(&stack, "");
     let plan = stack.planned(&job, &[]);
@@ -112,4 +116,96 @@ fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_i
         0,
         &["no changes"],
     );
+}
+
+/// The names of the stack's change sets.
+fn names(stack: &Stacked) -> Vec<String> {
+    let listed = stack.change_sets();
+    let parts = listed.split("<ChangeSetName>").skip(1);
+    parts
+        .map(|part| part.split('<').next().unwrap().to_owned())
+        .collect()
+}
+
+/// Executes a change set by its name or its ARN in this session; answers the refusal.
+#[track_caller]
+fn denied(session: &Aws, stack: &Stacked, set: &str) {
+    let mut asked = vec![("ChangeSetName", set)];
+    if !set.starts_with("arn:") {
+        asked.push(("StackName", &stack.name));
+    }
+    let call = session.query("cloudformation", VERSION, "ExecuteChangeSet", &asked);
+    let refused = format!("{:?}", wait(DEADLINE, call).unwrap().unwrap_err());
+    for piece in ["AccessDenied", "cloudformation:ExecuteChangeSet"] {
+        assert!(refused.contains(piece), "{set}: {refused}");
+    }
+}
+
+/// The deploy role by itself executes nothing; in the session of a permit it executes the change set of that one.
+#[test]
+fn the_role_that_deploys_executes_a_change_set_only_in_the_session_of_a_permit() {
+    let stack = Stacked::permitted("tagged");
+    let ledger = Planned::new(stack.world, "of-a-tagged-stack");
+    let job = gated(&stack, "");
+    let reviewed = stack.planned(&job, &[]);
+    let first = names(&stack).remove(0);
+    // Somebody makes another change set beside it.
+    std::fs::write(
+        job.file("stack.yaml"),
+        TEMPLATE.replace("Default: 5", "Default: 9"),
+    )
+    .unwrap();
+    stack.planned(&job, &[]);
+    let other = names(&stack).into_iter().find(|name| *name != first);
+    let other = other.unwrap();
+
+    let account = stack.account();
+    let build = &stack.world.build.id;
+    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
+    let keys = stack.stage.clone();
+    let stage = stack.world.caller(instance(), keys).unwrap();
+    let code = assumed(stack.world, &stage, &deploy, None).unwrap();
+    for set in [&first, &other] {
+        denied(&code, &stack, set);
+        let described = stack.call(
+            "DescribeChangeSet",
+            &[("ChangeSetName", set), ("StackName", &stack.name)],
+        );
+        let arn = crate::support::element(&described, "ChangeSetId").unwrap();
+        denied(&code, &stack, &arn);
+    }
+    // Only the permit role sets the tag, and no other tag with it.
+    let tag = Some(("slipway-change-set", first.as_str()));
+    let refused = assumed(stack.world, &stage, &deploy, tag).err().unwrap();
+    assert!(refused.contains("sts:TagSession"), "{refused}");
+    let permit = format!("arn:aws:iam::{build}:role/slipway-permit-dev");
+    let permit = assumed(stack.world, &stage, &permit, None).unwrap();
+    let refused = assumed(stack.world, &permit, &deploy, Some(("slipway", "*")));
+    assert!(refused.err().unwrap().contains("AccessDenied"));
+    let session = assumed(stack.world, &permit, &deploy, tag).unwrap();
+    denied(&session, &stack, &other);
+    assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
+
+    // The step opens such a session under the permit.
+    let number = ledger.permit(&reviewed, &json!({}));
+    let apply = ["apply", "--plan", &reviewed, "--permit", &number];
+    stack.ends(&job, &apply, 0, &["CREATE_COMPLETE"]);
+}
+
+/// Where the roles do not let the permit's tag through, nothing was changed, and the step says which two policies it takes.
+#[test]
+fn a_session_that_is_refused_changes_nothing() {
+    let stack = Stacked::alone("untagged");
+    let ledger = Planned::new(stack.world, "of-an-untagged-stack");
+    let job = gated(&stack, ", termination-protection: true");
+    let plan = stack.planned(&job, &[]);
+    let permit = ledger.permit(&plan, &json!({}));
+    let apply = ["apply", "--plan", &plan, "--permit", &permit];
+    let expected = [
+        "with the session tag slipway-change-set=slipway-",
+        "nothing was executed",
+        "sts:TagSession",
+    ];
+    stack.ends(&job, &apply, 3, &expected);
+    assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
 }
