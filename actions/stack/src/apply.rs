@@ -3,6 +3,7 @@
 use crate::args;
 use crate::changes::ordered;
 use crate::client::{Client, Executed};
+use crate::fit::unfit;
 use crate::follow::Verdict;
 use crate::foreign::foreign;
 use crate::identity::{Made, Protects, token};
@@ -47,8 +48,7 @@ pub(crate) async fn apply(
     let name = place::name(&defaults, &args.stack)?;
     let protection = protection(&defaults)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
-    let commit = || cx.host.commit().ok().flatten();
-    let commit = args.commit.clone().or_else(commit);
+    let commit = place::commit(args.commit.as_ref(), cx);
     let permit = match applied::asked(args.permit.as_deref(), contract, plan, commit)? {
         Some(asked) => Some(Permit::open_vouching(asked, plan, cx).await?),
         None => None,
@@ -137,18 +137,7 @@ impl Run<'_> {
     async fn open(&self, stack: &Stack, set: &ChangeSet, made: &Made) -> Result<Option<Report>> {
         let client = &self.found.client;
         let kind = standing(Some(stack), &self.arguments).map_err(|error| *error)?;
-        let lines = foreign(set, made, stack, kind);
-        if !lines.is_empty() {
-            return Err(Error::refused(format!(
-                "the change set {} is not as `plan` made it",
-                set.name
-            ))
-            .with_causes(lines)
-            .hint(format!("plan again: slipway-stack plan {}", self.arguments)));
-        }
-        if made.protects != self.protection.protects() {
-            return Err(self.protected_otherwise("was made for", Some(&made.protects)));
-        }
+        self.refuse_unreviewed(stack, set, made, kind)?;
         let policy = match (kind, &self.protection.policy) {
             (Kind::Create, _) => None,
             (Kind::Update, Some(policy)) => Some(policy.clone()),
@@ -194,6 +183,41 @@ impl Run<'_> {
             }
         }
         report::ended(&self.applied(enforced, under), ended).map(Some)
+    }
+
+    /// Refuses a change set that `plan` did not make so, for this commit, lately, and for this protection.
+    fn refuse_unreviewed(
+        &self,
+        stack: &Stack,
+        set: &ChangeSet,
+        made: &Made,
+        kind: Kind,
+    ) -> Result<()> {
+        let again = format!("slipway-stack plan {}", self.arguments);
+        let lines = foreign(set, made, stack, kind);
+        if !lines.is_empty() {
+            return Err(Error::refused(format!(
+                "the change set {} is not as `plan` made it",
+                set.name
+            ))
+            .with_causes(lines)
+            .hint(format!("plan again: {again}")));
+        }
+        let commit = self.permit.as_ref().map(Permit::commit);
+        let lines = unfit(set, made, commit, self.cx.clock.now());
+        if !lines.is_empty() {
+            return Err(
+                Error::refused(format!("plan {} cannot be applied", self.plan))
+                    .with_causes(lines)
+                    .hint(format!(
+                        "plan again, and have the new plan approved: {again}"
+                    )),
+            );
+        }
+        match made.protects == self.protection.protects() {
+            true => Ok(()),
+            false => Err(self.protected_otherwise("was made for", Some(&made.protects))),
+        }
     }
 
     /// What is to be done after CloudFormation refused to execute: it is looked again if another operation was faster.

@@ -54,6 +54,9 @@ pub(crate) struct Plan {
     /// Logical ID of a resource that holds data and may be replaced or removed; may be given several times
     #[arg(long, value_name = "LOGICAL-ID", value_delimiter = '\n')]
     pub(crate) allow_replace: Vec<String>,
+    /// Commit of the template, as a full hash, which plan and permit must be for [default: the run's]
+    #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
+    pub(crate) commit: Option<CommitId>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,7 +69,7 @@ pub(crate) struct Apply {
     /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
-    /// Commit of the template, as a full hash, which the permit must be for [default: the run's]
+    /// Commit of the template, as a full hash, which plan and permit must be for [default: the run's]
     #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
     pub(crate) commit: Option<CommitId>,
     #[command(flatten)]

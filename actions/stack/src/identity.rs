@@ -1,6 +1,7 @@
 //! The ID of a plan: a hash over everything that was reviewed. Pure.
 
 use crate::seen::{ChangeSet, Stack};
+use kit::id::CommitId;
 use serde::{Deserialize, Serialize};
 
 /// The beginning of the names of change sets that this step makes.
@@ -14,6 +15,9 @@ pub(crate) const LONGEST_DESCRIPTION: usize = 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Made {
+    /// The commit of the template, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<CommitId>,
     /// The role that CloudFormation assumes, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<String>,
@@ -207,7 +211,14 @@ mod tests {
     #[test]
     fn whatever_was_reviewed_changes_the_id() {
         let id = plan_id(&set(), "template");
-        let differ: [fn(&mut ChangeSet); 13] = [
+        let differ: [fn(&mut ChangeSet); 14] = [
+            |set| {
+                let made = Made {
+                    commit: Some("c".repeat(40).parse().unwrap()),
+                    ..Made::default()
+                };
+                set.description = Some(made.description());
+            },
             |set| set.id.push('x'),
             |set| set.stack_id.push('x'),
             |set| drop(set.parameters.insert("A".to_owned(), "b".to_owned())),
@@ -303,12 +314,19 @@ mod tests {
     #[test]
     fn a_description_is_read_only_if_it_is_one_of_ours() {
         let made = Made {
+            commit: Some("c".repeat(40).parse().unwrap()),
             role: Some("arn:role".to_owned()),
             allow_replace: vec!["Table".to_owned()],
             ..Made::default()
         };
         assert_eq!(Made::read(Some(&made.description())), Some(made));
-        for text in [None, Some(""), Some("by hand"), Some(r#"{"x":1}"#)] {
+        for text in [
+            None,
+            Some(""),
+            Some("by hand"),
+            Some(r#"{"x":1}"#),
+            Some(r#"{"commit":"main"}"#),
+        ] {
             assert_eq!(Made::read(text), None, "{text:?}");
         }
     }

@@ -7,6 +7,7 @@ mod cause;
 mod changes;
 mod client;
 mod drift;
+mod fit;
 mod follow;
 mod foreign;
 mod hidden;

@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::seen;
 use kit::contract::{Stack, WithStack};
 use kit::error::{Error, Result};
+use kit::id::CommitId;
 use kit::{Cx, Defaults};
 use net::{Account, Net, Purpose, Target};
 
@@ -74,6 +75,12 @@ pub(crate) async fn find(
         client,
         name,
     })
+}
+
+/// The commit of the template: the one that was given, else the run's.
+pub(crate) fn commit(given: Option<&CommitId>, cx: &Cx) -> Option<CommitId> {
+    let host = || cx.host.commit().ok().flatten();
+    given.cloned().or_else(host)
 }
 
 /// The stack that the contract declares.

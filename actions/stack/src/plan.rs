@@ -3,9 +3,7 @@
 use crate::args;
 use crate::changes::ordered;
 use crate::client::{Client, Creation, Value, is_code};
-use crate::identity::{
-    LONGEST_DESCRIPTION, Made as Description, PREFIX, Protects, empty_plan_id, plan_id,
-};
+use crate::identity::{LONGEST_DESCRIPTION, Made as Description, PREFIX, empty_plan_id, plan_id};
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
 use crate::make::{Made, make};
@@ -46,7 +44,15 @@ pub(crate) async fn plan(
     // What was only ever planned has nothing that could be kept or compared.
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
     let kept_role = current.and_then(|stack| stack.role.clone());
-    let description = description(&settings, kept_role, protection.protects())?;
+    let description = Description {
+        commit: place::commit(args.commit.as_ref(), cx),
+        kept_role: kept_role.filter(|_| settings.role.is_none()),
+        role: settings.role.clone(),
+        protects: protection.protects(),
+        allow_replace: settings.allow_replace.clone(),
+    };
+    let commit = description.commit.clone();
+    let description = text_of(&description)?;
     let template = template(&client, &settings).await?;
     acknowledged(&template, &settings)?;
     let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
@@ -77,6 +83,7 @@ pub(crate) async fn plan(
         stack: current,
         protection: &protection,
         settings: &settings,
+        commit,
         kept: kept(&values),
     };
     match made {
@@ -211,18 +218,9 @@ fn gated(defaults: &Defaults<WithStack>) -> Option<String> {
     contract.gate.plan.then(|| contract.environment.clone())
 }
 
-fn description(
-    settings: &Settings,
-    kept_role: Option<String>,
-    protects: Protects,
-) -> Result<String> {
-    let description = Description {
-        kept_role: kept_role.filter(|_| settings.role.is_none()),
-        role: settings.role.clone(),
-        protects,
-        allow_replace: settings.allow_replace.clone(),
-    }
-    .description();
+/// The text of a description, if CloudFormation keeps all of it.
+fn text_of(made: &Description) -> Result<String> {
+    let description = made.description();
     if description.len() <= LONGEST_DESCRIPTION {
         return Ok(description);
     }

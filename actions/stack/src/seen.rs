@@ -56,6 +56,9 @@ pub(crate) struct ChangeSet {
     pub(crate) reason: Option<String>,
     #[serde(skip)]
     pub(crate) execution: String,
+    /// When CloudFormation began to make it. Its ID is of this one alone, so the plan's ID covers the time too.
+    #[serde(skip)]
+    pub(crate) created: String,
     pub(crate) description: Option<String>,
     pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,

@@ -128,6 +128,11 @@ impl<'a> Permit<'a> {
         })
     }
 
+    /// The commit that the plan was named with, which the permit is for once it was checked.
+    pub fn commit(&self) -> &CommitId {
+        &self.asked.commit
+    }
+
     /// The deploy role, in a session whose tag, set by the permit role, allows it what this permit is for.
     ///
     /// # Errors

@@ -330,6 +330,7 @@ fn change_set(
         status: word(answer.status).unwrap_or_default(),
         reason: answer.status_reason.filter(|reason| !reason.is_empty()),
         execution: word(answer.execution_status).unwrap_or_default(),
+        created: time(answer.creation_time).unwrap_or_default(),
         description: answer.description,
         parameters: parameters(answer.parameters),
         tags: tags(answer.tags),

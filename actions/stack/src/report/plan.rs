@@ -1,6 +1,7 @@
 //! The report of `plan`.
 
 use crate::changes::{Planned, counts};
+use crate::fit::until;
 use crate::hidden::{masked, parameter};
 use crate::inputs::differences;
 use crate::protect::is_same;
@@ -8,7 +9,9 @@ use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, Settings};
 use crate::text;
 use kit::Report;
+use kit::clock::rfc3339;
 use kit::error::Error;
+use kit::id::CommitId;
 use kit::markdown;
 use net::Account;
 use serde_json::{Value, json};
@@ -29,6 +32,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) stack: Option<&'a Stack>,
     pub(crate) protection: &'a Protection,
     pub(crate) settings: &'a Settings,
+    /// The commit of the template, where it is known.
+    pub(crate) commit: Option<CommitId>,
     /// The parameters that keep the value that the stack has.
     pub(crate) kept: Vec<String>,
 }
@@ -49,10 +54,21 @@ pub(crate) fn planned(
     json["plan_id"] = id.into();
     json["change_set"] = set.name.clone().into();
     json["stack_id"] = set.stack_id.clone().into();
+    let commit = subject.commit.as_ref();
+    let until = until(set).map(rfc3339).unwrap_or_default();
+    json["commit"] = json!(commit);
+    json["until"] = json!(until);
+    let commit = commit.map_or_else(
+        || "an unknown commit".to_owned(),
+        |it| format!("commit {it}"),
+    );
+    let limits = format!("it is of {commit}, and can be applied until {until}");
+    let mut shown = lines.clone();
+    shown.push(limits.clone());
     Report {
-        summary: summary(&title, Some(id), subject, &lines),
+        summary: summary(&title, Some(id), subject, &shown),
         text: format!(
-            "{title}\naccount {}, {}{}\n\n{}\n\nplan {id} (change set {})\n{next}\n",
+            "{title}\naccount {}, {}{}\n\n{}\n\nplan {id} (change set {})\n{limits}\n{next}\n",
             subject.account.id,
             subject.account.region,
             if subject.stack.is_none() {

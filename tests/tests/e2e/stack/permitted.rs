@@ -4,11 +4,11 @@ use serde_json::json;
 
 use sandbox::world::aws::Aws;
 
-use super::{DEADLINE, Stacked, TEMPLATE, VERSION};
+use super::{DEADLINE, Stacked, TEMPLATE, VERSION, shows};
 use crate::govern::permitted::Planned;
 use crate::job::Job;
 use crate::permits::roles::assumed;
-use crate::support::{instance, wait};
+use crate::support::{clocked, instance, wait};
 
 /// A job in dev, whose gate asks for a permit.
 fn gated(stack: &Stacked, settings: &str) -> Job {
@@ -96,6 +96,18 @@ fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_i
     let zeros = "0".repeat(40);
     let commit = ledger.permit(&plan, &json!({"commit": zeros}));
     apply(&["--permit", &commit], 3, &["it permits commit 0000"]);
+    // The plan itself has to be of the commit too.
+    let mut unknown = gated(&stack, "");
+    unknown.set("GITHUB_SHA", "");
+    for (planning, more, expected) in [
+        (&job, &["--commit", &zeros][..], "made from commit 0000"),
+        (&unknown, &[], "does not say which commit"),
+    ] {
+        let other = stack.planned(planning, more);
+        let permit = ledger.permit(&other, &json!({}));
+        let apply = ["apply", "--plan", &other, "--permit", &permit];
+        stack.ends(&job, &apply, 3, &["cannot be applied", expected]);
+    }
     assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
     let permit = ledger.permit(&plan, &json!({}));
     let under = format!("{permit}, granted by linus");
@@ -116,6 +128,22 @@ fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_i
         0,
         &["no changes"],
     );
+}
+
+#[test]
+fn a_plan_that_lay_about_for_a_day_is_not_applied() {
+    let stack = Stacked::new("old");
+    let job = stack.job(TEMPLATE, "");
+    let plan = stack.planned(&job, &[]);
+    let day = 24 * 3600;
+    std::fs::write(job.file("clock"), (day + 60).to_string()).unwrap();
+    let apply = ["apply", "--plan", &plan];
+    let later = clocked(&job.file("clock"), &stack.step(&job, &apply));
+    let ended = job.run(&mut { later });
+    let expected = ["cannot be applied", "its time was over at", "plan again"];
+    shows(&ended, &apply, 3, &expected);
+    assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
+    stack.ends(&job, &apply, 0, &["CREATE_COMPLETE"]);
 }
 
 /// The names of the stack's change sets.
@@ -180,7 +208,7 @@ fn the_role_that_deploys_executes_a_change_set_only_in_the_session_of_a_permit()
     assert!(refused.contains("sts:TagSession"), "{refused}");
     let permit = format!("arn:aws:iam::{build}:role/slipway-permit-dev");
     let permit = assumed(stack.world, &stage, &permit, None).unwrap();
-    let refused = assumed(stack.world, &permit, &deploy, Some(("slipway", "*")));
+    let refused = assumed(stack.world, &permit, &deploy, Some(("other", "1")));
     assert!(refused.err().unwrap().contains("AccessDenied"));
     let session = assumed(stack.world, &permit, &deploy, tag).unwrap();
     denied(&session, &stack, &other);
