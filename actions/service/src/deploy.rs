@@ -49,9 +49,9 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         missing,
     } = open(cx, &net, &defaults, version, &digest, None).await?;
     let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
-    let recorded = under.as_ref().and_then(|under| under.recorded);
-    if let Some(record) = recorded {
-        still_runs(&plan, record, contract)?;
+    let closed = under.as_ref().and_then(UsedPermit::closed);
+    if let Some(why) = &closed {
+        still_runs(&plan, why, contract)?;
     }
     if version.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
@@ -68,8 +68,8 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     unchanged(&before.service.task_definition, &plan)?;
     let left = left(&args, &plan, &before, under.as_ref());
     let permitted = match (&permit, under) {
-        // It is closed, and the plan changes nothing.
-        (Some(_), Some(under)) if recorded.is_some() => Some(PermittedUpdate {
+        // Nothing may be changed, and the plan changes nothing.
+        (Some(_), Some(under)) if closed.is_some() => Some(PermittedUpdate {
             under,
             client: None,
         }),
@@ -227,19 +227,21 @@ async fn update(
     })
 }
 
-/// Refuses to change anything under a permit that this same run closed.
-fn still_runs(plan: &Plan, record: u64, contract: Option<&Resolved>) -> Result<()> {
+/// Refuses to change anything under a permit that this same run closed, or took up too long ago.
+fn still_runs(plan: &Plan, why: &str, contract: Option<&Resolved>) -> Result<()> {
     if let (Revision::Keep, Update::None) = (&plan.revision, plan.update) {
         return Ok(());
     }
     let environment = contract.map_or("NAME", |contract| contract.environment.as_str());
     Err(Error::refused(format!(
-        "this run recorded its deployment as healthy (record {record}), which closed its permit, and a deployment now would change the service"
+        "{why}, and a deployment now would change the service"
     ))
     .with_causes(plan.lines())
     .hint(format!(
         "deploy under a new permit: slipway-promote grant --environment {environment} --digest {}",
-        plan.image.rsplit_once('@').map_or("DIGEST", |(_, digest)| digest)
+        plan.image
+            .rsplit_once('@')
+            .map_or("DIGEST", |(_, digest)| digest)
     )))
 }
 

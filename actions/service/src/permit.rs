@@ -161,6 +161,7 @@ impl<'a> Permit<'a> {
         let number = usable.started.map(|started| started.record.seq);
         let mut under = UsedPermit::of(&usable.permit.record, number);
         under.started_at = usable.began;
+        under.over = usable.over;
         under.recorded = usable.recorded;
         Ok(under)
     }

@@ -27,6 +27,8 @@ pub(crate) struct UsedPermit {
     pub(crate) started: Option<u64>,
     /// When this same run first began before, if it did.
     pub(crate) started_at: Option<String>,
+    /// It began so long ago that nothing may be changed any more without another judgment, only followed.
+    pub(crate) over: bool,
     /// The record with which this same run closed it: nothing may be changed any more, only verified.
     pub(crate) recorded: Option<u64>,
 }
@@ -50,6 +52,7 @@ impl UsedPermit {
                 .map(|glass| glass.reason.clone()),
             started,
             started_at: None,
+            over: false,
             recorded: None,
         }
     }
@@ -59,6 +62,19 @@ impl UsedPermit {
         self.started_at
             .as_deref()
             .filter(|_| self.recorded.is_none())
+    }
+
+    /// Why nothing may be changed under it any more, if so.
+    pub(crate) fn closed(&self) -> Option<String> {
+        if let Some(record) = self.recorded {
+            return Some(format!(
+                "this run recorded its deployment as healthy (record {record}), which closed its permit"
+            ));
+        }
+        let began = self.started_at.as_deref().filter(|_| self.over)?;
+        Some(format!(
+            "this run began its deployment at {began}, more than an hour ago, so it has to be judged anew"
+        ))
     }
 
     /// Number, who granted it, and who reviewed and approved what it permits.
@@ -91,6 +107,9 @@ impl UsedPermit {
         match (self.recorded, self.started) {
             (Some(recorded), _) => format!(
                 "under permit {line}: this run deployed before and recorded it as healthy (record {recorded}), so nothing is changed, only verified"
+            ),
+            (None, Some(started)) if self.over => format!(
+                "under permit {line}: this run began the deployment more than an hour ago (record {started}), so nothing is changed, only followed"
             ),
             (None, Some(started)) => {
                 format!(
@@ -182,6 +201,22 @@ mod tests {
         );
         assert_eq!(recorded.json()["recorded"], 44);
         assert!(resumed.start_line().contains("(record 43) and goes on"));
+        assert_eq!(resumed.closed(), None);
+        let over = UsedPermit {
+            started_at: Some("2026-11-21T18:05:00Z".to_owned()),
+            over: true,
+            ..resumed.clone()
+        };
+        assert!(
+            over.start_line()
+                .ends_with("(record 43), so nothing is changed, only followed")
+        );
+        let why = over.closed().unwrap();
+        assert!(
+            why.contains("began its deployment at 2026-11-21T18:05:00Z"),
+            "{why}"
+        );
+        assert!(recorded.closed().unwrap().contains("(record 44)"));
         assert_eq!(resumed.used_up(), "permit 42 is used up by record 43");
     }
 

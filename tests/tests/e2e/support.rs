@@ -333,9 +333,14 @@ pub(crate) fn log(output: &Output) -> String {
 
 /// The time, as records have it.
 pub(crate) fn now() -> String {
-    let now = time::OffsetDateTime::now_utc();
-    let now = now.replace_nanosecond(0).unwrap();
-    now.format(&time::format_description::well_known::Rfc3339)
+    ago(0)
+}
+
+/// The time these minutes ago, as records have it.
+pub(crate) fn ago(minutes: i64) -> String {
+    let time = time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes);
+    let time = time.replace_nanosecond(0).unwrap();
+    time.format(&time::format_description::well_known::Rfc3339)
         .unwrap()
 }
 

@@ -27,7 +27,7 @@ use time::OffsetDateTime;
 /// between. One that began counts as under way for as long again, unless it is recorded before.
 pub const LIFE: u64 = 3600;
 
-/// For how long, in seconds, the deployment of a promotion can begin after it was judged. An approval can be dismissed, a check
+/// For how long, in seconds, the deployment of a promotion can begin, or its plan be applied, after it was judged. An approval can be dismissed, a check
 /// fail and a freeze begin at any time, and only GitHub and AWS know; so it is judged once more right before. What is left
 /// is for a job between the two that waits for its runner, not for a migration.
 pub const FRESH: u64 = 600;
@@ -134,6 +134,9 @@ pub struct Usable {
     pub started: Option<Recorded>,
     /// When this same run first began it, by the record of that.
     pub began: Option<String>,
+    /// It began longer ago than a permit lasts, so it may be followed, but nothing of it be begun or changed: for that it has to be
+    /// judged anew.
+    pub over: bool,
     /// The record with which this same run ended it before. Then nothing may be changed any more, only verified.
     pub recorded: Option<u64>,
 }
@@ -190,7 +193,7 @@ pub fn usable(
         if last.record.seq != newest.record.seq {
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
-        // What this run began may go on, even after the time by which it had to begin.
+        // What this run began may go on, even after the time by which it had to begin, but not for ever.
         let all = std::iter::once(newest).chain(used);
         let own: Vec<&Recorded> = match attempt.of {
             Use::Deploy(_) | Use::Judge(_) => {
@@ -200,12 +203,16 @@ pub fn usable(
             Use::Apply { .. } => Vec::new(),
         };
         if let (Some(last), Some(first)) = (own.first(), own.last()) {
-            return Ok(Usable {
-                permit: found.clone(),
-                started: Some((*last).clone()),
-                began: Some(first.record.at.clone()),
-                recorded: None,
-            });
+            let over = !goes_on(&first.record, now);
+            if !over || matches!(attempt.of, Use::Deploy(_)) {
+                return Ok(Usable {
+                    permit: found.clone(),
+                    started: Some((*last).clone()),
+                    began: Some(first.record.at.clone()),
+                    over,
+                    recorded: None,
+                });
+            }
         }
     }
     if let Some(underway) = underway(records, now)
@@ -222,8 +229,16 @@ pub fn usable(
         permit: found.clone(),
         started: None,
         began: None,
+        over: false,
         recorded: None,
     })
+}
+
+/// Whether what first began with this record may go on without another judgment: for as long as a permit lasts. A time that cannot
+/// be read is long ago.
+pub fn goes_on(began: &Record, now: OffsetDateTime) -> bool {
+    let until = instant(&began.at).and_then(|at| seconds_after(at, LIFE));
+    until.is_some_and(|until| now < until)
 }
 
 /// The record of a healthy deployment under the permit by this same run, if it is the newest one: the run was stopped
@@ -261,22 +276,24 @@ fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
     }
 }
 
-/// Refuses a permit from the future, which would last longer than any, and to begin the deployment of a promotion that was
-/// not judged lately. A time that cannot be read is neither.
+/// Refuses a permit from the future, which would last longer than any, and to begin the deployment of a promotion, or to apply its
+/// plan, if it was not judged lately. A time that cannot be read is neither.
 fn timely(record: &Record, of: Use<'_>, now: OffsetDateTime) -> Result<(), Reason> {
     let soon = seconds_after(now, AHEAD).unwrap_or(now);
     if instant(&record.at).is_none_or(|at| at > soon) {
         return Err(Reason::Ahead(record.at.clone()));
     }
     match of {
-        Use::Deploy(_) | Use::Task { .. } if begins_by(record).is_none_or(|until| until < now) => {
+        Use::Deploy(_) | Use::Task { .. } | Use::Apply { .. }
+            if begins_by(record).is_none_or(|until| until < now) =>
+        {
             Err(Reason::Stale(Box::new(record.clone())))
         }
         Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } | Use::Apply { .. } => Ok(()),
     }
 }
 
-/// Until when a deployment can begin under a permit; nothing if that cannot be read. A promotion has to be judged once more after
+/// Until when a deployment can begin under a permit, or its plan be applied; nothing if that cannot be read. A promotion has to be judged once more after
 /// that. A rollback and a break-glass wait for nobody, so they have until it expires.
 pub fn begins_by(permit: &Record) -> Option<OffsetDateTime> {
     let expires = instant(&permit.permit.as_ref()?.expires)?;

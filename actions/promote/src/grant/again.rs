@@ -7,7 +7,7 @@ use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
-use ledger::permit::{Attempt, Reason, Use, continues_run, usable};
+use ledger::permit::{Attempt, Reason, Use, continues_run, goes_on, usable};
 use ledger::{Chain, Record, Recorded, Verdict};
 use net::Net;
 use serde_json::json;
@@ -73,6 +73,13 @@ fn find_reusable(
             && attempt.permit < record.seq
             && record.digest == *digest
             && continues_run(attempt.run, record.run.as_deref())
+    });
+    // What began too long ago does not go on.
+    let own = own.filter(|record| {
+        let since = records.iter().map(|it| &it.record);
+        let since = since.take_while(|it| !it.is_deployment());
+        let first = since.filter(|it| begins(it) && it.under == record.under);
+        record.verdict == Verdict::Healthy || first.last().is_some_and(|it| goes_on(it, now))
     });
     if let Some(under) = own.and_then(|record| record.under) {
         return Ok(Some((under, "this run began its deployment under it")));
@@ -171,6 +178,11 @@ mod tests {
             found(&overtaken, Some(AGAIN)),
             Err(Reason::Started(_))
         ));
+        // What it began more than an hour ago does not go on.
+        let hour = "2026-11-21T19:30:00Z";
+        let late = at(hour, &began, Some(AGAIN));
+        assert!(matches!(late, Err(Reason::Expired(_))), "{late:?}");
+        assert_eq!(at(hour, &ended, Some(AGAIN)), Ok(3));
         let other = then(&[of_run(RUN, Some(3), started('c', 3))]);
         assert_eq!(found(&other, Some(RUN)), Ok(0));
     }

@@ -149,11 +149,10 @@ async fn prepare<'a>(
         let report = report::planned(client, &plan, &container, under, missing);
         return Ok(Prepared::DryRun(report));
     }
-    if let Some(record) = opened.under.as_ref().and_then(|under| under.recorded) {
-        return Err(Error::refused(format!(
-            "this run recorded its deployment as healthy (record {record}), which closed its permit"
-        ))
-        .hint("run the task under a new permit, before the deployment"));
+    if let Some(why) = opened.under.as_ref().and_then(UsedPermit::closed) {
+        return Err(
+            Error::refused(why).hint("run the task under a new permit, before the deployment")
+        );
     }
     let lines = opened.under.iter().map(UsedPermit::start_line);
     for line in lines.chain(plan.revision_lines()) {

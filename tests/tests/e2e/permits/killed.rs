@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Setting;
-use crate::support::{Started, TIMEOUT, ends, log, until};
+use crate::support::{Started, TIMEOUT, ago, ends, log, until};
 
 #[test]
 fn a_run_that_is_killed_before_the_update_goes_on_under_its_permit() {
@@ -53,6 +53,59 @@ fn a_run_that_is_killed_after_the_update_follows_its_deployment() {
     ];
     ends(&mut setting.deploy(&permit, &[]), 0, &expected);
     assert_eq!(setting.service()["taskDefinition"], updated);
+    assert_eq!(setting.started(number).len(), 1);
+}
+
+/// An interrupted run that comes back after more than an hour: approvals may have been dismissed meanwhile.
+#[test]
+fn what_a_run_began_more_than_an_hour_ago_is_followed_and_not_begun_again() {
+    let setting = Setting::new("staging", "came-back-late");
+    let run = setting.chain()[0]["run"].clone();
+    let begun = || {
+        let permit = json!({"at": ago(62), "permit": {"expires": ago(2)}});
+        let number = setting.permit(&permit);
+        setting.plant(&json!({
+            "verdict": "started", "under": number, "at": ago(61), "run": run, "task_definition": "storefront:1",
+        }));
+        number
+    };
+    let before = setting.service()["taskDefinition"].clone();
+    let number = begun();
+    let expected = [
+        "this run began its deployment at 20",
+        "more than an hour ago, so it has to be judged anew",
+        "register a revision",
+        "slipway-promote grant --environment staging --digest sha256:",
+    ];
+    ends(&mut setting.deploy(&number.to_string(), &[]), 3, &expected);
+    assert_eq!(setting.service()["taskDefinition"], before);
+    assert_eq!(setting.started(number).len(), 1);
+    // Nor is a task.
+    let mut task = setting.job.command(
+        "slipway-service",
+        &[
+            "run-task",
+            "--environment",
+            "staging",
+            "--digest",
+            &setting.digest,
+        ],
+    );
+    task.args(["--permit", &number.to_string(), "--", "true"]);
+    ends(&mut task, 3, &["it expired at"]);
+
+    // Where it brought its deployment about before it was interrupted, that is followed.
+    setting.plant(&json!({"verdict": "failed", "under": number}));
+    let fresh = setting.permit(&json!({})).to_string();
+    ends(&mut setting.deploy(&fresh, &[]), 0, &["succeeded"]);
+    setting.plant(&json!({"verdict": "failed", "under": 1}));
+    let number = begun();
+    let expected = [
+        "so nothing is changed, only followed",
+        "change nothing in the service",
+        "succeeded",
+    ];
+    ends(&mut setting.deploy(&number.to_string(), &[]), 0, &expected);
     assert_eq!(setting.started(number).len(), 1);
 }
 

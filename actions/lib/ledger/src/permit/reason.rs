@@ -1,6 +1,6 @@
 //! Why no deployment may begin under a permit, and what to do then.
 
-use super::{Attempt, FRESH, Use, has_attempts};
+use super::{Attempt, FRESH, LIFE, Use, has_attempts};
 use crate::chain::Chain;
 use crate::record::{Record, Verdict};
 use kit::aws::AccountId;
@@ -32,6 +32,8 @@ pub enum Reason {
     Ahead(String),
     /// It is for a promotion, and was granted too long ago for that to begin.
     Stale(Box<Record>),
+    /// This run began a deployment under it at this time, and that is too long ago to go on without another judgment.
+    Over(String),
     /// A request that it rests on was rejected or withdrawn since, by this record.
     Objection(Box<Record>),
     /// It was judged against another deployment than the newest one, which is this.
@@ -145,7 +147,7 @@ fn other_contract(error: Error, path: &str, attempt: &Attempt<'_>) -> Error {
 }
 
 /// Adds why a promotion has to be judged once more, and which command does so.
-fn stale(error: Error, record: &Record) -> Error {
+fn stale(error: Error, record: &Record, of: Use<'_>) -> Error {
     let Record {
         seq,
         environment,
@@ -156,14 +158,41 @@ fn stale(error: Error, record: &Record) -> Error {
     let plan = plan.map_or_else(String::new, |plan| format!(" --plan {plan}"));
     error
         .cause(format!(
-            "it was granted at {}, and a promotion must be judged at most {} minutes before its deployment begins, or a task before it",
+            "it was granted at {}, and a promotion must be judged at most {} minutes before its deployment begins, or a task before it, or its plan is applied",
             record.at,
             FRESH / 60
         ))
         .hint(format!(
             "judge it once more: slipway-promote grant --environment {environment} --digest {digest}{plan} --permit {seq}"
         ))
-        .hint("then deploy under the new permit, its output `permit`")
+        .hint(match of {
+            Use::Apply { .. } => {
+                "then apply under the new permit, its output `permit`; in a workflow, run all of its jobs again"
+            }
+            Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } => {
+                "then deploy under the new permit, its output `permit`"
+            }
+        })
+}
+
+/// Adds when this run began it, and why that is too long ago.
+fn over(error: Error, began: &str) -> Error {
+    error.cause(format!(
+        "this run began it at {began}, and what began more than {} minutes ago is judged anew before it goes on",
+        LIFE / 60
+    ))
+}
+
+/// Adds who rejected or withdrew a request.
+fn objected(error: Error, end: &Record) -> Error {
+    error.cause(format!(
+        "request {} was {} by {} at {} (record {}), after the permit was granted",
+        end.answers.unwrap_or_default(),
+        end.verdict,
+        end.actor.login,
+        end.at,
+        end.seq
+    ))
 }
 
 impl Reason {
@@ -214,16 +243,9 @@ impl Reason {
                 ))
                 .hint("set the clocks of this machine and of the one that granted it")
                 .hint(grant),
-            Reason::Stale(record) => stale(error, record),
-            Reason::Objection(end) => error
-                .cause(format!(
-                    "request {} was {} by {} at {} (record {}), after the permit was granted",
-                    end.answers.unwrap_or_default(),
-                    end.verdict,
-                    end.actor.login,
-                    end.at,
-                    end.seq
-                ))
+            Reason::Stale(record) => stale(error, record, attempt.of),
+            Reason::Over(began) => over(error, began).hint(grant),
+            Reason::Objection(end) => objected(error, end)
                 .hint(format!(
                     "ask again: slipway-promote request --environment {environment} {with} --reason TEXT"
                 )),

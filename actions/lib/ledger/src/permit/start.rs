@@ -62,6 +62,7 @@ impl Ledger {
                     permit,
                     started: None,
                     began: None,
+                    over: false,
                     recorded: Some(number),
                 });
             }
@@ -97,13 +98,20 @@ impl Ledger {
             let (head, records) = self.since_deployment(chain).await?;
             let now = clock.now();
             let Usable {
-                permit, started, ..
+                permit,
+                started,
+                began,
+                over,
+                ..
             } = usable(&records, attempt, now).map_err(|reason| reason.refusal(chain, attempt))?;
+            if over {
+                return Err(Reason::Over(began.unwrap_or_default()).refusal(chain, attempt));
+            }
             let begins = begins(started.as_ref(), attempt, revision)
                 .map_err(|reason| reason.refusal(chain, attempt))?;
             match begins {
                 Begins::On(record) => return Ok(Started { permit, record }),
-                // A deployment that began in time goes on, even after its permit expired.
+                // A deployment that began in time goes on, even after its permit expired: `over` says for how long.
                 Begins::Again => {}
                 Begins::Anew => in_force(&records, &permit.record, now)
                     .map_err(|reason| reason.refusal(chain, attempt))?,

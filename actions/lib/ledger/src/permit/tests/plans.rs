@@ -33,7 +33,7 @@ fn a_plan_is_applied_only_under_a_permit_that_names_it_and_its_commit() {
         record
     };
     let commit = permit(1).commit;
-    let (early, late) = ("2026-11-21T18:30:00Z", "2026-11-21T19:00:00Z");
+    let (early, late) = ("2026-11-21T18:10:00Z", "2026-11-21T19:00:00Z");
     let own = Use::Apply {
         plan: "p",
         commit: &commit,

@@ -57,7 +57,7 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
     assert_eq!(of(&granted, deploys, fresh), Ok(()));
     assert_eq!(of(&granted, deploys, old), stale);
     assert_eq!(of(&granted, deploys, "2026-11-21T18:13:00Z"), stale);
-    // It can be judged once more for all its life, and its plan be applied.
+    // It can be judged once more for all its life.
     let late = "2026-11-21T18:59:59Z";
     assert_eq!(of(&granted, Use::Judge(&digest), late), Ok(()));
     let commit = planned.commit.clone();
@@ -65,10 +65,14 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
         plan: "p",
         commit: &commit,
     };
-    assert_eq!(of(&granted, applies, late), Ok(()));
+    assert_eq!(of(&granted, applies, fresh), Ok(()));
+    assert_eq!(of(&granted, applies, old), stale);
     // A rollback and a break-glass wait for nobody, and what began goes on.
-    for permit in [back, glass] {
-        assert_eq!(of(&[deployed(), permit], deploys, late), Ok(()));
+    for mut permit in [back, glass] {
+        permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
+        let records = [deployed(), permit];
+        assert_eq!(of(&records, deploys, late), Ok(()));
+        assert_eq!(of(&records, applies, late), Ok(()));
     }
     let begun = [deployed(), planned.clone(), started(2, Some(RUN))];
     assert_eq!(of(&begun, deploys, late), Ok(()));
@@ -81,8 +85,15 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
         expired
     );
 
-    let reason = of(&granted, deploys, old).unwrap_err();
+    let reason = of(&granted, applies, old).unwrap_err();
     let chain = Chain::new("storefront", "dev").unwrap();
+    let asked = Attempt {
+        of: applies,
+        ..attempt(&digest, &account, Some(RUN))
+    };
+    let said = reason.refusal(&chain, &asked).to_string();
+    assert!(said.contains("then apply under the new permit"), "{said}");
+    let reason = of(&granted, deploys, old).unwrap_err();
     let error = reason.refusal(&chain, &attempt(&digest, &account, Some(RUN)));
     assert_eq!(error.exit(), kit::Exit::Refused);
     let said = error.to_string();
@@ -123,7 +134,8 @@ fn a_task_that_began_in_time_does_not_begin_the_deployment() {
     );
     let stale = Err(Reason::Stale(at(&begun, 2)));
     assert_eq!(of(&begun[..2], tasks, old), stale);
-    assert_eq!(of(&begun, tasks, over), Ok(Some(3)));
+    assert_eq!(of(&begun, tasks, "2026-11-21T18:50:00Z"), Ok(Some(3)));
+    assert!(matches!(of(&begun, tasks, over), Err(Reason::Expired(_))));
     assert_eq!(of(&begun, deploys, fresh), Ok(None));
     assert_eq!(of(&begun, deploys, old), stale);
     assert_eq!(of(&begun, Use::Judge(&digest), old), Ok(None));
@@ -131,6 +143,48 @@ fn a_task_that_began_in_time_does_not_begin_the_deployment() {
     // A deployment that began goes on, also where a task of the run came after its beginning.
     let both = [&begun[..], &[started(2, Some(RUN)), task]].concat();
     assert_eq!(of(&both, deploys, over), Ok(Some(4)));
+}
+
+/// A run that was interrupted may come back at any time, and nobody knows what became of the approvals meanwhile. The tests' deployments
+/// begin at 18:03.
+#[test]
+fn what_a_run_began_more_than_an_hour_ago_is_followed_and_not_begun_again() {
+    let (digest, account) = (digest(2), account("1"));
+    let begun = [deployed(), permit(1), started(2, Some(RUN))];
+    let over = |records: &[Recorded], of: Use<'_>, now: &str| {
+        let attempt = Attempt {
+            of,
+            ..attempt(&digest, &account, Some(AGAIN))
+        };
+        usable(records, &attempt, instant(now).unwrap()).map(|it| it.over)
+    };
+    let deploys = Use::Deploy(&digest);
+    let (last, late) = ("2026-11-21T19:02:59Z", "2026-11-21T19:03:00Z");
+    let mut records = chain(&begun);
+    assert_eq!(over(&records, deploys, last), Ok(false));
+    assert_eq!(over(&records, deploys, late), Ok(true));
+    let judged = over(&records, Use::Judge(&digest), late);
+    assert!(matches!(judged, Err(Reason::Expired(_))), "{judged:?}");
+    // A later attempt does not extend the hour.
+    let mut again = started(2, Some(AGAIN));
+    again.at = "2026-11-21T18:50:00Z".to_owned();
+    let twice = [&begun[..], &[again]].concat();
+    assert_eq!(over(&chain(&twice), deploys, late), Ok(true));
+    records[0].record.at = "yesterday".to_owned();
+    assert_eq!(over(&records, deploys, last), Ok(true));
+
+    let of = Chain::new("storefront", "dev").unwrap();
+    let reason = Reason::Over("2026-11-21T18:03:00Z".to_owned());
+    let error = reason.refusal(&of, &attempt(&digest, &account, Some(AGAIN)));
+    assert_eq!(error.exit(), kit::Exit::Refused);
+    let said = error.to_string();
+    for words in [
+        "this run began it at 2026-11-21T18:03:00Z",
+        "60 minutes",
+        "ask for a new permit",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]
