@@ -66,9 +66,13 @@ fn gate(gate: &Gate) -> String {
     if gate.still_running {
         parts.push("still running before".to_owned());
     }
-    if gate.plan {
-        parts.push("infrastructure by permitted plan".to_owned());
-    }
+    parts.push(
+        match gate.plan {
+            true => "infrastructure by permitted plan",
+            false => "infrastructure without a permit",
+        }
+        .to_owned(),
+    );
     match gate.freeze.len() {
         0 => {}
         1 => parts.push("1 freeze window".to_owned()),

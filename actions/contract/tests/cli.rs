@@ -48,8 +48,8 @@ fn a_good_contract_is_ok_and_shows_its_chain() {
 
         environment  follows  account                    region        gate
         dev                   var:DEV_ACCOUNT_ID         ca-central-1  none
-        staging      dev      var:STAGING_ACCOUNT_ID     ca-central-1  on main; 1 approval; from .github/workflows/promote.yml
-        production   staging  var:PRODUCTION_ACCOUNT_ID  ca-central-1  on main; 1 approval; checks test@15368; from .github/workflows/promote.yml
+        staging      dev      var:STAGING_ACCOUNT_ID     ca-central-1  on main; 1 approval; from .github/workflows/promote.yml; infrastructure without a permit
+        production   staging  var:PRODUCTION_ACCOUNT_ID  ca-central-1  on main; 1 approval; checks test@15368; from .github/workflows/promote.yml; infrastructure without a permit
     "#]].assert_eq(&stdout(&output));
     assert_eq!(log(&output), "");
 }
