@@ -62,7 +62,7 @@ impl Step for Promote {
             ),
             (
                 "base",
-                "check, grant: the commit that the environment runs now, or where its first promotion begins; for `base` of slipway-state",
+                "check, grant: the commit from which the promotion is examined, of the newest version that came to the environment by the rules, or where its first promotion begins; for `base` of slipway-state",
             ),
             (
                 "plan",

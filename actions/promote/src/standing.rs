@@ -204,6 +204,12 @@ impl EnvironmentHistory {
         self.healthy().next()
     }
 
+    /// The newest version that came by the rules. The commits of a break-glass were not examined, and those of a rollback's version
+    /// may not have been either.
+    pub(crate) fn examined(&self) -> Option<&Record> {
+        self.healthy().find(|record| ends(record))
+    }
+
     fn healthy(&self) -> impl Iterator<Item = &Record> {
         self.records
             .iter()

@@ -8,8 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where the examined commits begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Base {
-    /// The commit that the environment runs, according to this record of its chain.
-    Record { commit: String, seq: u64 },
+    /// The commit of the newest version that came to the environment by the rules, according to this record of its chain. The
+    /// commits of a break-glass were not examined, so the next promotion brings them too.
+    Record {
+        commit: String,
+        seq: u64,
+        /// Whether the environment runs it, so that no rollback and no break-glass followed.
+        runs: bool,
+    },
     /// The commit that the contract's `since` names, because nothing was healthy in the environment yet.
     Since(String),
     /// The branch's first commit, which has nothing before it that could be examined.

@@ -236,19 +236,21 @@ async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Resul
     Ok(last.digest)
 }
 
-/// The commit that the environment runs, by the newest healthy record of its chain. Before the first one, the contract may name
+/// The commit of the newest version that came to the environment by the rules. Before the first one, the contract may name
 /// a commit to begin from.
 fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
-    if let Some(record) = standing.current() {
+    if let Some(record) = standing.examined() {
+        let current = standing.current();
         return Ok(Base::Record {
             commit: record.commit.to_string(),
             seq: record.seq,
+            runs: current.is_some_and(|current| current.commit == record.commit),
         });
     }
-    // Failures must not push the version that runs out of sight.
+    // Failures must not push the version that was examined out of sight.
     if standing.last() > LOOK_BACK as u64 {
         return Err(Error::refused(format!(
-            "none of the newest {} records of {} is healthy, so what runs there is unknown",
+            "none of the newest {} records of {} is of a healthy promotion by the rules, so where to begin is unknown",
             LOOK_BACK, setting.environment
         ))
         .hint("deploy what runs there once more, and record it"));
@@ -288,7 +290,9 @@ async fn built_for(
 mod tests {
     use super::*;
     use crate::check::tests::setting;
-    use crate::standing::tests::{deployed, digest, failed, reviewed, stored};
+    use crate::standing::tests::{
+        deployed, digest, failed, forced, reviewed, rolled_back, standing, stored,
+    };
 
     #[test]
     fn only_where_something_comes_before_can_a_digest_be_left_out() {
@@ -362,6 +366,7 @@ mod tests {
         let base = Base::Record {
             commit: "b".repeat(40),
             seq: 1,
+            runs: true,
         };
         assert_eq!(subject.base, base);
         // A record of another environment is not one of the environment before.
@@ -373,6 +378,30 @@ mod tests {
         setting.follows = None;
         let subject = read.subject(&setting, &standing).unwrap();
         assert_eq!((subject.evidence, subject.commit), (None, read.commit));
+    }
+
+    #[test]
+    fn the_base_came_by_the_rules() {
+        let setting = setting();
+        let of = |records: &[Record]| base(&setting, &standing(records)).unwrap();
+        let from = |digit: char, seq: u64, runs: bool| Base::Record {
+            commit: digit.to_string().repeat(40),
+            seq,
+            runs,
+        };
+        let by_the_rules = [deployed('a'), deployed('b')];
+        let then = |more: &[Record]| of(&[&by_the_rules[..], more].concat());
+        assert_eq!(then(&[]), from('b', 2, true));
+        assert_eq!(then(&[failed('c')]), from('b', 2, true));
+        // A review settles the debt, but nobody examined the commits.
+        let broken = [forced('c', "eve"), reviewed('c', "ada")];
+        assert_eq!(then(&broken), from('b', 2, false));
+        let again = [forced('c', "eve"), rolled_back('b', 'c')];
+        assert_eq!(then(&again), from('b', 2, true));
+        // The version that a rollback went to may have been forced.
+        assert_eq!(then(&[rolled_back('a', 'b')]), from('b', 2, false));
+        assert_eq!(then(&[forced('c', "eve"), deployed('d')]), from('d', 4, true));
+        assert_eq!(of(&[forced('c', "eve")]), Base::Nothing);
     }
 
     #[test]

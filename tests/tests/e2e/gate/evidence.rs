@@ -275,8 +275,8 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
     // This version answers its own questions, and writes no other form.
     for (from, to, why) in [
         (
-            "slipway-evidence/4",
             "slipway-evidence/5",
+            "slipway-evidence/6",
             "it has the form",
         ),
         (

@@ -3,7 +3,7 @@
 
 use sandbox::instance::port;
 use sandbox::runner::hub::Hub;
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, git_folder};
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, git_folder};
 use sandbox::world::http_client;
 use serde_json::{Value, json};
 
@@ -367,4 +367,43 @@ fn a_promotion_from_another_line_of_commits_is_refused() {
     );
     check.is(3, &[&words]);
     assert_eq!(check.refusing(), ["range", "forward"], "{}", check.text);
+}
+
+/// A review settles the break-glass, but it is of the image: nobody reviewed the commit that came with it.
+#[test]
+fn commits_of_a_break_glass_come_with_the_next_promotion() {
+    let gate = Gate::new("attack-glass");
+    gate.declare("");
+    let story = Story {
+        hub: Hub::new(instance(), &gate.world.repository).unwrap(),
+    };
+    let push = json!({"user": AUTHOR, "branch": "main", "files": {"fix.txt": "x\n"}});
+    let (fix, next) = wait(TIMEOUT, async {
+        let pushed = story.hub.act("push", &push).await.unwrap();
+        let notes = [("NOTES.md", "The fourth")];
+        let next = story.change(AUTHOR, REVIEWER, "The fourth", &notes).await;
+        (pushed["after"].as_str().unwrap().to_owned(), next.unwrap())
+    });
+    let of = |character: char, commit: &str| {
+        let mut record = gate.healthy(&digest(character), 0);
+        record["commit"] = json!(commit);
+        record
+    };
+    let mut forced = of('2', &fix);
+    forced["break_glass"] = json!({
+        "reason": "the shop is down", "by": forced["actor"], "expires": "2026-11-21T19:00:00Z",
+    });
+    let mut review = of('2', &fix);
+    review["verdict"] = json!("reviewed");
+    review["actor"] = json!({"login": "grace"});
+    review["reason"] = json!("right to do so");
+    gate.plant("production", &[gate.healthy(&digest('1'), 2), forced, review]);
+    gate.plant("staging", &[of('3', &next)]);
+    let check = || gate.run("linus", &["check", "--digest", &digest('3')]);
+    let words = format!("no pull request merged into main brought {}", &fix[..7]);
+    let refused = check();
+    refused.is(3, &[&words, "list it under `accepted-commits`"]);
+    assert_eq!(refused.refusing(), ["range"], "{}", refused.text);
+    gate.declare(&format!(", accepted-commits: ['{fix}']"));
+    check().is(0, &["since", "(record 1 of production)"]);
 }

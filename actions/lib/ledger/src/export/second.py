@@ -378,7 +378,7 @@ def evidence_of(path, digest, good, seq):
         return "swapped"
     try:
         kept = json.loads(data)
-        if kept["format"] != "slipway-evidence/4":
+        if kept["format"] != "slipway-evidence/5":
             return "undecided"
         sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
         return None if sound else "unfounded"

@@ -504,7 +504,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
 #[test]
 fn evidence_of_another_version_and_invalid_json_are_unreadable() {
     let mut case = sound();
-    case.kept.format = "slipway-evidence/5".to_owned();
+    case.kept.format = "slipway-evidence/6".to_owned();
     let why = wrong(&case).unwrap();
     // This version writes no such form.
     assert!(why.starts_with("it has the form"), "{why}");

@@ -79,7 +79,7 @@ impl Context<'_> {
         pass(merged.collect::<Vec<_>>().join("; "))
     }
 
-    /// Every commit since what runs in the environment came through a pull request.
+    /// Every commit since the newest version that came by the rules came through a pull request.
     pub(super) fn range(&self) -> Finding {
         let environment = &self.setting.environment;
         let branch = &self.setting.gate.branch;
@@ -92,38 +92,8 @@ impl Context<'_> {
             .commit
             .as_ref()
             .map_or("", |commit| commit.as_str());
-        if let (Some(base), "behind" | "diverged") = (range.base.commit(), range.status.as_str()) {
-            let next = format!(
-                "promote a commit that follows {}, or go back on purpose: slipway-promote grant --environment {environment} --rollback --digest {}",
-                short(base),
-                self.subject.digest
-            );
-            return match (&range.base, range.status.as_str()) {
-                (Base::Since(_), _) => fail(
-                    format!(
-                        "{} does not follow {}, which `since` names",
-                        short(tip),
-                        short(base)
-                    ),
-                    "correct `since` in the contract's gate",
-                ),
-                (_, "behind") => fail(
-                    format!(
-                        "{environment} runs {}, which is newer than {}",
-                        short(base),
-                        short(tip)
-                    ),
-                    next,
-                ),
-                _ => fail(
-                    format!(
-                        "{environment} runs {}, which {} does not follow",
-                        short(base),
-                        short(tip)
-                    ),
-                    next,
-                ),
-            };
+        if let Some(refusal) = self.does_not_follow(range, tip) {
+            return refusal;
         }
         let accepted = &self.setting.gate.accepted_commits;
         let mut unexplained = range.unexplained(&brought);
@@ -138,6 +108,42 @@ impl Context<'_> {
             );
         }
         pass(explained(range, &brought, environment, tip))
+    }
+
+    /// The refusal of a commit that does not follow the base.
+    fn does_not_follow(&self, range: &Range, tip: &str) -> Option<Finding> {
+        let environment = &self.setting.environment;
+        let (base, status) = (range.base.commit()?, range.status.as_str());
+        if !matches!(status, "behind" | "diverged") {
+            return None;
+        }
+        let (tip, base) = (short(tip), short(base));
+        let next = format!(
+            "promote a commit that follows {base}, or go back on purpose: slipway-promote grant --environment {environment} --rollback --digest {}",
+            self.subject.digest
+        );
+        match (&range.base, status) {
+            (Base::Since(_), _) => Some(fail(
+                format!("{tip} does not follow {base}, which `since` names"),
+                "correct `since` in the contract's gate",
+            )),
+            // It came with a version that was examined whole, before a rollback. Whether it contains what runs now, `forward` says.
+            (Base::Record { runs: false, .. }, "behind") => None,
+            (Base::Record { runs: false, seq, .. }, _) => Some(fail(
+                format!(
+                    "{tip} does not follow {base} (record {seq} of {environment}), the newest version that came by the rules"
+                ),
+                next,
+            )),
+            (_, "behind") => Some(fail(
+                format!("{environment} runs {base}, which is newer than {tip}"),
+                next,
+            )),
+            _ => Some(fail(
+                format!("{environment} runs {base}, which {tip} does not follow"),
+                next,
+            )),
+        }
     }
 
     /// The next step for commits that no pull request brought. A first promotion may begin later.
@@ -229,10 +235,15 @@ fn explained(range: &Range, brought: &Brought, environment: &str, tip: &str) -> 
         count => format!("{count} pull requests"),
     };
     match &range.base {
-        Base::Record { commit, .. } if commit == tip => {
+        Base::Record { commit, runs, .. } if commit == tip && *runs => {
             format!("{environment} runs {} already", short(tip))
         }
-        Base::Record { commit, seq } => format!(
+        Base::Record { commit, seq, .. } if commit == tip || range.status == "behind" => format!(
+            "{} came with {} by the rules before (record {seq} of {environment})",
+            short(tip),
+            short(commit)
+        ),
+        Base::Record { commit, seq, .. } => format!(
             "{commits} since {} (record {seq} of {environment}) came through {pulls}",
             short(commit)
         ),

@@ -129,6 +129,10 @@ fn unusual_promotions_that_satisfy_the_gate_pass() {
         ("the first promotion", |w| {
             w.range().base = Base::First(BASE.to_owned());
         }),
+        ("older than what was rolled back from", |w| {
+            w.not_running();
+            w.range().status = "behind".to_owned();
+        }),
         ("a merge landed while it ran", |w| {
             let files = vec!["promote.yml".to_owned()];
             w.facts.policy = Some(Ok(policy(CommitPosition::Same(files))));

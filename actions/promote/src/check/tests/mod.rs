@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 const HEAD: &str = "1111111111111111111111111111111111111111";
 const MERGE: &str = "2222222222222222222222222222222222222222";
 const OLD: &str = "3333333333333333333333333333333333333333";
-/// The commit that the environment runs.
+/// The commit that the environment runs, which came by the rules.
 const BASE: &str = "0123456789012345678901234567890123456789";
 /// Where there was no branch before.
 const NONE: &str = "0000000000000000000000000000000000000000";
@@ -159,6 +159,7 @@ fn range() -> Range {
     let base = Base::Record {
         commit: BASE.to_owned(),
         seq: 3,
+        runs: true,
     };
     Range::new(base, "ahead", commits, Vec::new())
 }
@@ -371,6 +372,14 @@ impl Promotion {
 
     pub(crate) fn pull(&mut self) -> &mut Pull {
         &mut self.change().pull
+    }
+
+    /// A rollback or a break-glass followed the base.
+    fn not_running(&mut self) {
+        let Base::Record { runs, .. } = &mut self.range().base else {
+            return;
+        };
+        *runs = false;
     }
 
     pub(crate) fn range(&mut self) -> &mut Range {

@@ -65,9 +65,22 @@ fn the_answers_say_where_the_commits_begin_and_what_brought_them() {
     );
     let again = |w: &mut Promotion| {
         let commit = MERGE.to_owned();
-        w.range().base = Base::Record { commit, seq: 3 };
+        w.range().base = Base::Record {
+            commit,
+            seq: 3,
+            runs: true,
+        };
     };
     assert_eq!(range(again), "production runs 2222222 already");
+    // A rollback or a break-glass followed the base.
+    let before = |w: &mut Promotion| {
+        w.not_running();
+        w.range().status = "behind".to_owned();
+    };
+    assert_eq!(
+        range(before),
+        "2222222 came with 0123456 by the rules before (record 3 of production)"
+    );
 
     let merge = |arrange: fn(&mut Promotion)| of("merge", arrange).fact;
     let alike = "what was approved and nothing else";

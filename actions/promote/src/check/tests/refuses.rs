@@ -158,6 +158,15 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "another line than the one that came by the rules, before a rollback",
+        "range",
+        "does not follow 0123456 (record 3 of production), the newest version that came by the rules",
+        |w| {
+            w.not_running();
+            w.range().status = "diverged".to_owned();
+        },
+    ),
+    (
         "the first promotion does not follow what `since` names",
         "range",
         "which `since` names",
