@@ -30,6 +30,8 @@ pub(crate) struct Refused {
     pub(crate) rollback: Record,
     /// Who has reviewed the digest since.
     pub(crate) reviewers: Vec<Actor>,
+    /// Who had promoted it past the rules.
+    pub(crate) forced_by: Vec<Actor>,
 }
 
 /// A promotion that overrode rules.
@@ -44,8 +46,14 @@ pub(crate) struct Debt {
 impl Debt {
     /// Whether nobody but the person who used break-glass has reviewed it.
     pub(crate) fn is_open(&self, persons: Persons<'_>) -> bool {
-        let mut reviewers = self.reviewers.iter();
-        reviewers.all(|reviewer| persons.same(reviewer, &self.glass.by))
+        self.others(persons).is_empty()
+    }
+
+    /// Who has reviewed it, but for the person who used break-glass.
+    pub(crate) fn others(&self, persons: Persons<'_>) -> Vec<&Actor> {
+        let reviewers = self.reviewers.iter();
+        let others = reviewers.filter(|reviewer| !persons.same(reviewer, &self.glass.by));
+        others.collect()
     }
 
     /// Whether the same person may still go on. Not if that cannot be read.
@@ -81,6 +89,15 @@ impl EnvironmentHistory {
             glass: glass.clone(),
             reviewers: Vec::new(),
         });
+    }
+
+    /// Everybody who promoted the digest past the rules since the newest promotion by them.
+    fn forced_by(&self, digest: &Digest) -> Vec<Actor> {
+        let of = self
+            .debts
+            .iter()
+            .filter(|debt| debt.record.digest == *digest);
+        of.map(|debt| debt.glass.by.clone()).collect()
     }
 
     /// Forgets the debt from when a deployment began whose next record this is: it is owed once.
@@ -136,6 +153,7 @@ impl EnvironmentHistory {
                         digest: from.clone(),
                         rollback: record.clone(),
                         reviewers: Vec::new(),
+                        forced_by: self.forced_by(from),
                     });
                 }
             }
@@ -208,6 +226,15 @@ impl EnvironmentHistory {
     /// may not have been either.
     pub(crate) fn examined(&self) -> Option<&Record> {
         self.healthy().find(|record| ends(record))
+    }
+
+    /// The commit of the newest version that came by the rules before the one of `commit` did.
+    pub(crate) fn examined_before(&self, commit: &str) -> Option<&str> {
+        let records = self.records.iter().map(|it| &it.record);
+        let mut before = records.skip_while(|record| record.commit.as_str() != commit);
+        before
+            .find(|record| ends(record) && record.commit.as_str() != commit)
+            .map(|record| record.commit.as_str())
     }
 
     fn healthy(&self) -> impl Iterator<Item = &Record> {

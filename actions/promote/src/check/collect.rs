@@ -5,6 +5,7 @@
 use super::change::Change;
 use super::fact::{Fact, Unknown};
 use super::merge::updates;
+use super::people::{Contributors, contributors};
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};
 use super::sides::{COMMITS, DirectoryKey, Sides};
@@ -31,17 +32,6 @@ const ROUNDS: usize = 3;
 
 /// The commits from the base to the promoted one.
 pub(super) async fn range(github: &GitHub, base: Base, commit: &str) -> Fact<Range> {
-    let alone = async |base: Base, status: &str| -> Fact<Range> {
-        let mut ancestry = github.ancestry(commit).await?;
-        let Some(at) = ancestry.iter().position(|one| one.sha == commit) else {
-            return Err(Unknown::new(
-                format!("GitHub's history of {commit} leaves it out"),
-                "run this again",
-            ));
-        };
-        let tip = ancestry.remove(at);
-        Ok(Range::new(base, status, vec![tip], ancestry))
-    };
     let Some(from) = base.commit().map(str::to_owned) else {
         return from_the_first(github, commit).await;
     };
@@ -50,9 +40,59 @@ pub(super) async fn range(github: &GitHub, base: Base, commit: &str) -> Fact<Ran
         Unknown::or_too_many(unknown, "promote a commit in between first, then this one")
     })?;
     if found.status != "ahead" {
-        return alone(base, &found.status).await;
+        return alone(github, base, &found.status, commit).await;
     }
     Ok(Range::new(base, "ahead", found.commits, Vec::new()))
+}
+
+/// The promoted commit alone, beside some of those before it.
+async fn alone(github: &GitHub, base: Base, status: &str, commit: &str) -> Fact<Range> {
+    let mut ancestry = github.ancestry(commit).await?;
+    let Some(at) = ancestry.iter().position(|one| one.sha == commit) else {
+        return Err(Unknown::new(
+            format!("GitHub's history of {commit} leaves it out"),
+            "run this again",
+        ));
+    };
+    let tip = ancestry.remove(at);
+    Ok(Range::new(base, status, vec![tip], ancestry))
+}
+
+/// Everybody who wrote, committed or pushed what `commit` has and `base` does not; at least the commit itself, which need not be on
+/// the branch.
+///
+/// # Errors
+/// The commits, the pull requests or an author are unknown.
+pub(super) async fn contributors_since(
+    github: &GitHub,
+    setting: &Setting,
+    base: Option<&str>,
+    commit: &str,
+) -> Fact<Contributors> {
+    let found = match base {
+        Some(base) => Some(github.range(base, commit).await?),
+        None => None,
+    };
+    let range = match found {
+        Some(found) if !found.commits.is_empty() => {
+            Range::new(Base::Nothing, &found.status, found.commits, Vec::new())
+        }
+        _ => alone(github, Base::Nothing, "ahead", commit).await?,
+    };
+    let changes = changes(github, setting, &range, commit).await?;
+    let brought = range.brought(changes.iter().map(|change| &change.pull));
+    let persons = setting.persons();
+    let mut all = Contributors::default();
+    let landed = |change: &&Change| brought.landings.contains_key(&change.pull.number);
+    for change in changes.iter().filter(landed) {
+        all.add_all(contributors(change, &persons)?);
+    }
+    let rest = range.unexplained(&brought).into_iter();
+    let rest: Vec<String> = rest.map(|commit| commit.sha.clone()).collect();
+    for commit in &github.commits(&rest).await? {
+        all.add_commit(&persons, commit)?;
+    }
+    Ok(all)
 }
 
 /// The commits from the branch's first one to the promoted one.

@@ -184,7 +184,10 @@ fn decide(
 ) -> Decision {
     let findings = [
         ("digest", was_healthy(setting, healthy)),
-        ("rolled back", refused(setting, standing, digest, promoter)),
+        (
+            "rolled back",
+            refused(setting, standing, digest, promoter, None),
+        ),
         ("approvals", approvals(setting, standing, digest, promoter)),
     ];
     Decision {

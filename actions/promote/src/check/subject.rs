@@ -400,7 +400,10 @@ mod tests {
         assert_eq!(then(&again), from('b', 2, true));
         // The version that a rollback went to may have been forced.
         assert_eq!(then(&[rolled_back('a', 'b')]), from('b', 2, false));
-        assert_eq!(then(&[forced('c', "eve"), deployed('d')]), from('d', 4, true));
+        assert_eq!(
+            then(&[forced('c', "eve"), deployed('d')]),
+            from('d', 4, true)
+        );
         assert_eq!(of(&[forced('c', "eve")]), Base::Nothing);
     }
 

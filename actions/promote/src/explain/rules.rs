@@ -294,11 +294,11 @@ fn records(setting: &Setting) -> [Explained; 2] {
                 "{environment} was not rolled back from the digest, nor was the previous environment"
             ),
             LEDGER,
-            "have somebody other than the promoter review it: slipway-promote review",
+            "have somebody review it who neither promotes it nor had a hand in it: slipway-promote review",
         ),
         asked(
             "debt",
-            "somebody else reviewed each break-glass",
+            "somebody who had no hand in it reviewed each break-glass",
             LEDGER,
             "have somebody else review it: slipway-promote review",
         ),

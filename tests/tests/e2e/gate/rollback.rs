@@ -80,9 +80,14 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     gate.run("linus", &review).is(0, &["reviewed"]);
     let own = gate.run("linus", &["check", "--digest", &bad]);
     own.is(3, &["only linus has reviewed"]);
+    // The change is hers.
     gate.run("ada", &review).is(0, &["reviewed"]);
+    let own = gate.run("linus", &["check", "--digest", &bad]);
+    own.is(3, &["who had a hand in it, has reviewed that"]);
+    assert_eq!(own.refusing(), ["rolled back"]);
+    gate.run("dora", &review).is(0, &["reviewed"]);
     let allowed = gate.run("linus", &["check", "--digest", &bad]);
-    allowed.is(0, &["reviewed by ada"]);
+    allowed.is(0, &["reviewed by dora"]);
     // Reviews deploy nothing, so they do not move the head.
     let head = &written.json["hash"];
     assert_eq!(allowed.json["head"]["hash"], *head);

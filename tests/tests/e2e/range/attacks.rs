@@ -397,7 +397,10 @@ fn commits_of_a_break_glass_come_with_the_next_promotion() {
     review["verdict"] = json!("reviewed");
     review["actor"] = json!({"login": "grace"});
     review["reason"] = json!("right to do so");
-    gate.plant("production", &[gate.healthy(&digest('1'), 2), forced, review]);
+    gate.plant(
+        "production",
+        &[gate.healthy(&digest('1'), 2), forced, review],
+    );
     gate.plant("staging", &[of('3', &next)]);
     let check = || gate.run("linus", &["check", "--digest", &digest('3')]);
     let words = format!("no pull request merged into main brought {}", &fix[..7]);

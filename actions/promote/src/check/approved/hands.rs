@@ -16,6 +16,22 @@ pub(crate) struct Hands {
     pub(crate) unlisted: Vec<String>,
 }
 
+impl Hands {
+    pub(in crate::check) fn of(all: Contributors) -> Self {
+        let actor = |(key, name)| match key {
+            Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
+            Key::Account(id) => Actor {
+                login: name,
+                id: Some(id),
+            },
+        };
+        Self {
+            authors: all.persons.into_iter().map(actor).collect(),
+            unlisted: all.unlisted,
+        }
+    }
+}
+
 /// Whose hands there are: in the pull requests, and in the commits that came without one.
 ///
 /// # Errors
@@ -31,15 +47,5 @@ pub(crate) fn hands(setting: &Setting, facts: &Facts) -> Fact<Hands> {
     for commit in accepted {
         all.add_commit(&persons, commit)?;
     }
-    let actor = |(key, name)| match key {
-        Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
-        Key::Account(id) => Actor {
-            login: name,
-            id: Some(id),
-        },
-    };
-    Ok(Hands {
-        authors: all.persons.into_iter().map(actor).collect(),
-        unlisted: all.unlisted,
-    })
+    Ok(Hands::of(all))
 }

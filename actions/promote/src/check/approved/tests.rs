@@ -48,6 +48,7 @@ impl Scene {
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,
+            hands: crate::check::conditions::HandsByCommit::new(),
             members: Ok(self.members.clone()),
             promoter: Ok(vec![actor("dora")]),
         }

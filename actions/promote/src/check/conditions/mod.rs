@@ -4,6 +4,7 @@
 pub(in crate::check) mod calendar;
 mod forward;
 mod freeze;
+mod hands;
 mod observe;
 mod reviews;
 mod soak;
@@ -11,6 +12,8 @@ mod soak;
 mod tests;
 
 pub(crate) use calendar::{Calendar, look};
+pub(crate) use hands::HandsByCommit;
+pub(in crate::check) use hands::hands;
 pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
 pub(crate) use reviews::review;
@@ -38,6 +41,8 @@ pub(crate) struct Conditions {
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,
     /// GitHub's status for what runs...what is promoted; only if something else runs.
     pub(crate) ahead: Option<Fact<String>>,
+    /// Everybody with a hand in the versions that a review may clear.
+    pub(crate) hands: HandsByCommit,
     /// The members of the teams that may approve promotions.
     pub(crate) members: Fact<Vec<User>>,
     /// The people who promote.

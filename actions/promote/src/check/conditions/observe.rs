@@ -2,6 +2,7 @@
 
 use super::Conditions;
 use super::calendar::look;
+use super::hands::hands;
 use crate::args::LedgerArgs;
 use crate::check::Subject;
 use crate::check::fact::{Fact, Unknown};
@@ -27,8 +28,9 @@ pub(crate) async fn observe(
     standing: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
 ) -> Conditions {
-    let (ahead, calendars, missing_before, members) = tokio::join!(
+    let (ahead, hands, calendars, missing_before, members) = tokio::join!(
         ahead(github, &standing, subject),
+        hands(github, setting, &standing, subject),
         calendars(net, setting),
         missing_before(cx, net, setting, subject),
         members(github, setting.teams()),
@@ -39,6 +41,7 @@ pub(crate) async fn observe(
         missing_before,
         calendars,
         ahead,
+        hands,
         members,
         promoter,
     }

@@ -60,6 +60,9 @@ impl Scene {
                 ("payday".to_owned(), open(None)),
             ],
             ahead: Some(Ok("ahead".to_owned())),
+            hands: ['b', 'c']
+                .map(|digit| (digit.to_string().repeat(40), Ok(vec![actor("alice")])))
+                .into(),
             members: Ok(Vec::new()),
             promoter: Ok(vec![actor("dora")]),
         };
@@ -227,13 +230,42 @@ const FAILING: &[Case] = &[
         "reviewed by the promoter alone",
         "rolled back",
         "only dora has reviewed",
-        "other than the promoter",
+        "who neither promotes it nor had a hand in it",
         |s| {
             s.after(&[
                 deployed('a'),
                 deployed('c'),
                 rolled_back('a', 'c'),
                 reviewed('c', "Dora"),
+            ]);
+        },
+    ),
+    (
+        "reviewed by its author alone",
+        "rolled back",
+        "only alice, who had a hand in it, has reviewed",
+        "who neither promotes it nor had a hand in it",
+        |s| {
+            s.after(&[
+                deployed('a'),
+                deployed('c'),
+                rolled_back('a', 'c'),
+                reviewed('c', "alice"),
+            ]);
+        },
+    ),
+    (
+        "reviewed by the person who had forced it through",
+        "rolled back",
+        "only eve, who forced it through, has reviewed",
+        "who neither promotes it nor had a hand in it",
+        |s| {
+            s.after(&[
+                deployed('a'),
+                forced('c', "eve"),
+                reviewed('c', "ada"),
+                rolled_back('a', 'c'),
+                reviewed('c', "eve"),
             ]);
         },
     ),
@@ -253,6 +285,17 @@ const FAILING: &[Case] = &[
         "somebody other than eve",
         |s| {
             s.after(&[deployed('a'), forced('b', "eve")]);
+        },
+    ),
+    (
+        "a glass that its author reviewed",
+        "debt",
+        "only alice, who had a hand in it, has reviewed",
+        "who neither wrote, committed nor pushed any of it",
+        |s| {
+            let reviews = [reviewed('b', "eve"), reviewed('b', "alice")];
+            let broken = [deployed('a'), forced('b', "eve")];
+            s.after(&[&broken[..], &reviews].concat());
         },
     ),
     (
@@ -306,6 +349,19 @@ const HIDDEN: &[Hidden] = &[
     ("a calendar", "calendar", |s| s.calendar(Err(unseen()))),
     ("a calendar was not asked", "calendar", |s| {
         s.conditions.calendars.pop();
+    }),
+    ("who wrote what was forced through", "debt", |s| {
+        s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
+        let hands = &mut s.conditions.hands;
+        hands.insert("b".repeat(40), Err(unseen()));
+    }),
+    ("who wrote it was not asked", "debt", |s| {
+        s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
+        s.conditions.hands.clear();
+    }),
+    ("who wrote what was rolled back", "rolled back", |s| {
+        s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
+        s.conditions.hands.clear();
     }),
     ("whether the promoter is the reviewer", "rolled back", |s| {
         s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);

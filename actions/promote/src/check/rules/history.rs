@@ -129,7 +129,12 @@ impl Context<'_> {
             )),
             // It came with a version that was examined whole, before a rollback. Whether it contains what runs now, `forward` says.
             (Base::Record { runs: false, .. }, "behind") => None,
-            (Base::Record { runs: false, seq, .. }, _) => Some(fail(
+            (
+                Base::Record {
+                    runs: false, seq, ..
+                },
+                _,
+            ) => Some(fail(
                 format!(
                     "{tip} does not follow {base} (record {seq} of {environment}), the newest version that came by the rules"
                 ),

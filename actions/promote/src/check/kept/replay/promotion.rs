@@ -1,7 +1,7 @@
 //! A promotion's decision, made again.
 
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository, unreadable};
-use crate::check::conditions::{Conditions, ahead};
+use crate::check::conditions::{Conditions, ahead, hands};
 use crate::check::fact::Fact;
 use crate::check::facts::Facts;
 use crate::check::host::Host;
@@ -40,6 +40,7 @@ impl Promotion {
         let conditions = Conditions {
             now,
             ahead: ahead(github.as_ref(), &standing, &subject).await,
+            hands: hands(github.as_ref(), setting, &standing, &subject).await,
             members: members(github.as_ref(), setting.teams()).await,
             standing,
             missing_before: self.missing_before.clone(),
