@@ -268,7 +268,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The pull request, if GitHub sent as many entries as it counts.
+    /// The pull request, if GitHub sent as many entries as it counts, and its head among them.
     fn complete(self) -> Result<Pull, Unknown> {
         for (name, sent, counted) in [
             ("commits", self.pull.commits.len(), self.commits),
@@ -280,6 +280,18 @@ impl Reading {
                     format!("GitHub lists {sent} of its {counted} {name}"),
                 ));
             }
+        }
+        // The oldest 250 are listed, whatever is counted. With a commit more, another person may have pushed the head.
+        let mut listed = self.pull.commits.iter();
+        if !listed.any(|commit| commit.sha == self.pull.head) {
+            return Err(Unknown::new(
+                &self.action,
+                format!(
+                    "its head {} is not among the {} commits that GitHub lists of it, which are at most 250",
+                    self.pull.head,
+                    self.pull.commits.len()
+                ),
+            ));
         }
         Ok(self.pull)
     }

@@ -205,7 +205,8 @@ fn reviews<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
 /// The first commits, as many as GitHub lists, and how many there are.
 fn commits_of<'a>(repo: &'a Repo, pull: &'a Pull, field: &Field) -> Resolved<'a> {
     let commits = pull_commits(repo, pull).map_err(|error| GraphError::new(error.to_string()))?;
-    let total = commits.len();
+    // GitHub does not say whether it counts those that it leaves out. Here it does not, which is the harder case for a client.
+    let total = commits.len().min(COMMITS);
     let all = commits
         .into_iter()
         .take(COMMITS)

@@ -43,7 +43,11 @@ fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
     scene.approve(number);
     let tip = scene.merge(number, "merge");
     let answer = scene.check(&tip);
-    answer.refused("range", "unknown", "250 of its 260 commits");
+    answer.refused(
+        "range",
+        "unknown",
+        "is not among the 250 commits that GitHub lists of it",
+    );
 }
 
 #[test]

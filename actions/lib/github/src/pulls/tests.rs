@@ -49,7 +49,7 @@ fn reading(lists: Lists) -> Result<Reading, Unknown> {
 
 #[test]
 fn an_author_is_not_listed_again_as_a_co_author() {
-    let pull = reading(answer(1, 1, None)).unwrap().complete().unwrap();
+    let pull = reading(answer(2, 2, None)).unwrap().complete().unwrap();
     let emails: Vec<_> = pull.commits[0]
         .co_authors
         .iter()
@@ -83,6 +83,14 @@ fn fewer_entries_than_github_counts_are_unknown() {
         .unwrap_err();
     assert!(
         unknown.to_string().contains("250 of its 300 commits"),
+        "{unknown}"
+    );
+    // The list ends before the head.
+    let unknown = reading(answer(1, 1, None)).unwrap().complete().unwrap_err();
+    assert!(
+        unknown
+            .to_string()
+            .contains("its head c1 is not among the 1 commits"),
         "{unknown}"
     );
     // The same cursor again would never end.
