@@ -34,7 +34,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));
     };
-    if let Some(warning) = unsigned(&allowed.setting) {
+    for warning in unverified(&allowed.setting) {
         cx.host.warn(warning);
     }
     let github = connected(cx, &allowed.net, &args.check.github)?;
@@ -47,15 +47,27 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     Ok(report(allowed, &granted))
 }
 
-/// The warning about a permit that is not signed. A gate is only as strong as the proof that a permit comes from it.
-fn unsigned(setting: &Setting) -> Option<String> {
+/// The warnings about what nobody can verify of a permit. A gate is only as strong as the proof that a permit comes from it.
+fn unverified(setting: &Setting) -> Vec<String> {
     let environment = &setting.environment;
-    setting.trust.key.is_none().then(|| {
-        format!(
+    let mut warnings = Vec::new();
+    if setting.trust.key.is_none() {
+        warnings.push(format!(
             "the contract names no `build.keys.ledger`, so permits of {environment} are not signed: whoever can write to table {} can write one. Create the key and name it: docs/getting-started.md",
             setting.ledger
-        )
-    })
+        ));
+    }
+    if setting.trust.anchor.is_none() {
+        warnings.push(format!(
+            "the contract names no `build.anchor`, so nothing shows that the newest records of {environment} were removed, and what this permit was granted on is not kept. Create the bucket and name it: docs/ledger.md"
+        ));
+    }
+    if setting.proofs.is_none() {
+        warnings.push(format!(
+            "the contract names no `build.keys.provenance`, so only the ledger says which commit an image in {environment} is of: whoever may publish images can give another one. Create the key and name it: docs/getting-started.md"
+        ));
+    }
+    warnings
 }
 
 /// The inputs of the decision, where they can be kept.
@@ -239,12 +251,28 @@ mod tests {
     use kit::aws::KmsKey;
 
     #[test]
-    fn a_permit_that_nobody_signs_is_warned_about() {
+    fn what_nobody_can_verify_of_a_permit_is_warned_about() {
         let mut setting = crate::check::tests::setting();
-        let warning = unsigned(&setting).unwrap();
-        assert!(warning.contains("build.keys.ledger"), "{warning}");
-        assert!(warning.contains("permits of production"), "{warning}");
+        let warnings = unverified(&setting);
+        let named = [
+            "`build.keys.ledger`",
+            "`build.anchor`",
+            "`build.keys.provenance`",
+        ];
+        assert_eq!(warnings.len(), named.len(), "{warnings:?}");
+        for (warning, name) in warnings.iter().zip(named) {
+            assert!(warning.contains(&format!("names no {name}")), "{warning}");
+            assert!(warning.contains("production"), "{warning}");
+        }
         setting.trust.key = Some("alias/slipway-ledger".parse::<KmsKey>().unwrap());
-        assert_eq!(unsigned(&setting), None);
+        setting.proofs = Some(crate::check::Proofs {
+            key: "alias/slipway-provenance".parse().unwrap(),
+            account: "111111111111".parse().unwrap(),
+            workflow: None,
+            prebuilt: false,
+        });
+        let warnings = unverified(&setting);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(named[1]), "{warnings:?}");
     }
 }
