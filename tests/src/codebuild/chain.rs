@@ -60,7 +60,14 @@ fn person(login: &str) -> String {
 /// The example's contract with the people's principals in AWS, without which a promotion from AWS is nobody's, and with somebody who
 /// may use break-glass in production.
 fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
-    let mut text = contract_with_break_glass(instance)?;
+    let text = contract_with_break_glass(instance)?;
+    let workflow = "  workflow: .github/workflows/deliver.yml\n";
+    if !text.contains(workflow) {
+        return Err(Fault::new(
+            "the example names no workflow that builds images",
+        ));
+    }
+    let mut text = text.replace(workflow, "  project: storefront-build\n");
     if !text.lines().any(|line| line.starts_with("people:")) {
         text.push_str("\npeople:\n");
         for login in [AUTHOR, REVIEWER, RELEASER] {

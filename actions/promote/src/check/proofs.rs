@@ -14,6 +14,9 @@ pub(crate) struct Proofs {
     pub(crate) account: AccountId,
     /// The workflow file that images are built by, if the contract names one.
     pub(crate) workflow: Option<String>,
+    /// The CodeBuild project that images are built by, if the contract names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<String>,
     /// Whether an image passes that another tool built and nobody compared with the commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) prebuilt: bool,
@@ -26,7 +29,25 @@ impl Proofs {
             key: build.keys.provenance.clone()?,
             account: build.account.clone(),
             workflow: build.workflow.clone(),
+            project: build.project.clone(),
             prebuilt: build.prebuilt,
         })
+    }
+
+    /// Whether a builder is the one of its kind that the contract names. Where it names none, any is, unless it names one of the other
+    /// kind.
+    pub(super) fn names(&self, named: Option<&String>, builder: &str) -> bool {
+        match named {
+            Some(named) => named == builder,
+            None => self.workflow.is_none() && self.project.is_none(),
+        }
+    }
+
+    /// The builders that the contract names.
+    pub(super) fn builders(&self) -> String {
+        let project = self.project.as_ref();
+        let project = project.map(|project| format!("the CodeBuild project {project}"));
+        let named = self.workflow.iter().cloned().chain(project);
+        named.collect::<Vec<_>>().join(" or ")
     }
 }

@@ -199,10 +199,11 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
             if *git_ref != wanted {
                 return Err(format!("the image was built on {git_ref}, not on {wanted}"));
             }
-            if let Some(workflow) = &proofs.workflow
-                && workflow != path
-            {
-                return Err(format!("the image was built by {path}, not by {workflow}"));
+            if !proofs.names(proofs.workflow.as_ref(), path) {
+                return Err(format!(
+                    "the image was built by {path}, not by {}",
+                    proofs.builders()
+                ));
             }
             Ok(format!("{origin} by {path} on {branch}, in {run}"))
         }
@@ -211,16 +212,29 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
             let ours = arn.is_some_and(|arn| {
                 arn.service == "codebuild" && arn.account.as_ref() == Some(&proofs.account)
             });
-            match ours {
-                true => Ok(format!("{origin} in {build}")),
-                false => Err(format!(
+            if !ours {
+                return Err(format!(
                     "the image was built in {build}, which is not a build of account {}",
                     proofs.account
-                )),
+                ));
             }
+            if !proofs.names(proofs.project.as_ref(), project_of(build)) {
+                return Err(format!(
+                    "the image was built in {build}, not by {}",
+                    proofs.builders()
+                ));
+            }
+            Ok(format!("{origin} in {build}"))
         }
         Builder::Terminal => Err("the image was published at a terminal".to_owned()),
     }
+}
+
+/// The project of `arn:…:build/PROJECT:ID`; empty where there is none.
+fn project_of(build: &str) -> &str {
+    let named = build.rsplit_once(":build/").map(|(_, named)| named);
+    let named = named.and_then(|named| named.split_once(':'));
+    named.map_or("", |(project, _)| project)
 }
 
 #[cfg(test)]

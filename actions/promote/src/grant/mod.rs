@@ -269,6 +269,7 @@ mod tests {
             key: "alias/slipway-provenance".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             workflow: None,
+            project: None,
             prebuilt: false,
         });
         let warnings = unverified(&setting);

@@ -7,9 +7,9 @@ use super::secret::SecretEntry;
 use super::template::{InAccount, InRegion, InVariable, PerEnvironment, Shared, Templated};
 use super::text::{
     AccessKeyId, AccountNumber, Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency,
-    Email, EnvironmentName, Kind, Login, ParameterName, Pattern, Platform, Principal, Reason,
-    RelativePath, Repository, RepositoryPath, ServiceName, Span, TagKey, Tell, Text, TimeOfDay,
-    TimeZone, VariableName, WorkflowPath,
+    Email, EnvironmentName, Kind, Login, ParameterName, Pattern, Platform, Principal, ProjectName,
+    Reason, RelativePath, Repository, RepositoryPath, ServiceName, Span, TagKey, Tell, Text,
+    TimeOfDay, TimeZone, VariableName, WorkflowPath,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -83,8 +83,10 @@ pub(super) struct Build {
     pub(super) keys: Option<BuildKeys>,
     /// Where the hash of each record of the ledger is kept a second time; nowhere when not given.
     pub(super) anchor: Option<Anchor>,
-    /// The workflow file that images are built by; with a provenance key, any on the protected branch when not given.
+    /// The workflow file that images are built by; with a provenance key, any on the protected branch when neither this nor `project` is given.
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
+    /// The CodeBuild project of the build account that images are built by; with a provenance key, any when neither this nor `workflow` is given.
+    pub(super) project: Option<At<Text<ProjectName>>>,
     /// Whether a gate accepts images that another tool built and nobody compared with the commit; false when not given.
     pub(super) prebuilt: Option<At<bool>>,
 }

@@ -148,6 +148,7 @@ mapping!(Build {
     optional keys: "keys",
     optional anchor: "anchor",
     optional workflow: "workflow",
+    optional project: "project",
     optional prebuilt: "prebuilt",
 });
 mapping!(BuildKeys { optional ledger: "ledger", optional provenance: "provenance" });

@@ -93,8 +93,14 @@ fn build(
     let written = templates.into_iter();
     let written = written.filter_map(|(name, template)| Some((name, shown(template?))));
     let workflow = build.workflow.as_ref().map(|path| path.value.0.clone());
+    let project = build.project.as_ref().map(|name| name.value.0.clone());
     let prebuilt = build.prebuilt.as_ref().map(|it| it.value.to_string());
-    let more = [("workflow", workflow), ("prebuilt", prebuilt)].into_iter();
+    let more = [
+        ("workflow", workflow),
+        ("project", project),
+        ("prebuilt", prebuilt),
+    ];
+    let more = more.into_iter();
     let more = more.filter_map(|(name, value)| Some((name, value?)));
     written.chain(more).collect()
 }

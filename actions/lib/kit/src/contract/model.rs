@@ -145,6 +145,9 @@ pub struct Build {
     /// The workflow file that images are built by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
+    /// The CodeBuild project that images are built by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// Whether a gate accepts images that another tool built and nobody compared with the commit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub prebuilt: bool,

@@ -224,6 +224,7 @@ impl<'a> Resolver<'a> {
         let keys = self.keys(account.as_ref(), region.as_ref());
         let anchor = self.anchor();
         let workflow = build.workflow.as_ref().map(|path| path.value.0.clone());
+        let project = build.project.as_ref().map(|name| name.value.0.clone());
         Some(Build {
             account: account?,
             region: region?,
@@ -233,6 +234,7 @@ impl<'a> Resolver<'a> {
             keys: keys?,
             anchor: anchor?,
             workflow,
+            project,
             prebuilt: build
                 .prebuilt
                 .as_ref()

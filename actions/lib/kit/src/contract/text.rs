@@ -104,6 +104,9 @@ kinds! {
     WorkflowPath: "workflow file",
         "a path such as `.github/workflows/promote.yml`",
         "^\\.github/workflows/[^/]+\\.ya?ml$";
+    ProjectName: "CodeBuild project",
+        "its name: letters, digits, hyphens and underscores, 2 to 150",
+        "^[A-Za-z0-9][A-Za-z0-9_-]{1,149}$";
     AccessKeyId: "access key ID",
         "`AKIA` and 12 to 124 capital letters and digits",
         "^AKIA[A-Z0-9]{12,124}$";

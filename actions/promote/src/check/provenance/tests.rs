@@ -25,6 +25,7 @@ pub(in crate::check) fn proofs() -> Proofs {
         key: "alias/slipway-provenance".parse().unwrap(),
         account: "111111111111".parse().unwrap(),
         workflow: Some(".github/workflows/deliver.yml".to_owned()),
+        project: None,
         prebuilt: false,
     }
 }
@@ -125,8 +126,8 @@ async fn only_what_the_contracts_builder_signed_about_this_commit_passes() {
         ),
         (
             of(&|provenance| provenance.builder = build("111111111111")),
-            Answer::Pass,
-            "in arn:aws:codebuild:eu-west-1:111111111111:build/deliver:0f-1",
+            Answer::Fail,
+            "the image was built in arn:aws:codebuild:eu-west-1:111111111111:build/deliver:0f-1, not by .github/workflows/deliver.yml",
         ),
         (
             of(&|provenance| provenance.digest = other_digest.clone()),
@@ -248,6 +249,37 @@ async fn another_key_and_no_provenance_fail() {
     }
 }
 
+/// A builder that the contract names is the only one, unless it names one of each kind.
+#[tokio::test]
+async fn only_the_builders_that_the_contract_names_count() {
+    const WORKFLOW: &str = ".github/workflows/deliver.yml";
+    let (signer, subject) = (Signer::local(), subject());
+    let by_workflow = || workflow(WORKFLOW, "refs/heads/main");
+    for (workflow, project, by_workflow_counts, by_build_counts) in [
+        (None, None, true, true),
+        (Some(WORKFLOW), None, true, false),
+        (None, Some("deliver"), false, true),
+        (Some(WORKFLOW), Some("deliver"), true, true),
+        (None, Some("deliver-2"), false, false),
+    ] {
+        let mut setting = asked();
+        let proofs = setting.proofs.as_mut().unwrap();
+        proofs.workflow = workflow.map(str::to_owned);
+        proofs.project = project.map(str::to_owned);
+        for (builder, counts) in [
+            (by_workflow(), by_workflow_counts),
+            (build("111111111111"), by_build_counts),
+        ] {
+            let mut provenance = good(&subject);
+            provenance.builder = builder;
+            let found = found(&provenance, &signer, &signer).await;
+            let rule = rule(&setting, &subject, Some(&Ok(found)));
+            let wanted = if counts { Answer::Pass } else { Answer::Fail };
+            assert_eq!(rule.answer, wanted, "{workflow:?} {project:?}: {rule:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn any_workflow_of_the_branch_will_do_where_none_is_named() {
     let (signer, subject) = (Signer::local(), subject());
@@ -320,6 +352,7 @@ fn provenance_is_asked_where_the_contract_names_its_key() {
         },
         anchor: None,
         workflow: proofs().workflow,
+        project: None,
         prebuilt: false,
     };
     let asked = Proofs::of(&build).unwrap();

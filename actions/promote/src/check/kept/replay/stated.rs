@@ -57,6 +57,7 @@ fn asks(text: &Judged, setting: &Setting) -> bool {
             says(key, Some(&proofs.key))
                 && of("account").is_some_and(|text| says(text, Some(&proofs.account)))
                 && of("workflow") == proofs.workflow.as_deref()
+                && of("project") == proofs.project.as_deref()
                 && (of("prebuilt") == Some("true")) == proofs.prebuilt
         }
         _ => false,

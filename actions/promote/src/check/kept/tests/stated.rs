@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn each_member_that_the_contracts_text_says_otherwise_is_named() {
     type Change = fn(&mut Kept);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 10] = [
         ("the contract's text says another `follows`", |it| {
             it.contract.follows = Some("dev".to_owned());
         }),
@@ -31,6 +31,10 @@ fn each_member_that_the_contracts_text_says_otherwise_is_named() {
         }),
         ("the contract's text says another `provenance`", |it| {
             let asked = it.contract.provenance.as_mut().unwrap();
+            asked.project = Some("another".to_owned());
+        }),
+        ("the contract's text says another `provenance`", |it| {
+            let asked = it.contract.provenance.as_mut().unwrap();
             asked.key = "alias/another".parse().unwrap();
         }),
         ("the contract's text says another `lock_file`", |it| {
@@ -50,6 +54,7 @@ fn each_member_that_the_contracts_text_says_otherwise_is_named() {
             key: "alias/proof".parse().unwrap(),
             account: "111111111111".parse().unwrap(),
             workflow: None,
+            project: None,
             prebuilt: false,
         });
         judged(&setting, &records(), Passed::default(), None)
