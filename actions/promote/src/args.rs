@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use github::Repository;
 use kit::aws::{ClusterName, KmsKey, ServiceName};
-use kit::id::{CommitId, Digest, argument};
+use kit::id::{CommitId, Digest, PlanId, argument};
 use std::path::PathBuf;
 
 /// The largest number of a pull request: GitHub's API has it as a signed integer of 32 bits.
@@ -83,8 +83,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "REASON", value_parser = crate::values::reason)]
     pub(crate) break_glass: Option<String>,
     /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
-    #[arg(long, value_name = "ID", value_parser = crate::values::plan_id)]
-    pub(crate) plan: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
+    pub(crate) plan: Option<PlanId>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     #[command(flatten)]
@@ -178,8 +178,8 @@ pub(crate) struct Request {
     #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
     /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
-    #[arg(long, value_name = "ID", value_parser = crate::values::plan_id)]
-    pub(crate) plan: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
+    pub(crate) plan: Option<PlanId>,
     #[command(flatten)]
     pub(crate) github: GitHub,
     /// Print what would be done, and do nothing

@@ -18,29 +18,7 @@ pub(crate) fn reason(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The ID of a plan, which `slipway-state plan` gives.
-pub(crate) fn plan_id(text: &str) -> Result<String, String> {
-    match kit::hex::is_hex(text.trim(), 64) {
-        true => Ok(text.trim().to_owned()),
-        false => Err("it is not the ID of a plan: 64 hexadecimal digits".to_owned()),
-    }
-}
-
 /// The short form of a commit's hash.
 pub(crate) fn short(sha: &str) -> &str {
     sha.get(..7).unwrap_or(sha)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_whole() {
-        let whole = "0123456789abcdef".repeat(4);
-        assert_eq!(plan_id(&format!("{whole}\n")), Ok(whole.clone()));
-        for wrong in [&whole[1..], "new", "", &whole.to_uppercase()] {
-            assert!(plan_id(wrong).is_err(), "{wrong}");
-        }
-    }
 }

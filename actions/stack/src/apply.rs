@@ -18,6 +18,7 @@ use crate::settings::{Protection, protection};
 use crate::standing::{Kind, is_terminal, standing};
 use crate::watch::{Ended, Watch};
 use kit::error::{Error, Result};
+use kit::id::PlanId;
 use kit::{Cx, Report};
 use ledger::applied::{self, AppliedPermit, Permit};
 use net::{Purpose, SessionTag};
@@ -42,15 +43,15 @@ pub(crate) async fn apply(
     cx: &Cx,
     progress: &RefCell<Progress>,
 ) -> Result<Report> {
-    let plan = plan_id(&args.plan)?;
+    let plan = &args.plan;
     refuse_no_time(args.wait.timeout)?;
     let defaults = cx.defaults_stack()?;
     let name = place::name(&defaults, &args.stack)?;
     let protection = protection(&defaults)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
     let commit = place::commit(args.commit.as_ref(), cx);
-    let permit = match applied::asked(args.permit.as_deref(), contract, plan, commit)? {
-        Some(asked) => Some(Permit::open_vouching(asked, plan, cx).await?),
+    let permit = match applied::asked(args.permit.as_deref(), contract, plan.as_str(), commit)? {
+        Some(asked) => Some(Permit::open_vouching(asked, plan.as_str(), cx).await?),
         None => None,
     };
     let found = place::find(cx, &defaults, name, Purpose::Deploy).await?;
@@ -67,15 +68,6 @@ pub(crate) async fn apply(
     run.to_the_end().await
 }
 
-fn plan_id(text: &str) -> Result<&str> {
-    let text = text.trim();
-    if kit::hex::is_hex(text, 64) {
-        return Ok(text);
-    }
-    Err(Error::usage(format!("`{text}` is not the ID of a plan"))
-        .hint("it is the output plan-id of `plan`: 64 hexadecimal digits"))
-}
-
 fn refuse_no_time(timeout: Duration) -> Result<()> {
     if !timeout.is_zero() {
         return Ok(());
@@ -90,7 +82,7 @@ fn refuse_no_time(timeout: Duration) -> Result<()> {
 struct Run<'a> {
     cx: &'a Cx,
     found: &'a Found,
-    plan: &'a str,
+    plan: &'a PlanId,
     permit: Option<Permit<'a>>,
     protection: Protection,
     timeout: Duration,
@@ -159,7 +151,7 @@ impl Run<'_> {
                 enforce(client, &stack.id, &self.protection).await?
             }
         };
-        let token = token(self.plan, &made.protects);
+        let token = token(self.plan.as_str(), &made.protects);
         let watch = Watch::ahead(self.cx, client, &stack.id, token.clone(), self.timeout).await?;
         self.cx.host.info(format!(
             "executing plan {} of the stack {}: {}{allowed}",
@@ -237,7 +229,7 @@ impl Run<'_> {
             self.plan
         ));
         self.progress.replace(Progress::Executing);
-        let same = begun.token == token(self.plan, &self.protection.protects());
+        let same = begun.token == token(self.plan.as_str(), &self.protection.protects());
         let made = begun.made.clone();
         let watch = Watch::begun(self.cx, client, &stack.id, begun, self.timeout);
         let ended = watch.follow().await?;

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use kit::aws::RoleArn;
 use kit::contract::Capability;
-use kit::id::{CommitId, argument};
+use kit::id::{CommitId, PlanId, argument};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) stack: StackName,
     /// The plan's ID, from the output `plan-id` of `plan`
-    #[arg(long, value_name = "ID")]
-    pub(crate) plan: String,
+    #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
+    pub(crate) plan: PlanId,
     /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,

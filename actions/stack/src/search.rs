@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::identity::{Made, PREFIX, Protects, empty_plan_id, plan_id, token, token_prefix};
 use crate::seen::{ChangeSet, Event, Stack};
 use kit::error::Result;
+use kit::id::PlanId;
 use std::cell::RefCell;
 
 /// What an ID names.
@@ -39,10 +40,10 @@ pub(crate) struct Begun {
 pub(crate) async fn search(
     client: &Client,
     stack: &Stack,
-    plan: &str,
+    plan: &PlanId,
     protects: &Protects,
 ) -> Result<Search> {
-    if empty_plan_id(stack, protects) == plan {
+    if empty_plan_id(stack, protects) == plan.as_str() {
         return Ok(Search::Nothing);
     }
     for listed in client.change_sets(&stack.id).await? {
@@ -57,7 +58,7 @@ pub(crate) async fn search(
             continue;
         };
         let template = client.template_of(&set.id).await?;
-        if plan_id(&set, &template) != plan {
+        if plan_id(&set, &template) != plan.as_str() {
             continue;
         }
         return Ok(match set.execution.as_str() {
@@ -66,7 +67,7 @@ pub(crate) async fn search(
                 let found = begun(client, &stack.id, plan).await?;
                 // The events may not show its execution yet.
                 let found = found.unwrap_or_else(|| Begun {
-                    token: token(plan, &made.protects),
+                    token: token(plan.as_str(), &made.protects),
                     made: None,
                     events: Vec::new(),
                     boundary: None,
@@ -84,8 +85,8 @@ pub(crate) async fn search(
 }
 
 /// The execution of a plan, if the events show one.
-async fn begun(client: &Client, stack: &str, plan: &str) -> Result<Option<Begun>> {
-    let prefix = token_prefix(plan);
+async fn begun(client: &Client, stack: &str, plan: &PlanId) -> Result<Option<Begun>> {
+    let prefix = token_prefix(plan.as_str());
     let (token, boundary) = (RefCell::new(None), RefCell::new(None));
     let before = |event: &Event| {
         let ours = event.token.as_ref().filter(|it| it.starts_with(&prefix));

@@ -172,7 +172,7 @@ fn an_id_a_permit_and_a_time_are_checked_before_any_call() {
     for (arguments, message) in [
         (
             &["--plan", "latest"][..],
-            "error: `latest` is not the ID of a plan",
+            "error: --plan: `latest` is not the ID of a plan",
         ),
         (
             &["--plan", ID, "--timeout", "0m"],

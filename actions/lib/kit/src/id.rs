@@ -1,4 +1,4 @@
-//! Names that are parsed once, where they come in: an image's digest and a commit's hash here, and
+//! Names that are parsed once, where they come in: an image's digest, a commit's hash and a plan's ID here, and
 //! AWS's names in [`crate::aws`]. Only whole ones, since what is shortened or movable does not say
 //! what runs.
 
@@ -199,11 +199,43 @@ impl FromStr for CommitId {
     }
 }
 
+/// The ID of an infrastructure plan: the SHA-256 of what was reviewed, as 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlanId(String);
+
+parsed_text!(PlanId, 0);
+
+impl PlanId {
+    /// The ID of the plan whose reviewed bytes these are.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(crate::hex::encode(ring::digest::digest(
+            &ring::digest::SHA256,
+            bytes,
+        )))
+    }
+}
+
+impl FromStr for PlanId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if is_hex(text, 64) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Invalid::new(
+            format!("`{text}` is not the ID of a plan"),
+            &["it is the output plan-id of `plan`: 64 hexadecimal digits"],
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Exit;
 
+    /// FIPS 180-2, appendix B.1.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
@@ -256,6 +288,20 @@ mod tests {
             let error = CommitId::parse(text).unwrap_err();
             assert_eq!(error.exit(), Exit::Usage, "{text}");
             assert!(!error.hints.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_a_whole_hash_is_the_id_of_a_plan() {
+        assert_eq!(PlanId::of(b"abc").as_str(), ABC);
+        assert_eq!(
+            argument::<PlanId>(&format!("{ABC}\n")),
+            Ok(PlanId::of(b"abc"))
+        );
+        for text in ["new", "", &ABC[1..], &ABC.to_uppercase()] {
+            let error = argument::<PlanId>(text).unwrap_err().to_string();
+            let wanted = format!("`{text}` is not the ID of a plan; it is the output");
+            assert!(error.starts_with(&wanted), "{error}");
         }
     }
 

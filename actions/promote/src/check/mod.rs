@@ -100,7 +100,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     if !setting.declared {
         setting.follows.clone_from(&args.from);
     }
-    plan::fits(&setting, args.plan.as_deref(), args.rollback)?;
+    plan::fits(&setting, args.plan.as_ref(), args.rollback)?;
     let keeps = keeps && setting.trust.anchor.is_some();
     let net = Net::new(cx)?;
     if args.rollback {
@@ -110,7 +110,7 @@ pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed>
     let question = Question {
         digest,
         from: args.from.as_deref(),
-        plan: args.plan.clone(),
+        plan: args.plan.as_ref().map(String::from),
         repository: args.github.repository(),
         breaks_glass: args.break_glass.is_some(),
         by_nobody: false,

@@ -3,6 +3,7 @@
 
 use crate::setting::Setting;
 use kit::error::{Error, Result};
+use kit::id::PlanId;
 
 /// Whether the gate asks for a plan, and none is named. A rollback leaves the infrastructure as it is.
 pub(crate) fn missing(setting: &Setting, plan: Option<&str>, rollback: bool) -> bool {
@@ -21,7 +22,7 @@ pub(crate) fn next(environment: &str) -> String {
 ///
 /// # Errors
 /// As above (exit 2).
-pub(crate) fn fits(setting: &Setting, plan: Option<&str>, rollback: bool) -> Result<()> {
+pub(crate) fn fits(setting: &Setting, plan: Option<&PlanId>, rollback: bool) -> Result<()> {
     if plan.is_none() {
         return Ok(());
     }
@@ -45,9 +46,9 @@ pub(crate) fn fits(setting: &Setting, plan: Option<&str>, rollback: bool) -> Res
 ///
 /// # Errors
 /// None is named (exit 3), or as [`fits`].
-pub(crate) fn needed(setting: &Setting, plan: Option<&str>, rollback: bool) -> Result<()> {
+pub(crate) fn needed(setting: &Setting, plan: Option<&PlanId>, rollback: bool) -> Result<()> {
     fits(setting, plan, rollback)?;
-    if !missing(setting, plan, rollback) {
+    if !missing(setting, plan.map(PlanId::as_str), rollback) {
         return Ok(());
     }
     let environment = &setting.environment;
@@ -66,14 +67,14 @@ mod tests {
 
     #[test]
     fn a_plan_is_named_where_the_gate_asks_for_one_and_nowhere_else() {
-        let plan = "a".repeat(64);
+        let plan = PlanId::of(b"plan");
         for (asks, plan, rollback, wanted) in [
-            (true, Some(plan.as_str()), false, Ok(())),
+            (true, Some(&plan), false, Ok(())),
             (true, None, false, Err(Exit::Refused)),
             (true, None, true, Ok(())),
-            (true, Some(plan.as_str()), true, Err(Exit::Usage)),
+            (true, Some(&plan), true, Err(Exit::Usage)),
             (false, None, false, Ok(())),
-            (false, Some(plan.as_str()), false, Err(Exit::Usage)),
+            (false, Some(&plan), false, Err(Exit::Usage)),
         ] {
             let mut setting = setting();
             setting.gate.plan = asks;

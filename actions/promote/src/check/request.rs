@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         return Err(asks_for_none(&setting));
     };
     usable(&setting, digest.as_ref(), args.from.as_deref())?;
-    plan::needed(&setting, args.plan.as_deref(), false)?;
+    plan::needed(&setting, args.plan.as_ref(), false)?;
     let net = Net::new(cx)?;
     let repository = args.github.repository();
     in_the_codes_repository(cx, &setting, repository)?;
@@ -110,7 +110,7 @@ async fn judged_now(
     let question = Question {
         digest,
         from: args.from.as_deref(),
-        plan: args.plan.clone(),
+        plan: args.plan.as_ref().map(String::from),
         repository: args.github.repository(),
         breaks_glass: false,
         by_nobody: false,

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     {
         return Ok(report);
     }
-    plan::needed(&setting, args.check.plan.as_deref(), args.check.rollback)?;
+    plan::needed(&setting, args.check.plan.as_ref(), args.check.rollback)?;
     let mut allowed = allow(&args.check, cx, true).await?;
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));

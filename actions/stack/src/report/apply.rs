@@ -7,6 +7,7 @@ use crate::watch::Ended;
 use kit::Report;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
+use kit::id::PlanId;
 use kit::markdown;
 use kit::report::{markdown_table, text_table};
 use ledger::applied::AppliedPermit;
@@ -18,7 +19,7 @@ use std::time::Duration;
 pub(crate) struct Applied<'a> {
     pub(crate) account: &'a Account,
     pub(crate) name: &'a str,
-    pub(crate) plan: &'a str,
+    pub(crate) plan: &'a PlanId,
     pub(crate) timeout: Duration,
     pub(crate) arguments: &'a str,
     /// The settings that were changed beside the resources.
@@ -185,7 +186,7 @@ impl Applied<'_> {
         let mut facts = vec![
             ("result", result.to_owned()),
             ("status", status.to_owned()),
-            ("plan", self.plan.to_owned()),
+            ("plan", self.plan.to_string()),
             (
                 "account",
                 format!("{} in {}", self.account.id, self.account.region),

@@ -11,6 +11,7 @@ use crate::lock::Lock;
 use crate::object::{Objects, StateVersion, kept_digest};
 use crate::tool::{self, Tool};
 use kit::error::{Error, Result};
+use kit::id::PlanId;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
 use ledger::applied::{self, Permit};
@@ -18,7 +19,7 @@ use ledger::applied::{self, Permit};
 /// # Errors
 /// A plan that no longer fits (exit 3), the tool's, or a state that is not what was written.
 pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
-    let id = plan_id(&args.plan)?;
+    let id = &args.plan;
     if pull::of(&cx.env).is_some() {
         return Err(
             Error::refused("nothing is applied from a pull request's run")
@@ -29,9 +30,9 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     let code = &args.code;
     let permit = args.permit.as_deref();
     let contract = located.resolved.as_ref().map(|it| &it.resolved);
-    let asked = applied::asked(permit, contract, id, commit(code, cx))?;
+    let asked = applied::asked(permit, contract, id.as_str(), commit(code, cx))?;
     let permit = match asked {
-        Some(asked) => Some(Permit::open(asked, id, cx).await?),
+        Some(asked) => Some(Permit::open(asked, id.as_str(), cx).await?),
         None => None,
     };
     // None of the code's providers runs without it.
@@ -96,20 +97,11 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     .await
 }
 
-fn plan_id(text: &str) -> Result<&str> {
-    let text = text.trim();
-    if kit::hex::is_hex(text, 64) {
-        return Ok(text);
-    }
-    Err(Error::usage(format!("`{text}` is not the ID of a plan"))
-        .hint("it is the output plan-id of `plan`: 64 hexadecimal digits"))
-}
-
 /// The kept plan, if it still fits, in a file for the tool.
 async fn fetch(
     objects: &Objects,
     key: &str,
-    id: &str,
+    id: &PlanId,
     tool: &Tool<'_>,
     args: &args::Apply,
     cx: &Cx,

@@ -2,7 +2,7 @@
 
 use crate::args::{Locked, State};
 use crate::tool::name::Name;
-use kit::id::{CommitId, argument};
+use kit::id::{CommitId, PlanId, argument};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) options: Options,
     /// The plan's ID, from the output `plan-id` of `plan`
-    #[arg(long, value_name = "ID")]
-    pub(crate) plan: String,
+    #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
+    pub(crate) plan: PlanId,
     /// Output `permit` of slipway-promote: the permit that names the plan, where the gate says `plan: true`
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,

@@ -6,7 +6,7 @@ use crate::hash::sha256;
 use crate::object::StateVersion;
 use kit::Lenient;
 use kit::clock::{instant, rfc3339};
-use kit::id::CommitId;
+use kit::id::{CommitId, PlanId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -63,7 +63,7 @@ pub(crate) enum Unopened {
     /// It has no first line.
     NoEnvelope,
     /// Its envelope has this ID.
-    OtherId(String),
+    OtherId(PlanId),
     /// Its envelope is not of the form.
     Unreadable(serde_json::Error),
     /// Its envelope has this form.
@@ -118,9 +118,9 @@ impl Envelope {
     }
 
     /// The object that is kept: one line of JSON, then the plan as it is. And its ID.
-    pub(crate) fn seal(&self, plan: &[u8]) -> (String, Vec<u8>) {
+    pub(crate) fn seal(&self, plan: &[u8]) -> (PlanId, Vec<u8>) {
         let mut object = serde_json::to_vec(self).unwrap_or_default();
-        let id = sha256(&object);
+        let id = PlanId::of(&object);
         object.push(b'\n');
         object.extend_from_slice(plan);
         (id, object)
@@ -130,14 +130,14 @@ impl Envelope {
     ///
     /// # Errors
     /// It is not.
-    pub(crate) fn open<'a>(id: &str, object: &'a [u8]) -> Result<(Self, &'a [u8]), Unopened> {
+    pub(crate) fn open<'a>(id: &PlanId, object: &'a [u8]) -> Result<(Self, &'a [u8]), Unopened> {
         let end = object
             .iter()
             .position(|byte| *byte == b'\n')
             .ok_or(Unopened::NoEnvelope)?;
         let (head, plan) = (&object[..end], &object[end + 1..]);
-        let seen = sha256(head);
-        if seen != id {
+        let seen = PlanId::of(head);
+        if seen != *id {
             return Err(Unopened::OtherId(seen));
         }
         let envelope: Self = serde_json::from_slice(head).map_err(Unopened::Unreadable)?;

@@ -14,14 +14,14 @@ use crate::tool::Tool;
 use kit::contract::reserved::PLANS;
 use kit::env::Env;
 use kit::error::{Error, Result};
-use kit::id::CommitId;
+use kit::id::{CommitId, PlanId};
 use kit::signal::unless_interrupted;
 use kit::{Cx, Lenient};
 use net::Net;
 use std::path::Path;
 
 /// Where the plan `id` of the state at `key` is kept.
-pub(super) fn object_of(key: &str, id: &str) -> String {
+pub(super) fn object_of(key: &str, id: &PlanId) -> String {
     format!("{PLANS}{key}/{id}")
 }
 

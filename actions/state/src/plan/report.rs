@@ -8,7 +8,7 @@ use crate::hash::sha256;
 use crate::object::StateVersion;
 use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, ErrorKind, Result};
-use kit::id::CommitId;
+use kit::id::{CommitId, PlanId};
 use kit::{Cx, Report};
 use ledger::applied::AppliedPermit;
 use net::Net;
@@ -33,7 +33,7 @@ pub(crate) struct Planned {
 
 /// The plan ID that `apply` takes, and when it expires.
 pub(crate) struct Kept {
-    pub(crate) id: String,
+    pub(crate) id: PlanId,
     pub(crate) expires: String,
 }
 
@@ -67,7 +67,7 @@ impl Planned {
         facts.extend(notes.into_iter().map(|line| ("dependencies", line)));
         match &self.kept {
             Some(kept) => {
-                facts.push(("plan", kept.id.clone()));
+                facts.push(("plan", kept.id.to_string()));
                 facts.push(("valid until", kept.expires.clone()));
             }
             None => facts.push((
@@ -117,7 +117,7 @@ impl Planned {
             }),
             ..Report::default()
         }
-        .output("plan-id", kept.map(|kept| kept.id.clone()).unwrap_or_default())
+        .output("plan-id", kept.map(|kept| kept.id.to_string()).unwrap_or_default())
         .output("changes", self.changes.any().to_string())
         .output("exitcode", if self.changes.any() { "2" } else { "0" })
         .output("counts", self.changes.headline())
@@ -187,7 +187,7 @@ pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Res
 
 pub(super) fn applied(
     state: &str,
-    id: &str,
+    id: &PlanId,
     envelope: &Envelope,
     now: &StateVersion,
     under: Option<&AppliedPermit>,
@@ -195,7 +195,7 @@ pub(super) fn applied(
     let mut facts = vec![
         ("state", state.to_owned()),
         ("serial", now.serial.to_string()),
-        ("plan", id.to_owned()),
+        ("plan", id.to_string()),
         ("planned by", envelope.who.clone()),
     ];
     facts.extend(under.map(|under| ("permit", under.line())));

@@ -24,7 +24,7 @@ fn approvals_and_permits_are_for_one_plan() {
     gate.run("linus", &["request", "--reason", WHY])
         .is(3, &missing);
     gate.run("linus", &["grant", "--plan", "new"])
-        .is(2, &["it is not the ID of a plan"]);
+        .is(2, &["`new` is not the ID of a plan"]);
     // To look needs none: whoever plans asks first which commit that is for.
     let check = gate.run("linus", &["check"]);
     check.is(0, &[ALLOWED, make]);
