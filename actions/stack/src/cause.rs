@@ -1,6 +1,7 @@
 //! The root cause of a failed operation: the resource that failed first, not those that were cancelled because of it. Pure.
 
 use crate::hidden;
+use crate::prose;
 use crate::seen::{Event, STACK};
 use std::collections::BTreeMap;
 
@@ -49,7 +50,7 @@ pub(crate) fn causes(events: &[Event]) -> Causes {
         if event.is_of_stack() || !failed {
             continue;
         }
-        if is_cancelled(event) {
+        if event.reason.as_deref().is_some_and(prose::cancelled) {
             causes.cancelled += 1;
         } else if rolling_back {
             causes.rollback.push(line(event));
@@ -70,13 +71,6 @@ pub(crate) fn causes(events: &[Event]) -> Causes {
         causes.root = told.map(line);
     }
     causes
-}
-
-/// Whether a resource failed only because another one did. The texts are CloudFormation's ("Resource creation cancelled",
-/// "Resource update cancelled"); there is no status of its own for it.
-fn is_cancelled(event: &Event) -> bool {
-    let reason = event.reason.as_deref().unwrap_or_default();
-    reason.starts_with("Resource ") && reason.ends_with(" cancelled")
 }
 
 /// An event in one line.

@@ -10,20 +10,21 @@ pub(crate) use drift::Difference;
 pub(crate) use drift::{Detection, Drifted};
 pub(crate) use write::{Creation, Executed, Value};
 
+use crate::prose;
 use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
-use kit::backoff::spread;
+use kit::backoff::endless;
 use kit::error::{Error, Result};
 use net::Account;
 use std::cell::Cell;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a call is made again at most.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The first and the longest wait between two attempts.
-const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(10);
+/// For how long a call is made again, unless [`Client::retry_until`] says otherwise.
+const RETRIED_FOR: Duration = Duration::from_secs(120);
+/// The first and the longest wait between two attempts, to each of which jitter adds up to as much again.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// A client for one account and region.
 pub(crate) struct Client {
@@ -50,7 +51,7 @@ impl Client {
     }
 
     /// Calls until AWS answers something that is about the call. Only for calls that change nothing when they are made twice.
-    async fn patiently<T, E>(
+    async fn retried<T, E>(
         &self,
         action: &str,
         call: impl AsyncFn() -> std::result::Result<T, SdkError<E, HttpResponse>>,
@@ -61,31 +62,28 @@ impl Client {
         let until = self
             .until
             .get()
-            .unwrap_or_else(|| Instant::now() + PATIENCE);
-        let mut pause = FIRST;
+            .unwrap_or_else(|| Instant::now() + RETRIED_FOR);
+        let mut pauses = endless(FIRST, 2.0, LONGEST);
         loop {
             let error = match call().await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
+            let pause = pauses.next().unwrap_or(LONGEST);
             if !net::failure(&error).is_transient() || Instant::now() + pause > until {
                 return Err(net::cannot(error, action));
             }
             kit::host::debug(&format!("{action}: made again after a moment"));
-            sleep(spread(pause)).await;
-            pause = (pause * 2).min(LONGEST);
+            sleep(pause).await;
         }
     }
 }
 
-/// Whether CloudFormation says that there is no such stack. It has no code for that, only one for every mistake in a request
-/// (CloudFormation API Reference, DescribeStacks: "If the stack doesn't exist, a ValidationError is returned").
+/// Whether CloudFormation answered that there is no such stack.
 fn no_such_stack(error: &Error) -> bool {
     let answer = error.service();
-    answer.is_some_and(|answer| {
-        answer.code.as_deref() == Some("ValidationError")
-            && answer.message.contains("does not exist")
-    })
+    is_code(error, &["ValidationError"])
+        && answer.is_some_and(|answer| prose::no_such_stack(&answer.message))
 }
 
 /// Whether CloudFormation answered with this code.

@@ -3,6 +3,7 @@
 //! A plan is read by everybody who reads the log. CloudFormation hides the values of `NoEcho` parameters, and nothing else: a
 //! password that somebody wrote into a template it shows as it is.
 
+use crate::prose;
 use serde_json::Value;
 
 /// Stands for a value that is not shown.
@@ -113,27 +114,15 @@ pub(crate) fn parameter(name: &str, value: &str) -> String {
     shown("", &format!("/{name}"), value, &[])
 }
 
-/// The reason of a failure without the value of a property that holds a secret: services repeat a value that they refuse
-/// (`Value 'x' at 'masterUserPassword' failed to satisfy constraint`).
+/// The reason of a failure without the value of a property that holds a secret: services repeat a value that they refuse.
 pub(crate) fn reason(text: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("alue '") {
-        shown.push_str(before);
-        shown.push_str("alue '");
-        rest = after;
-        let Some((value, place)) = after.split_once("' at '") else {
-            continue;
-        };
-        let Some((name, _)) = place.split_once('\'') else {
-            continue;
-        };
-        let path = format!("/{}", name.replace('.', "/"));
-        shown.push_str(if is_hidden("", &path) { HIDDEN } else { value });
-        rest = &after[value.len()..];
-    }
-    shown.push_str(rest);
-    shown
+    prose::replaced_values(text, |property, value| {
+        let path = format!("/{}", property.replace('.', "/"));
+        match is_hidden("", &path) {
+            true => HIDDEN,
+            false => value,
+        }
+    })
 }
 
 /// Whether the text is one reference that CloudFormation follows when it makes the change, and nothing else.

@@ -20,6 +20,7 @@ mod place;
 mod plan;
 mod policy;
 mod progress;
+mod prose;
 mod protect;
 mod report;
 mod search;

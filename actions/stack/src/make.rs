@@ -1,6 +1,7 @@
 //! Making a change set, and waiting until CloudFormation has computed it.
 
 use crate::client::{Client, Creation};
+use crate::prose;
 use crate::seen::ChangeSet;
 use kit::Cx;
 use kit::clock::human;
@@ -65,7 +66,7 @@ pub(crate) async fn make(cx: &Cx, client: &Client, wanted: &Creation<'_>) -> Res
         return Ok(Made::Changes(Box::new(set)));
     }
     let reason = set.reason.as_deref().unwrap_or_default();
-    let nothing = is_empty(reason);
+    let nothing = prose::changes_nothing(reason);
     let problems = match nothing {
         true => Vec::new(),
         false => client.problems(&id).await.unwrap_or_else(|error| {
@@ -92,13 +93,6 @@ pub(crate) async fn make(cx: &Cx, client: &Client, wanted: &Creation<'_>) -> Res
     }
 }
 
-/// Whether a change set failed because it would change nothing. CloudFormation has no status for that, and two texts
-/// (API Reference, CreateChangeSet, and the answer of UpdateStack, which appears with transforms).
-fn is_empty(reason: &str) -> bool {
-    reason.contains("The submitted information didn't contain changes")
-        || reason.contains("No updates are to be performed")
-}
-
 /// The error of a request that CloudFormation did not take, with what to change.
 fn refused(error: Error) -> Error {
     let code = error.service().and_then(|answer| answer.code.clone());
@@ -121,24 +115,4 @@ fn deleted(wanted: &Creation<'_>) -> Error {
         wanted.name
     ))
     .hint("find out who deleted it, and plan again")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_texts_of_an_empty_change_set_are_known() {
-        for (reason, empty) in [
-            (
-                "The submitted information didn't contain changes. Submit different information to create a change set.",
-                true,
-            ),
-            ("No updates are to be performed.", true),
-            ("Parameters: [A] must have values", false),
-            ("", false),
-        ] {
-            assert_eq!(is_empty(reason), empty, "{reason}");
-        }
-    }
 }

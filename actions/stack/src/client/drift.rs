@@ -41,7 +41,7 @@ impl Client {
     pub(crate) async fn detect_drift(&self, stack: &str) -> Result<String> {
         let call = async || self.api.detect_stack_drift().stack_name(stack).send().await;
         let action = format!("detect the drift of the stack {stack}");
-        let answer = self.patiently(&action, call).await?;
+        let answer = self.retried(&action, call).await?;
         answer
             .stack_drift_detection_id
             .ok_or_else(|| Error::failed("CloudFormation did not name the drift detection"))
@@ -53,7 +53,7 @@ impl Client {
             let call = self.api.describe_stack_drift_detection_status();
             call.stack_drift_detection_id(id).send().await
         };
-        let answer = self.patiently("describe the drift detection", call).await?;
+        let answer = self.retried("describe the drift detection", call).await?;
         Ok(Detection {
             status: word(answer.detection_status).unwrap_or_default(),
             reason: answer.detection_status_reason,
@@ -74,7 +74,7 @@ impl Client {
                     .send()
                     .await
             };
-            let page = self.patiently(&action, call).await?;
+            let page = self.retried(&action, call).await?;
             found.extend(
                 page.stack_resource_drifts
                     .unwrap_or_default()
@@ -97,7 +97,7 @@ impl Client {
                 let call = self.api.list_stack_resources().stack_name(stack);
                 call.set_next_token(next.clone()).send().await
             };
-            let page = self.patiently(&action, call).await?;
+            let page = self.retried(&action, call).await?;
             for resource in page.stack_resource_summaries.unwrap_or_default() {
                 let status = resource
                     .drift_information

@@ -15,7 +15,7 @@ impl Client {
     pub(crate) async fn stack(&self, name: &str) -> Result<Option<Stack>> {
         let call = async || self.api.describe_stacks().stack_name(name).send().await;
         let action = format!("describe the stack {name}");
-        match self.patiently(&action, call).await {
+        match self.retried(&action, call).await {
             Ok(answer) => Ok(answer
                 .stacks
                 .unwrap_or_default()
@@ -36,7 +36,7 @@ impl Client {
                 let call = self.api.list_change_sets().stack_name(stack);
                 call.set_next_token(next.clone()).send().await
             };
-            let page = self.patiently(&action, call).await?;
+            let page = self.retried(&action, call).await?;
             found.extend(page.summaries.unwrap_or_default().into_iter().map(listed));
             next = page.next_token;
             if next.is_none() {
@@ -91,7 +91,7 @@ impl Client {
                 let call = call.include_property_values(true);
                 call.set_next_token(next.clone()).send().await
             };
-            let mut page = match self.patiently(&action, call).await {
+            let mut page = match self.retried(&action, call).await {
                 Ok(page) => page,
                 Err(error)
                     if is_code(&error, &["ChangeSetNotFound", "ChangeSetNotFoundException"]) =>
@@ -126,7 +126,7 @@ impl Client {
             call.template_stage(TemplateStage::Original).send().await
         };
         let action = format!("get the template of the change set {change_set}");
-        let answer = self.patiently(&action, call).await?;
+        let answer = self.retried(&action, call).await?;
         answer.template_body.ok_or_else(|| {
             Error::failed(format!("CloudFormation holds no template for {change_set}"))
         })
@@ -141,7 +141,7 @@ impl Client {
                 .send()
                 .await
         };
-        let answer = self.patiently("read the template", call).await?;
+        let answer = self.retried("read the template", call).await?;
         Ok(Template {
             parameters: answer
                 .parameters
@@ -162,7 +162,7 @@ impl Client {
     pub(crate) async fn policy(&self, stack: &str) -> Result<Option<String>> {
         let call = async || self.api.get_stack_policy().stack_name(stack).send().await;
         let action = format!("get the stack policy of {stack}");
-        let answer = self.patiently(&action, call).await?;
+        let answer = self.retried(&action, call).await?;
         Ok(answer.stack_policy_body.filter(|body| !body.is_empty()))
     }
 
@@ -179,7 +179,7 @@ impl Client {
                 let call = self.api.describe_stack_events().stack_name(stack);
                 call.set_next_token(next.clone()).send().await
             };
-            let page = self.patiently(&action, call).await?;
+            let page = self.retried(&action, call).await?;
             for event in page.stack_events.unwrap_or_default().into_iter().map(event) {
                 if enough(&event) {
                     break 'pages;
@@ -205,7 +205,7 @@ impl Client {
                 .await
         };
         let action = format!("read the events of {stack}");
-        let page = self.patiently(&action, call).await?;
+        let page = self.retried(&action, call).await?;
         Ok(page
             .stack_events
             .unwrap_or_default()
@@ -227,7 +227,7 @@ impl Client {
                     .await
             };
             let page = self
-                .patiently("read the events of the change set", call)
+                .retried("read the events of the change set", call)
                 .await?;
             found.extend(
                 page.operation_events

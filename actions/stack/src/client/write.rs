@@ -4,6 +4,7 @@ use super::{Client, is_code};
 use crate::standing::Kind;
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
 use kit::Secret;
+use kit::aws::RoleArn;
 use kit::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub(crate) struct Creation<'a> {
     /// Without any, the stack keeps its own.
     pub(crate) tags: &'a BTreeMap<String, String>,
     pub(crate) capabilities: &'a [&'static str],
-    pub(crate) role: Option<&'a str>,
+    pub(crate) role: Option<&'a RoleArn>,
     pub(crate) description: &'a str,
 }
 
@@ -73,7 +74,7 @@ impl Client {
                 .set_parameters((!parameters.is_empty()).then(|| parameters.clone()))
                 .set_tags((!tags.is_empty()).then(|| tags.clone()))
                 .set_capabilities((!capabilities.is_empty()).then(|| capabilities.clone()))
-                .set_role_arn(wanted.role.map(str::to_owned))
+                .set_role_arn(wanted.role.map(String::from))
                 .description(wanted.description)
                 // CloudFormation knows a repeated request by its token.
                 .client_token(wanted.name)
@@ -83,7 +84,7 @@ impl Client {
                 .await
         };
         let action = format!("make a change set for the stack {}", wanted.stack);
-        let answer = self.patiently(&action, call).await?;
+        let answer = self.retried(&action, call).await?;
         answer.id.ok_or_else(|| {
             Error::failed("CloudFormation did not name the change set that it makes")
         })
@@ -99,7 +100,7 @@ impl Client {
                 .await
         };
         let action = format!("delete the change set {change_set}");
-        match self.patiently(&action, call).await {
+        match self.retried(&action, call).await {
             Ok(_) => Ok(()),
             Err(error) if is_code(&error, &["ChangeSetNotFound", "ChangeSetNotFoundException"]) => {
                 Ok(())
@@ -115,7 +116,7 @@ impl Client {
             call.client_request_token(token).send().await
         };
         let action = format!("execute the change set {change_set}");
-        match self.patiently(&action, call).await {
+        match self.retried(&action, call).await {
             Ok(_) => Ok(Executed::Begun),
             Err(error)
                 if is_code(
@@ -142,7 +143,7 @@ impl Client {
             call.enable_termination_protection(on).send().await
         };
         let action = format!("set the termination protection of the stack {stack}");
-        self.patiently(&action, call).await.map(drop)
+        self.retried(&action, call).await.map(drop)
     }
 
     /// Sets the stack policy.
@@ -152,6 +153,6 @@ impl Client {
             call.stack_policy_body(body).send().await
         };
         let action = format!("set the stack policy of {stack}");
-        self.patiently(&action, call).await.map(drop)
+        self.retried(&action, call).await.map(drop)
     }
 }
