@@ -13,7 +13,6 @@ use crate::report::plan::{self as report, Subject};
 use crate::seen::{ChangeSet, Template};
 use crate::settings::{Settings, protection, settings};
 use crate::standing::{Kind, standing};
-use kit::aws::RoleArn;
 use kit::contract::WithStack;
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Defaults, Report};
@@ -47,7 +46,7 @@ pub(crate) async fn plan(
     let description = Description {
         commit: place::commit(args.commit.as_ref(), cx),
         kept_role: kept_role.filter(|_| settings.role.is_none()),
-        role: settings.role.clone(),
+        role: settings.role.as_ref().map(String::from),
         protects: protection.protects(),
         allow_replace: settings.allow_replace.clone(),
     };
@@ -70,7 +69,7 @@ pub(crate) async fn plan(
         parameters: &values,
         tags: &settings.tags,
         capabilities: &capabilities,
-        role: settings.role.as_deref(),
+        role: settings.role.as_ref(),
         description: &description,
     };
     progress.replace(Progress::Planning(change_set_name.clone()));
@@ -201,8 +200,7 @@ fn acknowledged(template: &Template, settings: &Settings) -> Result<()> {
 
 /// The role that CloudFormation assumes is one of the stack's own account.
 fn same_account(settings: &Settings, account: &Account) -> Result<()> {
-    let role: Option<RoleArn> = settings.role.as_ref().and_then(|role| role.parse().ok());
-    match role {
+    match &settings.role {
         Some(role) if *role.account() != account.id => Err(Error::refused(format!(
             "the role {role} is not in account {}, where the stack is",
             account.id

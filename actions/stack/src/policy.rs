@@ -6,6 +6,21 @@
 use crate::changes::{Effect, Planned};
 use serde_json::Value;
 
+/// Why a text is not a stack policy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAPolicy {
+    #[error("it is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("it has no `Statement`")]
+    NoStatement,
+    #[error("a statement's `Effect` is neither Allow nor Deny")]
+    Effect,
+    #[error("a statement has no `Action`")]
+    NoAction,
+    #[error("a statement has no `Resource`")]
+    NoResource,
+}
+
 /// A stack policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
@@ -16,33 +31,32 @@ impl Policy {
     /// Reads a policy from its JSON text.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let policy: Value =
-            serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    /// It is not a stack policy.
+    pub(crate) fn parse(text: &str) -> Result<Self, NotAPolicy> {
+        let policy: Value = serde_json::from_str(text)?;
         let statements = match policy.get("Statement") {
             Some(Value::Array(all)) => all.clone(),
             Some(one @ Value::Object(_)) => vec![one.clone()],
-            _ => return Err("it has no `Statement`".to_owned()),
+            _ => return Err(NotAPolicy::NoStatement),
         };
         for statement in &statements {
             let effect = statement.get("Effect").and_then(Value::as_str);
             if !matches!(effect, Some("Allow" | "Deny")) {
-                return Err("a statement's `Effect` is neither Allow nor Deny".to_owned());
+                return Err(NotAPolicy::Effect);
             }
             if statement
                 .get("Action")
                 .or_else(|| statement.get("NotAction"))
                 .is_none()
             {
-                return Err("a statement has no `Action`".to_owned());
+                return Err(NotAPolicy::NoAction);
             }
             if statement
                 .get("Resource")
                 .or_else(|| statement.get("NotResource"))
                 .is_none()
             {
-                return Err("a statement has no `Resource`".to_owned());
+                return Err(NotAPolicy::NoResource);
             }
         }
         Ok(Self { statements })

@@ -5,6 +5,7 @@ use crate::identity::Protects;
 use crate::inputs::Given;
 use crate::place::declared;
 use crate::policy::Policy;
+use kit::aws::RoleArn;
 use kit::contract::{Capability, WithStack};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults, Secret};
@@ -23,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) given: Given,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) capabilities: Vec<Capability>,
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<RoleArn>,
     pub(crate) allow_replace: Vec<String>,
     /// The parameters whose secret is optional and whose variable is not set, with that variable.
     pub(crate) unset: BTreeMap<String, String>,
@@ -125,7 +126,7 @@ pub(crate) fn settings(
         },
         tags,
         capabilities,
-        role: role.map(ToString::to_string),
+        role: role.cloned(),
         allow_replace: names(&args.allow_replace),
         unset,
     })

@@ -229,7 +229,9 @@ impl Subject<'_> {
             }));
         }
         match (&self.settings.role, &before.role) {
-            (Some(role), Some(old)) if role != old => lines.push(format!("role: {old} → {role}")),
+            (Some(role), Some(old)) if role != old.as_str() => {
+                lines.push(format!("role: {old} → {role}"))
+            }
             (Some(role), None) => lines.push(format!("role: {role} (new)")),
             (None, Some(role)) => lines.push(format!("role: {role}, kept as the stack has it")),
             _ => {}
