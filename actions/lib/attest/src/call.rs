@@ -1,6 +1,6 @@
 //! Calls to AWS that are made again while the service is busy or does not answer.
 
-use kit::backoff;
+use kit::backoff::{self, Retryable};
 use kit::error::{Failure, Result};
 use net::{Account, Net};
 use serde_json::Value;
@@ -17,19 +17,8 @@ pub(crate) async fn call(
     target: &str,
     input: &Value,
 ) -> Result<Value> {
-    let mut waits = backoff::attempts(ATTEMPTS, FIRST_WAIT).skip(1);
-    loop {
-        let error = match net.json(account, service, target, input).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let passes = matches!(
-            error.failure(),
-            Some(Failure::Throttled | Failure::Unavailable | Failure::NoAnswer)
-        );
-        match waits.next() {
-            Some(wait) if passes => tokio::time::sleep(wait).await,
-            _ => return Err(error),
-        }
-    }
+    let ask = || net.json(account, service, target, input);
+    ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
+        .when(|error| error.failure().is_some_and(Failure::is_transient))
+        .await
 }

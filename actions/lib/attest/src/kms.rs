@@ -18,7 +18,7 @@ const ALGORITHM: &str = "ECDSA_SHA_256";
 pub(crate) struct Found {
     pub(crate) public: PublicKey,
     /// The ARN of the key itself, whatever it was asked for by.
-    pub(crate) arn: String,
+    pub(crate) arn: Arn,
 }
 
 /// The public half of the key `key` of `account`, for verifying.
@@ -47,7 +47,7 @@ pub(crate) async fn find(net: &Net, account: &Account, key: &KmsKey) -> Result<F
 pub(crate) async fn sign(
     net: &Net,
     account: &Account,
-    arn: &str,
+    arn: &Arn,
     message: &[u8],
 ) -> Result<Vec<u8>> {
     let answer = call(net, account, "Sign", &signing(arn, message)).await;
@@ -58,7 +58,7 @@ pub(crate) async fn sign(
 }
 
 /// Whether the key would sign for the caller. Nothing is signed (AWS KMS Developer Guide, "Testing your permissions").
-pub(crate) async fn would_sign(net: &Net, account: &Account, arn: &str) -> Result<()> {
+pub(crate) async fn would_sign(net: &Net, account: &Account, arn: &Arn) -> Result<()> {
     let mut input = signing(arn, b"");
     input["DryRun"] = json!(true);
     match call(net, account, "Sign", &input).await {
@@ -73,7 +73,7 @@ pub(crate) async fn would_sign(net: &Net, account: &Account, arn: &str) -> Resul
     }
 }
 
-fn signing(arn: &str, message: &[u8]) -> Value {
+fn signing(arn: &Arn, message: &[u8]) -> Value {
     // KMS takes at most 4,096 bytes to sign, and any digest.
     let digest = ring::digest::digest(&ring::digest::SHA256, message);
     json!({
@@ -84,11 +84,11 @@ fn signing(arn: &str, message: &[u8]) -> Value {
     })
 }
 
-fn unsigned(error: Error, arn: &str, account: &Account) -> Error {
+fn unsigned(error: Error, arn: &Arn, account: &Account) -> Error {
     hinted(
         error.under(format!("cannot sign with the KMS key {arn}")),
         "kms:Sign",
-        arn,
+        arn.as_str(),
         account,
     )
 }
@@ -135,21 +135,21 @@ fn described(answer: &Value, asked: &KmsKey, account: &AccountId) -> Result<Foun
             "make one with: aws kms create-key --key-usage SIGN_VERIFY --key-spec {SPEC}"
         )));
     }
-    let arn = text("KeyId");
-    let owner = arn.parse::<Arn>().ok().and_then(|arn| arn.account);
-    if owner.as_ref() != Some(account) {
+    let id = text("KeyId");
+    let arn: Option<Arn> = id.parse().ok();
+    let Some(arn) = arn.filter(|arn| arn.account.as_ref() == Some(account)) else {
         return Err(Error::refused(format!(
-            "the KMS key {asked} is {arn}, which is not in account {account}"
+            "the KMS key {asked} is {id}, which is not in account {account}"
         ))
         .hint("name a key of the build account under `build.keys` in the contract"));
-    }
+    };
     let der = answer["PublicKey"]
         .as_str()
         .and_then(decoded)
         .ok_or_else(|| Error::failed(format!("KMS answered without the public half of {asked}")))?;
     Ok(Found {
         public: PublicKey::from_spki(&der)?,
-        arn: arn.to_owned(),
+        arn,
     })
 }
 

@@ -5,7 +5,7 @@ use crate::kms;
 use crate::signature::{Signature, pae};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kit::aws::KmsKey;
+use kit::aws::{Arn, KmsKey};
 use kit::error::{Error, Result};
 use net::{Account, Net};
 use ring::rand::SystemRandom;
@@ -24,7 +24,7 @@ enum Key {
         net: Net,
         account: Account,
         /// The key's ARN: an alias may lead to another key by the time something is signed.
-        arn: String,
+        arn: Arn,
     },
     Local(EcdsaKeyPair),
 }
