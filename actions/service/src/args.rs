@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use kit::aws::{ClusterName, ServiceName};
+use kit::id::{Digest, argument};
 use std::time::Duration;
 
 /// Arguments.
@@ -48,8 +49,8 @@ pub(crate) struct Version {
     #[command(flatten)]
     pub(crate) selector: ServiceSelector,
     /// Image digest to run, sha256:… (never a tag)
-    #[arg(long, value_name = "DIGEST")]
-    pub(crate) digest: String,
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Digest,
     /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
     #[arg(long, value_name = "REPOSITORY")]
     pub(crate) repository: Option<String>,

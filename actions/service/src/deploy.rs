@@ -36,7 +36,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx) -> Result<Report> {
 
 async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
-    let digest = Digest::parse(&version.digest)?;
+    let digest = &version.digest;
     refuse_no_time(version.timeout)?;
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
@@ -47,8 +47,8 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         permit,
         under,
         missing,
-    } = open(cx, &net, &defaults, version, &digest, None).await?;
-    let (observed, plan) = planned(&client, &args, contract, &account, &digest).await?;
+    } = open(cx, &net, &defaults, version, digest, None).await?;
+    let (observed, plan) = planned(&client, &args, contract, &account, digest).await?;
     let closed = under.as_ref().and_then(UsedPermit::closed);
     if let Some(why) = &closed {
         still_runs(&plan, why, contract)?;

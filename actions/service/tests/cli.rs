@@ -37,7 +37,7 @@ fn a_tag_is_not_a_digest() {
         &[],
     );
     assert!(
-        stderr.contains("error: `v1.2.3` is not a digest"),
+        stderr.contains("error: --digest: `v1.2.3` is not a digest"),
         "{stderr}"
     );
     assert!(stderr.contains("hint: a tag can be moved"), "{stderr}");
@@ -201,7 +201,7 @@ fn bad_input_beside_a_command_has_an_exit_code_of_its_own() {
         ),
         (
             vec!["run-task", "--digest", "v1", "--", "true"],
-            "error: `v1` is not a digest",
+            "error: --digest: `v1` is not a digest",
         ),
     ] {
         let stderr = refused(64, &arguments, &[("AWS_REGION", "ca-central-1")]);

@@ -42,12 +42,12 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
 
 async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
-    let digest = Digest::parse(&version.digest)?;
+    let digest = &version.digest;
     refuse_no_time(version.timeout)?;
     let defaults = cx.defaults()?;
     let net = Net::new(cx)?;
     let command = ledger::permit::command(&args.argv)?;
-    let prepared = prepare(&args, cx, &net, &defaults, (&digest, &command), progress).await?;
+    let prepared = prepare(&args, cx, &net, &defaults, (digest, &command), progress).await?;
     let ready = match prepared {
         Prepared::DryRun(report) => return Ok(report),
         Prepared::Ready(ready) => ready,
