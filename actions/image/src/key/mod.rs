@@ -13,7 +13,7 @@ use crate::request::Request;
 use kit::env::Env;
 use kit::{Context, Result};
 use net::Net;
-use resolve::Reference;
+use resolve::{Reference, Unresolved};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Raised when anything about the key's making changes.
@@ -212,7 +212,7 @@ async fn bases(
     for image in images {
         let found = match Reference::parse(image) {
             Some(reference) => resolve::digest(net, env, logins, &reference).await,
-            None => Err("it is not an image reference".to_owned()),
+            None => Err(Unresolved::NotAReference),
         };
         match found {
             Ok(digest) => {

@@ -3,10 +3,12 @@
 
 use crate::credentials::{Login, Logins, account_and_region_of, users};
 use crate::registry::MANIFESTS;
-use kit::backoff::attempts;
+use kit::backoff::{self, Retryable};
 use kit::env::Env;
 use kit::id::Digest;
 use net::Net;
+use reqwest::StatusCode;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -80,39 +82,76 @@ impl Reference {
     }
 }
 
-/// The digest that `reference` names now, or why that is not known.
+/// Why it is not known which digest a reference names. No text has a URL, which may hold a login.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unresolved {
+    #[error("it is not an image reference")]
+    NotAReference,
+    /// The login that a pull would use cannot be read.
+    #[error("{}", .0.line())]
+    Login(#[source] Box<kit::Error>),
+    #[error("{server} does not answer: {source}")]
+    NoAnswer {
+        server: String,
+        source: reqwest::Error,
+    },
+    #[error("{server} answered {status}")]
+    Status { server: String, status: StatusCode },
+    #[error("{host} answered with no digest")]
+    NoDigest { host: String },
+    #[error("{0}")]
+    CutOff(#[source] reqwest::Error),
+    #[error("{host} answered with a manifest of more than 4 MiB")]
+    TooLong { host: String },
+    #[error("the registry names no place for tokens that a login may be sent to")]
+    UnsafeRealm,
+    #[error("the registry's token service answered no JSON")]
+    NotJson(#[source] reqwest::Error),
+    #[error("the registry's token service gave no token")]
+    NoToken,
+}
+
+/// The service that gives tokens, as errors name it.
+const TOKENS: &str = "the registry's token service";
+
+impl Unresolved {
+    fn no_answer(server: &str, error: reqwest::Error) -> Self {
+        Self::NoAnswer {
+            server: server.to_owned(),
+            source: error.without_url(),
+        }
+    }
+
+    /// Whether the registry is busy, so that it is worth asking again.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.as_u16() == 429 || status.is_server_error())
+    }
+}
+
+/// The digest that `reference` names now.
+///
+/// # Errors
+/// It is not known.
 pub(super) async fn digest(
     net: &Net,
     env: &Env,
     logins: &Logins,
     reference: &Reference,
-) -> Result<Digest, String> {
+) -> Result<Digest, Unresolved> {
     if let Some(digest) = &reference.digest {
         return Ok(digest.clone());
     }
     let login = users::find(env, logins, &reference.host)
         .await
-        .map_err(|error| {
-            [vec![error.message.clone()], error.causes()]
-                .concat()
-                .join(": ")
-        })?;
-    let mut why = String::new();
-    for (attempt, pause) in (1..).zip(attempts(ATTEMPTS, FIRST_WAIT)) {
-        tokio::time::sleep(pause).await;
-        match ask(net, reference, login.as_ref(), attempt).await {
-            Ok(digest) => return Ok(digest),
-            Err(Asked::Busy(status)) => why = status,
-            Err(Asked::No(why)) => return Err(why),
-        }
-    }
-    Err(why)
-}
-
-enum Asked {
-    /// Worth asking again.
-    Busy(String),
-    No(String),
+        .map_err(|error| Unresolved::Login(Box::new(error)))?;
+    let attempt = Cell::new(0);
+    let ask = || {
+        attempt.set(attempt.get() + 1);
+        ask(net, reference, login.as_ref(), attempt.get())
+    };
+    ask.retry(backoff::policy(ATTEMPTS, FIRST_WAIT))
+        .when(Unresolved::is_busy)
+        .await
 }
 
 async fn ask(
@@ -120,7 +159,7 @@ async fn ask(
     reference: &Reference,
     login: Option<&Login>,
     attempt: u32,
-) -> Result<Digest, Asked> {
+) -> Result<Digest, Unresolved> {
     let first = send(net, reference, "HEAD", Authorization::None, attempt).await?;
     let (answer, token) = match first.status().as_u16() {
         401 => {
@@ -144,26 +183,25 @@ async fn ask(
         // Without a login to offer, or with one that is not asked for.
         _ => (first, None),
     };
-    checked(&answer, reference)?;
+    checked(&answer, &reference.host)?;
     if let Some(digest) = header(&answer, "docker-content-digest") {
-        return Digest::parse(&digest)
-            .map_err(|_| Asked::No(format!("{} answered with no digest", reference.host)));
+        return Digest::parse(&digest).map_err(|_| Unresolved::NoDigest {
+            host: reference.host.clone(),
+        });
     }
     // The header is not required; the manifest itself says it too.
     let mut answer = send(net, reference, "GET", authorization(&token, login), attempt).await?;
-    checked(&answer, reference)?;
+    checked(&answer, &reference.host)?;
     let mut manifest = Vec::new();
     while let Some(piece) = answer
         .chunk()
         .await
-        .map_err(|error| Asked::No(error.without_url().to_string()))?
+        .map_err(|error| Unresolved::CutOff(error.without_url()))?
     {
         manifest.extend_from_slice(&piece);
         if manifest.len() > LONGEST {
-            return Err(Asked::No(format!(
-                "{} answered with a manifest of more than 4 MiB",
-                reference.host
-            )));
+            let host = reference.host.clone();
+            return Err(Unresolved::TooLong { host });
         }
     }
     Ok(crate::digest::digest(&manifest))
@@ -189,7 +227,7 @@ async fn send(
     method: &str,
     authorization: Authorization<'_>,
     attempt: u32,
-) -> Result<reqwest::Response, Asked> {
+) -> Result<reqwest::Response, Unresolved> {
     let url = format!(
         "{}/v2/{}/manifests/{}",
         reference.endpoint(),
@@ -211,22 +249,17 @@ async fn send(
     let account_and_region = account_and_region_of(&reference.host);
     net::send_to_registry(request, &account_and_region, attempt)
         .await
-        .map_err(|error| {
-            Asked::No(format!(
-                "{} does not answer: {}",
-                reference.host,
-                error.without_url()
-            ))
-        })
+        .map_err(|error| Unresolved::no_answer(&reference.host, error))
 }
 
-fn checked(answer: &reqwest::Response, reference: &Reference) -> Result<(), Asked> {
+fn checked(answer: &reqwest::Response, server: &str) -> Result<(), Unresolved> {
     let status = answer.status();
-    let why = format!("{} answered {status}", reference.host);
-    match status.as_u16() {
-        200..=299 => Ok(()),
-        429 | 500..=599 => Err(Asked::Busy(why)),
-        _ => Err(Asked::No(why)),
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(Unresolved::Status {
+            server: server.to_owned(),
+            status,
+        }),
     }
 }
 
@@ -242,16 +275,14 @@ async fn token(
     reference: &Reference,
     login: Option<&Login>,
     attempt: u32,
-) -> Result<String, Asked> {
+) -> Result<String, Unresolved> {
     let part = |wanted: &str| {
         let at = challenge.find(&format!("{wanted}=\""))? + wanted.len() + 2;
         let rest = &challenge[at..];
         Some(rest[..rest.find('"')?].to_owned())
     };
     let Some(realm) = part("realm").filter(|realm| safe(realm)) else {
-        return Err(Asked::No(
-            "the registry names no place for tokens that a login may be sent to".to_owned(),
-        ));
+        return Err(Unresolved::UnsafeRealm);
     };
     let joint = if realm.contains('?') { '&' } else { '?' };
     let mut url = format!(
@@ -272,27 +303,16 @@ async fn token(
     let account_and_region = account_and_region_of(&reference.host);
     let answer = net::send_to_registry(request, &account_and_region, attempt)
         .await
-        .map_err(|error| {
-            Asked::No(format!(
-                "the registry's token service does not answer: {}",
-                error.without_url()
-            ))
-        })?;
-    let status = answer.status();
-    let why = format!("the registry's token service answered {status}");
-    match status.as_u16() {
-        200..=299 => {}
-        429 | 500..=599 => return Err(Asked::Busy(why)),
-        _ => return Err(Asked::No(why)),
-    }
+        .map_err(|error| Unresolved::no_answer(TOKENS, error))?;
+    checked(&answer, TOKENS)?;
     let answer: serde_json::Value = answer
         .json()
         .await
-        .map_err(|_| Asked::No("the registry's token service answered no JSON".to_owned()))?;
+        .map_err(|error| Unresolved::NotJson(error.without_url()))?;
     ["token", "access_token"]
         .iter()
         .find_map(|name| answer.get(name)?.as_str().map(str::to_owned))
-        .ok_or_else(|| Asked::No("the registry's token service gave no token".to_owned()))
+        .ok_or(Unresolved::NoToken)
 }
 
 fn safe(realm: &str) -> bool {
