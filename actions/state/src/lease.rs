@@ -3,6 +3,7 @@
 //! Terraform and OpenTofu leave alone. The names are those of AWS's own lock client where it has
 //! them (awslabs/amazon-dynamodb-lock-client: a version number and a length, never a point in time).
 
+use crate::rescue::Copies;
 use kit::Lenient;
 use kit::aws::Arn;
 use kit::host::Kind;
@@ -73,9 +74,9 @@ pub(crate) struct Lease {
     pub(crate) commit: Option<Lenient<CommitId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) actor: Option<String>,
-    /// Where a state was rescued to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rescued: Option<String>,
+    /// The copies of states that were rescued.
+    #[serde(default, skip_serializing_if = "Copies::is_empty")]
+    pub(crate) rescued: Copies,
     /// For an object: the lock is in the table as well, and the table's item decides.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) second_half: bool,
@@ -114,7 +115,7 @@ impl Lease {
                 .flatten(),
             commit: cx.host.commit().ok().flatten().map(Lenient::Parsed),
             actor,
-            rescued: None,
+            rescued: Copies::default(),
             second_half: false,
         }
     }
@@ -136,15 +137,6 @@ impl Lease {
     /// Whether anybody can tell its run from others.
     pub(crate) fn is_of_a_run(&self) -> bool {
         self.attempt.is_some() || self.build_arn.is_some()
-    }
-
-    /// Where one more state was rescued to.
-    pub(crate) fn add_rescued(&mut self, locations: Option<&String>) {
-        let locations = locations.filter(|locations| !locations.is_empty());
-        self.rescued = match (self.rescued.take(), locations) {
-            (Some(before), Some(locations)) => Some(format!("{before}, {locations}")),
-            (before, locations) => before.or_else(|| locations.cloned()),
-        };
     }
 
     pub(crate) fn length(&self) -> Duration {
@@ -190,7 +182,7 @@ pub(crate) mod tests {
             runner: Some("runner-1".into()),
             commit: None,
             actor: Some("ada".into()),
-            rescued: None,
+            rescued: Copies::default(),
             second_half: false,
         }
     }

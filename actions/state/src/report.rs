@@ -109,8 +109,8 @@ fn line(seen: &Seen<'_>) -> String {
         if let Some(end) = lease.ends() {
             line.push_str(&format!(" until {}", kit::clock::rfc3339(end)));
         }
-        if let Some(location) = &lease.rescued {
-            line.push_str(&format!("; its state was rescued to {location}"));
+        if !lease.rescued.is_empty() {
+            line.push_str(&format!("; its state was rescued to {}", lease.rescued));
         }
         lines.push(line);
     }

@@ -2,6 +2,10 @@
 //! folder instead (terraform `internal/command/views/state_locker.go` and `backend/local`). On a
 //! runner that folder is gone with the job, and with it what was just created.
 
+mod copies;
+
+pub(crate) use copies::{Copies, workspace};
+
 use crate::backend::{Backend, StateObject};
 use crate::s3::refused;
 use kit::error::{Context, Error, Result};
@@ -135,45 +139,15 @@ impl Origin {
         match &self.state {
             None => backend.object_key(),
             Some(state) if state.bucket == backend.bucket => state.key.clone(),
-            Some(state) => format!("{FOREIGN}{}/{}", state.bucket, state.key),
+            Some(state) => copies::foreign_key(&state.bucket, &state.key),
         }
     }
-}
-
-/// The prefix of copies of states in other buckets.
-const FOREIGN: &str = "errored/";
-/// The separator in a copy's key between the key of its state and the lock ID.
-const MARK: &str = ".errored-";
-
-/// `BUCKET/KEY` of the states whose copies are at `locations`, as [`keep`] returned them.
-pub(crate) fn origins(locations: Option<&str>) -> Vec<String> {
-    let locations = locations
-        .into_iter()
-        .flat_map(|locations| locations.split(", "));
-    let mut origins: Vec<String> = locations
-        .filter_map(|location| {
-            let (state, _) = location.strip_prefix("s3://")?.rsplit_once(MARK)?;
-            let (_, key) = state.split_once('/')?;
-            Some(key.strip_prefix(FOREIGN).unwrap_or(state).to_owned())
-        })
-        .collect();
-    origins.dedup();
-    origins
-}
-
-/// The workspace of a state, if its key has the default `workspace_key_prefix` and the name needs no quotes in a shell.
-pub(crate) fn workspace(origin: &str) -> Option<&str> {
-    let (_, key) = origin.split_once('/')?;
-    let (workspace, _) = key.strip_prefix("env:/")?.split_once('/')?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    workspace.chars().all(plain).then_some(workspace)
 }
 
 /// How many states can be kept beside one under one lock.
 const KEPT: usize = 100;
 
-/// Keeps each state beside the one it belongs to, and verifies the copy. Returns the locations. An earlier copy is
-/// never overwritten.
+/// Keeps each state beside the one it belongs to, and verifies the copy. An earlier copy is never overwritten.
 ///
 /// # Errors
 /// A file that cannot be read, or S3's.
@@ -182,7 +156,7 @@ pub(crate) async fn keep(
     backend: &Backend,
     lock_id: &str,
     files: &[Origin],
-) -> Result<Vec<String>> {
+) -> Result<Copies> {
     let bucket = &backend.bucket;
     let mut kept = Vec::new();
     let mut numbers = 0..KEPT;
@@ -195,7 +169,7 @@ pub(crate) async fn keep(
                     "{KEPT} states are kept beside s3://{bucket}/{key} already"
                 )));
             };
-            let copy_key = copy_key(&key, lock_id, number);
+            let copy_key = copies::copy_key(&key, lock_id, number);
             let location = format!("s3://{bucket}/{copy_key}");
             let answer = s3
                 .put_object()
@@ -236,14 +210,7 @@ pub(crate) async fn keep(
         };
         kept.push(location);
     }
-    Ok(kept)
-}
-
-fn copy_key(key: &str, lock_id: &str, number: usize) -> String {
-    match number {
-        0 => format!("{key}{MARK}{lock_id}"),
-        number => format!("{key}{MARK}{lock_id}-{number}"),
-    }
+    Ok(Copies::at(kept))
 }
 
 #[cfg(test)]
@@ -270,15 +237,12 @@ mod tests {
             ("b", "env:/blue/app/dev", Some("blue")),
             ("c", "net/dev.errored-x", None),
         ] {
-            let copy_key = copy_key(&origin(bucket, key).key(&backend), "0f-1", 2);
+            let copy_key = copies::copy_key(&origin(bucket, key).key(&backend), "0f-1", 2);
             let location = format!("s3://b/{copy_key}");
-            let found = origins(Some(&location));
+            let found = Copies::at(vec![location.clone()]).origins();
             assert_eq!(found, [format!("{bucket}/{key}")], "{location}");
             assert_eq!(super::workspace(&found[0]), workspace);
         }
-        let two = "s3://b/app/dev.errored-1, s3://b/env:/w/app/dev.errored-1-1";
-        assert_eq!(origins(Some(two)), ["b/app/dev", "b/env:/w/app/dev"]);
-        assert_eq!(origins(None), Vec::<String>::new());
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub(super) fn busy(
     match (&held.info, &held.lease) {
         (Some(info), Some(lease)) if lease.phase.is_broken() => error.hint(format!(
             "its holder could not write the state; restore it: {}",
-            repair(lock, &info.id, lease.rescued.as_deref())
+            repair(lock, &info.id, &lease.rescued)
         )),
         (Some(_), Some(lease)) if lease.phase == Phase::Moved => error.hint(
             "this state is locked with the file now: remove `table` from the contract and omit --table (or give --locking file), and set use_lockfile = true instead of dynamodb_table in the backend",
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_lock_that_needs_repair_says_where_its_state_is() {
         let mut lease = lease(Phase::NeedsRepair);
-        lease.rescued = Some("s3://states/shop.errored-3f".into());
+        lease.rescued = "s3://states/shop.errored-3f".to_owned().into();
         let held = held(Some(lease));
         let error = busy(&lock(), &held, 0, Duration::ZERO, &Watch::default());
         assert!(error.to_string().contains("s3://states/shop.errored-3f"));

@@ -5,7 +5,7 @@ use super::opened::{expired, open};
 use super::{handover, repair};
 use crate::lease::Phase;
 use crate::lock::{Changed, Held, Release};
-use crate::rescue::{self, Origin};
+use crate::rescue::{self, Copies, Origin};
 use crate::shim;
 use kit::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Holding<'_> {
             } else {
                 Phase::Kept
             };
-            return self.put(phase, None).await;
+            return self.put(phase, Copies::default()).await;
         }
         let mut released = self.opened.lock.release(&self.record).await;
         if released.as_ref().is_err_and(expired) {
@@ -73,13 +73,13 @@ impl Holding<'_> {
     }
 
     /// Writes another phase of the hold.
-    pub(super) async fn put(&mut self, phase: Phase, rescued: Option<String>) -> Result<()> {
+    pub(super) async fn put(&mut self, phase: Phase, rescued: Copies) -> Result<()> {
         let mut record = self.record.clone();
         record.lease = record.lease.renewed();
         record.lease.phase = phase;
-        record.lease.add_rescued(rescued.as_ref());
+        record.lease.rescued.add(rescued);
         if phase == Phase::Kept {
-            record.lease.rescued = None;
+            record.lease.rescued = Copies::default();
             // From here on the lock is not renewed, and at a terminal there is no run whose end would be proof.
             let end = record.lease.until;
             record.lease.until = end.or_else(|| handover::hold_end(KEPT, self.cx));
@@ -122,7 +122,7 @@ impl Holding<'_> {
                 folder.display()
             ))
             .hint(rescue::IN_THE_LOG);
-        self.mark_needs_repair(error, None).await
+        self.mark_needs_repair(error, Copies::default()).await
     }
 
     /// Rescues a state that the command could not write, and keeps the lock, because the next command would not know what
@@ -148,31 +148,30 @@ impl Holding<'_> {
         for file in &files {
             error = error.cause(file.to_string());
         }
-        let (error, rescued_to) = match kept {
-            Ok(locations) => {
-                let locations = locations.join(", ");
+        let (error, copies) = match kept {
+            Ok(copies) => {
                 let error = match files.iter().all(|file| file.complete) {
-                    true => error.cause(format!("rescued to {locations}")),
+                    true => error.cause(format!("rescued to {copies}")),
                     false => error
-                        .cause(format!("saved only a part of the state, at {locations}"))
+                        .cause(format!("saved only a part of the state, at {copies}"))
                         .hint(rescue::IN_THE_LOG),
                 };
-                (error, Some(locations))
+                (error, copies)
             }
             Err(lost) => (
                 error
                     .cause(lost.line())
                     .hint("copy that file to a safe place before this machine is deleted"),
-                None,
+                Copies::default(),
             ),
         };
-        self.mark_needs_repair(error, rescued_to).await
+        self.mark_needs_repair(error, copies).await
     }
 
-    /// Marks the lock as one whose state needs repair and was rescued to `rescued_to`.
-    async fn mark_needs_repair(&mut self, error: Error, rescued_to: Option<String>) -> Error {
+    /// Marks the lock as one whose state needs repair and has these copies.
+    async fn mark_needs_repair(&mut self, error: Error, copies: Copies) -> Error {
         let id = self.record.info.id.clone();
-        let marked = self.put(Phase::NeedsRepair, rescued_to.clone()).await;
+        let marked = self.put(Phase::NeedsRepair, copies.clone()).await;
         let lock = &self.opened.lock;
         match marked {
             Ok(()) => error
@@ -180,14 +179,14 @@ impl Holding<'_> {
                     "the lock {} with ID {id} is kept, so that nothing else runs until the state is restored",
                     lock.id
                 ))
-                .hint(repair::repair(lock, &id, self.record.lease.rescued.as_deref())),
+                .hint(repair::repair(lock, &id, &self.record.lease.rescued)),
             Err(unmarked) => error.with_second_failure(unmarked)
             .hint(format!(
                 "keep other runs away until the state is restored: the lock {} could not be kept, and expires after {} unless another run already has it",
                 lock.id,
                 kit::clock::human(self.record.lease.length())
             ))
-            .hint(repair::repair(lock, &id, rescued_to.as_deref())),
+            .hint(repair::repair(lock, &id, &copies)),
         }
     }
 

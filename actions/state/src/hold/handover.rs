@@ -229,7 +229,7 @@ fn unlock_refusal(lock: &Lock, held: &Held, reason: Unlocking) -> Error {
             lock.id
         ))
         .cause(format!("held by {held}"))
-        .hint(repair(lock, held.id(), held.rescued()))
+        .hint(repair(lock, held.id(), &held.rescued()))
         .hint(format!(
             "only if you are certain that the state is restored: {force}"
         )),

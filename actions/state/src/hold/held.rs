@@ -9,6 +9,7 @@ use crate::info::LockInfo;
 use crate::lease::Phase;
 use crate::locate::LocatedState;
 use crate::lock::Lock;
+use crate::rescue::Copies;
 use kit::child::{Program, Running};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
@@ -136,7 +137,7 @@ impl Holding<'_> {
     /// Renews the lease, which is also the proof that the lock is still ours.
     pub(crate) async fn renew_lease(&mut self) -> Result<()> {
         let began = uptime();
-        self.put(self.record.lease.phase, None).await?;
+        self.put(self.record.lease.phase, Copies::default()).await?;
         self.since = began;
         Ok(())
     }

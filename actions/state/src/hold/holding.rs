@@ -8,7 +8,6 @@ use crate::guard::{Guard, MARK};
 use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Record};
 use crate::note::{self, Work};
-use crate::rescue;
 use crate::shim::{self, CallServer, Ours, Worked};
 use kit::child::{self, Program};
 use kit::error::{Error, Result};
@@ -167,7 +166,7 @@ impl Holding<'_> {
             folder: std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
             overrides: self.located.overrides,
             path_style: net::path_style(&self.cx.env),
-            to_repair: rescue::origins(self.record.lease.rescued.as_deref()),
+            to_repair: self.record.lease.rescued.origins(),
             rule: Rule::of(self.located.resolved.as_ref()),
             plans: self.plans_alone(),
         }

@@ -8,7 +8,7 @@ use crate::guard::MARK;
 use crate::lease::{Lease, Phase};
 use crate::lock::{Changed, Held, Lock, Record};
 use crate::note::{self, Remembered, Work};
-use crate::rescue::{self, Origin};
+use crate::rescue::{self, Copies, Origin};
 use crate::shim;
 use kit::error::{Error, Result};
 use kit::group::Group;
@@ -51,7 +51,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
         match condition {
             Condition::Ours => {}
             Condition::Broken => {
-                warn_lock_stays(lock, &remembered.lock_id, held.rescued(), cx);
+                warn_lock_stays(lock, &remembered.lock_id, &held.rescued(), cx);
                 return Ok(());
             }
             Condition::Released => return Ok(()),
@@ -104,16 +104,13 @@ async fn settle(
                 lease: lease.renewed(),
             };
             record.lease.phase = Phase::NeedsRepair;
-            record.lease.add_rescued(rescued.as_ref().ok());
+            if let Ok(copies) = &rescued {
+                record.lease.rescued.add(copies.clone());
+            }
             if lock.replace(held, &record).await? != Changed::Done {
                 return Ok(false);
             }
-            warn_lock_stays(
-                lock,
-                &remembered.lock_id,
-                record.lease.rescued.as_deref(),
-                cx,
-            );
+            warn_lock_stays(lock, &remembered.lock_id, &record.lease.rescued, cx);
             return rescued.map(|_| true);
         }
         (Settling::Release { meant }, _, _) => meant,
@@ -133,21 +130,21 @@ async fn settle(
     Ok(true)
 }
 
-fn warn_lock_stays(lock: &Lock, lock_id: &str, rescued: Option<&str>, cx: &Cx) {
+fn warn_lock_stays(lock: &Lock, lock_id: &str, copies: &Copies, cx: &Cx) {
     cx.host.warn(format!(
         "{} stays locked until its state is repaired: {}",
         lock.id,
-        repair(lock, lock_id, rescued)
+        repair(lock, lock_id, copies)
     ));
 }
 
-/// Keeps the states that the command of a killed step could not write. Returns where.
+/// Keeps the states that the command of a killed step could not write. Returns the copies.
 async fn rescue(
     opened: &Opened,
     remembered: &Remembered,
     files: &[PathBuf],
     cx: &Cx,
-) -> Result<String> {
+) -> Result<Copies> {
     let backend = &remembered.located.backend;
     let files: Vec<Origin> = files
         .iter()
@@ -157,19 +154,18 @@ async fn rescue(
             Origin::new(file, state)
         })
         .collect();
-    let locations = rescue::keep(&opened.s3, backend, &remembered.lock_id, &files).await?;
-    let locations = locations.join(", ");
+    let copies = rescue::keep(&opened.s3, backend, &remembered.lock_id, &files).await?;
     if files.iter().any(|file| !file.complete) {
         cx.host.warn(format!(
-            "the step left only a part of a state that its command could not write, kept at {locations}: {}",
+            "the step left only a part of a state that its command could not write, kept at {copies}: {}",
             rescue::IN_THE_LOG
         ));
     } else if !files.is_empty() {
         cx.host.warn(format!(
-            "the step left a state that its command could not write: rescued to {locations}"
+            "the step left a state that its command could not write: rescued to {copies}"
         ));
     }
-    Ok(locations)
+    Ok(copies)
 }
 
 /// Ends the command of a step that was killed: while it runs it may write the state, and the lock

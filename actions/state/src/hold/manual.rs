@@ -148,9 +148,14 @@ async fn remove(lock: &Lock, mut held: Held, id: &str, cx: &Cx) -> Result<Remova
             .as_ref()
             .is_some_and(|lease| lease.phase.is_broken())
         {
+            let rescued = match held.rescued() {
+                none if none.is_empty() => {
+                    "the errored.tfstate of the machine that ran it".to_owned()
+                }
+                copies => copies.to_string(),
+            };
             cx.host.warn(format!(
-                "the state of this lock was never written; without {} the next apply creates everything again",
-                held.rescued().unwrap_or("the errored.tfstate of the machine that ran it")
+                "the state of this lock was never written; without {rescued} the next apply creates everything again"
             ));
         }
         match lock.remove(&held).await? {

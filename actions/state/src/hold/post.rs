@@ -33,7 +33,7 @@ pub(super) fn condition(held: Option<&Held>, id: &str, ours: &Lease, unwritten: 
         Some(lease) if lease.phase == Phase::Parked => Condition::Parked,
         Some(lease) if !lease.same_job(ours) => Condition::Adopted,
         Some(lease)
-            if lease.phase == Phase::NeedsRepair && (lease.rescued.is_some() || !unwritten) =>
+            if lease.phase == Phase::NeedsRepair && (!lease.rescued.is_empty() || !unwritten) =>
         {
             Condition::Broken
         }
@@ -105,7 +105,9 @@ mod tests {
             (false, true, Condition::Ours),
         ] {
             let mut broken = lease(Phase::NeedsRepair);
-            broken.rescued = rescued.then(|| "s3://b/k.errored-3f".into());
+            if rescued {
+                broken.rescued = "s3://b/k.errored-3f".to_owned().into();
+            }
             let held = held("3f", Some(broken));
             assert_eq!(condition(Some(&held), "3f", &ours, unwritten), answer);
         }

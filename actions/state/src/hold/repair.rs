@@ -2,18 +2,19 @@
 
 use crate::backend::quoted;
 use crate::lock::Lock;
-use crate::rescue;
+use crate::rescue::{self, Copies};
 
-/// The commands that restore a state that was rescued to `rescued_to`, if anywhere.
-pub(super) fn repair(lock: &Lock, id: &str, rescued_to: Option<&str>) -> String {
-    let fetch = match rescued_to {
-        Some(locations) if locations.contains(", ") => {
-            format!("`aws s3 cp` each of {locations} to errored.tfstate in the folder it came from")
+/// The commands that restore a state of which there are these copies, if any.
+pub(super) fn repair(lock: &Lock, id: &str, copies: &Copies) -> String {
+    let fetch = match copies.only() {
+        Some(only) => format!("aws s3 cp {} errored.tfstate", quoted(only)),
+        None if copies.is_empty() => "copy errored.tfstate from the machine that ran it".to_owned(),
+        None => {
+            format!("`aws s3 cp` each of {copies} to errored.tfstate in the folder it came from")
         }
-        Some(rescued_to) => format!("aws s3 cp {} errored.tfstate", quoted(rescued_to)),
-        None => "copy errored.tfstate from the machine that ran it".to_owned(),
     };
-    let other = rescue::origins(rescued_to)
+    let other = copies
+        .origins()
         .into_iter()
         .find(|origin| *origin != lock.id);
     let (folder, select) = match &other {

@@ -3,6 +3,7 @@
 use crate::backend::quoted;
 use crate::info::LockInfo;
 use crate::lease::Lease;
+use crate::rescue::Copies;
 
 /// The content that is written: Terraform's part and ours.
 #[derive(Debug, Clone)]
@@ -42,9 +43,10 @@ impl Held {
         }
     }
 
-    /// Where a state was rescued to that could not be written under this lock.
-    pub(crate) fn rescued(&self) -> Option<&str> {
-        self.lease.as_ref()?.rescued.as_deref()
+    /// The copies of states that could not be written under this lock.
+    pub(crate) fn rescued(&self) -> Copies {
+        let lease = self.lease.as_ref();
+        lease.map_or_else(Copies::default, |lease| lease.rescued.clone())
     }
 
     pub(super) fn is(&self, record: &Record) -> bool {
