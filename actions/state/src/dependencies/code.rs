@@ -1,6 +1,7 @@
 //! The dependencies of one module's code: the modules that it calls and the providers that it uses. Pure.
 //! Source: terraform `internal/configs/{module_call,provider_requirements,resource}.go`.
 
+use super::unreadable::Unreadable;
 use crate::block::Value;
 use crate::block::json::{self, each};
 use crate::block::tokens::{Token, Tokens};
@@ -36,7 +37,7 @@ impl Code {
     ///
     /// # Errors
     /// It cannot be read as HCL, or not for certain.
-    pub(super) fn add_hcl(&mut self, text: &str, name: &str) -> Result<(), String> {
+    pub(super) fn add_hcl(&mut self, text: &str, name: &str) -> Result<(), Unreadable> {
         let mut tokens = Tokens::of(text);
         let mut labels: Vec<String> = Vec::new();
         while let Some((token, line)) = tokens.take() {
@@ -49,16 +50,20 @@ impl Code {
                 }
                 Token::Mark('[' | '(') => tokens.skip(),
                 Token::Mark('}' | ']' | ')') => {
-                    return Err(format!("{name}:{line} closes what was not opened"));
+                    let at = format!("{name}:{line}");
+                    return Err(Unreadable::Unopened { at });
                 }
                 _ => labels.clear(),
             }
         }
         if let Some(line) = tokens.unclear() {
-            return Err(format!("{name}:{line} is ambiguous HCL"));
+            let at = format!("{name}:{line}");
+            return Err(Unreadable::Ambiguous { at });
         }
         match tokens.is_cut_off() {
-            true => Err(format!("{name} ends within a text, a comment or a block")),
+            true => Err(Unreadable::CutOff {
+                name: name.to_owned(),
+            }),
             false => Ok(()),
         }
     }
@@ -145,12 +150,16 @@ impl Code {
     ///
     /// # Errors
     /// It is not JSON.
-    pub(super) fn add_json(&mut self, text: &str, name: &str) -> Result<(), String> {
-        let not_json = |error| format!("{name} is not JSON: {error}");
+    pub(super) fn add_json(&mut self, text: &str, name: &str) -> Result<(), Unreadable> {
+        let not_json = |source| Unreadable::NotJson {
+            name: name.to_owned(),
+            source,
+        };
         let json: Json = serde_json::from_str(text).map_err(not_json)?;
         // The tool reads each of several members of one name.
-        if let Some(twice) = json::twice(text).map_err(not_json)? {
-            return Err(format!("{name} names `{twice}` twice in one object"));
+        if let Some(member) = json::twice(text).map_err(not_json)? {
+            let name = name.to_owned();
+            return Err(Unreadable::MemberTwice { name, member });
         }
         for (call, body) in labelled(&json["module"]) {
             let value = |key: &str| body.get(key).map(json_value);
@@ -200,15 +209,16 @@ impl Code {
     ///
     /// # Errors
     /// A source that cannot be read.
-    pub(super) fn providers(&self) -> Result<BTreeMap<String, String>, String> {
+    pub(super) fn providers(&self) -> Result<BTreeMap<String, String>, Unreadable> {
         let mut providers = BTreeMap::new();
         for (name, at) in &self.used {
             let source = match self.sources.get(name) {
                 Some(Value::Literal(source)) => source,
                 Some(Value::Expression) => {
-                    return Err(format!(
-                        "the source of the provider `{name}` is an expression ({at})"
-                    ));
+                    return Err(Unreadable::ProviderSource {
+                        provider: name.clone(),
+                        at: at.clone(),
+                    });
                 }
                 // The provider of `terraform_data` and `terraform_remote_state` is built in.
                 _ if name == "terraform" => continue,
@@ -419,6 +429,7 @@ locals {
         assert!(
             code.add_json("{", "x")
                 .unwrap_err()
+                .to_string()
                 .contains("x is not JSON")
         );
     }
@@ -458,7 +469,10 @@ locals {
             "terraform {\n required_providers {\n a = { for k, v in {} : k => v }\n }\n}\n",
         ] {
             let error = Code::default().add_hcl(text, "x").unwrap_err();
-            assert!(error.contains("is ambiguous HCL"), "{text}: {error}");
+            assert!(
+                matches!(error, Unreadable::Ambiguous { .. }),
+                "{text}: {error}"
+            );
         }
         let deep = format!("x = \"{}", "${\"".repeat(100_000));
         assert!(Code::default().add_hcl(&deep, "x").is_err());
@@ -467,7 +481,7 @@ locals {
             r#"{"module": {"a": {"source": "./a", "source": "x/y/z"}}}"#,
         ] {
             let error = Code::default().add_json(text, "x").unwrap_err();
-            assert!(error.contains("twice in one object"), "{error}");
+            assert!(matches!(error, Unreadable::MemberTwice { .. }), "{error}");
         }
         let code = hcl("terraform {\n required_providers {\n a = ({ source = \"b/c\" })\n }\n}");
         assert!(code.providers().is_err());

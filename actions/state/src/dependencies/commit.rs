@@ -1,6 +1,7 @@
 //! Infrastructure code as it was in another commit of the same clone, read by git.
 
 use super::files::Files;
+use super::unreadable::{NotInCommit, Unreadable};
 use kit::env::Env;
 use kit::id::CommitId;
 use kit::lockfile;
@@ -24,9 +25,9 @@ impl<'a> Commit<'a> {
     ///
     /// # Errors
     /// There is no git, no clone, or no such commit in it.
-    pub(super) fn open(folder: &Path, id: &'a CommitId, env: &'a Env) -> Result<Self, String> {
+    pub(super) fn open(folder: &Path, id: &'a CommitId, env: &'a Env) -> Result<Self, NotInCommit> {
         let git = |arguments: &[&str]| git(folder, arguments, env);
-        let top = text(git(&["rev-parse", "--show-toplevel"])?)?;
+        let top = String::from_utf8(git(&["rev-parse", "--show-toplevel"])?)?;
         let list = git(&[
             "ls-tree",
             "-r",
@@ -35,8 +36,8 @@ impl<'a> Commit<'a> {
             "--name-only",
             id.as_str(),
         ])
-        .map_err(|why| format!("{why} (`fetch-depth: 0` fetches all commits)"))?;
-        let list = text(list)?;
+        .map_err(|why| NotInCommit::NoList(Box::new(why)))?;
+        let list = String::from_utf8(list)?;
         let ends = [".tf", ".tf.json", ".tofu", ".tofu.json", lockfile::FILE];
         let files = list
             .split('\0')
@@ -54,15 +55,18 @@ impl<'a> Commit<'a> {
         self.list(folder).is_ok_and(|files| !files.is_empty())
     }
 
-    fn path(&self, path: &Path) -> Result<PathBuf, String> {
+    fn path(&self, path: &Path) -> Result<PathBuf, NotInCommit> {
         let path = plain(path);
         let below = path.strip_prefix(&self.top).map(Path::to_owned);
-        below.map_err(|_| format!("{} is not in {}", path.display(), self.top.display()))
+        below.map_err(|_| NotInCommit::Outside {
+            path,
+            top: self.top.clone(),
+        })
     }
 }
 
 impl Files for Commit<'_> {
-    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
         let folder = self.path(folder)?;
         let files = self
             .files
@@ -71,22 +75,19 @@ impl Files for Commit<'_> {
         Ok(files.map(|file| self.top.join(file)).collect())
     }
 
-    fn read(&self, file: &Path) -> Result<Option<String>, String> {
+    fn read(&self, file: &Path) -> Result<Option<String>, Unreadable> {
         let path = self.path(file)?;
         if !self.files.contains(&path) {
             return Ok(None);
         }
         let object = format!("{}:{}", self.id, path.display());
-        text(git(&self.top, &["cat-file", "blob", &object], self.env)?).map(Some)
+        let bytes = git(&self.top, &["cat-file", "blob", &object], self.env)?;
+        Ok(Some(String::from_utf8(bytes).map_err(NotInCommit::from)?))
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|_| "git shows something that is not text".to_owned())
-}
-
 /// The output of git, which gets no `GIT_` variable from the environment.
-fn git(folder: &Path, arguments: &[&str], env: &Env) -> Result<Vec<u8>, String> {
+fn git(folder: &Path, arguments: &[&str], env: &Env) -> Result<Vec<u8>, NotInCommit> {
     let mut command = Command::new("git");
     command
         .arg("-C")
@@ -102,13 +103,11 @@ fn git(folder: &Path, arguments: &[&str], env: &Env) -> Result<Vec<u8>, String> 
         // A partial clone would go to the network for an object that it lacks.
         .env("GIT_NO_LAZY_FETCH", "1")
         .stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|error| format!("git cannot be started: {error}"))?;
+    let output = command.output()?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let message = stderr.lines().next().unwrap_or("it fails");
-    Err(format!("git says: {message}"))
+    Err(NotInCommit::Refused(message.to_owned()))
 }

@@ -6,6 +6,7 @@
 use super::code::ModuleCall;
 use super::files::Files;
 use super::source::{Source, is_exact, shown};
+use super::unreadable::Unreadable;
 use crate::block::Value;
 use kit::place::plain;
 use serde::Deserialize;
@@ -36,19 +37,20 @@ struct Manifest {
 pub(super) fn manifest(
     files: &dyn Files,
     data: &Path,
-) -> Result<BTreeMap<String, Installed>, String> {
+) -> Result<BTreeMap<String, Installed>, Unreadable> {
     let path = data.join("modules/modules.json");
     let Some(text) = files.read(&path)? else {
         return Ok(BTreeMap::new());
     };
-    let cannot = |why: String| format!("{} cannot be read: {why}", path.display());
-    let manifest: Manifest =
-        serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))?;
+    let manifest: Manifest = match serde_json::from_str(&text) {
+        Ok(manifest) => manifest,
+        Err(source) => return Err(Unreadable::Installed { path, source }),
+    };
     let mut all = BTreeMap::new();
     for installed in manifest.modules {
         let key = installed.key.clone();
         if all.insert(key.clone(), installed).is_some() {
-            return Err(cannot(format!("it lists `{key}` twice")));
+            return Err(Unreadable::InstalledTwice { path, key });
         }
     }
     Ok(all)

@@ -12,10 +12,12 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unreadable;
 
 pub(crate) use notes::{Notes, pinned, unmoved};
 pub(crate) use rule::Rule;
 pub(crate) use tree::Dependencies;
+pub(crate) use unreadable::Unreadable;
 
 use crate::block;
 use files::{Disk, Files};
@@ -35,8 +37,7 @@ pub(crate) fn is_for_tofu(folder: &Path) -> bool {
 /// It cannot be read (exit 3).
 pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
     let text = Disk.read(&folder.join(lockfile::FILE));
-    let read = |text: &str| lockfile::read(text).map_err(|error| error.to_string());
-    let lock = text.and_then(|text| text.as_deref().map(read).transpose());
+    let lock = text.and_then(|text| Ok(text.as_deref().map(lockfile::read).transpose()?));
     let lock = lock.map_err(|why| {
         Error::refused(format!("{} cannot be read: {why}", lockfile::FILE))
             .hint("commit the file as `terraform init` writes it")
@@ -47,8 +48,8 @@ pub(crate) fn locked(folder: &Path) -> error::Result<Lock> {
 /// Reads what the code in `folder` brings, before anything is installed.
 ///
 /// # Errors
-/// Something that cannot be read, in words.
-pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, String> {
+/// Something that cannot be read.
+pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, Unreadable> {
     tree::read(&Disk, folder, None, tofu)
 }
 
@@ -57,6 +58,10 @@ pub(crate) fn declared(folder: &Path, tofu: bool) -> Result<Dependencies, String
 ///
 /// # Errors
 /// As [`declared`].
-pub(crate) fn installed(folder: &Path, data: &Path, tofu: bool) -> Result<Dependencies, String> {
+pub(crate) fn installed(
+    folder: &Path,
+    data: &Path,
+    tofu: bool,
+) -> Result<Dependencies, Unreadable> {
     tree::read(&Disk, folder, Some(data), tofu)
 }

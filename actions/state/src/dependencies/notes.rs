@@ -3,6 +3,7 @@
 use super::rule::Rule;
 use super::since::since;
 use super::tree::Dependencies;
+use super::unreadable::Unreadable;
 use super::{declared, is_for_tofu};
 use crate::locate::LocatedState;
 use kit::Cx;
@@ -95,10 +96,10 @@ pub(crate) fn unmoved(rule: &Rule, before: &Lock, now: &Lock) -> Result<()> {
 ///
 /// # Errors
 /// There is something, or something cannot be read (exit 3).
-pub(crate) fn pinned(rule: &Rule, found: &Result<Dependencies, String>) -> Result<()> {
+pub(crate) fn pinned(rule: &Rule, found: &Result<Dependencies, Unreadable>) -> Result<()> {
     let faults = match found {
         Ok(found) => rule.faults(found),
-        Err(why) => vec![why.clone()],
+        Err(why) => vec![why.to_string()],
     };
     if faults.is_empty() {
         return Ok(());

@@ -3,6 +3,7 @@
 use super::commit::Commit;
 use super::source::shown;
 use super::tree::{self, Dependencies, Module};
+use super::unreadable::Unreadable;
 use crate::block::Value;
 use kit::env::Env;
 use kit::id::CommitId;
@@ -12,14 +13,14 @@ use std::path::Path;
 /// The new and changed dependencies of the code in `folder` since the commit `base`, each in words.
 ///
 /// # Errors
-/// The code of that commit cannot be read, in words.
+/// The code of that commit cannot be read.
 pub(super) fn since(
     base: &CommitId,
     folder: &Path,
     now: &Dependencies,
     tofu: bool,
     env: &Env,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Unreadable> {
     let commit = Commit::open(folder, base, env)?;
     let before = match commit.has(folder) {
         true => tree::read(&commit, folder, None, tofu)?,

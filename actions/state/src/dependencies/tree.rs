@@ -5,6 +5,7 @@ use super::code::{Code, ModuleCall};
 use super::files::Files;
 use super::manifest::{Installed, manifest};
 use super::source::Source;
+use super::unreadable::Unreadable;
 use crate::block::{self, Value};
 use kit::lockfile::{self, Lock};
 use kit::place::plain;
@@ -52,13 +53,13 @@ impl Dependencies {
 /// keeps what it installed, also the modules from elsewhere, and what they call.
 ///
 /// # Errors
-/// Something that cannot be read, in words.
+/// Something that cannot be read.
 pub(super) fn read(
     files: &dyn Files,
     folder: &Path,
     data: Option<&Path>,
     tofu: bool,
-) -> Result<Dependencies, String> {
+) -> Result<Dependencies, Unreadable> {
     let installed = match data {
         Some(data) => manifest(files, data)?,
         None => BTreeMap::new(),
@@ -76,8 +77,7 @@ pub(super) fn read(
     walk.module(folder, "", 0)?;
     walk.unvisited();
     let lock = files.read(&folder.join(lockfile::FILE))?;
-    let locked = lock.as_deref().map(lockfile::read).transpose();
-    walk.found.lock = locked.map_err(|error| error.to_string())?;
+    walk.found.lock = lock.as_deref().map(lockfile::read).transpose()?;
     Ok(walk.found)
 }
 
@@ -96,13 +96,14 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn module(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), String> {
+    fn module(&mut self, folder: &Path, path: &str, depth: usize) -> Result<(), Unreadable> {
         if depth > DEEPEST {
-            return Err(format!("the modules nest too deeply, at {path}"));
+            let path = path.to_owned();
+            return Err(Unreadable::TooDeep { path });
         }
         self.read += 1;
         if self.read > MOST {
-            return Err(format!("the code calls more than {MOST} modules"));
+            return Err(Unreadable::TooMany { most: MOST });
         }
         self.visited.insert(path.to_owned());
         let code = self.code(folder)?;
@@ -125,7 +126,7 @@ impl Walk<'_> {
         path: String,
         call: ModuleCall,
         depth: usize,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unreadable> {
         let local = match &call.source {
             Some(Value::Literal(source)) => match Source::of(source) {
                 Source::Local(local) => Some(plain(&folder.join(local))),
@@ -158,7 +159,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn code(&self, folder: &Path) -> Result<Code, String> {
+    fn code(&self, folder: &Path) -> Result<Code, Unreadable> {
         let paths = self.files.list(folder)?;
         let mut code = Code::default();
         for file in block::files(paths, self.tofu) {

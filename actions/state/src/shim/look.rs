@@ -80,8 +80,12 @@ impl Seen {
                 Ok(BTreeMap::new())
             },
             dependencies: match (init, call.uses_installed()) {
-                (true, _) => Some(dependencies::declared(&folder, tofu)),
-                (false, true) => Some(dependencies::installed(&folder, &data, tofu)),
+                (true, _) => {
+                    Some(dependencies::declared(&folder, tofu).map_err(|it| it.to_string()))
+                }
+                (false, true) => {
+                    Some(dependencies::installed(&folder, &data, tofu).map_err(|it| it.to_string()))
+                }
                 (false, false) => None,
             },
             data,

@@ -131,10 +131,15 @@ mod tests {
         let call = call(words, &[("AWS_ACCESS_KEY_ID", "ASIA1")]);
         let mut seen = seen(None);
         seen.dependencies = match (call.kind(), call.uses_installed()) {
-            (Kind::Init, _) => Some(dependencies::declared(folder.path(), false)),
+            (Kind::Init, _) => {
+                Some(dependencies::declared(folder.path(), false).map_err(|it| it.to_string()))
+            }
             (_, true) => {
                 let data = folder.path().join(".terraform");
-                Some(dependencies::installed(folder.path(), &data, false))
+                Some(
+                    dependencies::installed(folder.path(), &data, false)
+                        .map_err(|it| it.to_string()),
+                )
             }
             (_, false) => None,
         };
@@ -245,7 +250,8 @@ mod tests {
                 .collect();
             std::fs::write(folder.path().join(".terraform.lock.hcl"), text).unwrap();
             let mut seen = seen(None);
-            seen.dependencies = Some(dependencies::declared(folder.path(), false));
+            seen.dependencies =
+                Some(dependencies::declared(folder.path(), false).map_err(|it| it.to_string()));
             seen
         };
         std::fs::write(folder.path().join("main.tf"), "").unwrap();
