@@ -4,7 +4,7 @@ use crate::decide::Mutability;
 use crate::registry::{self, MANIFESTS, Registry};
 use aws_sdk_ecr::Client;
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
-use kit::aws::Partition;
+use kit::aws::{AccountId, Partition, Region};
 use kit::id::Digest;
 use kit::{Error, Failure, Result};
 use net::{Account, AwsContext, Net, code};
@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// One repository of the build account.
 pub(crate) struct Ecr {
     pub(crate) client: Client,
-    pub(crate) account: String,
-    pub(crate) region: String,
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
     /// The second part of an ARN.
     pub(crate) partition: Partition,
     pub(crate) repository: String,
@@ -59,8 +59,8 @@ impl Ecr {
     pub(crate) fn new(account: &Account, repository: String) -> Self {
         Self {
             client: Client::new(&account.config),
-            account: account.id.to_string(),
-            region: account.region.to_string(),
+            account: account.id.clone(),
+            region: account.region.clone(),
             partition: account.arn.partition,
             repository,
         }
@@ -272,7 +272,8 @@ impl Ecr {
     /// The registry and its token. The token is held in memory alone and lives for twelve hours.
     pub(crate) async fn registry(&self) -> Result<Registry> {
         let mut registry = token(&self.client, &self.account).await?;
-        registry.account_and_region = net::account_and_region(&self.account, &self.region);
+        registry.account_and_region =
+            net::account_and_region(self.account.as_str(), self.region.as_str());
         Ok(registry)
     }
 
@@ -303,7 +304,7 @@ impl Ecr {
 }
 
 /// Asks ECR for the registry's address and a token for it.
-async fn token(client: &Client, account: &str) -> Result<Registry> {
+async fn token(client: &Client, account: &AccountId) -> Result<Registry> {
     let answer = client
         .get_authorization_token()
         .send()

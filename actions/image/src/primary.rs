@@ -3,7 +3,7 @@
 
 use crate::args;
 use crate::input;
-use kit::aws::{KmsKey, RoleArn};
+use kit::aws::{AccountId, KmsKey, RoleArn};
 use kit::contract::{Contract, Image};
 use kit::env::Env;
 use kit::step::Cx;
@@ -86,7 +86,7 @@ impl Primary {
     ///
     /// # Errors
     /// A reference that leads nowhere (exit 2).
-    pub(crate) fn accounts(&self) -> Result<BTreeSet<String>> {
+    pub(crate) fn accounts(&self) -> Result<BTreeSet<AccountId>> {
         let Some((contract, env)) = &self.contract else {
             return Ok(BTreeSet::new());
         };
@@ -96,7 +96,6 @@ impl Primary {
                 error.hint("the account of every environment may pull from the repository; name other accounts with --pull-account")
             })?
             .into_iter()
-            .map(|account| account.to_string())
             .collect())
     }
 }

@@ -19,10 +19,10 @@ const ACTIONS: [&str; 3] = [
 /// other statements as they are; `None` if `seen` does so already, or no account is named.
 ///
 /// # Errors
-/// The policy that is The repository has no policy.
+/// The repository's policy is not a JSON object.
 pub(crate) fn policy(
     partition: Partition,
-    accounts: &BTreeSet<String>,
+    accounts: &BTreeSet<AccountId>,
     seen: Option<&str>,
 ) -> Result<Option<String>> {
     if accounts.is_empty() {
@@ -41,7 +41,7 @@ pub(crate) fn policy(
     };
     let principals: BTreeSet<String> = accounts
         .iter()
-        .map(|account| root(partition, account))
+        .map(|account| root_of(partition, account))
         .collect();
     let is_ours = |statement: &Value| statement.get("Sid").and_then(Value::as_str) == Some(SID);
     let mut ours = statements.iter().filter(|statement| is_ours(statement));
@@ -114,9 +114,13 @@ fn list(value: &Value) -> Option<BTreeSet<&str>> {
 /// policy elements: Principal").
 fn root(partition: Partition, principal: &str) -> String {
     match principal.parse::<AccountId>() {
-        Ok(account) => Arn::new(partition, "iam", None, Some(&account), "root").into(),
+        Ok(account) => root_of(partition, &account),
         Err(_) => principal.to_owned(),
     }
+}
+
+fn root_of(partition: Partition, account: &AccountId) -> String {
+    Arn::new(partition, "iam", None, Some(account), "root").into()
 }
 
 #[cfg(test)]
@@ -128,7 +132,7 @@ mod tests {
     }
 
     fn decide(accounts: &[&str], seen: Option<Value>) -> Option<Value> {
-        let accounts = accounts.iter().map(|one| (*one).to_owned()).collect();
+        let accounts = accounts.iter().map(|one| one.parse().unwrap()).collect();
         let seen = seen.map(|seen| seen.to_string());
         policy(partition("aws"), &accounts, seen.as_deref())
             .unwrap()
@@ -164,7 +168,7 @@ mod tests {
         assert_eq!(
             policy(
                 partition("aws-cn"),
-                &BTreeSet::from(["111111111111".to_owned()]),
+                &BTreeSet::from(["111111111111".parse().unwrap()]),
                 None
             )
             .unwrap()
@@ -282,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_malformed_policy_is_not_overwritten() {
-        let accounts = BTreeSet::from(["111111111111".to_owned()]);
+        let accounts = BTreeSet::from(["111111111111".parse().unwrap()]);
         for text in ["", "[]", "{"] {
             let error = policy(partition("aws"), &accounts, Some(text)).unwrap_err();
             assert_eq!(error.exit(), kit::Exit::Failed, "{text}");

@@ -14,6 +14,7 @@ use crate::signing::{About, Signing, attach_to_replicas};
 use crate::source::Source;
 use crate::{provenance, replicas, repository};
 use futures_util::future::join;
+use kit::aws::AccountId;
 use kit::id::{CommitId, Digest};
 use kit::step::Cx;
 use kit::{Error, Lenient, Result};
@@ -27,7 +28,7 @@ pub(super) struct Published {
     pub(super) image: Stored,
     pub(super) outcome: Outcome,
     pub(super) created: bool,
-    pub(super) pull_accounts: BTreeSet<String>,
+    pub(super) pull_accounts: BTreeSet<AccountId>,
     pub(super) pulled_by: String,
     pub(super) content: Option<Content>,
     /// The image's provenance, if a key is named.

@@ -159,8 +159,15 @@ pub(crate) async fn images(ecr: &Ecr) -> Result<Vec<Image>> {
             .cannot(format!("list the images of repository {}", ecr.repository))
             .map_err(|error| lacking(error, "ecr:DescribeImages"))?;
         for image in page.image_details() {
+            let digest = image.image_digest().and_then(|digest| digest.parse().ok());
             images.push(Image {
-                digest: image.image_digest().unwrap_or_default().to_owned(),
+                digest: digest.ok_or_else(|| {
+                    Error::failed(format!(
+                        "ECR lists an image of repository {} without its digest",
+                        ecr.repository
+                    ))
+                    .hint("check that AWS_ENDPOINT_URL, where it is set, leads to ECR")
+                })?,
                 tags: image.image_tags().to_vec(),
                 pushed: time(image.image_pushed_at()),
                 pulled: time(image.last_recorded_pull_time()),

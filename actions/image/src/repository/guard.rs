@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 /// An image that must not go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Live {
-    pub(crate) digest: String,
+    pub(crate) digest: Digest,
     pub(crate) environment: String,
     /// Why, as a sentence about the image.
     pub(crate) why: &'static str,
@@ -74,10 +74,7 @@ pub(crate) async fn check(
 fn with_provenance(mut live: Vec<Live>, images: &[Image]) -> Vec<Live> {
     let mut provenance = Vec::new();
     for live_image in &live {
-        let Ok(digest) = Digest::parse(&live_image.digest) else {
-            continue;
-        };
-        let prefix = attest::tag_prefix(&digest);
+        let prefix = attest::tag_prefix(&live_image.digest);
         let own = images
             .iter()
             .filter(|image| image.tags.iter().any(|tag| tag.starts_with(&prefix)));
@@ -160,10 +157,10 @@ impl Seen {
         let mut live: Vec<Live> = Vec::new();
         let mut add = |digest: Option<&Digest>, why| {
             if let Some(digest) = digest
-                && !live.iter().any(|there| there.digest == digest.as_str())
+                && !live.iter().any(|there| there.digest == *digest)
             {
                 live.push(Live {
-                    digest: digest.to_string(),
+                    digest: digest.clone(),
                     environment: environment.to_owned(),
                     why,
                 });
@@ -195,7 +192,7 @@ impl Seen {
 /// Refuses a policy by which ECR would take a live image now, and tells what it will take later.
 fn judge(
     policy: &Policy,
-    preview: &HashMap<String, Taken>,
+    preview: &HashMap<Digest, Taken>,
     live: &[Live],
     images: &[Image],
     now: OffsetDateTime,
@@ -281,7 +278,7 @@ mod tests {
 
     fn digests(records: &[&Record], healthy: Option<&Record>) -> Vec<String> {
         let live = seen(records, healthy).live(NOW).unwrap();
-        let short = |live: Live| live.digest["sha256:".len()..][..1].to_owned();
+        let short = |live: Live| live.digest.hex()[..1].to_owned();
         live.into_iter().map(short).collect()
     }
 
@@ -349,44 +346,46 @@ mod tests {
     }
 
     /// ECR takes this image by rule 7.
-    fn expired(digest: &str) -> HashMap<String, Taken> {
+    fn expired(digest: &Digest) -> HashMap<Digest, Taken> {
         let taken = Taken {
             rule: 7,
             action: "expire".to_owned(),
         };
-        HashMap::from([(digest.to_owned(), taken)])
+        HashMap::from([(digest.clone(), taken)])
     }
 
     #[test]
     fn the_provenance_of_a_live_image_is_live() {
-        let tagged = |digest: &str, image: &Digest| Image {
+        let tagged = |digest: &Digest, image: &Digest| Image {
             tags: vec![format!("{}{}", attest::tag_prefix(image), "c".repeat(40))],
             ..self::image(digest, 9)
         };
-        let (runs, gone) = (digest_of("a"), digest_of("b"));
+        let [runs, gone, proof] = ["a", "b", "c"].map(digest_of);
         let images = [
-            image(runs.as_str(), 9),
-            tagged("proof", &runs),
-            tagged("other", &gone),
+            image(&runs, 9),
+            tagged(&proof, &runs),
+            tagged(&digest_of("d"), &gone),
         ];
         let live = vec![Live {
-            digest: runs.to_string(),
+            digest: runs.clone(),
             environment: "production".to_owned(),
             why: "runs there",
         }];
         let live = with_provenance(live, &images);
-        let digests: Vec<&str> = live.iter().map(|one| one.digest.as_str()).collect();
-        assert_eq!(digests, [runs.as_str(), "proof"]);
-        let error = judge(&policy(9), &expired("proof"), &live, &images, NOW).unwrap_err();
+        let digests: Vec<&Digest> = live.iter().map(|one| &one.digest).collect();
+        assert_eq!(digests, [&runs, &proof]);
+        let error = judge(&policy(9), &expired(&proof), &live, &images, NOW).unwrap_err();
         assert_eq!(
             error.causes(),
-            ["rule 7 would expire proof, which proves an image that is live (production)"]
+            [format!(
+                "rule 7 would expire {proof}, which proves an image that is live (production)"
+            )]
         );
     }
 
-    fn image(digest: &str, days: i64) -> Image {
+    fn image(digest: &Digest, days: i64) -> Image {
         Image {
-            digest: digest.to_owned(),
+            digest: digest.clone(),
             tags: Vec::new(),
             pushed: Some(NOW - Duration::days(days)),
             pulled: None,
@@ -396,17 +395,20 @@ mod tests {
 
     #[test]
     fn a_live_image_that_a_rule_takes_is_named_with_rule_and_environment() {
-        let images = [image("new", 1), image("old", 9)];
+        let [new, old] = ["a", "b"].map(digest_of);
+        let images = [image(&new, 1), image(&old, 9)];
         let live = [Live {
-            digest: "old".to_owned(),
+            digest: old.clone(),
             environment: "production".to_owned(),
             why: "runs there",
         }];
-        let error = judge(&policy(1), &expired("old"), &live, &images, NOW).unwrap_err();
+        let error = judge(&policy(1), &expired(&old), &live, &images, NOW).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         assert_eq!(
             error.causes(),
-            ["rule 7 would expire old, which runs there (production)"]
+            [format!(
+                "rule 7 would expire {old}, which runs there (production)"
+            )]
         );
         let checked = judge(&policy(3), &HashMap::new(), &live, &images, NOW).unwrap();
         let Checked::Safe { live: 1, later } = checked else {
@@ -414,12 +416,12 @@ mod tests {
         };
         assert_eq!(
             later,
-            [
-                "rule 7 takes old once 2 more are pushed that it selects, if it is still live then: it runs there (production)"
-            ]
+            [format!(
+                "rule 7 takes {old} once 2 more are pushed that it selects, if it is still live then: it runs there (production)"
+            )]
         );
         // An image that is not live may be expired.
-        let safe = judge(&policy(1), &expired("old"), &[], &images, NOW).unwrap();
+        let safe = judge(&policy(1), &expired(&old), &[], &images, NOW).unwrap();
         assert_eq!(
             safe,
             Checked::Safe {

@@ -7,6 +7,7 @@
 //! like any other.
 
 use crate::tag_pattern;
+use kit::id::Digest;
 use kit::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 /// An image as the evaluation sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
-    pub(crate) digest: String,
+    pub(crate) digest: Digest,
     pub(crate) tags: Vec<String>,
     pub(crate) pushed: Option<OffsetDateTime>,
     pub(crate) pulled: Option<OffsetDateTime>,
@@ -95,11 +96,11 @@ impl Policy {
     /// The rule that will take the image `digest`, which none takes now, and when.
     pub(crate) fn later(
         &self,
-        digest: &str,
+        digest: &Digest,
         images: &[Image],
         now: OffsetDateTime,
     ) -> Option<(u32, String)> {
-        let image = images.iter().find(|image| image.digest == digest)?;
+        let image = images.iter().find(|image| image.digest == *digest)?;
         // The first rule whose tags fit is the only one that can take it.
         let rule = self
             .rules
@@ -110,7 +111,7 @@ impl Policy {
             "imageCountMoreThan" => {
                 let newer = images
                     .iter()
-                    .filter(|other| other.digest != digest && rule.selection.selects(other))
+                    .filter(|other| other.digest != *digest && rule.selection.selects(other))
                     .filter(|other| other.pushed >= image.pushed)
                     .count();
                 let left = (number as usize).saturating_sub(newer).max(1);

@@ -18,6 +18,7 @@ use crate::args;
 use crate::ecr::Ecr;
 use crate::primary::{LedgerTable, Primary};
 use crate::{input, pull_policy};
+use kit::aws::AccountId;
 use kit::backoff::{attempts, doubling};
 use kit::step::Cx;
 use kit::{Error, Report, Result};
@@ -176,7 +177,7 @@ async fn verified(ecr: &Ecr, wanted: &Wanted) -> Result<()> {
 
 /// Reads the policy again right before the write, so that there is little time in which a statement that somebody else
 /// adds would be lost: ECR has no conditional write.
-async fn allow(ecr: &Ecr, accounts: &BTreeSet<String>) -> Result<()> {
+async fn allow(ecr: &Ecr, accounts: &BTreeSet<AccountId>) -> Result<()> {
     let seen = ecr.policy().await?;
     match pull_policy::policy(ecr.partition, accounts, seen.as_deref())? {
         Some(policy) => ecr.set_policy(&policy).await,

@@ -4,7 +4,7 @@ use super::lifecycle::Policy;
 use super::settings::Wanted;
 use crate::decide::Mutability;
 use crate::pull_policy;
-use kit::aws::Partition;
+use kit::aws::{AccountId, Partition};
 use kit::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,7 @@ pub(crate) enum Act {
     Mutability(Vec<String>),
     Lifecycle(String),
     /// Lets these accounts pull. The policy's text is made of what is there at that moment.
-    Pull(BTreeSet<String>),
+    Pull(BTreeSet<AccountId>),
     Tag(String, String),
 }
 
@@ -214,8 +214,8 @@ fn mutability_text(mutable: bool, exceptions: &[String]) -> String {
 }
 
 /// Account IDs, in a sentence.
-pub(crate) fn list(accounts: &BTreeSet<String>) -> String {
-    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+pub(crate) fn list(accounts: &BTreeSet<AccountId>) -> String {
+    let accounts: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
     accounts.join(", ")
 }
 

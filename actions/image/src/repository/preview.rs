@@ -8,6 +8,7 @@ use super::lifecycle::{Policy, rejected};
 use crate::ecr::Ecr;
 use aws_sdk_ecr::types::{LifecyclePolicyPreviewResult, LifecyclePolicyPreviewStatus as Status};
 use kit::backoff::doubling;
+use kit::id::Digest;
 use kit::step::Cx;
 use kit::{Error, ErrorKind, Failure, Result};
 use net::{AwsContext, code};
@@ -32,7 +33,7 @@ enum Look {
     Another(String),
     /// There is none, or its result is gone.
     Gone,
-    Done(HashMap<String, Taken>),
+    Done(HashMap<Digest, Taken>),
 }
 
 /// The looks at a preview, in minutes together. ECR names no time; AWS's own waiter gives up after 100 seconds.
@@ -44,7 +45,7 @@ fn looks() -> impl Iterator<Item = Duration> {
 ///
 /// # Errors
 /// ECR does not take the policy (exit 2), does not say what it would do or denies it (exit 3), or a call failed (exit 1).
-pub(super) async fn preview(cx: &Cx, ecr: &Ecr, policy: &Policy) -> Result<HashMap<String, Taken>> {
+pub(super) async fn preview(cx: &Cx, ecr: &Ecr, policy: &Policy) -> Result<HashMap<Digest, Taken>> {
     let what = format!(
         "ECR's preview of the lifecycle policy of {}",
         ecr.repository
@@ -153,8 +154,8 @@ fn of_another(policy: &Policy, shown: &str) -> Error {
 }
 
 /// What the preview says of one image. A result that does not say which image or which rule takes something unknown.
-fn read(one: &LifecyclePolicyPreviewResult) -> Result<(String, Taken)> {
-    let digest = one.image_digest().filter(|digest| !digest.is_empty());
+fn read(one: &LifecyclePolicyPreviewResult) -> Result<(Digest, Taken)> {
+    let digest = one.image_digest().and_then(|digest| digest.parse().ok());
     let (Some(digest), Some(rule)) = (digest, one.applied_rule_priority()) else {
         return Err(Error::refused(UNKNOWN)
             .cause("a result of ECR's preview lacks the image's digest or the rule")
@@ -166,7 +167,7 @@ fn read(one: &LifecyclePolicyPreviewResult) -> Result<(String, Taken)> {
     let action = action
         .map_or("take", |action| action.as_str())
         .to_lowercase();
-    Ok((digest.to_owned(), Taken { rule, action }))
+    Ok((digest, Taken { rule, action }))
 }
 
 /// Says what cannot be known. Only a denial refuses: whatever else failed keeps its kind and its hint, and may work later.
@@ -234,10 +235,11 @@ mod tests {
         let result = LifecyclePolicyPreviewResult::builder;
         let whole = result().image_digest(&digest).applied_rule_priority(7);
         let (image, taken) = read(&whole.build()).unwrap();
-        assert_eq!((image, taken.rule), (digest.clone(), 7));
+        assert_eq!((image.as_str(), taken.rule), (digest.as_str(), 7));
         for part in [
             result().applied_rule_priority(7),
             result().applied_rule_priority(7).image_digest(""),
+            result().applied_rule_priority(7).image_digest("latest"),
             result().image_digest(&digest),
         ] {
             let error = read(&part.build()).unwrap_err();

@@ -14,7 +14,7 @@ use std::path::Path;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Wanted {
     /// The accounts that are to pull, beside the repository's own.
-    pub(crate) pull: BTreeSet<String>,
+    pub(crate) pull: BTreeSet<AccountId>,
     /// Patterns of the tags that may move; empty where nothing was asked.
     pub(crate) mutable_tags: Vec<String>,
     pub(crate) lifecycle: Option<Policy>,
@@ -74,11 +74,11 @@ impl Wanted {
     }
 }
 
-fn accounts(named: Vec<String>, primary: &Primary) -> Result<BTreeSet<String>> {
+fn accounts(named: Vec<String>, primary: &Primary) -> Result<BTreeSet<AccountId>> {
     let named = given(named)
         .iter()
         .map(|text| {
-            text.parse::<AccountId>().map(String::from).map_err(|_| {
+            text.parse::<AccountId>().map_err(|_| {
                 Error::usage(format!("--pull-account `{text}` is not an account ID"))
                     .hint("an account ID has twelve digits; one per line")
             })

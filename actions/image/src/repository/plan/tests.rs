@@ -33,7 +33,7 @@ fn lifecycle() -> Policy {
 
 fn everything() -> Wanted {
     Wanted {
-        pull: BTreeSet::from(["222222222222".to_owned()]),
+        pull: BTreeSet::from(["222222222222".parse().unwrap()]),
         mutable_tags: vec!["cache-*".to_owned(), "latest".to_owned()],
         lifecycle: Some(lifecycle()),
         kms_key: None,
@@ -105,7 +105,7 @@ fn each_difference_is_shown_from_and_to() {
     let mut seen = seen();
     seen.mutability.mutable = true;
     seen.mutability.exceptions = vec!["v*".to_owned()];
-    let others = BTreeSet::from(["333333333333".to_owned()]);
+    let others = BTreeSet::from(["333333333333".parse().unwrap()]);
     seen.policy = Some(pull_policy::policy(aws(), &others, None).unwrap());
     seen.lifecycle = Some(Some(lifecycle().text.replace("100", "7")));
     seen.tags = Some(BTreeMap::from([("team".to_owned(), "ops".to_owned())]));
