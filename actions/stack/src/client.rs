@@ -1,6 +1,7 @@
 //! CloudFormation's API as this step uses it: every list is read to its end, and a call that AWS throttles or fails to answer
 //! is made again for as long as the step has time.
 
+mod convert;
 mod drift;
 mod read;
 mod write;

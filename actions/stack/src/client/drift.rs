@@ -1,7 +1,7 @@
 //! The calls that compare a stack's resources with its template.
 
 use super::Client;
-use super::read::{time, word};
+use super::convert::{time, word};
 use aws_sdk_cloudformation::types::{StackResourceDrift, StackResourceDriftStatus};
 use kit::error::{Error, Result};
 
