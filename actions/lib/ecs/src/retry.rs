@@ -43,7 +43,10 @@ impl RetryPolicy {
         let next = Instant::now() + wait;
         match failure {
             Failure::Throttled | Failure::Unavailable => next < self.until,
-            Failure::NoAnswer => next < self.until && next < began + self.unanswered,
+            // The SDK measured the difference to AWS's clock, and signs the next try with AWS's time.
+            Failure::NoAnswer | Failure::Skewed => {
+                next < self.until && next < began + self.unanswered
+            }
             Failure::Denied | Failure::Expired | Failure::Missing | Failure::Rejected => false,
         }
     }
@@ -102,6 +105,8 @@ mod tests {
             (Failure::Unavailable, soon, true),
             (Failure::NoAnswer, Duration::from_secs(1), true),
             (Failure::NoAnswer, soon, false),
+            (Failure::Skewed, Duration::from_secs(1), true),
+            (Failure::Skewed, soon, false),
             (Failure::Denied, Duration::ZERO, false),
             (Failure::Missing, Duration::ZERO, false),
             (Failure::Rejected, Duration::ZERO, false),

@@ -1,6 +1,7 @@
 //! AWS errors as a person reads them: what was being done, the service's own code and words, and
 //! a hint where the code tells what to do.
 
+use crate::clock::MESSAGES;
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
@@ -8,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use kit::error::{Error, ErrorKind, Failure, Result, ServiceError};
 use std::error::Error as StdError;
 use std::io;
+use time::{Duration, OffsetDateTime};
 
 /// The service's error code, e.g. `AccessDeniedException`, if the service answered with one.
 pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
@@ -79,6 +81,10 @@ where
     match error {
         SdkError::ServiceError(context) => {
             let failed = failed.because(service_error(&context, failure));
+            let failed = match failure {
+                Failure::Skewed => failed.cause(clock(ahead(context.raw()))),
+                _ => failed,
+            };
             let failed = match context.err().code() {
                 Some(_) => failed,
                 // An answer that could not be read has neither code nor message, but a source.
@@ -157,6 +163,7 @@ fn hint(failure: Failure) -> Option<&'static str> {
             "the role lacks the permission named above; the step's README lists the permissions it needs",
         ),
         Failure::Expired => Some("the credentials have expired; start the step again"),
+        Failure::Skewed => Some("set the clock of this machine, and start the step again"),
         Failure::Throttled => Some("AWS limits the rate of calls; start the step again later"),
         Failure::Unavailable => Some("the service failed; start the step again later"),
         Failure::NoAnswer | Failure::Missing | Failure::Rejected => None,
@@ -184,9 +191,12 @@ where
     E: ProvideErrorMetadata,
 {
     match error {
-        SdkError::ServiceError(context) => {
-            meaning(context.err().code(), context.raw().status().as_u16())
-        }
+        SdkError::ServiceError(context) => answered(
+            context.err().code(),
+            context.err().message(),
+            context.raw().status().as_u16(),
+            ahead(context.raw()),
+        ),
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_) => {
             Failure::NoAnswer
         }
@@ -194,8 +204,56 @@ where
     }
 }
 
+/// By how much this machine's clock is ahead of the service's, by the answer.
+fn ahead(answer: &HttpResponse) -> Option<Duration> {
+    crate::clock::ahead(answer.headers().get("date"), OffsetDateTime::now_utc())
+}
+
+/// The cause of a call that was refused for its time: how far this machine's clock is off.
+pub(crate) fn clock(ahead: Option<Duration>) -> String {
+    let Some(ahead) = ahead else {
+        return "the service did not say its time".to_owned();
+    };
+    let seconds = ahead.whole_seconds().abs();
+    match (ahead.abs() > DETECTED, ahead.is_negative()) {
+        (true, true) => format!("this machine's clock is {seconds} seconds behind the service's"),
+        (true, false) => format!("this machine's clock is {seconds} seconds ahead of the service's"),
+        (false, _) => "this machine's clock is right now: it jumped after the call was signed, or the call took too long".to_owned(),
+    }
+}
+
+/// Codes by which a service refuses the time of a signature (S3 API Reference, "Error responses"; EC2, "Error codes").
+const SKEWED: &[&str] = &[crate::clock::S3_CODE, "RequestExpired"];
+
+/// Codes that also mean a wrong signature. They are about the time where the clocks differ, as the SDK takes them; where the clock is
+/// right again when the answer comes, only the message tells.
+const MAYBE_SKEWED: &[&str] = &[
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+];
+
+/// From which difference on the SDK takes such a code for a refusal of the time.
+const DETECTED: Duration = Duration::minutes(4);
+
+/// The meaning of an answer, by a machine whose clock is ahead of the service's by so much.
+pub(crate) fn answered(
+    code: Option<&str>,
+    message: Option<&str>,
+    status: u16,
+    ahead: Option<Duration>,
+) -> Failure {
+    let off = ahead.is_some_and(|ahead| ahead.abs() > DETECTED);
+    let said = || message.is_some_and(|message| MESSAGES.iter().any(|it| message.starts_with(it)));
+    match code {
+        Some(code) if SKEWED.contains(&code) => Failure::Skewed,
+        Some(code) if MAYBE_SKEWED.contains(&code) && (off || said()) => Failure::Skewed,
+        _ => meaning(code, status),
+    }
+}
+
 /// The meaning of a code and a status.
-pub(crate) fn meaning(code: Option<&str>, status: u16) -> Failure {
+fn meaning(code: Option<&str>, status: u16) -> Failure {
     match (code, status) {
         (Some(code), _) if THROTTLING.contains(&code) => Failure::Throttled,
         (

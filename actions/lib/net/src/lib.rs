@@ -20,6 +20,7 @@ mod target;
 
 pub use account::Account;
 pub use calls::{Call, account_and_region, request_id, send, send_to_registry, text};
+pub use clock::ClockWasSet;
 pub use endpoint::path_style;
 pub use error::{AwsContext, cannot, code, failure, no_answer};
 pub use http::Net;

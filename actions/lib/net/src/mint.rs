@@ -140,7 +140,7 @@ pub(crate) async fn caller_of(config: &SdkConfig) -> Result<Caller> {
                 Some("InvalidClientTokenId" | "ExpiredToken" | "SignatureDoesNotMatch")
             );
             let error = crate::error::cannot(error, "ask STS whose credentials these are");
-            if rejected {
+            if rejected && error.failure() != Some(Failure::Skewed) {
                 return error.hint("get new credentials; at a terminal: eval \"$(aws configure export-credentials --format env)\"");
             }
             error

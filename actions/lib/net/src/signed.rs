@@ -10,6 +10,7 @@ use kit::aws::Region;
 use kit::error::{Error, ErrorKind, Failure, Result, ServiceError};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
 
 /// Nobody waits longer for one answer.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -92,7 +93,7 @@ impl Net {
             .identity(&identity)
             .region(account.region.as_str())
             .name(service)
-            .time(SystemTime::now())
+            .time(self.signing_time())
             .settings(SigningSettings::default())
             .build()
             .map_err(|error| failed().because(error))?
@@ -123,9 +124,11 @@ impl Net {
         })?;
         let status = answer.status();
         let request_id = crate::calls::request_id(|name| text(answer.headers(), name));
+        let now = OffsetDateTime::now_utc();
         let refused = Refused {
             status: status.as_u16(),
             request_id: request_id.map(str::to_owned),
+            ahead: crate::clock::ahead(text(answer.headers(), "date"), now),
         };
         let text = answer
             .text()
@@ -135,6 +138,12 @@ impl Net {
             text,
             refused: (!status.is_success()).then_some(refused),
         })
+    }
+
+    /// AWS's time by its newest answer, as the SDK signs with: a wrong clock of this machine makes no signature invalid.
+    fn signing_time(&self) -> SystemTime {
+        let ahead = self.ahead().unwrap_or_default();
+        (OffsetDateTime::now_utc() - ahead).into()
     }
 
     /// Where a service answers: AWS's own address, or the one that was set by hand.
@@ -170,6 +179,8 @@ struct Exchange {
 struct Refused {
     status: u16,
     request_id: Option<String>,
+    /// By how much this machine's clock is ahead of the service's.
+    ahead: Option<time::Duration>,
 }
 
 impl Refused {
@@ -179,7 +190,7 @@ impl Refused {
         let refusal = ServiceError {
             service: service.to_owned(),
             operation: operation.to_owned(),
-            failure: crate::error::meaning(code, self.status),
+            failure: crate::error::answered(code, Some(&message), self.status, self.ahead),
             code: code.map(str::to_owned),
             message,
             status: Some(self.status),
@@ -187,7 +198,12 @@ impl Refused {
         };
         let mut failed = cannot_ask(service, operation);
         failed.kind = ErrorKind::Service(refusal.failure);
-        failed.because(refusal)
+        match refusal.failure {
+            Failure::Skewed => failed
+                .because(refusal)
+                .cause(crate::error::clock(self.ahead)),
+            _ => failed.because(refusal),
+        }
     }
 }
 

@@ -70,7 +70,8 @@ fn next(failure: Failure) -> &'static str {
         Failure::NoAnswer => "check the network between here and GitHub, and run this again",
         Failure::Expired => "give a token that is valid: the input `github-token`, or GITHUB_TOKEN",
         Failure::Denied | Failure::Missing => "give a token that may read it",
-        Failure::Rejected => "run this again; GitHub may answer in full then",
+        // GitHub takes no signatures.
+        Failure::Rejected | Failure::Skewed => "run this again; GitHub may answer in full then",
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Failure {
     Denied,
     /// The credentials have expired.
     Expired,
+    /// The call was signed with a time that is too far from the service's.
+    Skewed,
     /// The object does not exist.
     Missing,
     /// Anything else: the service would refuse the same call again.
@@ -26,7 +28,7 @@ impl Failure {
     pub fn is_transient(self) -> bool {
         match self {
             Self::Throttled | Self::Unavailable | Self::NoAnswer => true,
-            Self::Denied | Self::Expired | Self::Missing | Self::Rejected => false,
+            Self::Denied | Self::Expired | Self::Skewed | Self::Missing | Self::Rejected => false,
         }
     }
 }

@@ -59,19 +59,20 @@ impl ProvideErrorMetadata for Unread {
     }
 }
 
-fn answered(status: u16, meta: aws_smithy_types::error::ErrorMetadata) -> Error {
+fn failed(status: u16, meta: aws_smithy_types::error::ErrorMetadata, date: &'static str) -> Error {
     let mut raw = HttpResponse::new(
         status.try_into().unwrap(),
         aws_smithy_types::body::SdkBody::empty(),
     );
     raw.headers_mut().insert("x-amzn-requestid", "4f1c");
+    raw.headers_mut().insert("date", date);
     let error = SdkError::service_error(Unread(meta), raw);
     cannot(error, "read the versioning of b")
 }
 
 #[test]
 fn an_error_without_a_code_names_status_and_source() {
-    let error = answered(502, Default::default());
+    let error = failed(502, Default::default(), "");
     assert_eq!(error.message, "cannot read the versioning of b");
     assert_eq!(
         error.causes(),
@@ -90,7 +91,7 @@ fn a_service_failure_keeps_its_data_and_is_shown_once() {
         .code("AccessDeniedException")
         .message("User: u is not authorized")
         .build();
-    let error = answered(400, meta);
+    let error = failed(400, meta, "");
     assert_eq!(
         error.to_string(),
         "error: cannot read the versioning of b\nCaused by:\n  AccessDeniedException: User: u is not \
@@ -121,6 +122,55 @@ fn codes_and_statuses_have_one_meaning() {
     ] {
         assert_eq!(meaning(code, status), meaning_of_it, "{status} {code:?}");
     }
+}
+
+/// As the SDK takes these codes, where the clocks differ by more than four minutes.
+#[test]
+fn a_refusal_of_the_time_says_how_far_the_clock_is_off() {
+    let off = |minutes| Some(Duration::minutes(minutes));
+    let wrong = "InvalidSignatureException";
+    let expired = "Signature expired: 20261130T190745Z is now earlier than";
+    for (message, skewed) in [
+        (expired, true),
+        ("Signature not yet current: 2", true),
+        ("The request signature", false),
+    ] {
+        let found = answered(Some(wrong), Some(message), 403, off(0)) == Failure::Skewed;
+        assert_eq!(found, skewed, "{message}");
+    }
+    for (code, ahead, skewed) in [
+        ("RequestTimeTooSkewed", None, true),
+        ("RequestTimeTooSkewed", off(0), true),
+        (wrong, off(6), true),
+        (wrong, off(-6), true),
+        (wrong, off(4), false),
+        (wrong, None, false),
+        ("SignatureDoesNotMatch", off(60), true),
+        ("AccessDenied", off(60), false),
+    ] {
+        let found = answered(Some(code), None, 403, ahead) == Failure::Skewed;
+        assert_eq!(found, skewed, "{code} {ahead:?}");
+    }
+    let meta = aws_smithy_types::error::ErrorMetadata::builder().code(wrong);
+    let error = failed(400, meta.build(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(error.kind, ErrorKind::Service(Failure::Skewed));
+    let causes = error.causes();
+    let cause = &causes[1];
+    assert!(cause.starts_with("this machine's clock is "), "{cause}");
+    assert!(
+        cause.ends_with(" seconds ahead of the service's"),
+        "{cause}"
+    );
+    assert_eq!(
+        error.hints,
+        ["set the clock of this machine, and start the step again"]
+    );
+    assert_eq!(
+        clock(off(-6)),
+        "this machine's clock is 360 seconds behind the service's"
+    );
+    assert!(clock(off(1)).contains("is right now"));
+    assert_eq!(clock(None), "the service did not say its time");
 }
 
 #[test]
