@@ -23,6 +23,7 @@ pub(crate) fn client(
     let config = aws_sdk_s3::config::Builder::from(&account.config)
         .region(aws_sdk_s3::config::Region::new(region.to_string()))
         .force_path_style(net::path_style(&cx.env))
+        .retry_classifier(net::ClockWasSet)
         .interceptor(Encrypts(encryption.clone()))
         .build();
     aws_sdk_s3::Client::from_conf(config)

@@ -79,6 +79,7 @@ fn lock_of(located: &LocatedState, hold: Hold, account: &Account, s3: &aws_sdk_s
         .region(aws_sdk_dynamodb::config::Region::new(
             backend.region.to_string(),
         ))
+        .retry_classifier(net::ClockWasSet)
         .timeout_config(timeouts.clone());
     let item = || Item {
         client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),

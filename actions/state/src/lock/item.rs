@@ -181,10 +181,14 @@ impl Item {
                     held => Changed::Moved(held),
                 });
             }
-            let refused = error.raw_response().is_some_and(|response| {
-                response.status().as_u16() < 500
-                    && net::code(&error).is_some_and(|code| !is_transient(code))
-            });
+            // Nothing was removed. The SDK measured how far the clock is off, which may have jumped while the command ran, and
+            // signs the next attempt with AWS's time.
+            let skewed = net::failure(&error) == Failure::Skewed;
+            let refused = !skewed
+                && error.raw_response().is_some_and(|response| {
+                    response.status().as_u16() < 500
+                        && net::code(&error).is_some_and(|code| !is_transient(code))
+                });
             let failure = Err(error).cannot(format!("release {} in {}", self.id, self.table));
             if refused {
                 return failure;
@@ -192,7 +196,9 @@ impl Item {
             let Some(pause) = pauses.next() else {
                 return failure;
             };
-            unanswered = Some(failure);
+            if !skewed {
+                unanswered = Some(failure);
+            }
             tokio::time::sleep(pause).await;
         }
     }

@@ -103,3 +103,34 @@ fn off(name: &str, holders: [i64; 2], waiters: [i64; 2]) {
     }
     assert_eq!(state.lock(), None);
 }
+
+/// The release is the first call after the jump, which AWS refuses for its time.
+#[test]
+fn a_clock_that_jumps_while_the_command_runs_leaves_no_lock() {
+    // The last one was wrong, and is set while the command runs.
+    for (name, from, by) in [
+        ("jump-ahead", 0, HOUR),
+        ("jump-behind", 0, -HOUR),
+        ("set", HOUR, 0),
+    ] {
+        for file in [false, true] {
+            let state = State::new(&format!("clock-{name}-{file}"));
+            let job = state.job();
+            let mut hold = vec!["run", "--lease", "10m"];
+            if file {
+                hold.extend(["--locking", "file"]);
+            }
+            hold.extend(["--", "sh", "-c", HOLDING]);
+            let hold = verb(&state, &job, &hold);
+            let holding = Started::new(&mut clocked(&job, from, &hold));
+            started(&job);
+            jump(&job, by);
+            release_command(&job);
+            let ended = holding.end(DEADLINE);
+            let stderr = log(&ended);
+            assert!(ended.status.success(), "{name} {file}: {stderr}");
+            assert_eq!(state.lock(), None, "{name}");
+            ends(&state, &job, &["status"], 0, &["free"]);
+        }
+    }
+}
