@@ -8,10 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
+use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
 use crate::error::{AwsError, Protocol};
 use crate::lock;
+use crate::sigv4::Skewed;
 
 /// The caller of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +75,39 @@ pub(crate) enum Refusal {
     Unknown,
     Expired,
     Signature,
+    /// The signature is right, and its time is not.
+    Skewed(Skewed),
+}
+
+/// A time as a signature has it.
+fn stamp(time: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    time.format(format).unwrap_or_default()
+}
+
+impl Skewed {
+    /// The message of every service but S3, as AWS writes it.
+    fn message(&self) -> String {
+        let Self {
+            signed,
+            now,
+            allowed,
+        } = *self;
+        let Some(signed) = signed else {
+            return "Date must be in ISO-8601 'basic format'.".to_owned();
+        };
+        let (time, now_text, minutes) = (stamp(signed), stamp(now), allowed.whole_minutes());
+        match signed < now {
+            true => format!(
+                "Signature expired: {time} is now earlier than {} ({now_text} - {minutes} min.)",
+                stamp(now - allowed)
+            ),
+            false => format!(
+                "Signature not yet current: {time} is still later than {} ({now_text} + {minutes} min.)",
+                stamp(now + allowed)
+            ),
+        }
+    }
 }
 
 impl Refusal {
@@ -114,6 +149,17 @@ impl Refusal {
             ),
             (Self::Signature, _) if xml => AwsError::new(403, "SignatureDoesNotMatch", SIGNATURE),
             (Self::Signature, _) => AwsError::new(400, "InvalidSignatureException", SIGNATURE),
+            (Self::Skewed(_), Protocol::S3) => AwsError::new(
+                403,
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+            ),
+            (Self::Skewed(skewed), _) if xml => {
+                AwsError::new(403, "SignatureDoesNotMatch", skewed.message())
+            }
+            (Self::Skewed(skewed), _) => {
+                AwsError::new(400, "InvalidSignatureException", skewed.message())
+            }
         }
     }
 }

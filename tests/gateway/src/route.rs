@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
+use time::OffsetDateTime;
 
 use crate::answer::{Answer, Content, cut};
 use crate::call::Call;
@@ -243,10 +244,12 @@ fn authenticate(
         headers: &call.headers,
         body: (!streams).then_some(&*call.body),
     };
-    if sigv4::verify(signed, &found.secret, &covered) {
-        Ok(Some(found))
-    } else {
-        Err(Refusal::Signature)
+    if !sigv4::verify(signed, &found.secret, &covered) {
+        return Err(Refusal::Signature);
+    }
+    match signed.skewed(OffsetDateTime::now_utc()) {
+        Some(skewed) => Err(Refusal::Skewed(skewed)),
+        None => Ok(Some(found)),
     }
 }
 

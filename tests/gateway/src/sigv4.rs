@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, Method};
 use ring::{digest, hmac};
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::text::{hex, pairs, percent_decode, percent_encode, value};
 
@@ -165,6 +167,44 @@ fn sign(key: &[u8], text: &str) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
 }
 
+/// Why the time of a signature is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Skewed {
+    /// The time that was signed; nothing if it cannot be read.
+    pub(crate) signed: Option<OffsetDateTime>,
+    pub(crate) now: OffsetDateTime,
+    /// How far off it may be.
+    pub(crate) allowed: Duration,
+}
+
+/// How far from the service's the time of a signature may be (IAM User Guide, "Elements of an AWS API request signature": five
+/// minutes; S3 API Reference, "Error responses", RequestTimeTooSkewed: 15 minutes).
+fn allowed(service: &str) -> Duration {
+    match service.starts_with("s3") {
+        true => Duration::minutes(15),
+        false => Duration::minutes(5),
+    }
+}
+
+impl Signed {
+    /// Why the signature's time is refused now, if it is. A presigned request says itself for how long it counts.
+    pub(crate) fn skewed(&self, now: OffsetDateTime) -> Option<Skewed> {
+        if self.presigned {
+            return None;
+        }
+        let allowed = allowed(&self.service);
+        let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+        let signed = PrimitiveDateTime::parse(&self.timestamp, format).ok();
+        let signed = signed.map(PrimitiveDateTime::assume_utc);
+        let right = signed.is_some_and(|signed| (now - signed).abs() <= allowed);
+        (!right).then_some(Skewed {
+            signed,
+            now,
+            allowed,
+        })
+    }
+}
+
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
@@ -218,6 +258,36 @@ mod tests {
             "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
             &covered(&headers, b"")
         ));
+    }
+
+    #[test]
+    fn a_signature_counts_for_five_minutes_and_for_s3_for_fifteen() {
+        let (mut signed, _) = example();
+        // It was signed at 12:36:00.
+        let at = |minute: u8, second: u8| {
+            time::macros::datetime!(2015-08-30 12:00 UTC)
+                .replace_minute(minute)
+                .unwrap()
+                .replace_second(second)
+                .unwrap()
+        };
+        for (service, now, refused) in [
+            ("iam", at(41, 0), false),
+            ("iam", at(41, 1), true),
+            ("iam", at(31, 0), false),
+            ("iam", at(30, 59), true),
+            ("s3", at(51, 0), false),
+            ("s3", at(51, 1), true),
+            ("s3", at(20, 59), true),
+        ] {
+            signed.service = service.to_owned();
+            assert_eq!(signed.skewed(now).is_some(), refused, "{service} {now}");
+        }
+        signed.presigned = true;
+        assert_eq!(signed.skewed(at(59, 0)), None);
+        signed.presigned = false;
+        signed.timestamp = "yesterday".to_owned();
+        assert_eq!(signed.skewed(at(36, 0)).unwrap().signed, None);
     }
 
     #[test]

@@ -18,7 +18,10 @@ async fn caller(world: &World, credentials: &Credentials) -> String {
 
 /// The codes with which four services, each with a protocol of its own, refuse the credentials: SSM, DynamoDB, STS and S3.
 async fn codes(world: &World, credentials: &Credentials) -> [String; 4] {
-    let sdk = world.sdk(credentials).await;
+    codes_of(world.sdk(credentials).await).await
+}
+
+async fn codes_of(sdk: aws_config::SdkConfig) -> [String; 4] {
     let ssm = aws_sdk_ssm::Client::new(&sdk).describe_parameters();
     let dynamodb = aws_sdk_dynamodb::Client::new(&sdk).list_tables();
     let sts = aws_sdk_sts::Client::new(&sdk).get_caller_identity();
@@ -300,6 +303,70 @@ async fn a_key_without_its_token_or_with_another_secret_is_refused() {
             "SignatureDoesNotMatch"
         ]
     );
+}
+
+/// A clock that is off by this many seconds.
+#[derive(Debug)]
+struct Off(i64);
+
+impl aws_smithy_async::time::TimeSource for Off {
+    fn now(&self) -> std::time::SystemTime {
+        let off = std::time::Duration::from_secs(self.0.unsigned_abs());
+        let now = std::time::SystemTime::now();
+        match self.0 < 0 {
+            true => now - off,
+            false => now + off,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_of_another_time_is_refused_with_both_times() {
+    let world = world().await;
+    let clocked = async |seconds: i64, corrects: bool| {
+        let sdk = world.sdk(&world.dev).await.into_builder();
+        sdk.time_source(Off(seconds))
+            .disable_clock_skew_correction(!corrects)
+            .build()
+    };
+    for seconds in [-16 * 60, 16 * 60] {
+        assert_eq!(
+            codes_of(clocked(seconds, false).await).await,
+            [
+                "InvalidSignatureException",
+                "InvalidSignatureException",
+                "SignatureDoesNotMatch",
+                "RequestTimeTooSkewed"
+            ]
+        );
+    }
+    // S3 takes what is off by less than 15 minutes, the others do not.
+    for (seconds, words) in [
+        (-6 * 60, "Signature expired: "),
+        (6 * 60, "Signature not yet current: "),
+    ] {
+        let sdk = clocked(seconds, false).await;
+        let buckets = aws_sdk_s3::Client::new(&sdk).list_buckets();
+        buckets.send().await.unwrap();
+        let (_, message) = refused(
+            aws_sdk_sts::Client::new(&sdk)
+                .get_caller_identity()
+                .send()
+                .await,
+        );
+        assert!(
+            message.starts_with(words) && message.ends_with("5 min.)"),
+            "{message}"
+        );
+    }
+    let near = clocked(-4 * 60, false).await;
+    let near = aws_sdk_sts::Client::new(&near).get_caller_identity();
+    near.send().await.unwrap();
+    // The SDK measures how far its clock is off, and signs the next request with that.
+    let off = clocked(-3600, true).await;
+    let corrected = aws_sdk_sts::Client::new(&off);
+    refused(corrected.get_caller_identity().send().await);
+    corrected.get_caller_identity().send().await.unwrap();
 }
 
 #[tokio::test]
