@@ -39,8 +39,8 @@ impl std::fmt::Debug for StateFile {
 
 impl StateFile {
     /// # Errors
-    /// The reason why the bytes are not a state.
-    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+    /// The bytes are not a state.
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Head {
             serial: u64,
@@ -49,7 +49,7 @@ impl StateFile {
             terraform_version: String,
         }
         // serde_json's own message names a place and no value.
-        let head: Head = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        let head: Head = serde_json::from_slice(&bytes)?;
         Ok(Self {
             serial: head.serial,
             lineage: head.lineage,
@@ -123,7 +123,7 @@ impl Found {
         }
         match StateFile::parse(stored.bytes.clone()) {
             Ok(state) => Self::State(state, stored),
-            Err(why) => Self::Other(stored, why),
+            Err(error) => Self::Other(stored, error.to_string()),
         }
     }
 

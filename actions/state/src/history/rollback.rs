@@ -127,7 +127,9 @@ async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
     {
         return Ok(None);
     }
-    let odd = |why| Error::failed("a version of the state is not a state").cause(why);
+    let odd = |error: serde_json::Error| {
+        Error::failed("a version of the state is not a state").because(error)
+    };
     let next = StateFile::parse(target.counted(newest + 1)?).map_err(odd)?;
     let before = current.state().map(|it| it.bytes.as_slice());
     Ok(Some(Back {

@@ -90,6 +90,11 @@ const VALUED: [&str; 16] = [
     "provider",
 ];
 
+/// A variable whose words cannot be read as Terraform reads them, by its name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the variable {0} cannot be read as Terraform reads it")]
+pub(crate) struct UnreadableVariable(String);
+
 impl Call {
     /// The index of the subcommand among the arguments, and its number of words.
     fn subcommand_span(&self) -> Option<(usize, usize)> {
@@ -161,8 +166,8 @@ impl Call {
     /// Every word that reaches the subcommand, in the order in which Terraform reads them.
     ///
     /// # Errors
-    /// The name of a variable that cannot be read as Terraform reads it.
-    pub(crate) fn words(&self) -> Result<Vec<String>, String> {
+    /// A variable cannot be read as Terraform reads it.
+    pub(crate) fn words(&self) -> Result<Vec<String>, UnreadableVariable> {
         let subcommand = self.subcommand().replace(['-', ' '], "_");
         let mut words = Vec::new();
         for name in [
@@ -170,7 +175,7 @@ impl Call {
             "TF_CLI_ARGS".to_owned(),
         ] {
             if let Some(value) = self.variables.get(&name) {
-                words.extend(words::split(value).ok_or(name)?);
+                words.extend(words::split(value).ok_or(UnreadableVariable(name))?);
             }
         }
         let at = self.subcommand_span().map_or(0, |(at, length)| at + length);
@@ -329,7 +334,8 @@ pub(super) mod tests {
         );
         assert_eq!(Call::lock_timeout(&words), Duration::from_secs(7));
         let unreadable = call("apply", &variables).words();
-        assert_eq!(unreadable, Err("TF_CLI_ARGS_apply".to_owned()));
+        let wanted = UnreadableVariable("TF_CLI_ARGS_apply".to_owned());
+        assert_eq!(unreadable, Err(wanted));
     }
 
     #[test]

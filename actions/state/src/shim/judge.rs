@@ -33,9 +33,9 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
     let words = match call.words() {
         Ok(words) => words,
         Err(_) if call.is_lock_free() => return Verdict::Unchanged(None),
-        Err(name) => {
+        Err(unreadable) => {
             return refused(
-                format!("the variable {name} cannot be read as Terraform reads it"),
+                unreadable.to_string(),
                 "quote its words as a shell would, without ; & | < > ( ) and backquotes",
             );
         }
