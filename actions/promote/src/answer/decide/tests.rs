@@ -1,6 +1,7 @@
 //! Each answer that is refused, and those that are written or are there already.
 
 use super::*;
+use crate::requests::people_hash;
 use crate::requests::tests::{account, answered, asking, requested};
 use crate::standing::at;
 use crate::standing::tests::{actor, deployed, digest, standing};
