@@ -19,9 +19,9 @@ pub(crate) fn cancelled(reason: &str) -> bool {
     reason.starts_with("Resource ") && reason.ends_with(" cancelled")
 }
 
-/// The reason of a failure with each value that a service repeats in it replaced by `shown(property, value)`. The form is
-/// that of a value which the service's model does not allow: `Value 'x' at 'masterUserPassword' failed to satisfy
-/// constraint` (Amazon RDS API Reference, Common Errors, `ValidationError`, and the answers of its like).
+/// The reason of a failure with each value that a service repeats in it replaced by `shown(property, value)`. No document
+/// of AWS defines the form. It is that of the answers to a value which a service's model does not allow: `1 validation error
+/// detected: Value 'x' at 'masterUserPassword' failed to satisfy constraint`.
 pub(crate) fn replaced_values<'a>(
     reason: &'a str,
     shown: impl Fn(&str, &'a str) -> &'a str,
