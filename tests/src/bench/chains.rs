@@ -209,7 +209,8 @@ impl Chains {
             contract = contract.replacen("build:\n", &proofs, 1);
         }
         let word = verb.split(' ').next().unwrap_or_default();
-        let folder = format!("{word}-{size}-{trust:?}");
+        // A chain is judged by the contract at one path. The calls on one chain are made one after the other.
+        let folder = size.to_string();
         let home = self.folder.join(&folder);
         let mut environment = self.project.clone();
         if word == "record" {
