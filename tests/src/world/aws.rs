@@ -200,6 +200,27 @@ impl Aws {
         .await
     }
 
+    /// Puts an object to S3 unless it is there.
+    pub async fn create(
+        &self,
+        path: &str,
+        body: String,
+    ) -> Result<std::result::Result<String, Refused>> {
+        let headers = vec![
+            ("content-type", "text/plain".to_owned()),
+            ("if-none-match", "*".to_owned()),
+        ];
+        self.send(Request {
+            service: "s3",
+            region: &self.region,
+            method: Method::PUT,
+            path,
+            headers,
+            body,
+        })
+        .await
+    }
+
     async fn send(&self, request: Request<'_>) -> Result<std::result::Result<String, Refused>> {
         let action = format!("calling {} at {}", request.service, self.endpoint);
         let now = OffsetDateTime::now_utc();

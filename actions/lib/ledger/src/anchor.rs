@@ -15,6 +15,7 @@ use kit::hex::is_hex;
 use net::{Account, AwsContext};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// Attempts to write while S3 answers that another writer is at work on the same key.
 const ATTEMPTS: usize = 5;
@@ -137,6 +138,40 @@ impl Anchor {
                 self.shown(&key)
             ))
             .hint("find out in CloudTrail who wrote it")),
+        }
+    }
+
+    /// When the hash of record `seq` was written, by S3's clock; nothing if it is not there. Where it was written once more, the last
+    /// time.
+    pub(crate) async fn written_at(
+        &self,
+        chain: &Chain,
+        seq: u64,
+    ) -> Result<Option<OffsetDateTime>> {
+        let key = name(&self.folder(chain)?, seq);
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.location.bucket)
+            .key(&key)
+            .send()
+            .await;
+        match answer {
+            Ok(object) => {
+                let at = object
+                    .last_modified()
+                    .map(aws_sdk_s3::primitives::DateTime::secs);
+                Ok(at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()))
+            }
+            Err(error)
+                if matches!(error.as_service_error(), Some(GetObjectError::NoSuchKey(_))) =>
+            {
+                Ok(None)
+            }
+            Err(error) => {
+                let action = format!("read {}", self.shown(&key));
+                Err(hinted(net::cannot(error, &action), "s3:GetObject"))
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::store::Ledger;
 use crate::walk::walk;
 use attest::PublicKey;
 use kit::error::{Error, Result};
+use time::OffsetDateTime;
 
 /// The largest evidence that is written or read. Several are read at once.
 pub const LARGEST_EVIDENCE: usize = 32 << 20;
@@ -29,6 +30,17 @@ impl Ledger {
     /// Whether there is a place for evidence.
     pub fn keeps_evidence(&self) -> bool {
         self.anchor.is_some()
+    }
+
+    /// When the anchor got the hash of a record, by S3's clock; nothing if no bucket is named, or it has none.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub async fn anchored_at(&self, chain: &Chain, seq: u64) -> Result<Option<OffsetDateTime>> {
+        match &self.anchor {
+            None => Ok(None),
+            Some(anchor) => anchor.written_at(chain, seq).await,
+        }
     }
 
     /// Keeps evidence, where there is a place for it. It has to be there before a record names it.

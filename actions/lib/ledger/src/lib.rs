@@ -15,6 +15,7 @@ pub mod export;
 mod fault;
 mod item;
 mod keyed;
+mod order;
 pub mod permit;
 mod proof;
 mod record;

@@ -219,6 +219,9 @@ impl Ledger {
         mut record: Record,
     ) -> Result<Entry> {
         record.seq = head.map_or(1, |head| head.seq + 1);
+        if let Some(before) = head.and_then(|head| head.record(chain).ok()) {
+            record.at = crate::order::not_before(&before.at, record.at);
+        }
         let part = self.signed_part(chain, head).await?;
         let bytes = write(&record, part.as_ref())
             .map_err(|error| Error::failed("cannot write a record as JSON").because(error))?;

@@ -1,5 +1,6 @@
 //! The history of a digest in the environment that a promotion comes from. Pure.
 
+use crate::standing::at;
 use kit::id::Digest;
 use ledger::{Record, Recorded, Verdict};
 
@@ -10,6 +11,8 @@ pub(crate) struct Trail {
     pub(crate) rolled_back: Option<Record>,
     /// The oldest healthy deployment of the digest since it last failed or was rolled back from.
     pub(crate) healthy_since: Option<Record>,
+    /// The latest time that a record before that one says: it was not written earlier.
+    pub(crate) not_before: Option<String>,
 }
 
 impl Trail {
@@ -33,6 +36,11 @@ impl Trail {
                 trail.healthy_since = Some(record.clone());
             }
         }
+        let since = trail.healthy_since.as_ref().map(|record| record.seq);
+        let before = records.iter().map(|it| &it.record);
+        let before = before.filter(|record| since.is_some_and(|since| record.seq < since));
+        let latest = before.max_by_key(|record| at(&record.at));
+        trail.not_before = latest.map(|record| record.at.clone());
         (newest, trail)
     }
 }
@@ -77,5 +85,25 @@ mod tests {
         assert_eq!(trail(&back), [Some(2), Some(3), None]);
         let again = [a.clone(), rolled_back('b', 'a'), reviewed('a', "ada"), a];
         assert_eq!(trail(&again), [Some(4), None, Some(4)]);
+    }
+
+    #[test]
+    fn a_record_was_not_written_before_those_before_it() {
+        let at = |text: &str, record: Record| Record {
+            at: text.to_owned(),
+            ..record
+        };
+        let noon = "2026-11-21T12:00:00Z";
+        let records = [
+            at("2026-11-21T10:00:00Z", deployed('b')),
+            at(noon, reviewed('b', "ada")),
+            at("yesterday", deployed('b')),
+            at("2026-11-21T09:00:00Z", deployed('a')),
+            at("2026-11-21T13:00:00Z", deployed('b')),
+        ];
+        let (_, trail) = Trail::of(&chain(&records), &digest('a'));
+        assert_eq!(trail.not_before.as_deref(), Some(noon));
+        let (_, trail) = Trail::of(&chain(&records[3..]), &digest('a'));
+        assert_eq!(trail.not_before, None);
     }
 }

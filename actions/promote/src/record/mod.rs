@@ -85,6 +85,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         live: live.as_ref().map(|live| (live, &digest)),
         expected: expected.as_deref(),
         only_accepts,
+        net: &net,
         setting: &setting,
         dry_run: args.dry_run,
     };

@@ -5,9 +5,13 @@ use super::{marks, under};
 use crate::check::judging::require_own_contract;
 use crate::live::Live;
 use crate::setting::Setting;
+use crate::standing::at;
+use kit::clock::rfc3339;
 use kit::error::Result;
 use kit::id::Digest;
 use ledger::{Append, Chain, Entry, Ledger, Record, Recorded, Rollback, Verdict, permit};
+use net::Net;
+use time::Duration;
 
 /// The record in the ledger after this run.
 pub(crate) struct Written {
@@ -39,6 +43,8 @@ pub(super) struct Write<'a> {
     pub(super) expected: Option<&'a str>,
     /// Whether nothing but an accepted head stands in for a permit.
     pub(super) only_accepts: bool,
+    /// Tells by how much this machine's clock is off.
+    pub(super) net: &'a Net,
     pub(super) setting: &'a Setting,
     pub(super) dry_run: bool,
 }
@@ -74,6 +80,7 @@ impl Write<'_> {
             }
             let mut record = after(head.as_ref(), &records, draft.clone());
             record.contract_path = judged_by(&records, &record);
+            record.at = by_aws(&record.at, self.net.ahead());
             if let Some((seen, account)) = seen {
                 record.task_definition = Some(seen.task_definition.into());
                 record.account = Some(account.clone());
@@ -116,6 +123,16 @@ impl Write<'_> {
     }
 }
 
+/// A record's time by AWS's clock: a soak counts from it, and this machine's may be off. The dates of answers are whole seconds, and
+/// answers take a while.
+fn by_aws(own: &str, ahead: Option<Duration>) -> String {
+    let wrong = ahead.filter(|ahead| ahead.abs() > Duration::seconds(5));
+    match (at(own), wrong) {
+        (Some(own), Some(ahead)) => rfc3339(own - ahead),
+        _ => own.to_owned(),
+    }
+}
+
 /// The draft as the record after the head: with its number, what was healthy until now, and what a rollback
 /// leaves, by the records since the newest deployment, newest first and with that one.
 pub(crate) fn after(head: Option<&Entry>, records: &[Recorded], mut record: Record) -> Record {
@@ -155,6 +172,21 @@ pub(crate) fn healthy_until_now(record: &Record) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_records_time_is_that_of_aws() {
+        for (seconds, wanted) in [
+            (None, "18:00:00"),
+            (Some(5), "18:00:00"),
+            (Some(-5), "18:00:00"),
+            (Some(3600), "17:00:00"),
+            (Some(-60), "18:01:00"),
+        ] {
+            let ahead = seconds.map(Duration::seconds);
+            let found = by_aws("2026-11-21T18:00:00Z", ahead);
+            assert_eq!(found, format!("2026-11-21T{wanted}Z"));
+        }
+    }
     use crate::standing::tests::{deployed, digest, failed};
 
     fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {

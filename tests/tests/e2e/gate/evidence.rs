@@ -21,6 +21,16 @@ impl Gate {
         std::fs::write(file, text.replace(build, &anchored)).unwrap();
     }
 
+    /// Puts the hash of a record into the anchor.
+    pub(super) fn anchored(&self, environment: &str, seq: u64, hash: &str) {
+        let path = format!(
+            "/{}/slipway/storefront/{environment}/{seq:020}",
+            self.world.anchor_bucket()
+        );
+        let put = self.build.create(&path, format!("{hash}\n"));
+        wait(TIMEOUT, put).unwrap().unwrap();
+    }
+
     /// Writes the chain and its evidence to a folder.
     pub(super) fn exported(&self, name: &str) -> (String, PathBuf) {
         let file = format!("{name}.jsonl");

@@ -1,7 +1,7 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
 use super::{ALLOWED, Gate, digest};
-use crate::support::{TIMEOUT, instance, until, wait};
+use crate::support::{TIMEOUT, instance, now, until, wait};
 
 #[test]
 fn each_rule_refuses_by_itself_and_says_what_to_do() {
@@ -70,6 +70,35 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
         &["cannot read change calendar nobody", "ssm:GetCalendarState"],
     );
     assert_eq!(unknown.answer("calendar"), "unknown");
+}
+
+/// Who may write records may write any time into one, but not before the record that it follows, and not into S3.
+#[test]
+fn a_record_that_says_too_early_a_time_does_not_shorten_the_soak() {
+    let gate = Gate::new("gate-antedated");
+    let [running, planted] = ['1', '2'].map(digest);
+    let mut before = gate.healthy(&running, 0);
+    before["at"] = now().into();
+    let antedated = gate.healthy(&planted, 1);
+    let at = antedated["at"].as_str().unwrap().to_owned();
+    let said = format!("which says {at} and was written at ");
+    gate.plant("production", &[gate.healthy(&running, 0)]);
+    let check = || {
+        let check = gate.run("linus", &["check", "--digest", &planted]);
+        check.is(3, &[&said, "promote it after"]);
+        assert_eq!(check.refusing(), ["soak"]);
+    };
+    gate.plant("staging", &[before, antedated.clone()]);
+    gate.declare(", soak: 1h");
+    check();
+
+    // The chain says one time throughout, and the anchor got it now.
+    let head = gate.plant("staging", &[gate.healthy(&running, 0), antedated]);
+    gate.run("linus", &["check", "--digest", &planted])
+        .is(0, &[ALLOWED]);
+    gate.anchored("staging", 2, &head);
+    gate.anchor();
+    check();
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl Scene {
         Conditions {
             now: at(self.now).unwrap(),
             standing: standing(&self.records),
+            anchored: None,
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,

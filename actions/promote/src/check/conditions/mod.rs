@@ -37,6 +37,9 @@ pub(crate) struct Conditions {
     pub(crate) standing: EnvironmentHistory,
     /// The reasons why the previous environment does not count as healthy with the digest; only if the gate asks.
     pub(crate) missing_before: Option<Fact<Vec<String>>>,
+    /// When the anchor got the record since which the digest is healthy, by S3's clock; only if the gate asks for a soak and the
+    /// contract names an anchor.
+    pub(crate) anchored: Option<Fact<String>>,
     /// The change calendars that the contract names.
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,
     /// GitHub's status for what runs...what is promoted; only if something else runs.

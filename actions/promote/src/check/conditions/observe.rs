@@ -13,9 +13,10 @@ use crate::standing::EnvironmentHistory;
 use futures_util::future::join_all;
 use github::GitHub;
 use kit::Cx;
+use kit::clock::rfc3339;
 use kit::error::Error;
 use kit::step::required;
-use ledger::Actor;
+use ledger::{Actor, Chain};
 use net::Net;
 
 /// Collects them, beside where the environment stands. A fact that cannot be determined is `Unknown`.
@@ -28,7 +29,8 @@ pub(crate) async fn observe(
     standing: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
 ) -> Conditions {
-    let (ahead, hands, calendars, missing_before, members) = tokio::join!(
+    let (anchored, ahead, hands, calendars, missing_before, members) = tokio::join!(
+        anchored(net, setting, subject),
         ahead(github, &standing, subject),
         hands(github, setting, &standing, subject),
         calendars(net, setting),
@@ -38,6 +40,7 @@ pub(crate) async fn observe(
     Conditions {
         now: cx.clock.now(),
         standing,
+        anchored,
         missing_before,
         calendars,
         ahead,
@@ -86,6 +89,36 @@ async fn calendars(net: &Net, setting: &Setting) -> Vec<(String, Fact<super::Cal
         (name.clone(), fact)
     });
     join_all(seen).await
+}
+
+/// When the anchor got the record since which the digest is healthy. Who may write records may write any time into one, and not into S3.
+async fn anchored(net: &Net, setting: &Setting, subject: &Subject) -> Option<Fact<String>> {
+    let (before, since) = setting
+        .follows
+        .as_ref()
+        .zip(subject.trail.healthy_since.as_ref())?;
+    if setting.gate.soak.is_none() || setting.trust.anchor.is_none() {
+        return None;
+    }
+    let looked = async {
+        let account = net.account(&setting.ledger_reader).await?;
+        let chain = Chain::new(&setting.service, before)?;
+        setting
+            .ledger(net, &account)
+            .anchored_at(&chain, since.seq)
+            .await
+    };
+    Some(match looked.await {
+        Ok(Some(at)) => Ok(rfc3339(at)),
+        Ok(None) => Err(Unknown::new(
+            format!(
+                "the anchor does not have record {} of {before}, so nothing shows when it was written",
+                since.seq
+            ),
+            format!("deploy the digest to {before} once more"),
+        )),
+        Err(error) => Err(without(&error, before)),
+    })
 }
 
 /// The reasons why the previous environment does not count as healthy with the digest, if the gate asks.

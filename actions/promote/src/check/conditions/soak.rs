@@ -8,6 +8,7 @@ use crate::setting::Setting;
 use crate::standing::at;
 use kit::clock::{human, rfc3339, seconds_after};
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// The time counts from the record that the digest was healthy, as long as no failure of it
 /// followed. Other digests may have replaced it meanwhile: an environment that is deployed to all
@@ -20,7 +21,15 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     let Some(since) = &subject.trail.healthy_since else {
         return not_examined("the digest is not healthy in the previous environment");
     };
-    let began = at(&since.at);
+    let anchored = match &conditions.anchored {
+        None => None,
+        Some(Err(reason)) => return unknown(reason),
+        Some(Ok(anchored)) => Some(anchored),
+    };
+    // A record may say any time, but it was written after those before it, and before its hash was anchored only by moments.
+    let bounds = [anchored, subject.trail.not_before.as_ref()];
+    let bounds = bounds.into_iter().flatten().filter_map(|text| at(text));
+    let began = at(&since.at).map(|own| bounds.fold(own, OffsetDateTime::max));
     let elapsed = began.and_then(|began| Duration::try_from(conditions.now - began).ok());
     let (Some(began), Some(elapsed)) = (began, elapsed) else {
         return unknown(&Unknown::new(
@@ -33,8 +42,16 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
             "set the clocks of the machines that run this step",
         ));
     };
+    let written = match at(&since.at) == Some(began) {
+        true => String::new(),
+        false => format!(
+            ", which says {} and was written at {} or later",
+            since.at,
+            rfc3339(began)
+        ),
+    };
     let fact = format!(
-        "healthy in {before} for {} (record {}); {} are asked",
+        "healthy in {before} for {} (record {}{written}); {} are asked",
         human(elapsed),
         since.seq,
         human(wanted)

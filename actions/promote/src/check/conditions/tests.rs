@@ -40,6 +40,7 @@ impl Scene {
             trail: Trail {
                 rolled_back: None,
                 healthy_since: Some(since),
+                not_before: None,
             },
             built_for: None,
             plan: None,
@@ -54,6 +55,7 @@ impl Scene {
         let conditions = Conditions {
             now: at("2026-11-21T12:00:00Z").unwrap(),
             standing: standing(&[deployed('a'), deployed('b')]),
+            anchored: None,
             missing_before: Some(Ok(Vec::new())),
             calendars: vec![
                 ("sales".to_owned(), open(Some("2026-12-01T00:00:00Z"))),
@@ -218,6 +220,24 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "written later than it says, by S3's clock",
+        "soak",
+        "which says 2026-11-21T10:00:00Z and was written at 2026-11-21T11:00:00Z or later",
+        "promote it after 2026-11-21T13:00:00Z",
+        |s| {
+            s.conditions.anchored = Some(Ok("2026-11-21T11:00:00Z".to_owned()));
+        },
+    ),
+    (
+        "written after a record that says a later time",
+        "soak",
+        "was written at 2026-11-21T11:30:00Z or later",
+        "promote it after 2026-11-21T13:30:00Z",
+        |s| {
+            s.subject.trail.not_before = Some("2026-11-21T11:30:00Z".to_owned());
+        },
+    ),
+    (
         "rolled back from here",
         "rolled back",
         "nobody has reviewed",
@@ -333,6 +353,12 @@ const HIDDEN: &[Hidden] = &[
     ("when that was", "soak", |s| {
         let since = s.subject.trail.healthy_since.as_mut().unwrap();
         since.at = "yesterday".to_owned();
+    }),
+    ("when it was anchored", "soak", |s| {
+        s.conditions.anchored = Some(Err(unseen()));
+    }),
+    ("a record before it is from the future", "soak", |s| {
+        s.subject.trail.not_before = Some("2026-11-21T12:00:01Z".to_owned());
     }),
     ("a record from the future", "soak", |s| {
         s.conditions.now = at("2026-11-21T09:59:59Z").unwrap();

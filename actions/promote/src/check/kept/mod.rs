@@ -93,6 +93,9 @@ struct Promotion {
     break_glass: Option<String>,
     calendars: Vec<(String, Fact<Calendar>)>,
     missing_before: Option<Fact<Vec<String>>>,
+    /// When the record since which the digest is healthy came into the anchor, if that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchored: Option<Fact<String>>,
     provenance: Option<Fact<Proof>>,
     /// GitHub's answers; nothing if it was not asked.
     github: Option<Answers>,
@@ -163,6 +166,7 @@ impl Kept {
             break_glass,
             calendars: conditions.calendars.clone(),
             missing_before: conditions.missing_before.clone(),
+            anchored: conditions.anchored.clone(),
             provenance: proof.map(|found| found.map(|found| Proof::of(&found))),
             github: asked.as_ref().map(Answers::of),
         };

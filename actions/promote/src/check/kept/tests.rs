@@ -249,6 +249,7 @@ fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
                 break_glass: None,
                 calendars: Vec::new(),
                 missing_before: None,
+                anchored: None,
                 provenance: None,
                 github: None,
             };

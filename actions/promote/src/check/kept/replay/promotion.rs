@@ -43,6 +43,7 @@ impl Promotion {
             hands: hands(github.as_ref(), setting, &standing, &subject).await,
             members: members(github.as_ref(), setting.teams()).await,
             standing,
+            anchored: self.anchored.clone(),
             missing_before: self.missing_before.clone(),
             calendars: self.calendars.clone(),
             promoter,
