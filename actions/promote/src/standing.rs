@@ -212,6 +212,16 @@ impl EnvironmentHistory {
         permit::judging(&self.records)
     }
 
+    /// The newest permit that says at which commit of the branch it was judged, by its number, with that commit.
+    pub(crate) fn judged_at(&self) -> Option<(u64, &str)> {
+        let permits = self.records.iter().filter_map(|it| {
+            let tip = it.record.permit.as_ref()?.tip.as_ref()?.parsed()?;
+            Some((it.record.seq, tip.as_str()))
+        });
+        let mut permits = permits;
+        permits.next()
+    }
+
     /// The newest deployment, however it ended.
     pub(crate) fn newest(&self) -> Option<&Recorded> {
         self.records.iter().find(|it| it.record.is_deployment())

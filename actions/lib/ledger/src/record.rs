@@ -234,6 +234,9 @@ pub struct Permit {
     /// The commit from which the gate examined what the promotion brings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Lenient<CommitId>>,
+    /// The newest commit of the gate's branch when it was judged; nothing for a rollback, or where GitHub did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip: Option<Lenient<CommitId>>,
     /// SHA-256, in hexadecimal, over the commits of the range, as in a request; nothing for a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,

@@ -184,6 +184,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
                 head: newest.hash.clone(),
                 contract: None,
                 base: None,
+                tip: None,
                 range: None,
                 pulls: Vec::new(),
                 reviews: Vec::new(),

@@ -25,6 +25,8 @@ fn range(facts: &Facts) -> Option<String> {
 pub(crate) struct Evidence {
     /// The commit from which the promotion was examined.
     pub(crate) base: Option<Lenient<CommitId>>,
+    /// The newest commit of the gate's branch, where it is known.
+    pub(crate) tip: Option<Lenient<CommitId>>,
     /// The hash over the commits that it brings, where they are known.
     pub(crate) range: Option<String>,
     /// The pull requests that it brings.
@@ -50,6 +52,7 @@ impl Evidence {
             conditions.and_then(|conditions| granted(setting, subject, facts, conditions));
         let mut evidence = Self {
             base: facts.base(subject).commit().map(Lenient::from),
+            tip: facts.tip.as_deref().ok().map(Lenient::from),
             range: range(facts),
             requests: granted.iter().map(|it| it.asked.number()).collect(),
             until: granted.map(|granted| granted.asked.request.expires),

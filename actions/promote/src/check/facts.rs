@@ -13,6 +13,10 @@ use github::PullCommit;
 pub(crate) struct Facts {
     /// Whether the branch contains the commit: GitHub's status for `commit...branch`.
     pub(crate) standing: Fact<String>,
+    /// The newest commit of the branch.
+    pub(crate) tip: Fact<String>,
+    /// How the branch stands to the one that the newest permit was judged at, if that says so.
+    pub(crate) since_permit: Option<Fact<SincePermit>>,
     /// The repository on GitHub that was asked, OWNER/NAME.
     pub(crate) repository: Option<String>,
     /// The commits that the promotion brings.
@@ -31,12 +35,25 @@ pub(crate) struct Facts {
     pub(crate) policy: Option<Fact<Policy>>,
 }
 
+/// The branch's newest commit beside the one that a permit was judged at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SincePermit {
+    /// The permit's number.
+    pub(crate) permit: u64,
+    /// The newest commit then.
+    pub(crate) then: String,
+    /// GitHub's status of then...now.
+    pub(crate) status: String,
+}
+
 impl Facts {
     /// No facts, for an environment without a gate.
     pub(crate) fn none() -> Self {
         let unseen = || Unknown::new("not examined", "");
         Self {
             standing: Err(unseen()),
+            tip: Err(unseen()),
+            since_permit: None,
             repository: None,
             range: Err(unseen()),
             changes: Err(unseen()),

@@ -301,7 +301,7 @@ async fn observed(
 ) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
     let host = observe::host(cx, net, setting).await;
     let mut facts = match github {
-        Some(github) => observe::facts(github, &host, setting, subject).await,
+        Some(github) => observe::facts(github, &host, setting, subject, &standing).await,
         None => Facts::none(),
     };
     if question.by_nobody {

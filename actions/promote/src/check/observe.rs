@@ -4,7 +4,7 @@ use super::Subject;
 use super::change::Change;
 use super::collect;
 use super::fact::{Fact, Promoter, RunKind, Unknown};
-use super::facts::Facts;
+use super::facts::{Facts, SincePermit};
 use super::host::{ContractFile, Host, OfHost};
 use super::policy;
 use super::providers;
@@ -12,6 +12,7 @@ use super::range::{Base, Range};
 use crate::person::accounts;
 use crate::principal::Principal;
 use crate::setting::Setting;
+use crate::standing::EnvironmentHistory;
 use github::{GitHub, PullCommit};
 use kit::Cx;
 use kit::host::Kind;
@@ -54,6 +55,7 @@ pub(super) async fn facts(
     host: &Host,
     setting: &Setting,
     subject: &Subject,
+    history: &EnvironmentHistory,
 ) -> Facts {
     let Some(commit) = &subject.commit else {
         let (run, promoter) = run_and_promoter(github, host, setting).await;
@@ -70,18 +72,21 @@ pub(super) async fn facts(
             run_and_promoter(github, host, setting)
         );
         let tip = tip.map_err(Unknown::from);
-        let (standing, policy) = tokio::join!(
+        let (standing, since_permit, policy) = tokio::join!(
             standing(github, commit.as_str(), &tip),
+            since_permit(github, history, &tip),
             policy::observe(github, host, &tip, &run)
         );
-        (run, promoter, standing, policy)
+        (run, promoter, (standing, since_permit, tip), policy)
     };
-    let ((run, promoter, standing, policy), history) = tokio::join!(
+    let ((run, promoter, (standing, since_permit, tip), policy), history) = tokio::join!(
         of_the_branch,
-        history(github, host, setting, subject.base.clone(), commit.as_str())
+        range(github, host, setting, subject.base.clone(), commit.as_str())
     );
     Facts {
         standing,
+        tip,
+        since_permit,
         repository: Some(github.repository().as_str().to_owned()),
         range: history.range,
         changes: history.changes,
@@ -99,6 +104,27 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
     Ok(github.compare(commit, tip).await?.status)
 }
 
+/// How the branch stands to the one that the newest permit was judged at, if that says so.
+async fn since_permit(
+    github: &GitHub,
+    history: &EnvironmentHistory,
+    tip: &Fact<String>,
+) -> Option<Fact<SincePermit>> {
+    let (permit, then) = history.judged_at()?;
+    let status = async {
+        let tip = tip.as_ref().map_err(Clone::clone)?;
+        match tip == then {
+            true => Ok("identical".to_owned()),
+            false => Ok(github.compare(then, tip).await?.status),
+        }
+    };
+    Some(status.await.map(|status| SincePermit {
+        permit,
+        then: then.to_owned(),
+        status,
+    }))
+}
+
 /// The facts about the commits that a promotion brings.
 struct History {
     range: Fact<Range>,
@@ -109,7 +135,7 @@ struct History {
 
 /// The commits of the promotion, the pull requests that brought them, who wrote those that came without a
 /// review, and the providers that are new.
-async fn history(
+async fn range(
     github: &GitHub,
     host: &Host,
     setting: &Setting,

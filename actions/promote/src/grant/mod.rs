@@ -108,6 +108,7 @@ async fn draft(
             head: standing.head().to_owned(),
             contract: setting.contract_hash(),
             base: evidence.base.clone(),
+            tip: evidence.tip.clone(),
             range: evidence.range.clone(),
             pulls: evidence.pulls.clone(),
             reviews: evidence.reviews.clone(),

@@ -64,6 +64,7 @@ pub(crate) fn permitted(digit: char, head: &str) -> Record {
             head: head.to_owned(),
             contract: None,
             base: None,
+            tip: None,
             range: None,
             pulls: Vec::new(),
             reviews: Vec::new(),

@@ -21,8 +21,10 @@ impl Gate {
         std::fs::write(file, text.replace(build, &anchored)).unwrap();
     }
 
-    /// Puts the hash of a record into the anchor.
-    pub(super) fn anchored(&self, environment: &str, seq: u64, hash: &str) {
+    /// Puts records into an environment's chain, and the hash of the last one into the anchor.
+    pub(super) fn plant_anchored(&self, environment: &str, records: &[Value]) {
+        let hash = self.plant(environment, records);
+        let seq = records.len();
         let path = format!(
             "/{}/slipway/storefront/{environment}/{seq:020}",
             self.world.anchor_bucket()

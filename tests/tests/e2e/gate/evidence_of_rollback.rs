@@ -64,7 +64,7 @@ fn a_rollback_past_missing_reviews_follows_from_its_evidence_or_is_named() {
 fn a_rollback_that_github_judged_follows_from_its_evidence_or_is_named() {
     let gate = Gate::new("evidence-back");
     let next = digest('3');
-    gate.plant("staging", &[gate.healthy(&next, 2)]);
+    gate.plant_anchored("staging", &[gate.healthy(&next, 2)]);
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
     let earlier = ", break-glass: {people: [linus]}";
     for declared in [

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sandbox::instance::{port, sha256};
 use sandbox::runner::hub::Hub;
-use sandbox::runner::story::RELEASER;
+use sandbox::runner::story::{RELEASER, git_folder};
 use sandbox::world::{World, http_client};
 use serde_json::{Value, json};
 
@@ -469,4 +469,42 @@ fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     let other = ended(&mut gate.built("linus", "2", &again));
     other.is(3, &[]);
     assert_eq!(gate.chain().len() as u64, began);
+}
+
+/// What was reviewed after it is gone from the branch, and other rules may judge.
+#[test]
+fn a_branch_that_was_set_back_since_a_permit_promotes_nothing() {
+    let gate = Gate::new("permit-back");
+    gate.declare("");
+    let good = digest('2');
+    gate.plant("staging", &[gate.healthy(&good, 1)]);
+    gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
+    let main = |commit: &str| {
+        let folder = git_folder(instance(), &gate.world);
+        let mut git = Command::new("git");
+        git.arg("-C").arg(folder);
+        let set = git.args(["update-ref", "refs/heads/main", commit]);
+        assert!(set.status().unwrap().success());
+    };
+    let grant = ["grant", "--digest", &good];
+    let granted = gate.run("linus", &grant);
+    granted.is(0, &[ALLOWED]);
+    let (permit, _) = gate.chain().pop().unwrap();
+    assert_eq!(permit["permit"]["tip"], gate.commits[2], "{permit}");
+
+    main(&gate.commits[1]);
+    let number = granted.permit().to_string();
+    let again = [&grant[..], &["--permit", &number]].concat();
+    let words = format!(
+        "main was set back: it no longer contains {}, its newest commit when permit {number} was granted",
+        &gate.commits[2][..7]
+    );
+    for arguments in [&["check", "--digest", &good][..], &grant, &again] {
+        let refused = gate.run("linus", arguments);
+        refused.is(3, &[&words]);
+        assert_eq!(refused.refusing(), ["branch"], "{}", refused.text);
+    }
+    assert_eq!(gate.chain().len(), 2, "nothing more was permitted");
+    main(&gate.commits[2]);
+    gate.run("linus", &again).is(0, &[ALLOWED]);
 }

@@ -93,10 +93,11 @@ fn a_record_that_says_too_early_a_time_does_not_shorten_the_soak() {
     check();
 
     // The chain says one time throughout, and the anchor got it now.
-    let head = gate.plant("staging", &[gate.healthy(&running, 0), antedated]);
+    let one_time = [gate.healthy(&running, 0), antedated];
+    gate.plant("staging", &one_time);
     gate.run("linus", &["check", "--digest", &planted])
         .is(0, &[ALLOWED]);
-    gate.anchored("staging", 2, &head);
+    gate.plant_anchored("staging", &one_time);
     gate.anchor();
     check();
 }

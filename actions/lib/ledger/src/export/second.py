@@ -328,7 +328,7 @@ FORM = shaped(
         "rollback": either(shaped({}, {"from": either(lambda value: TEXT(value) and DIGEST.match(value))})),
         "break_glass": either(shaped({"reason": TEXT, "by": ACTOR, "expires": TEXT}, {})),
         "request": either(shaped(ASKED, {"base": either(TEXT), "pull_requests": NUMBERS, "contributors": ACTORS})),
-        "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT), "contract": either(TEXT), "range": either(TEXT)})),
+        "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT), "contract": either(TEXT), "range": either(TEXT), "tip": either(TEXT)})),
     },
 )
 
@@ -507,8 +507,25 @@ def commits_of(kept, record):
     return [commit["sha"] for commit in reversed(all_of_it) if commit["sha"] != base or base == tip]
 
 
+def tip_of(kept):
+    """The newest commit of the gate's branch, by GitHub's answers; None if they do not tell."""
+    github = (kept["judged"].get("promotion") or {}).get("github")
+    branch = json.loads(kept["contract"]["gate"])["branch"]
+    asked = f'ref(qualifiedName:"refs/heads/{branch}"){{target{{oid}}}}'
+    for exchange in github["exchanges"] if github else []:
+        query = (exchange.get("query") or {}).get("query", "")
+        if asked in query and 200 <= exchange.get("status", 0) < 300:
+            try:
+                return json.loads(exchange["answer"])["data"]["repository"]["ref"]["target"]["oid"]
+            except (KeyError, TypeError, ValueError):
+                return None
+    return None
+
+
 def rests(kept, record):
-    """Of step 6, the head, the range and the time."""
+    """Of step 6, the head, the tip, the range and the time."""
+    if record["permit"].get("tip") != tip_of(kept):
+        return False
     commits = commits_of(kept, record)
     lines = "".join(f"{commit}\n" for commit in commits or [])
     if record["permit"].get("range") != (hashlib.sha256(lines.encode()).hexdigest() if commits else None):

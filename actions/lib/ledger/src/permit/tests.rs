@@ -42,6 +42,7 @@ fn permit(head: u64) -> Record {
             },
             contract: None,
             base: None,
+            tip: None,
             range: None,
             pulls: Vec::new(),
             reviews: Vec::new(),

@@ -229,6 +229,7 @@ fn rests_on(
     for (member, matches) in [
         ("head", content.head == head),
         ("base", content.base == evidence.base),
+        ("tip", content.tip == evidence.tip),
         ("range", content.range == evidence.range),
         ("pulls", content.pulls == evidence.pulls),
         ("reviews", content.reviews == evidence.reviews),

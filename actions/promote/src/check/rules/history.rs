@@ -41,12 +41,36 @@ impl Context<'_> {
         match &self.facts.standing {
             Err(reason) => unknown(reason),
             Ok(standing) if matches!(standing.as_str(), "ahead" | "identical") => {
-                pass(format!("{} is on {branch}", short(commit.as_str())))
+                self.is_not_set_back(pass(format!("{} is on {branch}", short(commit.as_str()))))
             }
             Ok(standing) => fail(
                 format!("{} is not on {branch} ({standing})", short(commit.as_str())),
                 format!("merge it into {branch}"),
             ),
+        }
+    }
+
+    /// Refuses a branch without the commit that the newest permit was judged at: it was set back, and reviews, rules and commits of the
+    /// time between are gone from it.
+    fn is_not_set_back(&self, otherwise: Finding) -> Finding {
+        let branch = &self.setting.gate.branch;
+        match &self.facts.since_permit {
+            None => otherwise,
+            Some(Err(reason)) => unknown(reason),
+            Some(Ok(since)) if matches!(since.status.as_str(), "ahead" | "identical") => otherwise,
+            Some(Ok(since)) => {
+                let then = short(&since.then);
+                fail(
+                    format!(
+                        "{branch} was set back: it no longer contains {then}, its newest commit when permit {} was granted",
+                        since.permit
+                    ),
+                    format!(
+                        "put {} back on {branch}, or merge it; where it must not come back, promote once by break-glass",
+                        since.then
+                    ),
+                )
+            }
         }
     }
 

@@ -129,6 +129,12 @@ fn unusual_promotions_that_satisfy_the_gate_pass() {
         ("the first promotion", |w| {
             w.range().base = Base::First(BASE.to_owned());
         }),
+        ("the branch has grown since a permit", |w| {
+            w.facts.since_permit = Some(Ok(since_permit("ahead")));
+        }),
+        ("the branch is as it was at a permit", |w| {
+            w.facts.since_permit = Some(Ok(since_permit("identical")));
+        }),
         ("older than what was rolled back from", |w| {
             w.not_running();
             w.range().status = "behind".to_owned();

@@ -28,6 +28,7 @@ fn a_permit_rests_on_the_reviews_that_count() {
     let commits = facts.range.as_ref().unwrap().commits.iter();
     let wanted = Evidence {
         base: Some(BASE.into()),
+        tip: Some("5".repeat(40).as_str().into()),
         range: Some(range_hash(commits.map(|commit| commit.sha.as_str()))),
         pulls: vec![7, 8],
         reviews: vec![user("bob").id, user("carol").id],

@@ -183,6 +183,14 @@ fn dismissed(login: &str, by: &str, was: &str) -> Event {
     }
 }
 
+fn since_permit(status: &str) -> super::facts::SincePermit {
+    super::facts::SincePermit {
+        permit: 4,
+        then: "7".repeat(40),
+        status: status.to_owned(),
+    }
+}
+
 fn retargeted(at: &str) -> Event {
     Event::BaseChanged {
         at: at.to_owned(),
@@ -351,6 +359,8 @@ impl Promotion {
             facts: Facts {
                 standing: Ok("ahead".to_owned()),
                 repository: Some("acme/storefront".to_owned()),
+                tip: Ok("5".repeat(40)),
+                since_permit: None,
                 range: Ok(range()),
                 changes: Ok(vec![change()]),
                 accepted: Ok(Vec::new()),

@@ -158,6 +158,18 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "the branch was set back since a permit",
+        "branch",
+        "main was set back: it no longer contains 7777777, its newest commit when permit 4 was granted",
+        |w| w.facts.since_permit = Some(Ok(since_permit("behind"))),
+    ),
+    (
+        "the branch was replaced since a permit",
+        "branch",
+        "main was set back",
+        |w| w.facts.since_permit = Some(Ok(since_permit("diverged"))),
+    ),
+    (
         "another line than the one that came by the rules, before a rollback",
         "range",
         "does not follow 0123456 (record 3 of production), the newest version that came by the rules",

@@ -32,7 +32,7 @@ impl Promotion {
             None => (None, Facts::none()),
             Some(answers) => {
                 let github = answers.client().ok_or_else(no_repository)?;
-                let facts = observe::facts(&github, host, setting, &subject).await;
+                let facts = observe::facts(&github, host, setting, &subject, &standing).await;
                 (Some(github), facts)
             }
         };
