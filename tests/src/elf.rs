@@ -5,7 +5,7 @@ use crate::fault::{Fault, Result};
 /// The program header type of a path to a dynamic loader (elf(5)).
 const PT_INTERP: u32 = 3;
 
-/// Whether a 64-bit little-endian ELF program asks for a dynamic loader.
+/// Returns true if a 64-bit little-endian ELF program asks for a dynamic loader.
 pub fn interpreter(bytes: &[u8]) -> Result<bool> {
     headers(bytes).ok_or_else(|| Fault::new("not a 64-bit little-endian ELF program"))
 }

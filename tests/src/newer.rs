@@ -187,7 +187,7 @@ impl Drop for Bridge {
     }
 }
 
-/// Whether the machine's engine has its bridge.
+/// Returns true if the machine's engine has its bridge.
 fn docker0() -> bool {
     Path::new("/sys/class/net/docker0").exists()
 }

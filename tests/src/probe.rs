@@ -27,7 +27,7 @@ pub enum Endpoint {
 }
 
 impl Probe {
-    /// Whether the part answers as it should, within `timeout`.
+    /// Returns true if the part answers as it should, within `timeout`.
     pub fn answers(&self, timeout: Duration) -> bool {
         self.ask(timeout)
             .is_ok_and(|status| status == Some(self.status))

@@ -58,7 +58,7 @@ impl Process {
         start_time(pid).map(|start| Self { pid, start })
     }
 
-    /// Whether this very process still runs. One that ended and waits to be collected does not.
+    /// Returns true if this very process still runs. One that ended and waits to be collected does not.
     pub fn runs(&self) -> bool {
         stat(self.pid)
             .is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))

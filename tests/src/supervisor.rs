@@ -184,7 +184,7 @@ impl Supervisor<'_> {
         self.stop("docker", Duration::from_secs(20))
     }
 
-    /// Whether the part runs already, as what it should be.
+    /// Returns true if the part runs already, in the wanted version.
     fn found(&self, part: &Part) -> bool {
         self.state.parts.get(part.name).is_some_and(|started| {
             started.fingerprint == part.fingerprint()
@@ -217,7 +217,7 @@ impl Supervisor<'_> {
         Ok(parts.len())
     }
 
-    /// Whether the part may be started in the place of one that runs, which nobody else may be using then, because
+    /// Checks that the part may be started in the place of one that runs, which nobody else may be using then, because
     /// `missing` is not there.
     fn may_replace(&self, part: &Part, missing: &Part) -> Result<()> {
         let Some(started) = self.state.parts.get(part.name) else {

@@ -97,7 +97,7 @@ fn found(folder: &Path) -> Result<Vec<Other>> {
         };
         match file.try_lock() {
             Ok(()) => {
-                // Its process has ended. Whether the file can be removed does not matter.
+                // Its process has ended. A file that cannot be removed does no harm.
                 let _ = fs::remove_file(&path);
             }
             Err(TryLockError::WouldBlock) => {

@@ -28,7 +28,7 @@ pub(crate) enum Verb {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Wanted {
-    /// What the credentials are for; chooses the contract's role
+    /// Purpose of the credentials, which selects the contract's role
     #[arg(long, value_enum, default_value_t = Purpose::Deploy, value_name = "PURPOSE")]
     pub(crate) purpose: Purpose,
     /// Role to assume instead of the contract's, as an ARN

@@ -268,7 +268,7 @@ pub(crate) struct Verify {
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
-    /// What to write: the records as they are stored, or an in-toto statement for each, signed if a key is named
+    /// Output: the records as they are stored, or an in-toto statement for each, signed if a key is named
     #[arg(long, value_enum, default_value = "records")]
     pub(crate) format: Format,
     /// File to create [default: standard output]

@@ -193,7 +193,7 @@ fn named(record: &Record) -> Option<&str> {
 }
 
 impl Decided {
-    /// Whether the permit was decided again, and follows.
+    /// Returns true if the permit was decided again, and follows.
     pub(crate) fn has(&self, seq: u64) -> bool {
         !self.undecided.iter().any(|(other, _)| *other == seq)
     }

@@ -1,4 +1,4 @@
-//! Whether a service runs a digest now, healthy, by the definition that a deploy uses too.
+//! Tells whether a service runs a digest now, healthy, by the definition that a deployment uses too.
 
 use crate::setting::Setting;
 use ecs::{Client, Expected, RetryPolicy, containers, missing};

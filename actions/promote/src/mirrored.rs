@@ -1,4 +1,4 @@
-//! What a GitHub Deployment says of the record that it mirrors. Pure.
+//! The record that a GitHub Deployment mirrors, as its payload states it. Pure.
 
 use github::Deployment;
 use kit::id::Digest;
@@ -17,7 +17,7 @@ pub(crate) struct Mirrored {
 }
 
 impl Mirrored {
-    /// What the Deployment of a record says.
+    /// The payload for the Deployment of a record.
     pub(crate) fn of(record: &Record, hash: &str) -> Self {
         Self {
             service: record.service.clone(),
@@ -27,7 +27,7 @@ impl Mirrored {
         }
     }
 
-    /// What a Deployment says, if it mirrors a record. GitHub returns a payload as it was sent, or as text.
+    /// The payload of a Deployment, if it mirrors a record. GitHub returns a payload as it was sent, or as text.
     pub(crate) fn read(deployment: &Deployment) -> Option<Self> {
         match &deployment.payload {
             Value::String(text) => serde_json::from_str(text).ok(),

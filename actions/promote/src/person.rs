@@ -43,19 +43,19 @@ impl Persons<'_> {
         found.map(|(login, _)| login)
     }
 
-    /// Whether two actors are, or may be, one person. Where one of them has no number, the same name is
+    /// Returns true if two actors are, or may be, one person. Where one of them has no number, the same name is
     /// enough, whatever number the other one has.
     pub(crate) fn same(&self, one: &Actor, other: &Actor) -> bool {
         let by_name = one.id.is_none() || other.id.is_none();
         self.of(one) == self.of(other) || by_name && one.login.eq_ignore_ascii_case(&other.login)
     }
 
-    /// Whether none of the `actors` is `somebody`.
+    /// Returns true if none of the `actors` is `somebody`.
     pub(crate) fn is_other(&self, somebody: &Actor, actors: &[Actor]) -> bool {
         actors.iter().all(|actor| !self.same(actor, somebody))
     }
 
-    /// Whether an actor is the person whom a list of the contract calls `login`. If `people` gives that
+    /// Returns true if an actor is the person whom a list of the contract calls `login`. If `people` gives that
     /// person a number, no other account of that login is.
     pub(crate) fn is(&self, actor: &Actor, login: &str) -> bool {
         match self.of(actor) {
@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// Whether the contract's people make one person of two actors.
+    /// Returns true if the contract's people make one person of two actors.
     fn same(people: &[(&str, Person)], one: &Actor, other: &Actor) -> bool {
         let people = people.iter().cloned();
         let people = people.map(|(login, person)| (login.to_owned(), person));

@@ -114,7 +114,7 @@ async fn append(ledger: &Ledger, chain: &Chain, draft: Record) -> Result<(Entry,
     Err(ledger::busy(chain, "nothing was recorded"))
 }
 
-/// Whether the head is this review already, from a run that was stopped.
+/// Returns true if the head is this review already, from a run that was stopped.
 fn is_same(head: &Record, draft: &Record) -> bool {
     head.verdict == Verdict::Reviewed
         && head.digest == draft.digest

@@ -42,7 +42,7 @@ pub(crate) struct Setting {
     pub(crate) image_repository: Option<String>,
     /// Folder of the infrastructure code, from the contract's own.
     pub(crate) infrastructure: Option<String>,
-    /// Whether a contract says all this, so that no argument may say otherwise.
+    /// True if a contract says all this, so that no argument may say otherwise.
     pub(crate) declared: bool,
     /// That contract's text, byte for byte as it was parsed.
     pub(crate) contract: Option<String>,
@@ -233,7 +233,7 @@ impl Setting {
         }
     }
 
-    /// Whether the environment has no gate: it follows no other, and the gate is off.
+    /// Returns true if the environment has no gate: it follows no other, and the gate is off.
     pub(crate) fn asks_nothing(&self) -> bool {
         self.follows.is_none() && !self.gate.required
     }
@@ -252,7 +252,7 @@ impl Setting {
         approve.map_or(&[], |approve| &approve.teams)
     }
 
-    /// Whether this is the repository, beside the code's own, whose runs may answer requests.
+    /// Returns true if this is the repository, beside the code's own, whose runs may answer requests.
     pub(crate) fn is_for_approvals(&self, repository: &str) -> bool {
         let approve = self.gate.approve.as_ref();
         let named = approve.and_then(|approve| approve.repository.as_deref());

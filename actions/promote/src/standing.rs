@@ -44,7 +44,7 @@ pub(crate) struct Debt {
 }
 
 impl Debt {
-    /// Whether nobody but the person who used break-glass has reviewed it.
+    /// Returns true if nobody but the person who used break-glass has reviewed it.
     pub(crate) fn is_open(&self, persons: Persons<'_>) -> bool {
         self.others(persons).is_empty()
     }
@@ -56,7 +56,7 @@ impl Debt {
         others.collect()
     }
 
-    /// Whether the same person may still go on. Not if that cannot be read.
+    /// Returns true if the same person may no longer go on, or if the time cannot be read.
     pub(crate) fn expired(&self, now: OffsetDateTime) -> bool {
         at(&self.glass.expires).is_none_or(|expires| expires <= now)
     }
@@ -310,7 +310,7 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
     (found.record.verdict == Verdict::Permitted).then_some(&found.record)
 }
 
-/// Whether the record settles all that is older. A promotion by the rules does: no open debt lets it pass, and no digest stays
+/// Returns true if the record settles all that is older. A promotion by the rules does: no open debt lets it pass, and no digest stays
 /// refused beyond it.
 pub(crate) fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()

@@ -156,7 +156,7 @@ pub(crate) struct Row {
     pub(crate) last: Option<Record>,
     /// The newest healthy record: the version that runs.
     pub(crate) healthy: Option<Record>,
-    /// Whether that runs, where it was looked for.
+    /// The live check of that version, where one was made.
     pub(crate) live: Option<Result<Seen>>,
     /// Break-glass promotions and rollbacks that nobody has reviewed yet.
     pub(crate) open: Vec<String>,

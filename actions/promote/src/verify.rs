@@ -186,7 +186,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// What came of the permits' decisions, and whether they were held against the previous environment's chain.
+    /// The results of replaying the permits' decisions, and whether they were held against the previous environment's chain.
     async fn decided(
         &self,
         args: &Verify,

@@ -118,7 +118,7 @@ fn dotenv(value: &str) -> Result<String, &'static str> {
     Err("has quotes or backslashes that the readers of dotenv files take differently")
 }
 
-/// Whether a value needs no quotes: one line, and nothing that is trimmed, ends it or quotes it.
+/// Returns true if a value needs no quotes: one line, and nothing that is trimmed, ends it or quotes it.
 fn is_plain(value: &str) -> bool {
     let trimmed = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
     !value.starts_with(|c: char| trimmed(c) || matches!(c, '\'' | '"' | '`'))

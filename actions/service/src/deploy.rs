@@ -121,7 +121,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
 
 /// Adds the logs of the tasks of a deployment that did not become healthy.
 async fn add_logs(net: &Net, account: &Account, client: &Client, ended: &mut Ended) {
-    // Whoever replaced it did not wait for its tasks.
+    // The run that replaced it did not wait for its tasks.
     if let Verdict::Succeeded | Verdict::Superseded { .. } = ended.verdict {
         return;
     }

@@ -39,7 +39,7 @@ pub(crate) struct Follow {
     reason: String,
     /// The deployment ECS named as its rollback; it stops saying so when that completes.
     rollback: Option<String>,
-    /// Whether an earlier look saw that ECS has stopped our deployment.
+    /// True if an earlier look saw that ECS has stopped our deployment.
     stopped: bool,
     given_up: Option<GivenUp>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Follow {
 #[derive(Debug)]
 struct GivenUp {
     why: Why,
-    /// Whether ECS took the request to roll it back. Otherwise it has ended or goes back already.
+    /// True if ECS accepted the request to roll it back. Otherwise it has ended or is being rolled back already.
     asked: bool,
     until: Duration,
 }
@@ -67,7 +67,7 @@ impl Follow {
         }
     }
 
-    /// Whether ECS goes back, or is about to, by itself.
+    /// Returns true if ECS rolls it back, or is about to, by itself.
     pub(crate) fn goes_back(&self) -> bool {
         self.failed_at.is_some() || self.rollback.is_some()
     }
@@ -125,7 +125,7 @@ impl Follow {
         }
     }
 
-    /// Whether this run gave the deployment up.
+    /// Returns true if this run gave the deployment up.
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.is_some()
     }

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// How far the work has come.
 pub(crate) trait Interruptible: Default {
-    /// Whether the work goes on after the first signal, because it has to undo what it began.
+    /// Returns true if the work goes on after the first signal, because it has to undo what it began.
     fn goes_on(&self) -> bool;
 
     /// The error of a run that a signal ends here: how far it got, and what to do next. `arguments` name the service.

@@ -16,7 +16,7 @@ pub(crate) struct Opened<'a> {
     pub(crate) client: Client,
     /// The permit that was given, if the environment has a gate.
     pub(crate) permit: Option<Permit<'a>>,
-    /// What the chain says of it.
+    /// The chain's answer to it.
     pub(crate) under: Option<UsedPermit>,
     /// The refusal of a gate, where a dry run has no permit.
     pub(crate) missing: Option<Error>,

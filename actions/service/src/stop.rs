@@ -70,7 +70,7 @@ async fn ask(client: &Client, record: &Arn) -> Result<Stop, Error> {
     }
 }
 
-/// What one look at the service leads to.
+/// The next action after one look at the service.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// There is nothing to roll back.

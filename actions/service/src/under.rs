@@ -19,7 +19,7 @@ pub(crate) struct UsedPermit {
     reviewers: Vec<String>,
     /// The requests by which the promotion was approved.
     requests: Vec<u64>,
-    /// Whether the permit is for a rollback.
+    /// True if the permit is for a rollback.
     rollback: bool,
     /// The reason of a break-glass, if the permit is for one.
     glass: Option<String>,

@@ -32,7 +32,7 @@ pub(crate) enum Why {
     Cancelled { signal: &'static str },
 }
 
-/// What became of a deployment that was given up.
+/// The outcome of a deployment that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rollback {
     /// It goes on in ECS, because `--no-rollback` says so.

@@ -212,7 +212,7 @@ impl Run<'_> {
         }
     }
 
-    /// What is to be done after CloudFormation refused to execute: it is looked again if another operation was faster.
+    /// The next step after CloudFormation refused to execute: the stack is read again if another operation was faster.
     async fn not_begun(&self, stack: &str, error: Error) -> Result<Option<Report>> {
         match self.found.client.stack(stack).await {
             Ok(Some(stack)) if !is_terminal(&stack.status) && stack.status != REVIEW => Ok(None),

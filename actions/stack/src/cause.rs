@@ -16,13 +16,13 @@ pub(crate) struct Causes {
     pub(crate) others: Vec<String>,
     /// How many resources were cancelled because of them.
     pub(crate) cancelled: usize,
-    /// What could not be rolled back.
+    /// The resources that could not be rolled back.
     pub(crate) rollback: Vec<String>,
-    /// What an operation that succeeded could not remove: it stays, outside of the stack.
+    /// The resources that an operation that succeeded could not remove: they stay, outside of the stack.
     pub(crate) left: Vec<String>,
 }
 
-/// What an operation that succeeded left behind, from its events, the oldest first.
+/// The resources that an operation that succeeded left behind, from its events, the oldest first.
 pub(crate) fn left_behind(events: &[Event]) -> Causes {
     let mut last: BTreeMap<(&str, &str), &Event> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.is_of_stack()) {

@@ -3,7 +3,7 @@
 use crate::seen::{Change, ChangeSet, STACK};
 use crate::stateful::is_stateful;
 
-/// What a change does to a resource, the most dangerous first.
+/// The effect of a change on a resource, the most dangerous first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Effect {
     /// A new one takes its place.
@@ -23,7 +23,7 @@ impl Effect {
     pub(crate) fn of(change: &Change, opened: bool) -> Self {
         match (change.action.as_str(), change.replacement.as_deref()) {
             ("Remove", _) => Self::Remove,
-            // What CloudFormation shows no change set of can be anything.
+            // A change of which CloudFormation shows no change set can be anything.
             ("Add" | "Modify" | "Import", _) if change.kind == STACK && !opened => Self::Unknown,
             ("Add", _) => Self::Add,
             ("Import", _) => Self::Import,
@@ -60,7 +60,7 @@ pub(crate) struct Planned<'a> {
 }
 
 impl Planned<'_> {
-    /// Whether the resource holds data that the change loses, or that the new resource does not have.
+    /// Returns true if the resource holds data that the change loses, or that the new resource does not have.
     pub(crate) fn loses_data(&self) -> bool {
         let gone = match self.effect {
             Effect::Replace | Effect::MayReplace => true,

@@ -80,14 +80,14 @@ impl Client {
     }
 }
 
-/// Whether CloudFormation answered that there is no such stack.
+/// Returns true if CloudFormation answered that there is no such stack.
 fn no_such_stack(error: &Error) -> bool {
     let answer = error.service();
     is_code(error, &["ValidationError"])
         && answer.is_some_and(|answer| prose::no_such_stack(&answer.message))
 }
 
-/// Whether CloudFormation answered with this code.
+/// Returns true if CloudFormation answered with this code.
 pub(crate) fn is_code(error: &Error, codes: &[&str]) -> bool {
     let answer = error.service().and_then(|answer| answer.code.as_deref());
     answer.is_some_and(|code| codes.contains(&code))

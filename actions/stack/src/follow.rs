@@ -2,8 +2,8 @@
 //!
 //! All events of an operation have the token of the call that began it, those of its rollback too (CloudFormation API
 //! Reference, StackEvent). So an end counts only if the events say that it is the end of this operation, and the stack itself
-//! says the same. Whether the rollback of an update that somebody cancels has the token of the update or of the cancellation is
-//! not documented, so both are understood.
+//! says the same. It is not documented whether the rollback of an update that somebody cancels has the token of the update or of
+//! the cancellation, so both are understood.
 
 use crate::seen::{Event, Stack};
 use crate::standing::is_terminal;
@@ -20,12 +20,12 @@ pub(crate) enum Verdict {
     Superseded {
         /// The stack's status now.
         status: String,
-        /// Whether this one had succeeded before.
+        /// True if this one had succeeded before.
         applied: bool,
     },
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     Wait,

@@ -1,6 +1,6 @@
-//! What shows that somebody other than `plan` made a change set, or that the stack is another than the one it was made for. Pure.
+//! The signs that somebody other than `plan` made a change set, or that the stack is another than the one it was made for. Pure.
 //!
-//! Whoever may make change sets can give one the name and the description of a plan, so its other settings count too.
+//! A person who may make change sets can give one the name and the description of a plan, so its other settings count too.
 
 use crate::identity::Made;
 use crate::seen::{ChangeSet, Stack};

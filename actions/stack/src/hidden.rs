@@ -28,7 +28,7 @@ const SECRET_NAMES: &[&str] = &[
 /// are read, and for how long tokens are valid.
 const NOT_SECRET: &[&str] = &["httptokens", "servicetoken", "tokenvalidityunits"];
 
-/// What names of references to secrets, of their rules and of their times end with.
+/// The ends of the names of references to secrets, of their rules and of their times.
 const REFERENCE_ENDS: &[&str] = &["arn", "id", "name", "policy", "validity"];
 
 /// Properties that hold secrets although their names do not say so, by type.
@@ -53,7 +53,7 @@ const SECRET_PROPERTIES: &[(&str, &str)] = &[
 /// Properties that hold references to secrets although their names say more, by type.
 const REFERENCE_PROPERTIES: &[(&str, &str)] = &[("AWS::ECS::TaskDefinition", "Secrets")];
 
-/// Whether the value at a path within a resource of this type is hidden. The path is a JSON pointer.
+/// Returns true if the value at a path within a resource of this type is hidden. The path is a JSON pointer.
 fn is_hidden(kind: &str, path: &str) -> bool {
     let mut names = path.split('/').filter(|name| !name.is_empty());
     names.any(|name| {
@@ -125,7 +125,7 @@ pub(crate) fn reason(text: &str) -> String {
     })
 }
 
-/// Whether the text is one reference that CloudFormation follows when it makes the change, and nothing else.
+/// Returns true if the text is one reference that CloudFormation follows when it makes the change, and nothing else.
 pub(crate) fn is_reference(text: &str) -> bool {
     let inner = text
         .strip_prefix("{{resolve:")

@@ -10,7 +10,7 @@ pub(crate) const PREFIX: &str = "slipway-";
 /// CloudFormation keeps this much of a change set's description.
 pub(crate) const LONGEST_DESCRIPTION: usize = 1024;
 
-/// What a change set was made with and CloudFormation does not tell of it. It is the change set's description, which nobody can
+/// The settings of a change set that CloudFormation does not tell. They are the change set's description, which nobody can
 /// change afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,12 +27,12 @@ pub(crate) struct Made {
     /// The resources whose data may be lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_replace: Vec<String>,
-    /// What is to protect the stack.
+    /// The protection that the plan gives the stack.
     #[serde(default, skip_serializing_if = "Protects::is_nothing")]
     pub(crate) protects: Protects,
 }
 
-/// What is to protect the stack after the plan.
+/// The protection of the stack after the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Protects {

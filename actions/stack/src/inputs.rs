@@ -8,7 +8,7 @@ use kit::contract::Capability;
 use kit::error::Error;
 use std::collections::BTreeMap;
 
-/// What was given for a template's parameters.
+/// The values given for a template's parameters.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Given {
     pub(crate) plain: BTreeMap<String, String>,

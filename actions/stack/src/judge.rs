@@ -1,4 +1,4 @@
-//! Whether a plan may be executed: what it loses, and what the stack policy forbids. Pure.
+//! Judges whether a plan may be executed: the data it loses, and the changes that the stack policy forbids. Pure.
 
 use crate::changes::{Planned, refused};
 use crate::policy::Policy;

@@ -1,4 +1,4 @@
-//! What a reviewer must not overlook in a change: permissions, and what anybody can reach. Pure.
+//! The parts of a change that a reviewer must not overlook: permissions, and resources that anybody can reach. Pure.
 
 use crate::seen::{Change, Detail};
 use serde_json::Value;
@@ -70,7 +70,7 @@ pub(crate) fn marks(change: &Change) -> Vec<Mark> {
             exposed(&change.kind, "", value) || is_open_by_default(&change.kind, value)
         })
     };
-    // What everybody could reach before is said again only if the change itself is about that.
+    // Exposure that was there before is named again only if the change itself is about it.
     if is_about_exposure(change) || (exposed(&after) && !exposed(&before)) {
         marks.push(Mark::Public);
     }
@@ -88,7 +88,7 @@ pub(crate) fn marks(change: &Change) -> Vec<Mark> {
     marks
 }
 
-/// Whether a detail of the change lets everybody in.
+/// Returns true if a detail of the change opens the resource to everybody.
 fn is_about_exposure(change: &Change) -> bool {
     change.details.iter().any(|detail| {
         let path = detail.path.as_deref().or(detail.name.as_deref());
@@ -111,7 +111,7 @@ fn is_about_exposure(change: &Change) -> bool {
     })
 }
 
-/// Whether the value at `name` lets everybody in.
+/// Returns true if the value at `name` opens the resource to everybody.
 fn exposed(kind: &str, name: &str, value: &Value) -> bool {
     match value {
         Value::Object(all) => {
@@ -163,7 +163,7 @@ fn is_open(kind: &str, name: &str, text: &str) -> bool {
     }
 }
 
-/// Whether a range of addresses is a large part of all of them: two halves let everybody in as well.
+/// Returns true if a range of addresses is a large part of all of them: two halves let everybody in as well.
 fn is_wide(range: &str) -> bool {
     let Some((address, length)) = range.split_once('/') else {
         return false;
@@ -172,7 +172,7 @@ fn is_wide(range: &str) -> bool {
     length.parse::<u8>().is_ok_and(|length| length < widest)
 }
 
-/// Whether a resource faces the internet because its template does not say otherwise.
+/// Returns true if a resource faces the internet because its template does not say otherwise.
 fn is_open_by_default(kind: &str, value: &Value) -> bool {
     let balancer = [
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -182,7 +182,7 @@ fn is_open_by_default(kind: &str, value: &Value) -> bool {
     balancer.contains(&kind) && properties["Scheme"].is_null() && properties["Type"] != "gateway"
 }
 
-/// Whether a name of an object in the value fits.
+/// Returns true if a name of an object in the value fits.
 fn has_key(value: &Value, fits: &dyn Fn(&str) -> bool) -> bool {
     match value {
         Value::Object(all) => all

@@ -40,7 +40,7 @@ pub(crate) async fn plan(
     let stack = client.stack(&name).await?;
     let arguments = args.stack.arguments(cx);
     let kind = standing(stack.as_ref(), &arguments).map_err(|error| *error)?;
-    // What was only ever planned has nothing that could be kept or compared.
+    // A stack that was only ever planned has nothing that could be kept or compared.
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
     let kept_role = current.and_then(|stack| stack.role.clone());
     let description = Description {
@@ -162,7 +162,7 @@ fn left_hint(set: &ChangeSet) -> String {
     )
 }
 
-/// What the template asks for.
+/// The parameters and capabilities that the template asks for.
 async fn template(client: &Client, settings: &Settings) -> Result<Template> {
     client.template(&settings.template).await.map_err(|error| {
         if !is_code(&error, &["ValidationError"]) {

@@ -1,4 +1,4 @@
-//! What a stack policy allows. Pure.
+//! The changes that a stack policy allows. Pure.
 //!
 //! A policy protects all resources of the stack from updates, except for what it allows; a denial wins. It says nothing about
 //! resources that are added (AWS CloudFormation User Guide, "Prevent updates to stack resources").
@@ -117,7 +117,7 @@ impl Policy {
     }
 }
 
-/// Whether a condition holds for a resource of this type; `None` if that cannot be told.
+/// Returns true if a condition holds for a resource of this type; `None` if that cannot be told.
 fn holds(condition: Option<&Value>, kind: &str) -> Option<bool> {
     let Some(condition) = condition else {
         return Some(true);
@@ -157,7 +157,7 @@ fn any_matches(patterns: &Value, text: &str, fold: bool) -> bool {
     })
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Returns true if a text fits a pattern in which `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;

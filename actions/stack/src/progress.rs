@@ -2,7 +2,7 @@
 
 use kit::error::{Error, ErrorKind};
 
-/// What was changed so far.
+/// The changes made so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Progress {
     #[default]

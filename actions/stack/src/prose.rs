@@ -1,19 +1,19 @@
 //! The one place that reads CloudFormation's sentences. Each is read only where no code and no status says the same. Pure.
 
-/// Whether the answer with the code `ValidationError` says that there is no such stack. CloudFormation has one code for
+/// Returns true if the answer with the code `ValidationError` says that there is no such stack. CloudFormation has one code for
 /// every mistake in a request (API Reference, DescribeStacks: "If the stack doesn't exist, a ValidationError is returned").
 pub(crate) fn no_such_stack(message: &str) -> bool {
     message.contains("does not exist")
 }
 
-/// Whether a change set failed because it would change nothing. CloudFormation has no status for that, and two texts
+/// Returns true if a change set failed because it would change nothing. CloudFormation has no status for that, and two texts
 /// (API Reference, CreateChangeSet, and the answer of UpdateStack, which appears with transforms).
 pub(crate) fn changes_nothing(reason: &str) -> bool {
     reason.contains("The submitted information didn't contain changes")
         || reason.contains("No updates are to be performed")
 }
 
-/// Whether a resource failed only because another one did: "Resource creation cancelled", "Resource update cancelled"
+/// Returns true if a resource failed only because another one did: "Resource creation cancelled", "Resource update cancelled"
 /// (User Guide, "Troubleshooting CloudFormation"). The status is that of any other failure.
 pub(crate) fn cancelled(reason: &str) -> bool {
     reason.starts_with("Resource ") && reason.ends_with(" cancelled")

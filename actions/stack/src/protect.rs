@@ -66,7 +66,7 @@ async fn is_protected(client: &Client, stack: &str) -> Result<bool> {
     Ok(found.termination_protection)
 }
 
-/// Whether both policies say the same, whatever their spaces.
+/// Returns true if both policies say the same, whatever their spaces.
 pub(crate) fn is_same(policy: Option<&str>, other: &str) -> bool {
     let read = |text: &str| serde_json::from_str::<Value>(text).ok();
     policy.is_some_and(|policy| {

@@ -7,7 +7,7 @@ use kit::error::Result;
 use kit::id::PlanId;
 use std::cell::RefCell;
 
-/// What an ID names.
+/// The plan or operation that an ID names.
 #[derive(Debug)]
 pub(crate) enum Search {
     /// A plan that changes no resource of the stack as it is.
@@ -25,7 +25,7 @@ pub(crate) enum Search {
 pub(crate) struct Begun {
     /// Its token, which also says what the plan protects.
     pub(crate) token: String,
-    /// What the change set was made with, if it is still there.
+    /// The settings that the change set was made with, if it is still there.
     pub(crate) made: Option<Made>,
     /// Its events and those after it, the oldest first.
     pub(crate) events: Vec<Event>,

@@ -1,4 +1,4 @@
-//! What CloudFormation says of stacks, change sets and events, in this step's own types.
+//! CloudFormation's answers about stacks, change sets and events, in this step's own types.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub(crate) struct ListedChangeSet {
     pub(crate) created: String,
 }
 
-/// A change set with its changes. What is serialized is what a plan's ID covers.
+/// A change set with its changes. A plan's ID covers the serialized members.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct ChangeSet {
     pub(crate) id: String,
@@ -69,7 +69,7 @@ pub(crate) struct ChangeSet {
     pub(crate) rollback: Vec<String>,
     /// Settings that a plan never has.
     pub(crate) unusual: Vec<String>,
-    /// Whether it has a change set for each nested stack.
+    /// True if it has a change set for each nested stack.
     pub(crate) includes_nested: bool,
     pub(crate) changes: Vec<Change>,
     /// The change sets of nested stacks.
@@ -86,7 +86,7 @@ pub(crate) struct Change {
     pub(crate) action: String,
     /// `True`, `False`, `Conditional`, or nothing.
     pub(crate) replacement: Option<String>,
-    /// What happens to the old resource: `Delete`, `Retain`, `Snapshot`, `ReplaceAndDelete` and so on.
+    /// The fate of the old resource: `Delete`, `Retain`, `Snapshot`, `ReplaceAndDelete` and so on.
     pub(crate) policy_action: Option<String>,
     pub(crate) details: Vec<Detail>,
     /// The resource's properties before and after, as JSON text.
@@ -112,7 +112,7 @@ pub(crate) struct Detail {
     pub(crate) change: Option<String>,
     /// `Static` if the value is known, `Dynamic` if it is known only when the change is made.
     pub(crate) evaluation: Option<String>,
-    /// What the change comes from: `ParameterReference`, `ResourceAttribute`, `DirectModification` and so on.
+    /// The origin of the change: `ParameterReference`, `ResourceAttribute`, `DirectModification` and so on.
     pub(crate) source: Option<String>,
     /// The parameter or the attribute that it comes from.
     pub(crate) cause: Option<String>,
@@ -138,13 +138,13 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Whether it is about the stack itself and not about a resource, of which a nested stack is one.
+    /// Returns true if it is about the stack itself and not about a resource, of which a nested stack is one.
     pub(crate) fn is_of_stack(&self) -> bool {
         self.kind == STACK && self.physical_id == self.stack_id
     }
 }
 
-/// What a template asks for.
+/// The parameters and capabilities that a template asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Template {
     pub(crate) parameters: Vec<Declared>,

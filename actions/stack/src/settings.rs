@@ -17,7 +17,7 @@ const LARGEST_TEMPLATE: usize = 51_200;
 /// The largest stack policy (CloudFormation API Reference, SetStackPolicy).
 const LARGEST_POLICY: usize = 16_384;
 
-/// What a change set is made from.
+/// The settings that a change set is made from.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) template: String,
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) unset: BTreeMap<String, String>,
 }
 
-/// What is to protect the stack.
+/// The wanted protection of the stack.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Protection {
     /// `None`: it stays as it is.
@@ -40,7 +40,7 @@ pub(crate) struct Protection {
 }
 
 impl Protection {
-    /// What a plan says of it.
+    /// The same, as a plan states it.
     pub(crate) fn protects(&self) -> Protects {
         let policy = self.policy.as_deref();
         Protects {
@@ -49,7 +49,7 @@ impl Protection {
         }
     }
 
-    /// Whether it leaves the stack as it is.
+    /// Returns true if it leaves the stack as it is.
     pub(crate) fn is_nothing(&self) -> bool {
         self.termination.is_none() && self.policy.is_none()
     }

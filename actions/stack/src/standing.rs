@@ -1,11 +1,11 @@
-//! What can be done with a stack in each of its statuses. Pure.
+//! The actions that each status of a stack allows. Pure.
 //!
 //! The statuses and what each allows: AWS CloudFormation User Guide, "Stack status codes".
 
 use crate::seen::Stack;
 use kit::error::{Error, ErrorKind};
 
-/// What a change set for the stack can be.
+/// The kinds of change set for the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It makes the stack, which is not there or was only ever planned.
@@ -98,7 +98,7 @@ pub(crate) fn busy(stack: &Stack, arguments: &str) -> Error {
     ))
 }
 
-/// Whether an operation has ended in this status.
+/// Returns true if an operation has ended in this status.
 pub(crate) fn is_terminal(status: &str) -> bool {
     !status.ends_with("_IN_PROGRESS")
 }

@@ -77,7 +77,7 @@ const STATEFUL: &[&str] = &[
     "AWS::WorkSpaces::Workspace",
 ];
 
-/// Whether a resource of this type holds data. Nobody can tell it of a custom resource or of another vendor's type, so they do.
+/// Returns true if a resource of this type may hold data. Custom resources and other vendors' types count, because nobody can tell.
 pub(crate) fn is_stateful(kind: &str) -> bool {
     let foreign = !kind.starts_with("AWS::") || kind == "AWS::CloudFormation::CustomResource";
     foreign || STATEFUL.binary_search(&kind).is_ok()

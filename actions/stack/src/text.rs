@@ -28,7 +28,7 @@ pub(crate) fn lines(planned: &Planned<'_>, secrets: &[String]) -> Vec<String> {
         head.push_str(&format!(" [{flag}]"));
     }
     let mut lines = vec![hidden::masked(&head, secrets)];
-    // What a reviewer must not overlook is never cut.
+    // Parts that a reviewer must not overlook are never cut.
     let whole = !marks(change).is_empty();
     if planned.effect == Effect::Add {
         lines.extend(properties(change, secrets, whole));
@@ -52,7 +52,7 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-/// What a reviewer must not overlook.
+/// The warnings that a reviewer must not overlook.
 pub(crate) fn flags(planned: &Planned<'_>) -> Vec<&'static str> {
     let mut flags = Vec::new();
     if planned.loses_data() {

@@ -213,7 +213,7 @@ impl<'a> Watch<'a> {
     /// Why the operation failed: its own events, and those of nested stacks down to the resource that failed.
     async fn causes(&self) -> Causes {
         let ours = self.ours();
-        // What only adds to the report is not asked for again for long.
+        // Calls that only add to the report are not retried for long.
         self.client
             .retry_until(Instant::now() + Duration::from_secs(15));
         let begin = ours.first().map_or(i64::MIN, |event| event.millis);

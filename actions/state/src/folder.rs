@@ -63,7 +63,7 @@ impl<'a> Folder<'a> {
             .hint(BLOCK))
     }
 
-    /// Whether there is code here with a backend.
+    /// Returns true if there is code here with a backend.
     pub(crate) fn has_backend(&self) -> bool {
         matches!(declared(self.path), Ok(Declared::Block(_)))
     }
@@ -122,7 +122,7 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Whether there is code here that keeps its state in a file.
+    /// Returns true if there is code here that keeps its state in a file.
     fn is_local(&self) -> Result<bool> {
         Ok(match declared(self.path)? {
             Declared::NoCode => false,

@@ -181,11 +181,11 @@ struct Watch {
     command: Option<Group>,
     unlocked: Option<Process>,
     end: Option<Duration>,
-    /// Whether the command was asked to stop.
+    /// True if the command was asked to stop.
     interrupted: bool,
     /// Since when the run that started this is gone.
     alone: Option<Duration>,
-    /// Whether something was heard that is not a message.
+    /// True if input arrived that is not a message.
     unreadable: bool,
 }
 

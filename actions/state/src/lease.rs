@@ -39,7 +39,7 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    /// Whether the state may not match the infrastructure, so that a person has to look.
+    /// Returns true if the state may not match the infrastructure, so that a person has to look.
     pub(crate) fn is_broken(self) -> bool {
         matches!(self, Phase::NeedsRepair | Phase::Repairing)
     }
@@ -128,13 +128,13 @@ impl Lease {
         }
     }
 
-    /// Whether the hold belongs to the same job as `other`: its run, attempt, job and leg.
+    /// Returns true if the hold belongs to the same job as `other`: its run, attempt, job and leg.
     pub(crate) fn same_job(&self, other: &Lease) -> bool {
         (&self.attempt, &self.build_arn, &self.job, &self.runner)
             == (&other.attempt, &other.build_arn, &other.job, &other.runner)
     }
 
-    /// Whether anybody can tell its run from others.
+    /// Returns true if anybody can tell its run from others.
     pub(crate) fn is_of_a_run(&self) -> bool {
         self.attempt.is_some() || self.build_arn.is_some()
     }

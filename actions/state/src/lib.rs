@@ -61,7 +61,7 @@ impl Step for State {
             ),
             (
                 "changes",
-                "Whether applying the plan would change anything, true or false (for plan)",
+                "`true` if applying the plan would change anything, else `false` (for plan)",
             ),
             (
                 "exitcode",

@@ -46,7 +46,7 @@ impl Process {
         self.id
     }
 
-    /// Whether it runs.
+    /// Returns true if it runs.
     pub(crate) fn runs(&self) -> bool {
         started(self.id) == Some(self.started)
     }
@@ -59,12 +59,12 @@ impl Process {
         Self::marked(CALL, &self.id.to_string(), &TOOLS)
     }
 
-    /// Whether it is the process `id`.
+    /// Returns true if it is the process `id`.
     pub(crate) fn is(&self, id: u32) -> bool {
         i32::try_from(id) == Ok(self.id)
     }
 
-    /// Whether it belongs to `group`, whose signals reach it.
+    /// Returns true if it belongs to `group`, whose signals reach it.
     pub(crate) fn is_in(&self, group: &Group) -> bool {
         let leader = Pid::from_raw(self.id).and_then(|id| getpgid(Some(id)).ok());
         let leader = leader.and_then(|leader| u32::try_from(leader.as_raw_nonzero().get()).ok());
@@ -73,7 +73,7 @@ impl Process {
             .is_some_and(|led| led == *group || led.interrupted() == *group)
     }
 
-    /// Whether `other` started it, itself or through others, and for certain none of those is one of
+    /// Returns true if `other` started it, itself or through others, and for certain none of those is one of
     /// these `programs`.
     pub(crate) fn is_below(&self, other: Self, programs: &[&str]) -> bool {
         let mut id = self.id;
@@ -107,7 +107,7 @@ impl Process {
     }
 }
 
-/// Whether the process of a folder in `/proc` runs one of these `programs`, or one whose name begins
+/// Returns true if the process of a folder in `/proc` runs one of these `programs`, or one whose name begins
 /// so; `None` where that cannot be seen.
 fn is_one_of(folder: &Path, programs: &[&str]) -> Option<bool> {
     let program = std::fs::read_link(folder.join("exe")).ok()?;

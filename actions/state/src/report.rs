@@ -71,7 +71,7 @@ pub(crate) fn forced(lock: &Lock, held: &Held, by: Option<String>) -> Report {
 pub(crate) struct Seen<'a> {
     pub(crate) lock: &'a Lock,
     pub(crate) held: Option<Held>,
-    /// Whether its holder lives, as far as anybody here can know.
+    /// The holder's condition (alive or gone), as far as it can be known here.
     pub(crate) known: Option<String>,
     pub(crate) waiting: u64,
     /// The mismatch between the lock table and the lock object, if the lock should be in both.

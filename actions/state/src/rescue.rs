@@ -72,7 +72,7 @@ pub(crate) fn find(folder: &Path) -> Vec<ErroredState> {
     found
 }
 
-/// Whether Terraform could leave a state in `folder`: it can be written to, and the disk is not full.
+/// Returns true if Terraform could leave a state in `folder`: it can be written to, and the disk is not full.
 pub(crate) fn can_write_state(folder: &Path) -> bool {
     let name = format!(".slipway-{}", uuid::Uuid::new_v4().simple());
     let probe = folder.join(name);
@@ -95,7 +95,7 @@ pub(crate) struct Origin {
     pub(crate) file: PathBuf,
     /// `None` if it is unknown.
     pub(crate) state: Option<StateObject>,
-    /// Whether the file holds all of a state: a full disk cuts it off.
+    /// True if the file holds all of a state: a full disk cuts it off.
     pub(crate) complete: bool,
 }
 

@@ -70,7 +70,7 @@ fn asked(encryption: &Encryption) -> (Option<ServerSideEncryption>, Option<Strin
     }
 }
 
-/// Whether a condition was why a write was refused: 412, 404 for a condition on what is gone, and
+/// Returns true if a write was refused because of a condition: 412, 404 for a condition on an object that is gone, and
 /// 409 for two at once (Amazon S3 User Guide, "Conditional requests").
 pub(crate) fn refused<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     matches!(

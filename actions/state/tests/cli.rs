@@ -221,7 +221,7 @@ fn a_bucket_or_table_that_contradicts_the_contract_is_refused() {
             2,
             "--table is `other`, the contract says `locks`",
         ),
-        // The same as the contract's is no contradiction.
+        // The same as the contract's is not a contradiction.
         ("--bucket=states", 1, "there are no AWS credentials"),
     ] {
         let arguments = ["status", "--environment=dev", argument];

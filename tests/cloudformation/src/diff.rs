@@ -15,14 +15,14 @@ use crate::template::parameters::Given;
 use crate::template::resolve::{Inputs, Resolver, Seen};
 use crate::template::{Declaration, Template, find, graph};
 
-/// What a stack is to become.
+/// The wanted content of a stack.
 pub(crate) struct Wanted<'a> {
     pub(crate) template: &'a Template,
     pub(crate) inputs: &'a Inputs,
     pub(crate) tags: &'a [(String, String)],
 }
 
-/// What is known while the resources are compared in the order in which they would be changed.
+/// The state of a comparison of the resources, in the order in which they would be changed.
 struct Comparison<'a> {
     stack: &'a Stack,
     wanted: &'a Wanted<'a>,
@@ -243,7 +243,7 @@ impl<'a> Comparison<'a> {
         Ok(found)
     }
 
-    /// Whether the name is one of a parameter, whose value changes.
+    /// Returns true if the name is one of a parameter, whose value changes.
     fn parameter_changes(&self, name: &str) -> bool {
         let value = |given: &[Given]| {
             let found = given.iter().find(|given| given.name == name).cloned();
@@ -338,7 +338,7 @@ fn attributes(old: &Declaration, new: &Declaration) -> Vec<Detail> {
         .collect()
 }
 
-/// Whether the resource is replaced: certainly by a static change that always recreates it, perhaps by others.
+/// The replacement of the resource: certain by a static change that always recreates it, possible by others.
 fn replacement(details: &[Detail]) -> &'static str {
     let certain = |detail: &Detail| detail.recreation == Recreation::Always && !detail.dynamic;
     if details.iter().any(certain) {
@@ -371,7 +371,7 @@ fn removed(stack: &Stack, id: &str, old: &Resource) -> Change {
     }
 }
 
-/// Whether anything but resources changes: the outputs or the stack's tags.
+/// Returns true if anything but resources changes: the outputs or the stack's tags.
 pub(crate) fn beside_resources(stack: &Stack, wanted: &Wanted<'_>) -> bool {
     let outputs = |template: &Template| template.outputs.clone();
     let before = stack.template.as_ref().map(outputs).unwrap_or_default();

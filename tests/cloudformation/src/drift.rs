@@ -48,7 +48,7 @@ pub(crate) fn compared(expected: &Map<String, Value>, actual: &Actual) -> (&'sta
     (status, members)
 }
 
-/// Whether two values are one to the service: a number and its text are, and objects in whichever order.
+/// Returns true if two values are the same to the service: a number and its text are, and objects in whichever order.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {

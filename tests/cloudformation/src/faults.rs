@@ -44,7 +44,7 @@ pub struct FaultError(String);
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Mutex<Vec<Fault>>);
 
-/// What a fault does to an operation.
+/// The effect of a fault on an operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Struck {
     pub(crate) delay: Duration,

@@ -52,7 +52,7 @@ pub(crate) struct Schemas {
 #[derive(Debug)]
 pub(crate) struct Schema(Value);
 
-/// Whether a change of a property makes CloudFormation replace the resource.
+/// The degree to which a change of a property makes CloudFormation replace the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Recreation {
     Never,
@@ -110,7 +110,7 @@ impl Schemas {
         }
     }
 
-    /// Whether CloudFormation knows the type.
+    /// Returns true if CloudFormation knows the type.
     pub(crate) fn knows(&self, kind: &str) -> bool {
         self.names.contains_key(kind)
     }
@@ -140,7 +140,7 @@ impl Schema {
             .filter_map(|path| path.strip_prefix("/properties/"))
     }
 
-    /// Whether the type has the property.
+    /// Returns true if the type has the property.
     pub(crate) fn has(&self, property: &str) -> bool {
         self.0["properties"].get(property).is_some()
     }
@@ -150,7 +150,7 @@ impl Schema {
         self.listed("primaryIdentifier").collect()
     }
 
-    /// Whether `Fn::GetAtt` may name the attribute. The part of a nested one is separated by a dot.
+    /// Returns true if `Fn::GetAtt` may name the attribute. The part of a nested one is separated by a dot.
     pub(crate) fn answers(&self, attribute: &str) -> bool {
         let path = attribute.replace('.', "/");
         self.listed("readOnlyProperties").any(|one| one == path)
@@ -166,13 +166,13 @@ impl Schema {
             .and_then(|path| path.strip_prefix("/properties/"))
     }
 
-    /// Whether the tags are a map from key to value, not a list of pairs.
+    /// Returns true if the tags are a map from key to value, not a list of pairs.
     pub(crate) fn tags_by_key(&self) -> bool {
         self.tag_property()
             .is_some_and(|name| self.follow(&self.0["properties"][name])["type"] == "object")
     }
 
-    /// What a change of a property from one value to another means for the resource.
+    /// The effect of changing a property from one value to another on the resource.
     pub(crate) fn recreation(&self, property: &str, old: &Value, new: &Value) -> Recreation {
         let meant = |member: &str| {
             self.listed(member).any(|path| match path.split_once('/') {

@@ -27,7 +27,7 @@ pub struct ServiceCall {
     pub body: Bytes,
 }
 
-/// What the service answered.
+/// The service's answer.
 #[derive(Debug, Clone)]
 pub struct ServiceAnswer {
     /// The HTTP status.
@@ -108,7 +108,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the service says that the thing is not there.
+    /// Returns true if the service says that the thing is not there.
     pub(crate) fn not_found(&self) -> bool {
         self.handler_code() == "NotFound"
     }

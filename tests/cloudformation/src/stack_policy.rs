@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// What an update would do to a resource.
+/// The effect of an update on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     Modify,
@@ -11,7 +11,7 @@ pub(crate) enum Action {
     Delete,
 }
 
-/// Whether a policy is one, or CloudFormation's message.
+/// Checks that a text is a policy, or returns CloudFormation's message.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     let wrong = |why: &str| Err(format!("Error validating stack policy: {why}"));
     let Ok(policy) = serde_json::from_str::<Value>(text) else {
@@ -37,7 +37,7 @@ pub(crate) fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the policy allows the action on a resource. Without a policy everything is allowed; with one, what no
+/// Returns true if the policy allows the action on a resource. Without a policy everything is allowed; with one, what no
 /// statement allows is denied.
 pub(crate) fn allows(policy: Option<&str>, action: Action, id: &str, kind: &str) -> bool {
     let Some(policy) = policy else { return true };

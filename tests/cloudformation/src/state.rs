@@ -81,11 +81,11 @@ pub(crate) struct Stack {
     pub(crate) operations: Vec<Operation>,
     /// The client tokens of operations, each with what it asked for.
     pub(crate) tokens: BTreeMap<String, String>,
-    /// Whether the update is to be given up.
+    /// True if the update is to be given up.
     pub(crate) cancelled: bool,
     /// The token of the cancellation.
     pub(crate) cancel_token: Option<String>,
-    /// What an update that rolls back returns to, while it is under way or has failed to.
+    /// The stack that a failing update returns to, while it is under way or has failed to.
     pub(crate) before: Option<Box<Before>>,
     pub(crate) detections: Vec<Detection>,
 }
@@ -101,7 +101,7 @@ pub(crate) struct Detection {
     pub(crate) drifted: usize,
 }
 
-/// What a stack was before an update.
+/// A stack before an update.
 #[derive(Debug, Clone)]
 pub(crate) struct Before {
     pub(crate) template: Option<Template>,
@@ -148,7 +148,7 @@ impl Stack {
         }
     }
 
-    /// Whether a call that names a stack means this one.
+    /// Returns true if a call that names a stack means this one.
     pub(crate) fn is(&self, named: &str) -> bool {
         self.id == named || (self.name == named && self.deleted.is_none())
     }
@@ -169,7 +169,7 @@ impl Stack {
             .find(|set| set.id == named || set.name == named)
     }
 
-    /// Whether an operation is under way.
+    /// Returns true if an operation is under way.
     pub(crate) fn busy(&self) -> bool {
         self.status.ends_with("_IN_PROGRESS") && self.status != "REVIEW_IN_PROGRESS"
     }
@@ -223,7 +223,7 @@ pub(crate) struct Resource {
     pub(crate) status: &'static str,
     pub(crate) reason: Option<String>,
     pub(crate) changed: OffsetDateTime,
-    /// What the last detection of drift found, as `DescribeStackResourceDrifts` answers it.
+    /// The findings of the last detection of drift, as `DescribeStackResourceDrifts` answers them.
     pub(crate) drift: Option<Value>,
 }
 
@@ -254,11 +254,11 @@ pub(crate) struct ChangeSet {
     pub(crate) notification_arns: Vec<String>,
     pub(crate) role: Option<String>,
     pub(crate) on_failure: Option<String>,
-    /// Whether the change sets of nested stacks were asked for. There are no nested stacks, so it only answers what was asked.
+    /// True if the change sets of nested stacks were asked for. There are no nested stacks, so the call only repeats it.
     pub(crate) nested: bool,
     pub(crate) changes: Vec<Change>,
     pub(crate) operation: String,
-    /// What early validation found.
+    /// The findings of early validation.
     pub(crate) invalid: Vec<Invalid>,
     pub(crate) token: Option<String>,
     /// The input of the call that made it, to know the same call again.

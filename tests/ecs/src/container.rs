@@ -255,7 +255,7 @@ pub(crate) fn is_essential(definition: &Value) -> bool {
         .unwrap_or(true)
 }
 
-/// Whether another container waits for this one to end before it starts.
+/// Returns true if another container waits for this one to end before it starts.
 pub(crate) fn ends_first(definitions: &[Value], name: &str) -> bool {
     let all = definitions
         .iter()

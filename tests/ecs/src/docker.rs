@@ -241,7 +241,7 @@ fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// Whether the reference ends in a tag or a digest.
+/// Returns true if the reference ends in a tag or a digest.
 fn names_version(image: &str) -> bool {
     image
         .rsplit('/')

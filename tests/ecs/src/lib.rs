@@ -182,7 +182,7 @@ impl Ecs {
         Ok(Self { inner })
     }
 
-    /// Whether a call is one that this stand-in answers. `service` is the name in the request's signature.
+    /// Returns true if a call is one that this stand-in answers. `service` is the name in the request's signature.
     #[must_use]
     pub fn serves(service: &str, headers: &HeaderMap) -> bool {
         match service {

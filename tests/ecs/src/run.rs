@@ -306,7 +306,7 @@ fn exited() -> Stop {
     }
 }
 
-/// Whether an essential container has ended.
+/// Takes the state of the container over. Returns true if an essential container has ended.
 fn take_over(container: &mut crate::task::Container, state: &Value) -> bool {
     container.health = match text(&state["Health"], "Status") {
         Some("healthy") => "HEALTHY",

@@ -21,7 +21,7 @@ pub(crate) fn state_name(state: RolloutState) -> &'static str {
     }
 }
 
-/// Whether a rollout's status is one that no longer changes.
+/// Returns true if a rollout's status is one that no longer changes.
 pub(crate) fn terminal(status: &str) -> bool {
     matches!(
         status,

@@ -52,7 +52,7 @@ impl Shapes {
         }
     }
 
-    /// Whether the model lists the error for the operation.
+    /// Returns true if the model lists the error for the operation.
     pub fn lists_error(&self, operation: &str, code: &str) -> bool {
         self.0
             .operations
@@ -127,7 +127,7 @@ impl Shapes {
         query::error(self.namespace(), status, code, message, id)
     }
 
-    /// Whether the model lists an error of this code for the operation.
+    /// Returns true if the model lists an error of this code for the operation.
     pub fn lists_code(&self, operation: &str, code: &str) -> bool {
         let described = self.0.operations.get(operation);
         described.is_some_and(|described| {

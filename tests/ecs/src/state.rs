@@ -117,7 +117,7 @@ pub(crate) struct Service {
     pub(crate) last_completed: Option<Completed>,
     /// Newest first.
     pub(crate) events: VecDeque<Event>,
-    /// Whether the last thing reported was a steady state.
+    /// True if the last event reported was a steady state.
     pub(crate) steady: bool,
     /// Task starts that failed in a row, which slows further ones.
     pub(crate) streak: u32,

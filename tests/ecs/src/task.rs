@@ -42,9 +42,9 @@ impl Status {
 pub(crate) struct Stop {
     pub(crate) code: &'static str,
     pub(crate) reason: String,
-    /// Whether its deployment counts this as a failed task.
+    /// True if its deployment counts this as a failed task.
     pub(crate) failure: bool,
-    /// Whether connections are drained first.
+    /// True if connections are drained first.
     pub(crate) drain: bool,
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct Task {
     pub(crate) stopped_at: Option<f64>,
     /// The order to stop: set once, watched by the code that drives the containers.
     pub(crate) stop: watch::Sender<Option<Stop>>,
-    /// Whether its end has been counted by its deployment.
+    /// True if its end has been counted by its deployment.
     pub(crate) accounted: bool,
 }
 

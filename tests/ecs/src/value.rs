@@ -33,7 +33,7 @@ pub(crate) fn number(value: &Value, name: &str) -> Option<i64> {
     value.get(name).and_then(Value::as_i64)
 }
 
-/// Whether a list of texts asks for `word`, as `include: ["TAGS"]` does.
+/// Returns true if a list of texts asks for `word`, as `include: ["TAGS"]` does.
 pub(crate) fn asks(value: &Value, name: &str, word: &str) -> bool {
     list(value, name)
         .iter()
@@ -70,7 +70,7 @@ pub(crate) fn page(
     Ok((items.into_iter().skip(start).take(size).collect(), next))
 }
 
-/// Whether an image reference names a registry that stands for ECR.
+/// Returns true if an image reference names a registry that stands for ECR.
 pub(crate) fn in_registry(image: &str, registry: &str) -> bool {
     image
         .split_once('/')

@@ -58,7 +58,7 @@ impl Context {
 pub(crate) struct Reading<'a> {
     /// The request's keys.
     pub(crate) context: &'a Context,
-    /// Whether `${…}` is a variable: in documents of the version 2012-10-17.
+    /// True if `${…}` is a variable: in documents of the version 2012-10-17.
     pub(crate) variables: bool,
     /// The result where it cannot be known: a denial applies, an allowance does not.
     pub(crate) unknown: bool,
@@ -76,7 +76,7 @@ impl Reading<'_> {
     }
 }
 
-/// Whether every operator holds for every one of its keys.
+/// Returns true if every operator holds for every one of its keys.
 pub(crate) fn hold(conditions: &Value, reading: Reading<'_>) -> bool {
     let Some(operators) = conditions.as_object() else {
         return reading.unknown;
@@ -129,7 +129,7 @@ fn one(operator: &str, key: &str, wanted: &[String], reading: Reading<'_>) -> bo
 
 type Compare = fn(&Pattern, &str) -> bool;
 
-/// Whether the operator negates, and how it compares the policy's value with the request's.
+/// The operator's negation, and its comparison of the policy's value with the request's.
 fn comparison(operator: &str) -> Option<(bool, Compare)> {
     let equals: Compare = |wanted, seen| wanted.text() == seen;
     let ignoring_case: Compare = |wanted, seen| wanted.text().to_lowercase() == seen.to_lowercase();

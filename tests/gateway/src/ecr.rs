@@ -45,7 +45,7 @@ impl Repository {
         format!("{}/{}/{name}/{}", self.account, self.region, self.created)
     }
 
-    /// Whether a tag that exists may not be moved.
+    /// Returns true if a tag that exists may not be moved.
     pub(crate) fn fixes(&self, tag: &str) -> bool {
         let excluded = self.exclusions.iter().any(|filter| wildcard(filter, tag));
         match self.mutability.as_str() {

@@ -15,7 +15,7 @@ pub(crate) fn fitting(
     let why = match &output {
         Ok(output) => model.output_faults(operation, output).join("; "),
         Err(error) if model.lists_error(operation, &error.code) => String::new(),
-        // The sandbox's own troubles are no answers of the service's.
+        // A failure of the sandbox itself is not an answer of the service.
         Err(error) if error.status.is_server_error() => String::new(),
         Err(error) => format!("error {} is not one of this operation's", error.code),
     };

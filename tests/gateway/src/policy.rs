@@ -106,7 +106,7 @@ fn read(document: &str, question: &Question<'_>, kind: Kind) -> Decision {
     granted.map_or(Decision::Silent, Decision::Allow)
 }
 
-/// Whether a statement speaks of the question, and whom it names.
+/// Decides whether a statement is about the question, and whom it names.
 fn applies(
     statement: &Value,
     question: &Question<'_>,

@@ -17,8 +17,8 @@ use crate::{Gateway, lock};
 /// How long a preview is in progress. ECR names no time; botocore's waiter looks every five seconds.
 const TAKES: Duration = Duration::milliseconds(700);
 
-/// How long the preview before is still shown after a new one was begun. Whether ECR ever does so is documented nowhere, so a client
-/// has to expect it.
+/// How long the preview before is still shown after a new one was started. It is documented nowhere whether ECR ever does so, and a
+/// client has to expect it.
 const LAGS: Duration = Duration::milliseconds(200);
 
 /// The newest preview of each repository, by its path.
@@ -29,7 +29,7 @@ pub(crate) struct Previews {
 
 struct Begun {
     newest: Preview,
-    /// What is shown until then.
+    /// The preview that is shown until then.
     before: Option<(OffsetDateTime, Preview)>,
 }
 
@@ -128,8 +128,8 @@ pub(crate) fn get(gateway: &Gateway, place: &Place<'_>, input: &Value) -> Result
     Ok(answer)
 }
 
-/// What the rules take, each image by one rule at most. A rule of lower priority cannot take what an earlier rule selects or took, but
-/// counts it.
+/// The images that the rules take, each by one rule at most. A rule of lower priority cannot take an image that an earlier rule selects or
+/// took, but counts it.
 fn evaluate(text: &str, images: Vec<Image>, now: OffsetDateTime) -> Result<Vec<Value>, AwsError> {
     let policy: Value = serde_json::from_str(text).map_err(|_| invalid("not JSON"))?;
     let mut rules: Vec<(u64, &Value)> = Vec::new();

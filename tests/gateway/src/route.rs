@@ -169,7 +169,7 @@ async fn recorded_call(
     answer
 }
 
-/// Whether the body is passed on as it arrives: S3's, and those of calls that are neither JSON nor forms.
+/// Returns true if the body is passed on as it arrives: S3's, and those of calls that are neither JSON nor forms.
 fn streams(headers: &HeaderMap, signed: Option<&Signed>) -> bool {
     let json = headers.contains_key("x-amz-target");
     let form = headers.get("content-type").is_some_and(|kind| {

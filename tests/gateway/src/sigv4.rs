@@ -92,7 +92,7 @@ pub(crate) struct SignedParts<'a> {
     pub(crate) body: Option<&'a [u8]>,
 }
 
-/// Whether the signature is the one this secret makes.
+/// Returns true if the signature is the one this secret makes.
 pub(crate) fn verify(signed: &Signed, secret: &str, request: &SignedParts<'_>) -> bool {
     let declared = header(request.headers, "x-amz-content-sha256");
     let payload = match request.body {

@@ -54,7 +54,7 @@ pub(crate) async fn handle(
     })
 }
 
-/// Whoever's permissions an operation on a stack has.
+/// The caller whose permissions an operation on a stack has.
 struct Deployer {
     gateway: Arc<Gateway>,
     credentials: Credentials,

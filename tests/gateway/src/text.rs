@@ -151,12 +151,12 @@ impl Pattern {
         self.0.iter().map(spelled).collect()
     }
 
-    /// Whether it stands for the whole text.
+    /// Returns true if it stands for the whole text.
     pub(crate) fn matches(&self, text: &str) -> bool {
         matches(&self.0, text)
     }
 
-    /// Whether it stands for an ARN, part by part: a `*` does not reach over a colon, except in the last part.
+    /// Returns true if it stands for an ARN, part by part: a `*` does not reach over a colon, except in the last part.
     pub(crate) fn matches_arn(&self, arn: &str) -> bool {
         let wanted: Vec<&[Piece]> = self.0.splitn(6, |p| *p == Piece::Char(':')).collect();
         let seen: Vec<&str> = arn.splitn(6, ':').collect();
@@ -192,7 +192,7 @@ fn matches(pattern: &[Piece], text: &str) -> bool {
     pattern[p..].iter().all(|piece| *piece == Piece::Any)
 }
 
-/// Whether a text matches a pattern in which `*` stands for any text and `?` for one character.
+/// Returns true if a text matches a pattern in which `*` stands for any text and `?` for one character.
 pub(crate) fn wildcard(pattern: &str, text: &str) -> bool {
     let mut read = Pattern::default();
     read.push(pattern);

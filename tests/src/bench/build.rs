@@ -83,7 +83,7 @@ impl fmt::Display for Build {
     }
 }
 
-/// Whether a program is older than one of the files that Cargo's list beside it names (`PROGRAM: FILE FILE…`).
+/// Returns true if a program is older than one of the files that Cargo's list beside it names (`PROGRAM: FILE FILE…`).
 fn stale(program: &Path) -> bool {
     let modified = |file: &Path| fs::metadata(file).and_then(|found| found.modified());
     let (Ok(built), Ok(list)) = (

@@ -75,7 +75,7 @@ impl Benchmark {
         for race in races {
             rows.extend(race.run(stage.rounds)?);
         }
-        // A hand-over and a crowd are no race of two commands.
+        // A hand-over and a crowd are not races of two commands.
         if matches!(self, Self::State) {
             rows.extend(state::rows(stage).await?);
         }

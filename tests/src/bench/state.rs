@@ -81,7 +81,7 @@ async fn table(stage: &Stage<'_>) -> Result<()> {
     .map(drop)
 }
 
-/// Figures that are no program's time: round trips, the delay of a hand-over, what waiting costs.
+/// Figures that are not a program's time: round trips, the delay of a hand-over, what waiting costs.
 pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir().context("making a folder")?;
     let key = format!("{}/terraform.tfstate", uuid::Uuid::new_v4());

@@ -327,7 +327,7 @@ fn whole_log(ended: &Ended) -> String {
     )
 }
 
-/// Whether an error in the log says this.
+/// Returns true if an error in the log says this.
 fn gives_reason(log: &str, reason: &str) -> bool {
     log.lines()
         .skip_while(|line| !line.contains("error: "))

@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Whether a process runs, and is not a zombie.
+    /// Returns true if a process runs, and is not a zombie.
     fn running(process: &Path) -> bool {
         std::fs::read_to_string(process.join("stat"))
             .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.starts_with(" Z"))

@@ -60,7 +60,7 @@ impl Build {
 /// How a build ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whether every phase succeeded.
+    /// True if every phase succeeded.
     pub success: bool,
     /// The phases that were entered, in order.
     pub phases: Vec<(Phase, Status)>,

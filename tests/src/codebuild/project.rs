@@ -79,7 +79,7 @@ pub(super) struct Promotion {
     pub(super) initiator: String,
     /// The variables that the gate is given.
     variables: Variables,
-    /// Whether it goes back, by the ledger and AWS alone.
+    /// True if it rolls back, by the ledger and AWS alone.
     back: bool,
 }
 

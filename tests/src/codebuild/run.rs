@@ -20,7 +20,7 @@ use crate::instance::{Instance, port};
 use crate::world::runner::Variables;
 use crate::world::{World, http_client};
 
-/// Runs a build to its end. `show` gets each line of the log as it comes. That the build failed is no error; that it
+/// Runs a build to its end. `show` gets each line of the log as it comes. A build that failed is not an error; that it
 /// could not be run is.
 pub async fn run(
     instance: &Instance,

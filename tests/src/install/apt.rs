@@ -77,7 +77,7 @@ fn apt_get(arguments: impl IntoIterator<Item = String>) -> Command {
     command
 }
 
-/// Whether apt's lists can already satisfy the request, so that fetching them again would be wasted time.
+/// Returns true if apt's lists can already satisfy the request, so that fetching them again would be wasted time.
 fn known(wanted: &[String]) -> bool {
     apt_get(
         [

@@ -8,7 +8,7 @@ use super::find;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 
-/// Whether every link is there and leads somewhere.
+/// Returns true if every link is there and leads somewhere.
 pub(super) fn hold(instance: &Instance) -> bool {
     targets(instance)
         .iter()

@@ -40,7 +40,7 @@ impl Part {
         sha256(format!("{:?} {:?} {}", self.program, self.arguments, self.inputs).as_bytes())
     }
 
-    /// Whether the part is ready.
+    /// Returns true if the part is ready.
     pub(crate) fn ready(&self, timeout: Duration) -> bool {
         self.probes.iter().all(|probe| probe.answers(timeout))
     }

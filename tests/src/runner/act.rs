@@ -39,7 +39,7 @@ pub struct Trigger {
     pub pull: Option<u64>,
     /// The inputs of a dispatch.
     pub inputs: BTreeMap<String, String>,
-    /// Whether GitHub's API answers nobody, while Actions runs jobs and gives them identity tokens.
+    /// True if GitHub's API answers nobody, while Actions runs jobs and gives them identity tokens.
     pub github_is_down: bool,
 }
 
@@ -96,7 +96,7 @@ impl Trigger {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whether every job succeeded.
+    /// True if every job succeeded.
     pub success: bool,
     /// Everything the run showed.
     pub log: Log,

@@ -153,7 +153,7 @@ impl Log {
         })
     }
 
-    /// Whether a value holds something that is masked: GitHub drops a job output that does.
+    /// Returns true if a value holds something that is masked: GitHub drops a job output that does.
     pub fn holds_masked(&self, value: &str) -> bool {
         self.masks.iter().any(|mask| value.contains(mask.as_str()))
     }

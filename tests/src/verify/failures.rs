@@ -41,7 +41,7 @@ pub(super) fn names(log: &str) -> Vec<String> {
     sections.iter().map(|one| one.name().to_owned()).collect()
 }
 
-/// Whether a test program was ended by a signal, so that the tests that it did not come to have no verdict.
+/// Returns true if a test program was ended by a signal, so that the tests that it did not come to have no verdict.
 pub(super) fn killed(log: &str) -> bool {
     let verdicts = verdicts(log);
     verdicts.iter().any(|line| line.contains("(signal: "))

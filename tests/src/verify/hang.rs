@@ -25,7 +25,7 @@ pub(super) struct Watch {
     waits: BTreeMap<String, Wait>,
     /// The tests whose programs were killed.
     killed: Vec<String>,
-    /// Whether a test of any test program hung. It may have passed because its programs were killed.
+    /// True if a test of any test program hung. It may have passed because its programs were killed.
     hung: bool,
 }
 
@@ -73,7 +73,7 @@ impl Watch {
         }
     }
 
-    /// Whether a test hung.
+    /// Returns true if a test hung.
     pub(super) fn hung(&self) -> bool {
         self.hung
     }

@@ -46,7 +46,7 @@ impl Outcome {
     }
 }
 
-/// Whether what a step needs is there, and why not.
+/// The answer if the needs of a step are there, or the reason why not.
 type Ready = std::result::Result<(), String>;
 
 /// Runs steps, each from a thread of its own.

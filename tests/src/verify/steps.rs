@@ -13,7 +13,7 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
     pub(super) needs: Needs,
-    /// Whether it runs only when it is named.
+    /// True if it runs only when it is named.
     pub(super) on_demand: bool,
     pub(super) tests: Tests,
     pub(super) commands: Vec<Vec<String>>,

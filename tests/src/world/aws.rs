@@ -64,7 +64,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Whether AWS named this error.
+    /// Returns true if AWS named this error.
     pub fn is(&self, code: &str) -> bool {
         self.body.contains(code)
     }

@@ -134,7 +134,7 @@ fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
     assert_eq!(there.signs(), [""; 0]);
     assert!(answers(here, port::GATEWAY));
 
-    // Down again, with nothing there, is no error.
+    // Down again, with nothing there, is not an error.
     let again = Started::new(&mut there.sandbox(&["down"])).end(DEADLINE);
     assert!(again.status.success(), "{}", log(&again));
 }

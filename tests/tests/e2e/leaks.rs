@@ -198,7 +198,7 @@ fn a_job_output_that_holds_a_masked_value_fails_the_run() {
     });
 }
 
-/// Whether a path is what the search would look at, so that a folder that moved does not make it pass.
+/// Checks that the search looks at the paths of the runs, so that a folder that moved does not make it pass.
 #[test]
 fn the_folders_that_are_searched_hold_the_runs() {
     let ran = demo(Host::Github);

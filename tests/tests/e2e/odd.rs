@@ -195,7 +195,7 @@ fn layers(layout: &mut Layout, number: usize) -> Vec<(Value, String)> {
             let packed = child.wait_with_output().unwrap().stdout;
             vec![layer(&zstd, &packed, &bytes)]
         }
-        // A byte that is no tar: what a layer is made of is for whoever unpacks it.
+        // A byte that is not a tar: what a layer is made of is for whoever unpacks it.
         3 => vec![layer(&plain, b"\0", b"\0")],
         _ => (0..120)
             .map(|number| {

@@ -45,12 +45,12 @@ impl Call {
         self.role.as_deref()?.rsplit('/').next()
     }
 
-    /// Whether it was refused or not done.
+    /// Returns true if it was refused or not done.
     pub(crate) fn failed(&self) -> bool {
         self.error.is_some()
     }
 
-    /// Whether it names this item of a table and no other.
+    /// Returns true if it names this item of a table and no other.
     pub(crate) fn is_about(&self, partition: &str) -> bool {
         self.leading == [partition]
     }

@@ -223,7 +223,7 @@ fn a_lifecycle_policy_that_would_take_a_live_image_is_refused() {
     assert!(text.contains("was not checked"), "{text}");
 }
 
-/// What a policy takes now is ECR's to say: no other answer replaces it, and all of its pages are read.
+/// Only ECR's own preview counts as the images that a policy takes: no other answer replaces it, and all of its pages are read.
 #[test]
 fn ecr_itself_says_what_a_lifecycle_policy_takes() {
     let setting = Setting::new("preview");

@@ -263,7 +263,7 @@ impl Started {
         let _ = rustix::process::kill_process(self.pid(), signal);
     }
 
-    /// Whether it has ended already.
+    /// Returns true if it has ended already.
     pub(crate) fn ended(&mut self) -> bool {
         let running = self.0.as_mut().unwrap();
         running.child.try_wait().unwrap().is_some()

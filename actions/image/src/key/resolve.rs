@@ -122,7 +122,7 @@ impl Unresolved {
         }
     }
 
-    /// Whether the registry is busy, so that it is worth asking again.
+    /// Returns true if the registry is busy, so that it is worth asking again.
     fn is_busy(&self) -> bool {
         matches!(self, Self::Status { status, .. } if status.as_u16() == 429 || status.is_server_error())
     }

@@ -30,7 +30,7 @@ pub(super) struct Observed {
     pub(super) content: Option<Content>,
     /// The signer with the facts that provenance needs, if a key is named.
     pub(super) signing: Option<Signing>,
-    /// Whether the image under the commit's tag is shown to be the commit's, if there is one and a key is named.
+    /// The proof that the image under the commit's tag is the commit's, if there is such an image and a key is named.
     pub(super) shown: Option<Shown>,
     /// Another image than one of this content has the content's tag.
     pub(super) content_taken: bool,

@@ -152,7 +152,7 @@ fn rules(text: &str) -> serde_json::Result<Vec<Rule>> {
     Ok(rules)
 }
 
-/// What ECR refuses in these rules, whatever else it learns to take.
+/// The mistakes in these rules that ECR refuses, whatever it learns to accept later.
 fn mistakes(rules: &[Rule]) -> Vec<String> {
     let mut mistakes = Vec::new();
     for pair in rules.windows(2) {

@@ -89,7 +89,7 @@ fn age_counts_from_the_push_whatever_was_tagged_since() {
             "unknown 1 at a time that is not known here"
         ]
     );
-    // What a newer ECR counts by.
+    // A criterion of a newer ECR.
     assert_eq!(
         later(&[rule(1, "any", &[], "sinceFullMoon", 14)], &images[..1]),
         ["a 1 at a time that is not known here"]

@@ -26,7 +26,7 @@ pub(super) struct Taken {
     pub(super) action: String,
 }
 
-/// What a look at the preview found.
+/// The result of one look at the preview.
 enum Look {
     InProgress,
     /// It is of another policy, which is this one.
@@ -153,7 +153,7 @@ fn of_another(policy: &Policy, shown: &str) -> Error {
         .hint("if both mean the same, write the policy as ECR shows it; else let the run that asks for the other one end, and run the step again")
 }
 
-/// What the preview says of one image. A result that does not say which image or which rule takes something unknown.
+/// One image of the preview, and the rule that takes it. A result without an image or a rule takes something unknown.
 fn read(one: &LifecyclePolicyPreviewResult) -> Result<(Digest, Taken)> {
     let digest = one.image_digest().and_then(|digest| digest.parse().ok());
     let (Some(digest), Some(rule)) = (digest, one.applied_rule_priority()) else {

@@ -1,4 +1,4 @@
-//! Whether provenance that was found shows what is asked of it. Pure.
+//! Judges whether provenance that was found proves the commit or the content it is asked about. Pure.
 
 use attest::{Provenance, PublicKey, Unverified};
 use kit::Error;
@@ -59,7 +59,7 @@ pub(super) fn commit(
     Ok(provenance)
 }
 
-/// Whether the provenance shows that the image has this content.
+/// Checks that the provenance shows that the image has this content.
 ///
 /// # Errors
 /// It does not.

@@ -64,7 +64,7 @@ impl Signing {
         self.signer.public_key()
     }
 
-    /// Whether the image is shown to be the commit's.
+    /// Checks that the image is shown to be the commit's.
     ///
     /// # Errors
     /// ECR cannot be asked.
@@ -79,7 +79,7 @@ impl Signing {
         Ok(judge::commit(found.as_deref(), key, image, &self.repository, commit).map(drop))
     }
 
-    /// Whether the image, which was built for the commit `built_for`, is shown to have this content.
+    /// Checks that the image, which was built for the commit `built_for`, is shown to have this content.
     ///
     /// # Errors
     /// ECR cannot be asked.

@@ -57,7 +57,7 @@ pub(crate) async fn sign(
         .ok_or_else(|| Error::failed("KMS answered without a signature"))
 }
 
-/// Whether the key would sign for the caller. Nothing is signed (AWS KMS Developer Guide, "Testing your permissions").
+/// Checks that the key would sign for the caller. Nothing is signed (AWS KMS Developer Guide, "Testing your permissions").
 pub(crate) async fn would_sign(net: &Net, account: &Account, arn: &Arn) -> Result<()> {
     let mut input = signing(arn, b"");
     input["DryRun"] = json!(true);

@@ -69,7 +69,7 @@ impl Signer {
         &self.public
     }
 
-    /// Whether the key would sign for this caller. Nothing is signed.
+    /// Checks that the key would sign for this caller. Nothing is signed.
     ///
     /// # Errors
     /// KMS would not sign.

@@ -91,7 +91,7 @@ pub enum Unfit {
     OtherBuilder {
         /// The builder's own name.
         named: String,
-        /// What the parameters make of it.
+        /// The builder that its parameters give.
         parameters: String,
     },
 }

@@ -30,7 +30,7 @@ pub enum Unverified {
 }
 
 /// The provenance in a manifest, if it is signed by `key` and is about this image of this repository.
-/// Whether its commit, its content and its builder are those that are wanted is for the caller to ask.
+/// The caller checks the commit, the content and the builder.
 ///
 /// # Errors
 /// It is not.

@@ -48,7 +48,7 @@ impl Definition {
         })
     }
 
-    /// Whether a deployment of it may still be started. One that was deregistered goes on running where a service uses it.
+    /// Returns true if a deployment of it may still be started. A deregistered one goes on running where a service uses it.
     pub fn is_active(&self) -> bool {
         self.members.text("status").as_deref() == Some("ACTIVE")
     }

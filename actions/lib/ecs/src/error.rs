@@ -55,7 +55,7 @@ impl Error {
         self.error.service()?.code.as_deref()
     }
 
-    /// Whether ECS's code leaves open whether the call was wrong or came at the wrong moment: it
+    /// Returns true if ECS's code does not tell whether the call was wrong or came at the wrong moment: it
     /// answers `ClientException` to a RegisterTaskDefinition that is mistaken and to one of too many
     /// at once (Amazon ECS API Reference, "RegisterTaskDefinition").
     pub(crate) fn is_ambiguous(&self) -> bool {
@@ -76,7 +76,7 @@ impl Error {
         self
     }
 
-    /// Whether the same call may be answered later.
+    /// Returns true if the same call may succeed later.
     pub fn is_passing(&self) -> bool {
         self.failure.is_transient()
     }

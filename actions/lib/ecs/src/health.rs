@@ -1,4 +1,4 @@
-//! Whether a service is healthy: the one definition of it.
+//! The one definition of a healthy service.
 
 use crate::seen::{Attachment, Rollout, Seen, Target, TargetGroup, Task, name_of_group};
 use kit::aws::TaskDefinitionArn;
@@ -18,7 +18,7 @@ pub struct Expected {
     pub containers: Vec<String>,
     /// Containers that must report themselves healthy.
     pub health_checked: BTreeSet<String>,
-    /// Whether a service that wants no tasks is as it should be. Nothing runs there that could be healthy.
+    /// Accepts a service that wants no tasks, where nothing runs that could be healthy.
     pub allow_zero_tasks: bool,
 }
 
@@ -161,7 +161,7 @@ fn unhealthy(task: &Task, attachment: &Attachment, groups: &[TargetGroup]) -> Op
     })
 }
 
-/// Whether a target is this task: its own address and container port, or its instance and the
+/// Returns true if a target is this task: its own address and container port, or its instance and the
 /// port bound there (ELB, "Target type"; ECS, `networkBindings`).
 pub fn is_target(task: &Task, attachment: &Attachment, target: &Target) -> bool {
     if task.addresses.contains(&target.id) {

@@ -25,7 +25,7 @@ pub fn name_of(repository: &str) -> &str {
     }
 }
 
-/// Whether two repositories are one: the same reference, or the same name in two registries, of which one is then a
+/// Returns true if two repositories are one: the same reference, or the same name in two registries, of which one is then a
 /// replica or mirror of the other. A name without a host is Docker Hub's and nothing else.
 pub(crate) fn same_repository(one: &str, other: &str) -> bool {
     one == other

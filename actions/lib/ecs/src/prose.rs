@@ -4,17 +4,17 @@
 
 use crate::seen::Task;
 
-/// Whether an event of the service says that ECS failed this deployment.
+/// Returns true if an event of the service says that ECS failed this deployment.
 pub fn fails_deployment(event: &str, deployment: &str) -> bool {
     event.contains(deployment) && event.contains("deployment failed")
 }
 
-/// Whether the reason of a deployment's rollout says that it is ECS's rollback of another.
+/// Returns true if the reason of a deployment's rollout says that it is ECS's rollback of another.
 pub fn rolls_back(reason: &str) -> bool {
     reason.contains("rolling back")
 }
 
-/// Whether a task stopped because something was wrong with it. ECS gives one stop code, `ServiceSchedulerInitiated`,
+/// Returns true if a task stopped because something was wrong with it. ECS gives one stop code, `ServiceSchedulerInitiated`,
 /// to a task that failed its health checks and to one that was scaled away.
 pub fn stopped_by_failure(task: &Task) -> bool {
     task.stop_code != "ServiceSchedulerInitiated" || task.stopped_reason.contains("failed")

@@ -17,7 +17,7 @@ pub struct KnownRecord {
     rollback: Option<(String, TaskDefinitionArn)>,
 }
 
-/// Whether a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
+/// Returns true if a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
 pub fn is_over(status: &str) -> bool {
     matches!(
         status,

@@ -38,7 +38,7 @@ impl RetryPolicy {
         backoff::endless(Duration::from_millis(250), 2.0, Duration::from_secs(8))
     }
 
-    /// Whether a call that began at `began` and failed like this is made again after `wait`.
+    /// Returns true if a call that began at `began` and failed like this is to be made again after `wait`.
     pub(crate) fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
         let next = Instant::now() + wait;
         match failure {

@@ -39,7 +39,7 @@ pub struct Service {
     pub pending: i32,
     /// `minimumHealthyPercent` and `maximumPercent`, where deployments are rolling updates.
     pub percent: Option<(i32, i32)>,
-    /// Whether ECS itself goes back when a deployment fails (circuit breaker or alarms).
+    /// True if ECS itself rolls back a deployment that fails (circuit breaker or alarms).
     pub rolls_back: bool,
     /// The deployments that have tasks, the primary one among them.
     pub deployments: Vec<Deployment>,
@@ -88,7 +88,7 @@ pub enum Rollout {
 pub struct Deployment {
     /// Its ID.
     pub id: String,
-    /// Whether ECS works towards it.
+    /// True if ECS works towards it.
     pub primary: bool,
     /// Its task definition.
     pub task_definition: TaskDefinitionArn,

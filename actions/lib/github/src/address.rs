@@ -29,7 +29,7 @@ pub(crate) fn address(cx: &Cx, variable: &str, usual: &str) -> Result<Uri> {
     )))
 }
 
-/// Whether a host is this machine itself.
+/// Returns true if a host is this machine itself.
 fn loopback(host: &str) -> bool {
     host == "localhost"
         || host

@@ -31,7 +31,7 @@ struct Text<'a> {
 }
 
 impl Comment {
-    /// Whether this is the comment with `marker`. The author of a comment can change it later, so a
+    /// Returns true if this is the comment with `marker`. The author of a comment can change it later, so a
     /// stranger's comment that begins with our marker is never reused.
     fn is_marked(&self, marker: &str) -> bool {
         let app = self.user.as_ref().is_some_and(|user| user.kind == "Bot");

@@ -34,7 +34,7 @@ pub struct Range {
 pub struct History {
     /// The newest of them, newest first.
     pub commits: Vec<RangeCommit>,
-    /// Whether these are all.
+    /// True if the list is complete.
     pub whole: bool,
 }
 
@@ -118,7 +118,7 @@ pub struct Base<'a> {
 }
 
 impl Base<'_> {
-    /// Whether a pull request was merged into it, in this repository.
+    /// Returns true if a pull request was merged into it, in this repository.
     fn has(&self, pull: &Merged, repository: &str) -> bool {
         let own = pull.base_repository.as_ref();
         pull.merged

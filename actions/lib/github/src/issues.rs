@@ -41,7 +41,7 @@ fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::
 }
 
 impl Issue {
-    /// Whether this is an issue with this marker. The author of an issue can change its text later, so a
+    /// Returns true if this is an issue with this marker. The author of an issue can change its text later, so a
     /// stranger's issue that begins with our marker is never taken for ours.
     fn is_marked(&self, marker: &str) -> bool {
         let app = self.user.as_ref().is_some_and(|user| user.kind == "Bot");

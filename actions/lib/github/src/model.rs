@@ -16,7 +16,7 @@ pub struct User {
 }
 
 impl User {
-    /// Whether a human is behind the account, as far as GitHub says: an app's account is a `Bot`.
+    /// Returns true if a human is behind the account, as far as GitHub says: an app's account is a `Bot`.
     pub fn is_person(&self) -> bool {
         self.kind == "User" && !self.login.ends_with("[bot]")
     }
@@ -74,7 +74,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether all its jobs have ended, so that no process is part of it any more; nothing if GitHub does not say.
+    /// Returns true if all its jobs have ended, so that no process is part of it any more; nothing if GitHub does not say.
     pub fn is_over(&self) -> Option<bool> {
         self.status.as_deref().map(|status| status == "completed")
     }
@@ -129,7 +129,7 @@ pub struct Permission {
 }
 
 impl Permission {
-    /// Whether the user may push.
+    /// Returns true if the user may push.
     pub fn can_write(&self) -> bool {
         matches!(self.permission.as_str(), "admin" | "write")
     }

@@ -13,7 +13,7 @@ pub struct Pull {
     pub title: String,
     /// Who opened it; nothing where the account no longer exists.
     pub author: Option<User>,
-    /// Whether it was merged.
+    /// True if it was merged.
     pub merged: bool,
     /// When it was opened, RFC 3339 in UTC.
     pub created_at: String,
@@ -25,7 +25,7 @@ pub struct Pull {
     pub head_branch: String,
     /// `OWNER/NAME` of the repository it came from; nothing where that was deleted.
     pub head_repository: Option<String>,
-    /// Whether it came from another repository.
+    /// True if it came from another repository.
     pub from_fork: bool,
     /// The final head.
     pub head: String,
@@ -52,7 +52,7 @@ pub struct PullCommit {
     pub message: String,
     /// The author's time, RFC 3339 in UTC, which a rebase keeps.
     pub authored_at: String,
-    /// Whether GitHub itself committed it, for example as the result of "Update branch".
+    /// True if GitHub itself committed it, for example as the result of "Update branch".
     pub by_github: bool,
     /// The author.
     pub author: Signer,
@@ -84,7 +84,7 @@ pub struct Review {
     pub commit: Option<String>,
     /// When, RFC 3339 in UTC.
     pub submitted_at: Option<String>,
-    /// Whether the reviewer may push to the repository.
+    /// True if the reviewer may push to the repository.
     pub may_push: bool,
 }
 

@@ -59,7 +59,7 @@ impl Unknown {
         }
     }
 
-    /// Whether the same call may be answered a moment later. A rate limit lasts longer.
+    /// Returns true if the same call may be answered a moment later. A rate limit lasts longer.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self.failure(), Failure::Unavailable | Failure::NoAnswer)
     }

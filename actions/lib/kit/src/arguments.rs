@@ -103,7 +103,7 @@ pub(crate) fn know_inputs(
     Ok(())
 }
 
-/// Whether the command line is one of a verb that runs a command of the user's.
+/// Returns true if the command line is one of a verb that runs a command of the user's.
 pub(crate) fn runs_a_command(command: &Command, argv: &[OsString]) -> bool {
     let mut words = argv.iter().skip(1);
     let verb = words.find_map(|word| command.find_subcommand(word));

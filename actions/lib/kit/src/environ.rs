@@ -8,7 +8,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How often one looks at it at most: 100 ms in all.
 const LOOKS: usize = 20;
 
-/// Whether one of the entries (`NAME=VALUE`) with which the process `id` started is `wanted`. False
+/// Returns true if one of the entries (`NAME=VALUE`) with which the process `id` started is `wanted`. False
 /// where that cannot be read.
 ///
 /// While the kernel loads a program, its parent goes on already, and its environment reads as empty

@@ -182,7 +182,7 @@ impl Group {
     }
 }
 
-/// Whether a child of this process runs, as one that was left to it does. True where that cannot be seen.
+/// Returns true if a child of this process runs, as one that was left to it does. True where that cannot be seen.
 pub(crate) fn has_children() -> bool {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     processes().map_or(true, |all| {

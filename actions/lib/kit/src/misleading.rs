@@ -1,6 +1,6 @@
 //! Characters by which a text shows something else than it says.
 
-/// Whether a character changes how the text around it is read without being seen itself: it controls a terminal, ends a line, turns
+/// Returns true if a character changes how the text around it is read without being seen itself: it controls a terminal, ends a line, turns
 /// the direction of the text or takes no space. Source: Unicode Standard Annex #9, "Bidirectional Character Types", and the general
 /// category Cf.
 pub fn is_misleading(character: char) -> bool {

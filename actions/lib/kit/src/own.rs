@@ -42,7 +42,7 @@ impl Own {
         &self.path
     }
 
-    /// Whether it is still what has this path. A link to it is not.
+    /// Returns true if this path still leads to it. A link to it does not count.
     ///
     /// # Errors
     /// That cannot be seen.

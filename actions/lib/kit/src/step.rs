@@ -31,7 +31,7 @@ pub trait Step {
     /// machine names what is there.
     const SHELL: &'static [&'static str] = &["bash", "-euo", "pipefail", "-c"];
 
-    /// Whether `run` handles SIGINT and SIGTERM itself with these arguments. Otherwise it is
+    /// Returns true if `run` handles SIGINT and SIGTERM itself with these arguments. Otherwise it is
     /// dropped where it waits and the process ends with exit 130.
     fn handles_signals(_args: &Self::Args) -> bool {
         false
@@ -74,7 +74,7 @@ impl Cx {
             .unwrap_or_else(|| PathBuf::from("delivery.yaml"))
     }
 
-    /// Whether there is a contract: one was named, or something is in its usual place.
+    /// Returns true if there is a contract: one was named, or something is in its usual place.
     pub fn has_contract(&self) -> bool {
         self.common.contract.is_some() || self.contract_path().exists()
     }

@@ -50,7 +50,7 @@ pub(crate) struct Anchor {
 pub(crate) struct Seen {
     /// The record's hash.
     pub(crate) hash: Option<String>,
-    /// Whether the record's object was written again or deleted after it was written.
+    /// True if the record's object was written again or deleted after it was written.
     pub(crate) rewritten: bool,
     /// The next record of which the anchor has something.
     pub(crate) later: Option<u64>,

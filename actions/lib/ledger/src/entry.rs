@@ -148,7 +148,7 @@ impl Entry {
         }
     }
 
-    /// Whether the entry is signed by `key`.
+    /// Returns true if the entry is signed by `key`.
     pub fn is_signed_by(&self, chain: &Chain, key: &PublicKey) -> bool {
         self.signed(chain, key) == Signed::Valid
     }

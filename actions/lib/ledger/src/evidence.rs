@@ -27,7 +27,7 @@ pub fn evidence_name(bytes: &[u8]) -> String {
 }
 
 impl Ledger {
-    /// Whether there is a place for evidence.
+    /// Returns true if there is a place for evidence.
     pub fn keeps_evidence(&self) -> bool {
         self.anchor.is_some()
     }
@@ -93,7 +93,7 @@ pub fn part(chain: &Chain, entries: &[Entry], key: Option<&PublicKey>) -> Vec<Fa
 const TRIAL: &[u8] = b"{\"format\":\"slipway-trial/1\"}\n";
 
 impl Ledger {
-    /// Whether evidence of the chain could be kept: writes an object that is always the same and that no record names.
+    /// Checks that evidence of the chain could be kept: writes an object that is always the same and that no record names.
     /// `false` if no bucket is named.
     ///
     /// # Errors

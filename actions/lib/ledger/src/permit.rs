@@ -1,5 +1,5 @@
-//! Permits: what the gate allowed to be deployed, once and until a time. Whether a deployment may begin
-//! under one, or its infrastructure plan be applied, is decided here from the records of its chain. Pure.
+//! Permits, each of which lets one digest be deployed, once and until a time. Decides from the records of a chain whether a
+//! deployment may begin under one, or its infrastructure plan be applied. Pure.
 //!
 //! A permit lives until it expires, or until the next deployment is recorded, however that ended. So
 //! every deployment record closes what began before it.
@@ -27,9 +27,9 @@ use time::OffsetDateTime;
 /// between. One that began counts as under way for as long again, unless it is recorded before.
 pub const LIFE: u64 = 3600;
 
-/// For how long, in seconds, the deployment of a promotion can begin, or its plan be applied, after it was judged. An approval can be dismissed, a check
-/// fail and a freeze begin at any time, and only GitHub and AWS know; so it is judged once more right before. What is left
-/// is for a job between the two that waits for its runner, not for a migration.
+/// For how long, in seconds, the deployment of a promotion can begin, or its plan be applied, after it was judged. An approval can
+/// be dismissed, a check fail and a freeze begin at any time, and only GitHub and AWS know; so it is judged once more right before.
+/// The time left is for a job between the two that waits for its runner, not for a migration.
 pub const FRESH: u64 = 600;
 
 /// How far, in seconds, the clock that a permit was written by may be ahead: AWS refuses requests of a clock that is wrong by more.
@@ -193,7 +193,7 @@ pub fn usable(
         if last.record.seq != newest.record.seq {
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
-        // What this run began may go on, even after the time by which it had to begin, but not for ever.
+        // The run may finish its own deployment, even after the time by which it had to begin, but not for ever.
         let all = std::iter::once(newest).chain(used);
         let own: Vec<&Recorded> = match attempt.of {
             Use::Deploy(_) | Use::Judge(_) => {
@@ -234,7 +234,7 @@ pub fn usable(
     })
 }
 
-/// Whether what first began with this record may go on without another judgment: for as long as a permit lasts. A time that cannot
+/// Returns true if what first began with this record may go on without another judgment: for as long as a permit lasts. A time that cannot
 /// be read is long ago.
 pub fn goes_on(began: &Record, now: OffsetDateTime) -> bool {
     let until = instant(&began.at).and_then(|at| seconds_after(at, LIFE));
@@ -338,7 +338,7 @@ pub fn require_deployment(chain: &Chain, records: &[Recorded]) -> Result<()> {
     }
 }
 
-/// Whether what the permit allows need not wait for a deployment that is under way, which then is over:
+/// Returns true if the permit allows a deployment without waiting for the one that is under way, which then is over:
 /// a rollback, which must always be possible, and the run that began it, in a later attempt.
 pub fn supersedes(permit: &Record, run: Option<&str>, underway: &Record) -> bool {
     permit.rollback.is_some() || continues_run(run, underway.run.as_deref())
@@ -358,7 +358,7 @@ pub fn overtaken(records: &[Recorded], started: u64) -> Option<&Record> {
     })
 }
 
-/// Whether a page is of the run that began something, in the same attempt or in a later one. The
+/// Returns true if a page is of the run that began something, in the same attempt or in a later one. The
 /// attempts of a run on GitHub follow each other, so that every earlier one is over, also where it is
 /// still at work. Without a page, nobody is the same run.
 pub fn continues_run(run: Option<&str>, began: Option<&str>) -> bool {
@@ -380,7 +380,7 @@ fn numbered(page: &str) -> Option<(&str, u64)> {
     Some((run, attempt.parse().ok()?))
 }
 
-/// Whether a run can be run again, so that its next attempt goes on: GitHub's can.
+/// Returns true if a run can be run again, so that its next attempt goes on: GitHub's can.
 fn has_attempts(page: &str) -> bool {
     page.contains(ATTEMPTS)
 }
@@ -395,7 +395,7 @@ pub fn objection<'r>(records: &'r [Recorded], permit: &Record) -> Option<&'r Rec
     later.find(|record| record.seq > permit.seq && ends(record) && about(record))
 }
 
-/// Whether no deployment can begin under the permit any more. So it is if that cannot be read.
+/// Returns true if no deployment can begin under the permit any more, or if its time cannot be read.
 pub fn expired(permit: &Permit, now: OffsetDateTime) -> bool {
     instant(&permit.expires).is_none_or(|expires| expires <= now)
 }

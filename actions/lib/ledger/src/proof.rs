@@ -77,7 +77,7 @@ pub(crate) fn anchored(head: Option<&Entry>, seen: &Seen) -> Anchored {
     }
 }
 
-/// Whether the missing hash of the head may be written by a reader: the run that appended the record
+/// Returns true if a reader may write the missing hash of the head: the run that appended the record
 /// may have been killed before it did so. `before` is what the anchor has of the record before, and
 /// `empty` whether it has nothing of the chain at all.
 pub(crate) fn may_complete(

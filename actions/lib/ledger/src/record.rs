@@ -165,7 +165,7 @@ impl Record {
         }
     }
 
-    /// Whether something was deployed, whatever became of it.
+    /// Returns true if something was deployed, whatever became of it.
     pub fn is_deployment(&self) -> bool {
         match self.verdict {
             Verdict::Healthy | Verdict::Failed | Verdict::RolledBack | Verdict::Other => true,

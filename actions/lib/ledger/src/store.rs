@@ -49,7 +49,7 @@ pub struct Ledger {
     pub(crate) anchor: Option<Anchor>,
     /// The hash of a head that a person accepts although it is not proven.
     pub(crate) accept: Option<String>,
-    /// Whether a hash that a killed run left out of the anchor is written.
+    /// True if a hash that a killed run left out of the anchor is written.
     pub(crate) completes: bool,
 }
 
@@ -341,7 +341,7 @@ impl Ledger {
     }
 }
 
-/// Whether a transaction was cancelled because the chain has a newer head, by its reasons
+/// Returns true if a transaction was cancelled because the chain has a newer head, by its reasons
 /// (Amazon DynamoDB API Reference, TransactWriteItems, "Cancellation reason codes").
 fn is_head_conflict(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error else {

@@ -45,7 +45,7 @@ pub(crate) fn envelope(text: &str) -> Option<Envelope> {
     Some(envelope)
 }
 
-/// Whether the JSON in `text` can only be an object. serde takes a list for a struct too.
+/// Returns true if the JSON in `text` can only be an object. serde takes a list for a struct too.
 pub(crate) fn is_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
         .starts_with('{')

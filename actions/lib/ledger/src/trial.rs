@@ -1,4 +1,4 @@
-//! Whether this caller could append to a chain. Each part of it is tried in a way that changes nothing.
+//! Checks that this caller could append to a chain. Each part of the append is tried in a way that changes nothing.
 
 use crate::chain::Chain;
 use crate::store::Ledger;
@@ -13,7 +13,7 @@ use net::AwsContext;
 /// A condition that no item meets, whether it is there or not.
 const NEVER: &str = "attribute_exists(#chain) AND attribute_not_exists(#chain)";
 
-/// Whether a transaction was refused for its conditions and for nothing else, such as too many writes at once.
+/// Returns true if a transaction was refused for its conditions and for nothing else, such as too many writes at once.
 fn only_conditions_failed(reasons: &[CancellationReason]) -> bool {
     let mut codes = reasons.iter().map(|reason| reason.code());
     let met = |code: &Option<&str>| matches!(code, None | Some("None"));
@@ -26,7 +26,7 @@ fn build_error(error: BuildError) -> Error {
 }
 
 impl Ledger {
-    /// Whether the key would sign a record; the key's name, or `None` if no key is named.
+    /// Checks that the key would sign a record. Returns the key's name, or `None` if no key is named.
     ///
     /// # Errors
     /// It would not.
@@ -39,7 +39,7 @@ impl Ledger {
         Ok(Some(signer.public_key().id()))
     }
 
-    /// Whether the table would take a record: a transaction of the same form, on conditions that are never met.
+    /// Checks that the table would take a record: a transaction of the same form, on conditions that are never met.
     ///
     /// # Errors
     /// The caller may not write.
@@ -85,8 +85,8 @@ impl Ledger {
         }
     }
 
-    /// Whether the anchor would take a hash: that of the newest anchored record is written again, on the condition that it
-    /// is not there. The number of that record; `None` if there is none yet, or no bucket is named.
+    /// Checks that the anchor would take a hash: that of the newest anchored record is written again, on the condition that it is not
+    /// there. Returns the number of that record; `None` if there is none yet, or no bucket is named.
     ///
     /// # Errors
     /// The caller may not write.

@@ -35,7 +35,7 @@ impl From<&kit::contract::Build> for Trust {
 }
 
 impl Trust {
-    /// Whether nothing is named, so that a chain is only as good as the table.
+    /// Returns true if nothing is named, so that a chain is only as good as the table.
     pub fn is_empty(&self) -> bool {
         self.key.is_none() && self.anchor.is_none()
     }
@@ -78,7 +78,7 @@ impl Ledger {
         self
     }
 
-    /// Whether `head` is the one that a person accepts, or says that it was written on one.
+    /// Returns true if `head` is the one that a person accepts, or a record that says it was written on that one.
     pub fn accepts(&self, chain: &Chain, head: Option<&Entry>) -> bool {
         let accepted = |head: &Entry| {
             let own = head.envelope(chain).ok();
@@ -88,12 +88,12 @@ impl Ledger {
         self.accept.is_some() && head.is_some_and(accepted)
     }
 
-    /// Whether `head` is the one that a person accepts, so that a record has to follow it that says so.
+    /// Returns true if `head` is the one that a person accepts, so that the next record has to say so.
     pub fn is_accepting(&self, head: &Entry) -> bool {
         self.accept.as_ref() == Some(&head.hash)
     }
 
-    /// Whether the head has this hash and proves itself, so that nobody has to accept it: the key signed
+    /// Returns true if the head has this hash and proves itself, so that nobody has to accept it: the key signed
     /// it, or without a key the anchor has it.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Ledger {
         }
     }
 
-    /// Whether what was read of a chain, newest first, is proven; `false` if it was outrun by a newer
+    /// Checks that the records read from a chain, newest first, are proven. Returns `false` if they were outrun by a newer
     /// head and has to be read again. Writes the head's hash to the anchor if a killed run left it out
     /// and this ledger is a completing one.
     ///

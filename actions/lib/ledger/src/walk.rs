@@ -63,7 +63,7 @@ impl Walked {
 /// The walk, oldest entry first.
 #[derive(Debug)]
 pub(crate) struct Walker {
-    /// Whether the first entry that comes has to be the chain's first.
+    /// True if the first entry that comes has to be the chain's first.
     whole: bool,
     keyed: bool,
     faults: Vec<Fault>,

@@ -41,7 +41,7 @@ pub(crate) fn check(env: &Env) -> Result<()> {
     )
 }
 
-/// Whether a bucket is to be named in the path: an endpoint that was set by hand has no host name
+/// Returns true if a bucket is to be named in the path: an endpoint that was set by hand has no host name
 /// for each bucket. Variables: AWS SDKs and Tools Reference Guide, "Service-specific endpoints".
 pub fn path_style(env: &Env) -> bool {
     ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]

@@ -29,7 +29,7 @@ pub fn no_answer(error: &(dyn StdError + 'static)) -> Option<String> {
     })
 }
 
-/// Whether the server was reached and its certificate not accepted.
+/// Returns true if the server was reached and its certificate not accepted.
 fn distrusted(error: &(dyn StdError + 'static)) -> bool {
     chain(error).any(|error| {
         matches!(

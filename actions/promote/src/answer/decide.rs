@@ -37,7 +37,7 @@ impl Word {
         }
     }
 
-    /// Whether it is refused without a reason: those who asked and approved want to know why.
+    /// Returns true if it is refused without a reason: those who asked and approved want to know why.
     pub(crate) fn needs_a_reason(self) -> bool {
         self != Word::Approve
     }
@@ -79,7 +79,7 @@ pub(super) struct PersonalAnswer<'a> {
 }
 
 impl PersonalAnswer<'_> {
-    /// Whether it is written; then the request's record, to answer it. Pure.
+    /// Decides whether the answer is written; then the request's record, to answer it. Pure.
     pub(super) fn decide(&self, standing: &EnvironmentHistory) -> Result<Next> {
         let all = Asked::all(standing.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
@@ -160,7 +160,7 @@ impl PersonalAnswer<'_> {
         ))
     }
 
-    /// Whether the person may say this to the request.
+    /// Checks that the person may say this to the request.
     fn check_person(&self, asked: &Asked) -> Result<()> {
         let Self { actor, number, .. } = self;
         let environment = &self.setting.environment;

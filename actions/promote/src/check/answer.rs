@@ -55,7 +55,7 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// Whether no rule refuses that nobody overrode.
+    /// Returns true if every rule that refuses was overridden.
     pub(crate) fn allowed(&self) -> bool {
         self.rules
             .iter()

@@ -96,7 +96,7 @@ fn may_break_glass(reason: &str, setting: &Setting, conditions: &Conditions) -> 
     }
 }
 
-/// Whether everybody who promotes is one of the people of `break-glass`.
+/// Judges whether everybody who promotes is one of the people of `break-glass`.
 fn listed(reason: &str, setting: &Setting, promoter: &Fact<Vec<Actor>>) -> Finding {
     let environment = &setting.environment;
     let Some(glass) = &setting.gate.break_glass else {

@@ -11,7 +11,7 @@ use github::PullCommit;
 /// All facts that the rules judge.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// Whether the branch contains the commit: GitHub's status for `commit...branch`.
+    /// GitHub's status for `commit...branch`, which tells if the branch contains the commit.
     pub(crate) standing: Fact<String>,
     /// The newest commit of the branch.
     pub(crate) tip: Fact<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Facts {
     pub(crate) promoter: Fact<Promoter>,
     /// The kind of run this is.
     pub(crate) run: RunKind,
-    /// Whether the rules that judge are the branch's own; `None` if the run is of no commit.
+    /// The comparison of the rules that judge with the branch's own; `None` if the run is of no commit.
     pub(crate) policy: Option<Fact<Policy>>,
 }
 

@@ -87,12 +87,12 @@ impl Host {
         by_github.or_else(|unknown| own.unwrap_or_else(|| Err(unknown.clone())))
     }
 
-    /// Whether it says where the contract and the infrastructure's lock file are, as it does where a contract is read.
+    /// Returns true if it says where the contract and the infrastructure's lock file are, as it does where a contract is read.
     pub(super) fn read_all(&self) -> bool {
         self.contract.is_some() && self.lock_file.is_some()
     }
 
-    /// Whether this is the page of the run, in `repository` if GitHub was asked about it. A build without an ID has none that
+    /// Returns true if this is the page of the run, in `repository` if GitHub was asked about it. A build without an ID has none that
     /// could be told.
     pub(super) fn is_page(&self, page: Option<&str>, repository: Option<&str>) -> bool {
         match (&self.run, page) {

@@ -1,8 +1,8 @@
-//! Whether the contract at hand may judge the environment: it is at the path of the one that judged before, or says that it was moved from
-//! there. Pure.
+//! Decides whether the contract at hand may judge the environment: it is at the path of the one that judged before, or says that it was
+//! moved from there. Pure.
 //!
-//! Every file of the branch was reviewed, but not each as the contract that judges this environment. Without this, whoever starts a run
-//! could name another one, such as that of another service or a test's. The contract itself says a move, so it is reviewed.
+//! Every file of the branch was reviewed, but not each as the contract that judges this environment. Without this, a person who starts
+//! a run could name another one, such as that of another service or a test's. A move is stated in the contract itself, so it is reviewed.
 
 use crate::setting::Setting;
 use kit::error::{Error, Result};

@@ -23,7 +23,7 @@ pub(crate) struct Landing {
     pub(crate) head: String,
     /// The branch's commits that it explains.
     pub(crate) commits: Vec<String>,
-    /// Whether the head contains the branch's commit before, so that merging gives the head's tree.
+    /// True if the head contains the branch's commit before, so that merging gives the head's tree.
     pub(crate) up_to_date: bool,
 }
 
@@ -136,7 +136,7 @@ fn series<'a>(
     found
 }
 
-/// Whether the branch's content after the pull request is what merging its head gives; if not, why.
+/// Checks that the branch's content after the pull request is the result of merging its head, or tells why not.
 pub(crate) fn proven(
     landing: &Landing,
     pull: &Pull,

@@ -178,11 +178,11 @@ pub(crate) struct Question<'a> {
     pub(crate) plan: Option<String>,
     /// The repository on GitHub, if it is not the run's.
     pub(crate) repository: Option<&'a str>,
-    /// Whether the promoter uses break-glass, for which GitHub need not answer.
+    /// True if the promoter uses break-glass, for which GitHub need not answer.
     pub(crate) breaks_glass: bool,
-    /// Whether nobody promotes: whoever runs this only looks, so that no rule is about them.
+    /// True if nobody promotes, because this run only looks: then no rule is about the promoter.
     pub(crate) by_nobody: bool,
-    /// Whether what was read is to be kept.
+    /// True if the facts are to be kept as evidence.
     pub(crate) keeps: bool,
 }
 

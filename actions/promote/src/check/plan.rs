@@ -5,7 +5,7 @@ use crate::setting::Setting;
 use kit::error::{Error, Result};
 use kit::id::PlanId;
 
-/// Whether the gate asks for a plan, and none is named. A rollback leaves the infrastructure as it is.
+/// Returns true if the gate asks for a plan, and none is named. A rollback leaves the infrastructure as it is.
 pub(crate) fn missing(setting: &Setting, plan: Option<&str>, rollback: bool) -> bool {
     setting.gate.plan && plan.is_none() && !rollback
 }

@@ -1,4 +1,4 @@
-//! Whether the rules that judge are the branch's own: the contract and the workflow of its newest commit.
+//! Decides whether the rules that judge are the branch's own: the contract and the workflow of its newest commit.
 //!
 //! A run keeps the commit that it was started with. A run that is run again, or that waited, would judge by the
 //! contract and with the workflow of that day, whatever was tightened since. A merge that lands while a
@@ -47,12 +47,12 @@ pub(crate) struct Judging {
     pub(crate) own: String,
     /// The ID of the file in the branch's newest commit, if it has one.
     pub(crate) newest: Option<String>,
-    /// Whether they differ in their line endings alone, which git converts on request.
+    /// True if they differ in their line endings alone, which git converts on request.
     pub(crate) converted: bool,
 }
 
 impl Judging {
-    /// Whether the bytes that were parsed are the branch's.
+    /// Returns true if the bytes that were parsed are the branch's.
     pub(crate) fn is_the_branchs(&self) -> bool {
         self.newest.as_ref() == Some(&self.own)
     }

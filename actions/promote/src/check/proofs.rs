@@ -17,7 +17,7 @@ pub(crate) struct Proofs {
     /// The CodeBuild project that images are built by, if the contract names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) project: Option<String>,
-    /// Whether an image passes that another tool built and nobody compared with the commit.
+    /// True if the gate accepts an image that another tool built and nobody compared with the commit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) prebuilt: bool,
 }
@@ -34,8 +34,8 @@ impl Proofs {
         })
     }
 
-    /// Whether a builder is the one of its kind that the contract names. Where it names none, any is, unless it names one of the other
-    /// kind.
+    /// Returns true if a builder is the one of its kind that the contract names. Where it names none, any is, unless it names one of the
+    /// other kind.
     pub(super) fn names(&self, named: Option<&String>, builder: &str) -> bool {
         match named {
             Some(named) => named == builder,

@@ -43,7 +43,7 @@ pub(super) fn pushers(
             reopen,
         ));
     };
-    // A time that GitHub leaves out is no earlier one.
+    // A time that GitHub leaves out is not an earlier one.
     let before = |one: &Activity| !one.timestamp.is_empty() && one.timestamp < pull.created_at;
     let mut found = Vec::new();
     let mut rest = activity.get(last..).unwrap_or_default().iter().peekable();
@@ -83,7 +83,7 @@ pub(super) fn pushers(
     Ok(found)
 }
 
-/// Whether a push added nothing but a proven merge of the branch.
+/// Returns true if a push added nothing but a proven merge of the branch.
 fn is_pure(pull: &Pull, push: &Activity, pure: &BTreeSet<String>) -> bool {
     pure.contains(&push.after)
         && pull

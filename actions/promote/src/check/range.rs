@@ -13,7 +13,7 @@ pub(crate) enum Base {
     Record {
         commit: String,
         seq: u64,
-        /// Whether the environment runs it, so that no rollback and no break-glass followed.
+        /// True if the environment runs it, so that no rollback and no break-glass followed.
         runs: bool,
     },
     /// The commit that the contract's `since` names, because nothing was healthy in the environment yet.

@@ -20,7 +20,7 @@ const LISTED: usize = 50;
 
 pub(super) const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
-/// What is decided about.
+/// The subject of the decision.
 #[derive(Debug, Clone)]
 pub(super) enum Way {
     /// A promotion.
@@ -116,7 +116,7 @@ pub(super) fn report(
     .output("base", facts.base(subject).commit().unwrap_or_default()))
 }
 
-/// What the gate does, before the digest.
+/// The gate's verdict, as the words before the digest.
 fn verdict(decision: &Decision, way: &Way) -> &'static str {
     match (decision.allowed(), way) {
         (true, Way::Back) => "allows a rollback to",

@@ -155,7 +155,7 @@ impl RollbackInputs {
     }
 }
 
-/// Whether the record says that the digest was healthy.
+/// Returns true if the record says that the digest was healthy.
 fn says_healthy(record: &Record, digest: &Digest) -> bool {
     record.digest == *digest && record.verdict == Verdict::Healthy
 }
@@ -321,7 +321,7 @@ mod tests {
             assert!(!past(&setting, &ada, true, rules), "{rules:?}");
             assert!(!past(&setting, &nobody(), true, rules), "{rules:?}");
         }
-        // Whether GitHub answers makes a difference to the gate, and none to the reviews.
+        // GitHub's failure makes a difference to the gate, and none to the reviews.
         assert!(past(&setting, &dora(), false, &["approvals"]));
         assert!(!past(&setting, &dora(), false, &["policy"]));
         assert!(!past(&setting, &dora(), false, &["policy", "approvals"]));

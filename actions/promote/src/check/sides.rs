@@ -158,7 +158,7 @@ fn found(entries: &Entries<'_>) -> Found {
     }
 }
 
-/// Whether a file that both sides changed has both changes.
+/// Returns true if a file that both sides changed has both changes.
 fn is_merged([base, ours, theirs, made]: &[Content; COMMITS]) -> bool {
     let text = |content: &'_ Content| match content {
         Content::Text { text, .. } => Some(text.clone()),

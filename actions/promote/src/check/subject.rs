@@ -192,7 +192,7 @@ impl Read {
     }
 }
 
-/// Whether the records of the environment before, newest first, need not be read further back than this one: by
+/// Returns true if the records of the environment before, newest first, need not be read further back than this one: by
 /// now it is known for how long the digest was healthy.
 fn settles_health(
     setting: &Setting,

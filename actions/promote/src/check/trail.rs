@@ -45,7 +45,7 @@ impl Trail {
     }
 }
 
-/// Whether the record is a rollback from the digest.
+/// Returns true if the record is a rollback from the digest.
 pub(crate) fn leaves(record: &Record, digest: &Digest) -> bool {
     let rollback = record.rollback.as_ref();
     record.verdict == Verdict::Healthy

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) struct Explained {
     /// Its name, as `check` reports it.
     pub(super) rule: &'static str,
-    /// Whether the contract asks it.
+    /// True if the contract asks it.
     pub(super) asked: bool,
     /// Its question, or why it is not asked.
     pub(super) asks: String,

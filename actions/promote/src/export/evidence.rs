@@ -63,7 +63,7 @@ fn cannot(action: &str, path: &Path) -> String {
     format!("cannot {action} {}", path.display())
 }
 
-/// Whether the file is there and has the hash in its name. A file with other content is not replaced: it may be the only copy.
+/// Returns true if the file is there and has the hash in its name. A file with other content is not replaced: it may be the only copy.
 fn is_there(path: &Path, hash: &str) -> Result<bool> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,

@@ -1,6 +1,6 @@
-//! Whether a run that asks again, right before its deployment begins, goes on with a permit that it has. Whatever
-//! happened since, such as a dismissed review or a freeze, is judged anew; but what a run began it may end, and a
-//! rollback or a break-glass waits for nobody. A permit that is over is not replaced by another one here.
+//! Decides whether a run that asks again, right before its deployment begins, goes on with a permit that it has. Everything that happened
+//! since, such as a dismissed review or a freeze, is judged anew; but a run may end a deployment that it began, and a rollback or a
+//! break-glass waits for nobody. A permit that is over is not replaced by another one here.
 
 use crate::args::Grant as Args;
 use crate::setting::Setting;

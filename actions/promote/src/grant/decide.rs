@@ -1,4 +1,4 @@
-//! Whether a permit may be granted for what was judged, and whether this run did so before. Pure.
+//! Decides whether a permit may be granted for the judged promotion, and if this run granted it before. Pure.
 
 use crate::record::marks;
 use crate::standing::at;
@@ -79,7 +79,7 @@ pub(crate) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
     rfc3339(approved.and_then(at).map_or(life, |until| until.min(life)))
 }
 
-/// Whether the record is the permit that this run wrote before for the same, and rests on the same: other approvals, or
+/// Returns true if the record is the permit that this run wrote before for the same, and rests on the same: other approvals, or
 /// other commits, make another permit.
 fn is_same(record: &Record, draft: &Record, now: OffsetDateTime) -> bool {
     let glass = |record: &Record| {

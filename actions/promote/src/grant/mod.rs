@@ -99,7 +99,7 @@ async fn draft(
         account: setting.read.account.clone(),
         policy: Some(ledger::policy(&setting.gate)?),
         contract_path: setting.contract_path.clone(),
-        // Whether another digest is there is seen when the record is appended.
+        // The append finds out if another digest is there.
         rollback: args.check.rollback.then_some(Rollback { from: None }),
         break_glass: broken
             .map(|reason| marks::break_glass_mark(standing, setting, &by, reason, now)),

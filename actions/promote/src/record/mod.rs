@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let by = actor(cx, &net, github.as_ref(), &setting).await;
     let mut draft = draft(cx, &setting, &chain, (&digest, &commit), verdict, by)?;
-    // Whether another digest was there is seen when the record is appended.
+    // The append finds out if another digest was there.
     draft.rollback = args.rollback.then_some(Rollback { from: None });
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     if let Some(reason) = args.break_glass {

@@ -74,7 +74,7 @@ fn closes<'r>(
     Ok(began.then_some((found, permit)))
 }
 
-/// Whether the record is the one this run would write, so that running twice writes one record.
+/// Returns true if the record is the one this run would write, so that running twice writes one record.
 pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
     head.under == draft.under
         && head.digest == draft.digest
@@ -83,7 +83,7 @@ pub(super) fn is_same(head: &Record, draft: &Record) -> bool {
         && (head.run == draft.run || continues_permitted_run(head, draft))
 }
 
-/// Whether the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
+/// Returns true if the draft is of a later attempt of the run that recorded the head. A permit is closed once, so a run that was
 /// stopped right after that records nothing else when it is run again. Without a permit, a later attempt deployed once more.
 fn continues_permitted_run(head: &Record, draft: &Record) -> bool {
     draft.under.is_some() && permit::continues_run(draft.run.as_deref(), head.run.as_deref())
@@ -137,8 +137,8 @@ fn named<'r>(
     Ok((found, permit))
 }
 
-/// Whether a deployment began under the permit. Refuses where one is said to be healthy that did not, or
-/// where what began is over or another run's to record.
+/// Returns true if a deployment began under the permit. Refuses a verdict of healthy for one that did not begin, and a deployment that is
+/// over or that another run has to record.
 fn has_unrecorded_deployment(records: &[Recorded], number: u64, draft: &Record) -> Result<bool> {
     let environment = &draft.environment;
     let refused = || refusal(draft, number);
@@ -195,7 +195,7 @@ fn refusal(draft: &Record, number: u64) -> Error {
     ))
 }
 
-/// Whether the run of the draft began it, in this attempt or an earlier one; at a terminal, whoever has no run either.
+/// Returns true if the run of the draft began it, in this attempt or an earlier one; at a terminal, neither has a run.
 fn is_own(started: &Record, draft: &Record) -> bool {
     started.run == draft.run || permit::continues_run(draft.run.as_deref(), started.run.as_deref())
 }

@@ -18,7 +18,7 @@ pub(crate) struct Written {
     pub(crate) record: Record,
     /// Its hash; `None` if nothing was written.
     pub(crate) hash: Option<String>,
-    /// Whether this run wrote it before.
+    /// True if this run wrote it before.
     pub(crate) already: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Write<'a> {
     pub(super) live: Option<(&'a Live, &'a Digest)>,
     /// The hash of the deployment that the promotion was judged against.
     pub(super) expected: Option<&'a str>,
-    /// Whether nothing but an accepted head stands in for a permit.
+    /// True if nothing but an accepted head stands in for a permit.
     pub(super) only_accepts: bool,
     /// Tells by how much this machine's clock is off.
     pub(super) net: &'a Net,
@@ -110,7 +110,7 @@ impl Write<'_> {
         // A failure is always recorded: it can make nothing look better than it is.
         if draft.verdict == Verdict::Healthy {
             permit::require_deployment(self.chain, records)?;
-            // What is recorded under a permit is judged by the permit's contract.
+            // A record under a permit is judged by the permit's contract.
             if draft.under.is_none() {
                 require_own_contract(permit::judging(records), self.setting)?;
             }
@@ -261,7 +261,7 @@ mod tests {
             (&before[..], by(other, None, failed('b')), own),
             (&before, by(None, None, failed('b')), own),
             (&[], by(other, None, failed('b')), other),
-            // What may be recorded as healthy, or closes a permit, was compared.
+            // A verdict of healthy, and a record that closes a permit, were compared.
             (&before, by(other, None, deployed('b')), other),
             (&before, by(other, Some(2), failed('b')), other),
             (&before, by(None, None, deployed('b')), own),

@@ -69,7 +69,7 @@ impl Asked {
         &self.recorded.record
     }
 
-    /// Whether its time is over. It is if that cannot be read.
+    /// Returns true if its time is over or cannot be read.
     pub(crate) fn expired(&self, now: OffsetDateTime) -> bool {
         at(&self.request.expires).is_none_or(|expires| expires <= now)
     }

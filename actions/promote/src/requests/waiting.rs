@@ -22,7 +22,7 @@ pub(crate) struct Waiting {
     /// How many approvals are missing.
     missing: usize,
     may_approve: Vec<String>,
-    /// Whether a team is among them, of which nobody counts the members here.
+    /// True if a team is among them, of which nobody counts the members here.
     #[serde(skip)]
     team: bool,
 }
@@ -48,8 +48,8 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// The open requests of an environment. Whether the commits that they bring are still the same is
-/// seen only by `check`, which asks GitHub.
+/// The open requests of an environment. Only `check`, which asks GitHub, sees whether the commits that
+/// they bring are still the same.
 ///
 /// # Errors
 /// The contract's rules cannot be hashed.

@@ -52,7 +52,7 @@ pub(crate) struct Message<'a> {
     pub(crate) details: Option<String>,
 }
 
-/// Whether the approvers were notified.
+/// The outcome of notifying the approvers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notification {
     /// The contract names no way, or there was nothing left to tell.

@@ -1,4 +1,4 @@
-//! The GitHub Deployments that mirror a chain's records, held against the chain. Whoever may write Deployments can write any,
+//! The GitHub Deployments that mirror a chain's records, held against the chain. A person who may write Deployments can write any,
 //! so one that fits proves nothing more than the chain does, and one that does not is something to look at.
 
 use crate::check::Unknown;
@@ -13,7 +13,7 @@ use net::Net;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What the Deployments say, and what the chain has for it.
+/// The records that the Deployments state, and those that the chain has for them.
 #[derive(Debug)]
 pub(super) struct Mirrors {
     repository: String,
@@ -99,7 +99,7 @@ impl Mirrors {
         }
     }
 
-    /// What does not agree, after the whole chain was taken.
+    /// The disagreements, after the whole chain was taken.
     pub(super) fn faults(&self) -> Vec<Fault> {
         let fault = |named: &Named| {
             let (seq, deployment, by) = (named.seq, named.deployment, named.by.clone());
@@ -125,7 +125,7 @@ impl Mirrors {
         self.named.iter().map(|it| it.seq).max()
     }
 
-    /// What was compared, in a line.
+    /// The result of the comparison, in a line.
     pub(super) fn line(&self) -> String {
         match self.newest() {
             Some(newest) => format!(

@@ -26,7 +26,7 @@ pub(super) struct Verified {
     pub(super) before: Result<String, &'static str>,
     /// The GitHub Deployments that were compared, or why none were.
     pub(super) github: Result<Mirrors, String>,
-    /// Whether the end is known from the anchor or from the caller.
+    /// True if the end is known from the anchor or from the caller.
     pub(super) end: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What the decision took from the contract is what the text says that the permit names by its hash.
+/// The settings that the decision took from the contract are those of the text that the permit names by its hash.
 #[test]
 fn a_decision_by_something_else_than_the_contracts_text_is_named() {
     let none = json!({});

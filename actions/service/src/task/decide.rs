@@ -44,7 +44,7 @@ pub(crate) enum End {
     },
 }
 
-/// What follows from this look at the task, whose `container` runs the command. `over` says that an earlier look saw the
+/// Decides the next action after this look at the task, whose `container` runs the command. `over` says that an earlier look saw the
 /// command over while the task went on.
 pub(crate) fn next(task: &Task, container: &str, over: bool) -> Next {
     let found = task.containers.iter().find(|it| it.name == container);
@@ -77,7 +77,7 @@ pub(crate) fn next(task: &Task, container: &str, over: bool) -> Next {
     })
 }
 
-/// What follows from a look at which ECS did not show the task, so long after it was started or last seen.
+/// Decides the next action after a look at which ECS did not show the task, so long after it was started or last seen.
 pub(crate) fn unseen(since: Duration) -> Next {
     match since < UNSEEN {
         true => Next::Wait,

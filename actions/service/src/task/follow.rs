@@ -38,7 +38,7 @@ pub(crate) struct Running<'a> {
     /// Its log, unless the run was cancelled before it was opened.
     pub(crate) output: Option<Output<'a>>,
     pub(crate) progress: &'a Progress<Stage>,
-    /// Whether the command was seen to be over while the task went on.
+    /// True if the command was seen to be over while the task went on.
     pub(crate) over: bool,
 }
 

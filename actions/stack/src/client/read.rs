@@ -128,7 +128,7 @@ impl Client {
         })
     }
 
-    /// What a template asks for.
+    /// The parameters and capabilities that a template asks for.
     pub(crate) async fn template(&self, body: &str) -> Result<Template> {
         let call = async || {
             self.api

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 /// there needs room too.
 const SUMMARY_LIMIT: usize = 900_000;
 
-/// What was planned, and from what.
+/// The subject of a plan, and its sources.
 pub(crate) struct Subject<'a> {
     pub(crate) account: &'a Account,
     pub(crate) name: &'a str,

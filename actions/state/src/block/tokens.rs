@@ -23,7 +23,7 @@ pub(crate) struct Tokens<'a> {
     line: usize,
     /// Those that were looked at and not taken.
     ahead: VecDeque<(Token, usize)>,
-    /// Whether something has no end.
+    /// True if a text, a comment or a bracket has no end.
     cut_off: bool,
     /// The first line that cannot be read for certain.
     unclear: Option<usize>,
@@ -55,7 +55,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Whether a text, a comment or a bracket had no end, so that what was read is not what was meant.
+    /// Returns true if a text, a comment or a bracket had no end, so that the tokens are not those that were meant.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.cut_off
     }

@@ -261,7 +261,7 @@ impl Site<'_> {
     }
 }
 
-/// Whether two names are those of one KMS key: an ARN, or the ID at its end.
+/// Returns true if two names are those of one KMS key: an ARN, or the ID at its end.
 fn is_same_key(first: &str, second: &str) -> bool {
     let named = |arn: &Arn, id: &str| arn.resource.rsplit('/').next() == id.rsplit('/').next();
     match (first.parse::<Arn>(), second.parse::<Arn>()) {

@@ -39,7 +39,7 @@ fn prefix(rule: &LifecycleRule) -> Option<&str> {
     )
 }
 
-/// Whether a rule removes old versions of everything.
+/// Returns true if a rule removes old versions of everything.
 pub(super) fn removes_versions(rules: &[LifecycleRule]) -> bool {
     rules.iter().any(|rule| {
         rule.status == ExpirationStatus::Enabled
@@ -48,7 +48,7 @@ pub(super) fn removes_versions(rules: &[LifecycleRule]) -> bool {
     })
 }
 
-/// Whether a rule removes plans that can no longer be applied.
+/// Returns true if a rule removes plans that can no longer be applied.
 pub(super) fn removes_plans(rules: &[LifecycleRule]) -> bool {
     rules.iter().any(|rule| {
         rule.status == ExpirationStatus::Enabled

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The name of our statement.
 const SID: &str = "SlipwayTlsOnly";
 
-/// Whether `policy` denies every request to the bucket without TLS.
+/// Returns true if `policy` denies every request to the bucket without TLS.
 pub(super) fn is_tls_only(
     policy: &str,
     bucket: &str,

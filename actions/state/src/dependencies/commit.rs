@@ -50,7 +50,7 @@ impl<'a> Commit<'a> {
         })
     }
 
-    /// Whether there was any code in a folder.
+    /// Returns true if there was any code in a folder.
     pub(super) fn has(&self, folder: &Path) -> bool {
         self.list(folder).is_ok_and(|files| !files.is_empty())
     }

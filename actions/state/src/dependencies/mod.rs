@@ -25,7 +25,7 @@ use kit::error::{self, Error};
 use kit::lockfile::{self, Lock};
 use std::path::{Path, PathBuf};
 
-/// Whether the code in a folder is for OpenTofu alone.
+/// Returns true if the code in a folder is for OpenTofu alone.
 pub(crate) fn is_for_tofu(folder: &Path) -> bool {
     let paths: Vec<PathBuf> = Disk.list(folder).unwrap_or_default();
     block::files(paths.clone(), false).is_empty() && !block::files(paths, true).is_empty()

@@ -113,7 +113,7 @@ impl Rule {
         self.excepted.contains(&plain(source))
     }
 
-    /// Whether the tool must leave the lock file as it is. It has to write it where a provider that need not
+    /// Returns true if the tool must leave the lock file as it is. It has to write it where a provider that need not
     /// be locked is not.
     pub(crate) fn keeps_lock(&self, found: &Dependencies) -> bool {
         let lock = found.lock.clone().unwrap_or_default();
@@ -148,7 +148,7 @@ impl Rule {
         strict.faults(found)
     }
 
-    /// Whether the contract excepts all of these providers.
+    /// Returns true if the contract excepts all of these providers.
     pub(crate) fn excepts_all<'a>(&self, mut providers: impl Iterator<Item = &'a str>) -> bool {
         providers.all(|provider| self.excepts(provider))
     }

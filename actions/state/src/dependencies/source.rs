@@ -163,7 +163,7 @@ fn is_checksum(text: &str) -> bool {
     }
 }
 
-/// Whether a constraint on a module's version admits one version only.
+/// Returns true if a constraint on a module's version admits one version only.
 pub(super) fn is_exact(version: &str) -> bool {
     let version = version.trim();
     let version = version.strip_prefix('=').unwrap_or(version).trim_start();

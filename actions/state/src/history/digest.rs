@@ -38,7 +38,7 @@ fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
     }
 }
 
-/// Whether the digest of the current state may be written without a person's consent: the state follows the one that
+/// Returns true if the digest of the current state may be written without a person's consent: the state follows the one that
 /// the digest belongs to, so the write of its digest was lost.
 fn follows(state: &StateFile, verdict: &Verdict) -> bool {
     match verdict {

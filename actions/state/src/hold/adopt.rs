@@ -1,4 +1,4 @@
-//! Whether a later step or job can adopt a lock by its ID. Pure.
+//! Decides whether a later step or job can adopt a lock by its ID. Pure.
 
 use crate::lease::Phase;
 use crate::lock::Held;
@@ -19,7 +19,7 @@ pub(super) enum Adoption {
     Foreign,
 }
 
-/// Whether `held` can be adopted in the phase `wanted`. `in_table`: the lock table was asked. A state
+/// Decides whether `held` can be adopted in the phase `wanted`. `in_table`: the lock table was asked. A state
 /// that has to be repaired stays so: only a command that succeeds under the lock can have repaired it.
 pub(super) fn adoption(held: &Held, in_table: bool, wanted: Phase) -> Adoption {
     let (Some(_), Some(lease)) = (&held.info, &held.lease) else {

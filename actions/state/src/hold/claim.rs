@@ -11,9 +11,9 @@ pub(super) struct Claim {
     pub(super) timeout: Duration,
     /// The length of its lease.
     pub(super) lease: Duration,
-    /// Whether the lock has a queue.
+    /// True if the lock has a queue.
     pub(super) queued: bool,
-    /// Whether it has tried yet: without other waiters the first attempt needs no place in the queue.
+    /// True if it has tried yet: without other waiters the first attempt needs no place in the queue.
     pub(super) asked: bool,
 }
 
@@ -49,7 +49,7 @@ impl Claim {
         }
     }
 
-    /// Whether the lock of a dead holder may be taken over: a new waiter may not do so before those in the queue.
+    /// Returns true if the lock of a dead holder may be taken over: a new waiter may not do so before those in the queue.
     pub(super) fn may_take_over(&self) -> bool {
         self.asked || !self.queued || self.timeout.is_zero()
     }

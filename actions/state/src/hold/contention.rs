@@ -54,7 +54,7 @@ impl Announced {
         Ok(())
     }
 
-    /// Whether these are news to announce now, which are then kept as the last ones.
+    /// Returns true if these are news to announce now, which are then kept as the last ones.
     fn is_due(&mut self, news: String, ahead: Option<u64>, now: Duration) -> bool {
         let recent = ahead.is_none() && self.at.is_some_and(|at| now.saturating_sub(at) < QUIET);
         if self.news == news || recent {

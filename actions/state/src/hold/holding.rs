@@ -48,11 +48,11 @@ pub(crate) struct Holding<'a> {
     pub(super) work: Option<Work>,
     /// The folders in which the last command called Terraform, and on which state.
     pub(super) worked: BTreeMap<PathBuf, Worked>,
-    /// Whether any call of Terraform by the last command reached this step.
+    /// True if any call of Terraform by the last command reached this step.
     pub(super) called: bool,
     /// That the last command left more in a lock file than the contract excepts.
     pub(super) moved: Option<Error>,
-    /// Whether the commands are the user's own, which a gate with `plan: true` lets change nothing.
+    /// True if the commands are the user's own, which a gate with `plan: true` lets change nothing.
     pub(super) free: bool,
     /// Why a call of the last command was refused by such a gate, and what to do.
     pub(super) forbidden: Option<(String, String)>,

@@ -57,7 +57,7 @@ impl Opened {
     }
 }
 
-/// Whether AWS said that the credentials have ended.
+/// Returns true if AWS said that the credentials have ended.
 pub(super) fn expired(error: &Error) -> bool {
     error.failure() == Some(Failure::Expired)
 }

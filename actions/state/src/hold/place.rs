@@ -40,12 +40,12 @@ impl QueuePlace {
         }
     }
 
-    /// Whether the lock has a queue.
+    /// Returns true if the lock has a queue.
     pub(crate) fn has_queue(&self) -> bool {
         self.queue.is_some()
     }
 
-    /// Whether the queue has any waiters.
+    /// Returns true if the queue has any waiters.
     pub(crate) async fn has_waiters(&self) -> Result<bool> {
         match &self.queue {
             Some(queue) => queue.occupied().await,

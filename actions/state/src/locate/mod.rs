@@ -25,7 +25,7 @@ pub(crate) struct LocatedState {
     pub(crate) target: Target,
     pub(crate) directory: Option<PathBuf>,
     pub(crate) resolved: Option<Complete>,
-    /// Whether this backend goes before the one that the code names.
+    /// True if this backend goes before the one that the code names.
     pub(crate) overrides: bool,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Store {
     pub(crate) owner: Option<AccountId>,
     pub(crate) encryption: Encryption,
     pub(super) resolved: Option<Complete>,
-    /// Whether the file is the lock because neither the arguments nor a contract name a table.
+    /// True if the file is the lock because neither the arguments nor a contract name a table.
     pub(super) unnamed: bool,
 }
 

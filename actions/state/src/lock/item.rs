@@ -230,7 +230,7 @@ impl Item {
     }
 }
 
-/// Whether the same call may succeed a moment later (DynamoDB Developer Guide, "Error handling").
+/// Returns true if the same call may succeed a moment later (DynamoDB Developer Guide, "Error handling").
 pub(super) fn is_transient(code: &str) -> bool {
     code.contains("Throttl")
         || matches!(

@@ -37,7 +37,7 @@ struct Written {
 }
 
 impl Written {
-    /// Whether this is the write of `record`, so recent that no other run can have taken over: some stores accept a
+    /// Returns true if this is the write of `record`, so recent that no other run can have taken over: some stores accept a
     /// condition and ignore it, and there only a read before the write protects the next holder's lock.
     fn is_recent_write_of(&self, record: &Record, now: Duration) -> bool {
         self.rvn == record.lease.rvn && now.saturating_sub(self.at) < record.lease.length() / 2
@@ -243,7 +243,7 @@ impl Object {
     }
 }
 
-/// Whether a removal that returned an error may have succeeded nevertheless. S3 rejects with 4xx and defers with 503,
+/// Returns true if a removal that returned an error may have succeeded nevertheless. S3 rejects with 4xx and defers with 503,
 /// both without removing anything (Amazon S3 API Reference, "Error responses").
 fn may_have_succeeded(status: Option<u16>) -> bool {
     !matches!(status, Some(400..=499 | 503))
@@ -276,7 +276,7 @@ fn held(bytes: &[u8], etag: String) -> Held {
     }
 }
 
-/// Whether the object is half of a lock of ours whose other half is in the table.
+/// Returns true if the object is half of a lock of ours whose other half is in the table.
 pub(super) fn is_second_half(held: &Held) -> bool {
     held.lease.as_ref().is_some_and(|lease| lease.second_half)
 }

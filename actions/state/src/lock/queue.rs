@@ -252,7 +252,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether the queue has any waiters. An abandoned queue is deleted.
+    /// Returns true if the queue has any waiters. An abandoned queue is deleted.
     pub(crate) async fn occupied(&self) -> Result<bool> {
         let Some(seen) = get(&self.client, &self.table, &self.id).await? else {
             return Ok(false);
@@ -268,7 +268,7 @@ impl Queue {
         Ok(false)
     }
 
-    /// Whether a waiter has the ticket with this number.
+    /// Returns true if a waiter has the ticket with this number.
     async fn has_ticket(&self, number: u64) -> Result<bool> {
         let id = format!("{}/{number}", self.id);
         let item = get(&self.client, &self.table, &id).await?;
@@ -296,7 +296,7 @@ impl Queue {
         self.unless_refused(request.send().await).map(drop)
     }
 
-    /// Whether the write was made; `false` if its condition failed.
+    /// Returns true if the write was made; `false` if its condition failed.
     fn unless_refused<T, E>(
         &self,
         answer: std::result::Result<T, aws_sdk_dynamodb::error::SdkError<E>>,

@@ -53,7 +53,7 @@ impl Held {
         self.id() == record.info.id
     }
 
-    /// Whether this run's hold: the same lock, in the state in which `record` left it.
+    /// Returns true if it is this run's hold: the same lock, in the state in which `record` left it.
     pub(crate) fn is_exactly(&self, record: &Record) -> bool {
         self.is(record)
             && self

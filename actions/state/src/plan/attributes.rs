@@ -149,7 +149,7 @@ struct Walk<'a> {
     hidden: &'a Hidden,
     /// Paths that force a replacement.
     forced: Vec<String>,
-    /// Whether everything is created, or everything destroyed.
+    /// True if everything is created, or everything destroyed.
     one_sided: bool,
     lines: Vec<String>,
     /// Attributes of something new whose values are not known yet.

@@ -101,7 +101,7 @@ pub(crate) struct Changes {
     pub(crate) undecided: Vec<String>,
     /// Why the infrastructure is not as the code says after this plan was applied.
     pub(crate) incomplete: Option<String>,
-    /// Whether the tool found something to apply.
+    /// True if the tool found something to apply.
     pub(super) applyable: bool,
 }
 
@@ -130,12 +130,12 @@ impl Changes {
         }
     }
 
-    /// Whether applying would do anything at all.
+    /// Returns true if applying would do anything at all.
     pub(crate) fn any(&self) -> bool {
         !self.resources.is_empty() || !self.outputs.is_empty() || self.applyable
     }
 
-    /// Whether applying would only write into the state what is there already.
+    /// Returns true if applying would only write into the state what is there already.
     pub(crate) fn refreshes(&self) -> bool {
         self.applyable && self.resources.is_empty() && !self.drift.is_empty()
     }

@@ -54,7 +54,7 @@ impl Hidden {
         Self(found)
     }
 
-    /// Whether the value holds a sensitive text.
+    /// Returns true if the value holds a sensitive text.
     pub(super) fn holds(&self, value: &Value) -> bool {
         let mut held = Vec::new();
         leaves(value, &mut held);

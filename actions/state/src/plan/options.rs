@@ -79,7 +79,7 @@ impl Options {
     }
 }
 
-/// Whether arguments, or those that the environment adds to them, choose a part of the
+/// Returns true if arguments, or those that the environment adds to them, choose a part of the
 /// infrastructure. OpenTofu and Terraform before 1.8 do not say so in the plan.
 pub(super) fn narrowed(arguments: &[&str], env: &Env) -> bool {
     let added = ["TF_CLI_ARGS", "TF_CLI_ARGS_plan"];

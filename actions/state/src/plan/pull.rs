@@ -1,4 +1,4 @@
-//! Whether this run is about a pull request, whose code is not accepted yet.
+//! Tells whether this run is about a pull request, whose code is not accepted yet.
 
 use kit::env::Env;
 

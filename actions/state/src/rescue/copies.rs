@@ -20,7 +20,7 @@ impl Copies {
         Self(locations)
     }
 
-    /// Whether there is no copy.
+    /// Returns true if there is no copy.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -98,7 +98,7 @@ impl Shared {
 }
 
 impl Unlocked {
-    /// Whether `process` is this call itself: the same process, or the same call made below it, as
+    /// Returns true if `process` is this call itself: the same process, or the same call made below it, as
     /// by a wrapper that finds the tool on PATH. Below a Terraform it is a call of its own.
     fn continues_as(&self, process: Process, question: &Question) -> bool {
         let same = || {

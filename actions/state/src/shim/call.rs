@@ -133,17 +133,17 @@ impl Call {
         }
     }
 
-    /// Whether it locks nothing, whatever its words and variables say.
+    /// Returns true if it locks nothing, whatever its words and variables say.
     pub(super) fn is_lock_free(&self) -> bool {
         LOCK_FREE.contains(&self.subcommand().as_str())
     }
 
-    /// Whether it uses the providers and modules that were installed, and may change something by them.
+    /// Returns true if it uses the providers and modules that were installed, and may change something by them.
     pub(super) fn uses_installed(&self) -> bool {
         self.kind() == Kind::Locking || self.subcommand() == "test"
     }
 
-    /// Whether it may create something that a state which cannot be written would lack. The others change
+    /// Returns true if it may create something that a state which cannot be written would lack. The others change
     /// the state alone, and where that fails nothing has happened.
     pub(super) fn creates(&self) -> bool {
         let helps = |word: &String| {

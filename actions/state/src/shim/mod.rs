@@ -232,7 +232,7 @@ fn this_call(arguments: &[OsString], before: &Variables) -> Result<Call, String>
     Ok(call)
 }
 
-/// Whether a variable decides about the state, or about the providers. The values of others stay with the call.
+/// Returns true if a variable decides about the state, or about the providers. The values of others stay with the call.
 fn decides(name: &str) -> bool {
     name.starts_with("TF_CLI_ARGS")
         || matches!(

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub(crate) struct Ours {
     pub(crate) backend: Backend,
-    /// Whether Terraform's own lock is held, so that a call on this state need not lock.
+    /// True if Terraform's own lock is held, so that a call on this state need not lock.
     pub(crate) native: bool,
     /// The ID of the held lock.
     pub(crate) lock_id: String,
@@ -22,7 +22,7 @@ pub(crate) struct Ours {
     pub(crate) variables: BTreeMap<String, String>,
     /// The folder that the step was given for its infrastructure code.
     pub(crate) folder: PathBuf,
-    /// Whether the step's backend goes before the one in the code.
+    /// True if the step's backend goes before the one in the code.
     pub(crate) overrides: bool,
     pub(crate) path_style: bool,
     /// `BUCKET/KEY` of the states that were rescued under this lock and are to be repaired.
@@ -33,12 +33,12 @@ pub(crate) struct Ours {
     pub(crate) plans: Option<String>,
 }
 
-/// Whether a variable chooses where AWS is.
+/// Returns true if a variable chooses an endpoint of AWS.
 pub(super) fn is_endpoint(name: &str) -> bool {
     name.contains("ENDPOINT")
 }
 
-/// Whether a variable chooses where AWS is, or who asks. None of them holds a secret.
+/// Returns true if a variable chooses an endpoint of AWS or the credentials. None of them holds a secret.
 pub(crate) fn is_identity(name: &str) -> bool {
     const CREDENTIALS: [&str; 7] = [
         "AWS_ACCESS_KEY_ID",

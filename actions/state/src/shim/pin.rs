@@ -73,7 +73,7 @@ pub(super) fn unpinned(value: impl Fn(&str) -> Option<String>) -> Variables {
     variables
 }
 
-/// Whether a program is a script, which may do anything before it starts Terraform.
+/// Returns true if a program is a script, which may do anything before it starts Terraform.
 fn is_script(tool: &Path) -> bool {
     let mut start = [0; 2];
     std::fs::File::open(tool)

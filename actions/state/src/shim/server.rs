@@ -124,7 +124,7 @@ impl CallServer {
         self.shared.state().forbidden.clone()
     }
 
-    /// Whether any call came here.
+    /// Returns true if any call arrived.
     pub(crate) fn was_asked(&self) -> bool {
         self.shared.state().asked
     }

@@ -23,7 +23,7 @@ pub(crate) struct Worked {
     pub(crate) state: Option<StateObject>,
     /// The `errored.tfstate` that was there before the first call.
     pub(crate) before: Option<ErroredState>,
-    /// Whether some call could create something that only the state knows of.
+    /// True if some call could create something that only the state knows of.
     pub(crate) creates: bool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct State {
     pub(super) closed: Option<&'static str>,
     /// The call that runs without a lock of its own.
     pub(super) unlocked: Option<Unlocked>,
-    /// Whether any call asked.
+    /// True if any call asked.
     pub(super) asked: bool,
     /// Why a call was refused that only a permitted plan may stand for, and what to do; the first one counts.
     pub(super) forbidden: Option<(String, String)>,

@@ -48,7 +48,7 @@ pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict
     })
 }
 
-/// Whether `providers lock` names providers, and only those that the contract excepts.
+/// Returns true if `providers lock` names providers, and only those that the contract excepts.
 fn locks_excepted(rule: &Rule, call: &Call) -> bool {
     let Ok(words) = call.words() else {
         return false;

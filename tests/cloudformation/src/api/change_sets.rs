@@ -122,7 +122,7 @@ fn ready(region: &Region, named: &str, kind: &str, name: &str) -> Result<Option<
     }
 }
 
-/// Whether an update can begin in this status.
+/// Returns true if an update can begin in this status.
 /// Source: AWS CloudFormation User Guide, "Stack status codes".
 pub(super) fn updatable(status: &str) -> bool {
     const READY: [&str; 7] = [

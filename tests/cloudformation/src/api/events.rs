@@ -124,7 +124,7 @@ fn operation_event(stack: &Stack, event: &Event) -> Value {
     }))
 }
 
-/// What early validation found while a change set was made.
+/// The findings of early validation while a change set was made.
 fn validations(stack: &Stack, set: &ChangeSet) -> Vec<Value> {
     let findings = set.invalid.iter();
     findings

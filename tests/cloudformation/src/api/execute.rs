@@ -69,7 +69,7 @@ fn input_flag(scope: &Scope<'_>, member: &str) -> Option<bool> {
     scope.input[member].as_bool()
 }
 
-/// Whether an earlier call with the same token began this execution.
+/// Returns true if an earlier call with the same token began this execution.
 fn repeated(scope: &Scope<'_>, stack: &Stack, set: &ChangeSet) -> Result<bool, ApiError> {
     let Some(token) = scope.text("ClientRequestToken") else {
         return Ok(false);

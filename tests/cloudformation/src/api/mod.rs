@@ -1,4 +1,4 @@
-//! The operations of the API. What is not here is refused by name.
+//! The operations of the API. The others are refused by name.
 
 mod change_sets;
 mod drift;

@@ -1,4 +1,4 @@
-//! What is done to whole stacks beside change sets: protection, policy, deletion, cancellation.
+//! Operations on whole stacks beside change sets: protection, policy, deletion, cancellation.
 
 use serde_json::json;
 

@@ -264,7 +264,7 @@ impl Draft {
         let exports = region.exports().into_iter();
         let exports = exports.map(|(name, (value, _))| (name, value)).collect();
         let mut stack = region.find(&self.stack)?.clone();
-        // What an earlier operation failed to make is yet to be added.
+        // Resources that an earlier operation failed to make are yet to be added.
         stack
             .resources
             .retain(|(_, resource)| !resource.physical.is_empty());
@@ -291,7 +291,7 @@ impl Draft {
         });
     }
 
-    /// What early validation finds: properties that a type does not have, and names that are taken.
+    /// The findings of early validation: properties that a type does not have, and names that are taken.
     async fn invalid(&self, changes: &[Change]) -> Vec<Invalid> {
         let mut found = Vec::new();
         let finding = |change: &Change, name, reason: String, path: String| Invalid {

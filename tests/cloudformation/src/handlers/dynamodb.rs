@@ -29,7 +29,7 @@ async fn described(services: &Services, table: &str) -> Result<Value, Refusal> {
     call(services, "DynamoDB_20120810.DescribeTable", input).await
 }
 
-/// Whether a table has the name.
+/// Returns true if a table has the name.
 pub(super) async fn exists(services: &Services, table: &str) -> bool {
     described(services, table).await.is_ok()
 }
@@ -143,7 +143,7 @@ async fn backups(services: &Services, input: Value) -> Result<(), Refusal> {
         .map(drop)
 }
 
-/// What the table has of the properties that drift detection compares.
+/// The table's values of the properties that drift detection compares.
 pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
     let answer = described(&desk.services, physical).await?;
     let table = &answer["Table"];

@@ -39,7 +39,7 @@ async fn call(
     services.query("iam", "2010-05-08", action, &given).await
 }
 
-/// Whether a role has the name.
+/// Returns true if a role has the name.
 pub(super) async fn role_exists(services: &Services, role: &str) -> bool {
     call(services, "GetRole", &[("RoleName", role)])
         .await
@@ -362,7 +362,7 @@ pub(super) async fn delete_managed(
         .map(drop)
 }
 
-/// What the role has of the properties that drift detection compares.
+/// The role's values of the properties that drift detection compares.
 pub(super) async fn read_role(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
     let answer = call(&desk.services, "GetRole", &[("RoleName", physical)]).await?;
     let document = xml_one(&answer, "AssumeRolePolicyDocument").unwrap_or_default();

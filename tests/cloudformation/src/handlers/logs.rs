@@ -95,7 +95,7 @@ pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
         .map(drop)
 }
 
-/// Whether something has the name.
+/// Returns true if something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"logGroupNamePrefix": name});
     let answer = services
@@ -108,7 +108,7 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .any(|group| group["logGroupName"] == name)
 }
 
-/// What the group has of the properties that drift detection compares. A group that is gone answers nothing.
+/// The group's values of the properties that drift detection compares. A group that is gone answers nothing.
 pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Option<Properties>, Refusal> {
     let input = json!({"logGroupNamePrefix": physical});
     let answer = desk

@@ -71,9 +71,9 @@ pub(crate) struct Desk {
 /// A resource that is there.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Made {
-    /// What `Ref` gives.
+    /// The value of `Ref`.
     pub(crate) physical: String,
-    /// What `Fn::GetAtt` gives.
+    /// The values of `Fn::GetAtt`.
     pub(crate) attributes: Properties,
 }
 
@@ -172,8 +172,8 @@ pub(crate) async fn create(
     }
 }
 
-/// The name that the template gives to a resource that it adds, if something has that name already. What cannot be
-/// looked at does not count, as in AWS: the provider finds it when it makes the resource.
+/// The name that the template gives to a resource that it adds, if something has that name already. A name that
+/// cannot be looked up does not count, as in AWS: the provider finds it when it makes the resource.
 pub(crate) async fn taken(
     services: &Services,
     account: &str,
@@ -272,7 +272,7 @@ pub(crate) async fn delete(
     }
 }
 
-/// What a resource is found to be.
+/// The actual condition of a resource.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Actual {
     /// It is there, with these of the properties that can be compared.

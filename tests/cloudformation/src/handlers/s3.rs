@@ -30,7 +30,7 @@ async fn call(
     sent.await.map(drop)
 }
 
-/// Whether a bucket has the name, in whichever account.
+/// Returns true if a bucket has the name, in whichever account.
 pub(super) async fn exists(services: &Services, bucket: &str) -> bool {
     call(services, Method::HEAD, bucket, "", String::new())
         .await

@@ -120,7 +120,7 @@ fn tagged(pairs: &[(String, String)]) -> Vec<(String, String)> {
     input
 }
 
-/// Whether something has the name.
+/// Returns true if something has the name.
 pub(super) async fn exists(services: &Services, arn: &str) -> bool {
     let input = [pair("TopicArn", arn)];
     let answer = services
@@ -129,7 +129,7 @@ pub(super) async fn exists(services: &Services, arn: &str) -> bool {
     answer.is_ok()
 }
 
-/// What the topic has of the properties that drift detection compares.
+/// The topic's values of the properties that drift detection compares.
 pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
     let answer = call(desk, "GetTopicAttributes", &[pair("TopicArn", physical)]).await?;
     let entries = xml_all(&answer, "entry");

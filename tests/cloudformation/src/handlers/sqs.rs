@@ -137,7 +137,7 @@ pub(super) async fn delete(desk: &Desk, physical: &str) -> Result<(), Refusal> {
         .map(drop)
 }
 
-/// Whether something has the name.
+/// Returns true if something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"QueueName": name});
     services
@@ -146,7 +146,7 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .is_ok()
 }
 
-/// What the queue has of the properties that drift detection compares.
+/// The queue's values of the properties that drift detection compares.
 pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
     let input = json!({"QueueUrl": physical, "AttributeNames": ["All"]});
     let answer = desk

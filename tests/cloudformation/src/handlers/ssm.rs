@@ -98,7 +98,7 @@ fn listed(properties: &Properties) -> Value {
         .collect()
 }
 
-/// Whether something has the name.
+/// Returns true if something has the name.
 pub(super) async fn exists(services: &Services, name: &str) -> bool {
     let input = json!({"Name": name});
     services
@@ -107,7 +107,7 @@ pub(super) async fn exists(services: &Services, name: &str) -> bool {
         .is_ok()
 }
 
-/// What the parameter has of the properties that drift detection compares.
+/// The parameter's values of the properties that drift detection compares.
 pub(super) async fn read(desk: &Desk, physical: &str) -> Result<Properties, Refusal> {
     let input = json!({"Name": physical});
     let answer = desk

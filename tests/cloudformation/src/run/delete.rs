@@ -7,7 +7,7 @@ use crate::state::Resource;
 use crate::template::graph;
 
 impl Work {
-    /// Deletes a resource, or leaves it where its policy says so. Whether it is gone from the stack.
+    /// Deletes a resource, or leaves it where its policy says so. Returns true if it is gone from the stack.
     pub(crate) async fn remove(&self, id: &str, resource: &Resource, keep: bool) -> bool {
         let at = |status, reason| At {
             kind: &resource.declared.kind,

@@ -40,11 +40,11 @@ pub(crate) struct Work {
     pub(crate) token: Option<String>,
     /// Set once a resource has failed: what is under way then counts as cancelled.
     pub(crate) failed: Arc<AtomicBool>,
-    /// Whether a failure leaves everything as it is.
+    /// True if a failure leaves everything as it is.
     pub(crate) keep_failed: bool,
 }
 
-/// What a stack is to become.
+/// The wanted content of a stack.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) template: Template,
@@ -135,7 +135,7 @@ impl Work {
         }
     }
 
-    /// Whether nothing more is to be begun.
+    /// Returns true if nothing more is to be begun.
     pub(crate) fn stopped(&self) -> bool {
         self.failed.load(Ordering::SeqCst) || self.with(|stack| stack.cancelled)
     }
@@ -241,7 +241,7 @@ fn seen<'a>(resources: &'a [(String, Resource)], id: &str) -> Option<resolve::Se
     Some(Seen::There(&found.physical, &found.attributes))
 }
 
-/// What an event says of a resource.
+/// The resource that an event is about.
 pub(crate) struct At<'a> {
     pub(crate) kind: &'a str,
     pub(crate) physical: &'a str,

@@ -76,7 +76,7 @@ impl Work {
         })
     }
 
-    /// Whether the resource is the one whose failure ends the operation, or one that was under way.
+    /// Returns `stop` for the resource whose failure ends the operation, and a cancellation for one that was under way.
     fn first(&self, stop: Stop) -> Stop {
         match self.failed.swap(true, Ordering::SeqCst) {
             false => stop,

@@ -9,7 +9,7 @@ use crate::state::Resource;
 pub(crate) async fn update(work: Work, plan: Plan) {
     work.note("UPDATE_STACK");
     work.with(|stack| {
-        // What an earlier operation failed to make is made anew.
+        // Resources that an earlier operation failed to make are made anew.
         stack
             .resources
             .retain(|(_, resource)| !resource.physical.is_empty());

@@ -21,11 +21,11 @@ pub(crate) struct Declared {
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) value: String,
-    /// What an SSM parameter had as its value when the change set was made.
+    /// The value of the SSM parameter when the change set was made.
     pub(crate) resolved: Option<String>,
 }
 
-/// What `NoEcho` shows in place of a value.
+/// The text that `NoEcho` shows in place of a value.
 pub(crate) const HIDDEN: &str = "****";
 
 const KINDS: [&str; 6] = [
@@ -93,7 +93,7 @@ impl Declared {
         })
     }
 
-    /// Whether the value is the name of an SSM parameter, whose value counts.
+    /// Returns true if the value is the name of an SSM parameter, whose value counts.
     pub(crate) fn in_ssm(&self) -> bool {
         self.kind.starts_with("AWS::SSM::Parameter::Value<")
     }

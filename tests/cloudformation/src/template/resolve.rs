@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::parameters::{Given, HIDDEN, text};
 use super::{Template, graph};
 
-/// What a change set shows for a value that only its execution gives.
+/// The text that a change set shows for a value that only its execution gives.
 pub(crate) const KNOWN_AFTER_APPLY: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// Where a stack is and what it was given.
@@ -26,7 +26,7 @@ pub(crate) struct Inputs {
     pub(crate) exports: BTreeMap<String, String>,
 }
 
-/// What is known of a resource.
+/// The knowledge about a resource.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Seen<'a> {
     /// It is there.
@@ -39,9 +39,9 @@ pub(crate) enum Seen<'a> {
 pub(crate) struct Resolver<'a> {
     pub(crate) template: &'a Template,
     pub(crate) inputs: &'a Inputs,
-    /// What is known of each resource; `None` where the stack has none of that name.
+    /// The knowledge about each resource; `None` where the stack has none of that name.
     pub(crate) seen: &'a dyn Fn(&str) -> Option<Seen<'a>>,
-    /// Whether `NoEcho` parameters are hidden, for people.
+    /// True if `NoEcho` parameters are hidden, for people.
     pub(crate) hide: bool,
 }
 
@@ -85,7 +85,7 @@ impl Resolver<'_> {
         }))
     }
 
-    /// Whether a condition holds.
+    /// Returns true if a condition holds.
     pub(crate) fn condition(&self, name: &str) -> Result<bool, String> {
         match self.template.conditions.get(name) {
             Some(condition) => self.truth(condition),
@@ -93,7 +93,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether a resource or output with this condition is part of the stack.
+    /// Returns true if a resource or output with this condition is part of the stack.
     pub(crate) fn included(&self, condition: Option<&String>) -> Result<bool, String> {
         condition.map_or(Ok(true), |name| self.condition(name))
     }

@@ -11,7 +11,7 @@ fn template(text: &str) -> Template {
     Template::read(text).expect(text)
 }
 
-/// What a template is resolved with: these parameters, and what another stack exports.
+/// The inputs that a template is resolved with: these parameters, and the exports of another stack.
 pub(crate) fn inputs(template: &Template, given: &[(&str, &str)]) -> Inputs {
     let given: Vec<Value> = given
         .iter()

@@ -83,7 +83,7 @@ pub(crate) fn wants_fargate(input: &Value) -> bool {
         .any(|one| one == "FARGATE")
 }
 
-/// Whether a definition could run on Fargate, asked for or not.
+/// Returns true if a definition could run on Fargate, asked for or not.
 pub(crate) fn suits_fargate(input: &Value) -> bool {
     text(input, "networkMode") == Some("awsvpc") && size_is_offered(input)
 }

@@ -1,4 +1,4 @@
-//! Whether a call is permitted, as AWS evaluates it: identity policies, permissions boundaries, session policies and the
+//! Decides whether a call is permitted, as AWS evaluates it: identity policies, permissions boundaries, session policies and the
 //! resource's own policy; across accounts both sides. There are no organizations here, and so no policies of theirs.
 //! Source: IAM User Guide, "Policy evaluation logic".
 

@@ -61,7 +61,7 @@ pub(crate) async fn permit(
     Ok(())
 }
 
-/// Whether the caller may do something more than the call itself needs.
+/// Returns true if the caller may do something more than the call itself needs.
 pub(crate) async fn may(
     gateway: &Gateway,
     principal: &Principal,

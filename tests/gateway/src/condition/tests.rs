@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::json;
 
-/// Whether a statement that allows something holds.
+/// Returns true if a statement that allows something holds.
 fn hold(conditions: &Value, context: &Context) -> bool {
     let (variables, unknown) = (true, false);
     super::hold(

@@ -64,7 +64,7 @@ impl Pair {
         (r != zero && s != zero).then(|| der(&r, &s))
     }
 
-    /// Whether a signature in DER is one of the digest by this key. Who has the private key needs no sum of two points: the
+    /// Returns true if a signature in DER is one of the digest by this key. The owner of the private key needs no sum of two points: the
     /// point that verification computes is `(z + r·d)/s` times the generator.
     pub(crate) fn verify(&self, digest: &[u8], signature: &[u8]) -> bool {
         let (order, zero) = (number(ORDER), BigUint::default());
@@ -84,7 +84,7 @@ impl Pair {
     }
 }
 
-/// Whether the multiple of the generator has this x: ring takes a pair only if its halves belong together.
+/// Returns true if the multiple of the generator has this x: ring takes a pair only if its halves belong together.
 fn is_at(scalar: &BigUint, x: &BigUint) -> bool {
     let prime = number(PRIME);
     let square =

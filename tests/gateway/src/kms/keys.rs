@@ -33,7 +33,7 @@ pub(crate) enum Material {
     Symmetric,
 }
 
-/// Whether a key can be used.
+/// The condition of a key: only an enabled one can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Enabled,

@@ -113,7 +113,7 @@ impl Desk<'_> {
         Ok(key)
     }
 
-    /// Whether the caller may do this to a key.
+    /// Checks that the caller may do this to a key.
     fn may(
         &self,
         key: &Key,
@@ -134,7 +134,7 @@ impl Desk<'_> {
         self.decide(&arn, owner, &context, Own::Required(&key.policy))
     }
 
-    /// Whether the caller's own policies permit what no key decides.
+    /// Checks that the caller's own policies permit an action that no key decides.
     fn may_here(&self, resource: &str) -> Result<(), AwsError> {
         let context = access::context(self.principal);
         self.decide(resource, &self.at.account, &context, Own::None)

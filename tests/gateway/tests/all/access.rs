@@ -236,7 +236,7 @@ async fn only_a_session_that_the_permit_role_tagged_updates_the_service_to_that_
     let tag = [("slipway-revision", revision.as_str())];
     let keys = ["slipway-revision"];
 
-    // Who is no permit role cannot tag, and the permit role can tag with nothing else and cannot keep the tag back.
+    // A role that is not a permit role cannot tag, and the permit role can tag with nothing else and cannot keep the tag back.
     let refusals = [
         tagged(&world, &stage, &deploy, &tag, &keys).await,
         tagged(&world, &permit, &deploy, &tag, &[]).await,

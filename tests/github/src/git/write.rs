@@ -71,7 +71,7 @@ impl Git {
             }
             self.run(&["write-tree"], None, &env)
         })();
-        // The index is a scratch file; that it may never have been written is no error.
+        // The index is a scratch file; it may never have been written, which is not an error.
         let _ = std::fs::remove_file(&index);
         let tree = String::from_utf8_lossy(&written?).trim().to_owned();
         Ok(tree)

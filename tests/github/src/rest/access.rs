@@ -163,7 +163,7 @@ pub(crate) fn forbidden(needs: &[(&str, Access)], why: &str) -> Box<Answer> {
     Box::new(answer.header("x-standin-reason", why))
 }
 
-/// Whether GitHub would have let this job start: its environment may refuse the branch, or wait for a reviewer.
+/// Checks that GitHub would have let this job start: its environment may refuse the branch, or wait for a reviewer.
 pub(crate) fn ready(repo: &Repo, run: &Run, job: &Job) -> Result<(), String> {
     let Some(environment) = job
         .environment

@@ -152,7 +152,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    /// Whether its first push has a build before it.
+    /// Returns true if its first push has a build before it.
     fn builds(tool: Tool) -> bool {
         matches!(
             tool,

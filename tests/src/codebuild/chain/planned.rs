@@ -11,7 +11,7 @@ use crate::world::runner::Variables;
 
 const STAGING: &str = "staging";
 
-/// What a promotion with an approved plan leaves.
+/// The result of a promotion with an approved plan.
 #[derive(Debug)]
 pub struct Planned {
     /// The commit that was promoted.

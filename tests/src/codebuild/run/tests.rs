@@ -309,7 +309,7 @@ fn calls(result: &BuildResult) -> Vec<&str> {
     lines.filter(|line| line.starts_with("slipway-")).collect()
 }
 
-/// Whether the build ended before the first step ran, with these words.
+/// Returns true if the build ended before the first step ran, with these words.
 fn refuses(result: &BuildResult, words: &str) -> bool {
     result.statuses() == [Succeeded, Failed]
         && result.output().contains(&words)

@@ -245,7 +245,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         };
         assert_eq!(gate.second(&forged, &evidence)["faults"], second, "{why}");
     }
-    // What the permit is for is what GitHub listed.
+    // The permit is for the commits that GitHub listed.
     for (member, value) in [
         ("range", json!("5".repeat(64))),
         ("range", Value::Null),

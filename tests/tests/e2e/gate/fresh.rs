@@ -86,7 +86,7 @@ fn a_permit_of_eleven_minutes_deploys_only_after_another_judgement() {
     assert_eq!(judged.permit(), 4);
     gate.deployed("1", &fix, 4).is(0, &["succeeded"]);
 
-    // What a build began goes on, however old its permit is.
+    // A deployment that a build began goes on, however old its permit is.
     let began = gate.off(ELEVEN, &gate.built("linus", "1", &again));
     began.is(0, &["this run began its deployment under it"]);
     assert_eq!(began.permit(), 4);

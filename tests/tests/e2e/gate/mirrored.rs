@@ -40,7 +40,7 @@ impl Mirrored {
         self.gate.run("grace", &[&["verify"], more].concat())
     }
 
-    /// What verify finds, without the numbers that GitHub gave.
+    /// The findings of verify, without the numbers that GitHub gave.
     fn faults(&self) -> Vec<(String, u64)> {
         let found = self.verify(&[]);
         let faults = found.json["faults"].as_array().unwrap().iter();
@@ -106,7 +106,7 @@ impl Mirrored {
         });
     }
 
-    /// What GitHub answers next to questions about Deployments.
+    /// Sets GitHub's next answers to questions about Deployments.
     fn strikes(&self, times: u32, kind: &Value) {
         let mut fault = kind.clone();
         fault["path"] = json!(format!("/repos/{}/deployments", self.gate.world.repository));
@@ -172,7 +172,7 @@ fn a_chain_that_was_cut_off_altered_or_written_anew_is_not_what_github_deploymen
         mirrored.faults(),
         [1, 2, 3].map(|seq| fault("mismatched", seq))
     );
-    // What was altered without its hash is found by that.
+    // A record that was altered without its hash is found by that.
     for item in &items {
         mirrored.put(item);
     }

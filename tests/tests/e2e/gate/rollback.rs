@@ -143,7 +143,7 @@ fn one_person_of_break_glass_goes_back_without_a_review_and_owes_one() {
     };
     let stranger = past("check", "ada", &digest('1'));
     stranger.is(3, &["ada may not use break-glass"]);
-    // What was never healthy here does not come back.
+    // A digest that was never healthy here does not come back.
     let never = past("check", "linus", &digest('9'));
     never.is(3, &["never recorded as healthy in production"]);
     let granted = past("grant", "linus", &digest('1'));

@@ -135,7 +135,7 @@ fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
     stranger.is(3, &[&unlisted, &format!("LOGIN: [{principal}]")]);
 }
 
-/// What was healthy in staging and failed there afterwards has its newest record against it.
+/// A digest that was healthy in staging and failed there afterwards has its newest record against it.
 #[test]
 fn a_digest_that_failed_again_in_staging_does_not_go_on() {
     let gate = Gate::new("gate-failed-again");

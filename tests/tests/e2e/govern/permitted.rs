@@ -337,7 +337,7 @@ fn a_command_changes_nothing_where_only_permitted_plans_are_applied() {
         runs(&format!("terraform {call}"), 3, &expected);
     }
     assert_eq!(planned.state.digest(), None);
-    // To look, and to plan by hand, is no change.
+    // Looking, and planning by hand, changes nothing.
     let looks = format!(
         "{init}; terraform validate -no-color; terraform plan -no-color -out=plan; terraform show -json plan >shown"
     );

@@ -1,4 +1,4 @@
-//! What a command really runs Terraform on, whatever its words: a second party holds the lock of every state but the step's
+//! The states that a command really runs Terraform on, whatever its words: a second party holds the lock of every state but the step's
 //! own, and none of those states ever changes.
 
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ const ELSEWHERE: [&str; 8] = [
     "printf blue > .terraform/environment; {}; code=$?; rm .terraform/environment; exit $code",
 ];
 
-/// What is done there.
+/// The actions that run there.
 const ACTIONS: [&str; 14] = [
     "terraform apply -auto-approve",
     "terraform apply -auto-approve -lock=false",

@@ -84,7 +84,7 @@ fn keys_and_workspaces_steer_no_terminal() {
     let script = "exec >&2; terraform init -no-color; terraform apply -auto-approve -no-color; terraform workspace list -no-color";
     let (code, said) = scene.run(script);
     assert_eq!(code, Some(0), "{said}");
-    // What the step says to a call, in the call's own place.
+    // The step's message to a call, in the call's own output.
     let mut judged = 0;
     let name = "$'x\\x1b[2J\\x1b]0;title\\x07\\x7f\\r\\n::error::injected'";
     for call in [
@@ -102,14 +102,14 @@ fn keys_and_workspaces_steer_no_terminal() {
         assert_eq!(code, Some(0), "{call}: {said}");
         let out = scene.job.read("out");
         assert_ne!(scene.job.read("code"), "0\n", "{call}: {out}");
-        // What comes before is Terraform's own.
+        // The lines before are Terraform's own.
         if let Some(at) = out.find("slipway-state: ") {
             steers_nothing(&call, &out[at..]);
             judged += 1;
         }
     }
     assert!(judged >= 2, "{judged}");
-    // What a step says of its own names.
+    // The step's messages about its own names.
     scene.state.key = format!("control/{STEERING}");
     for verb in [
         &["run", "--", "terraform", "init"][..],

@@ -66,7 +66,7 @@ fn the_post_step_rescues_states_wherever_a_call_worked() {
     assert_eq!(running.end(DEADLINE).status.code(), None);
 }
 
-/// A full disk cuts the file off: that is no rescued state.
+/// A full disk cuts the file off: that is not a rescued state.
 #[test]
 fn a_part_of_a_state_is_kept_and_called_a_part() {
     let scene = Scene::new("part");

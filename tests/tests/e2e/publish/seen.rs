@@ -100,7 +100,7 @@ fn family(root: u32) -> Vec<u32> {
     family
 }
 
-/// Whether a process has ended, waited for or not.
+/// Returns true if a process has ended, waited for or not.
 pub(crate) fn ended(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
@@ -113,7 +113,7 @@ fn processes() -> impl Iterator<Item = u32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
-/// Whether `sleep` runs with this argument: the step of a build.
+/// Returns true if `sleep`, the step of a build, runs with this argument.
 pub(crate) fn running(mark: &str) -> bool {
     sleepers(mark).next().is_some()
 }

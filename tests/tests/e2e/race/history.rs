@@ -17,7 +17,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Whether it was over before the other began.
+    /// Returns true if it was over before the other began.
     fn before(self, other: Self) -> bool {
         self.ended < other.began
     }
@@ -42,7 +42,7 @@ pub(super) struct Step {
     pub(super) permit: Option<u64>,
     /// Nothing if it was killed.
     pub(super) code: Option<i32>,
-    /// Whether the test killed it.
+    /// True if the test killed it.
     pub(super) killed: bool,
     pub(super) stderr: String,
 }
@@ -115,7 +115,7 @@ impl Record {
         self.content["under"].as_u64()
     }
 
-    /// Whether it is of a rollback, which need not wait for what is under way.
+    /// Returns true if it is of a rollback, which need not wait for what is under way.
     fn rolls_back(&self) -> bool {
         self.content["rollback"].is_object()
     }
@@ -385,7 +385,7 @@ fn ended(history: &History, records: &[Record], wrong: &mut Vec<String>) {
     }
 }
 
-/// Whether another run began a deployment after this one began its own, and before a record closed that.
+/// Returns true if another run began a deployment after this one began its own, and before a record closed that.
 fn overtaken(records: &[Record], run: &str, permit: Option<u64>) -> bool {
     let own = |it: &&Record| it.verdict() == "started" && it.page() == run && it.under() == permit;
     let Some(own) = records.iter().find(own) else {
@@ -396,7 +396,7 @@ fn overtaken(records: &[Record], run: &str, permit: Option<u64>) -> bool {
     open.any(|it| it.verdict() == "started" && it.run() != own.run())
 }
 
-/// Whether the update of a deployment that this one had overtaken was done after this one's own, and before a record closed
+/// Returns true if the update of a deployment that this one had overtaken was done after this one's own, and before a record closed
 /// this one. It was on its way when this one began, and the service runs what was asked of it last.
 fn displaced(history: &History, records: &[Record], run: &str, permit: Option<u64>) -> bool {
     let own = |it: &&Record| it.verdict() == "started" && it.page() == run && it.under() == permit;

@@ -26,7 +26,7 @@ pub(super) struct Promoter<'s> {
     scene: &'s Scene,
     theme: Theme,
     fate: Fate,
-    /// Whether it goes back to what was healthy before, instead of promoting a change of its round.
+    /// True if it rolls back to the digest that was healthy before, instead of promoting a change of its round.
     rolls_back: bool,
     digest: String,
     commit: String,
@@ -36,7 +36,7 @@ pub(super) struct Promoter<'s> {
 /// How a step ended.
 pub(super) struct Ended {
     pub(super) code: Option<i32>,
-    /// Whether the test killed it.
+    /// True if the test killed it.
     pub(super) killed: bool,
     pub(super) stdout: String,
     pub(super) stderr: String,

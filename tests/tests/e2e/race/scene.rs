@@ -214,7 +214,7 @@ impl Scene {
         gateway::tell("faults", &fault);
     }
 
-    /// Whether the event that a round tests happened.
+    /// Returns true if the event that a round tests happened.
     pub(super) fn struck(&self, theme: Theme) -> bool {
         self.struck.lock().unwrap().contains(&theme)
     }

@@ -28,7 +28,7 @@ impl Scene {
         wait(TIMEOUT, put).unwrap();
     }
 
-    /// What is said of a pull request before its merge.
+    /// The answer to a check of a pull request before its merge.
     fn check_pull(&self, number: u64) -> Answer {
         self.check_pull_with(number, &[])
     }
@@ -347,7 +347,7 @@ fn the_branchs_contract_judges_and_a_change_of_the_gate_is_named() {
     let broken = scene.check_pull(number);
     broken.refused("contract", "fail", "nobody can be judged by the contract");
 
-    // What the branch changed meanwhile is not the pull request's doing.
+    // Changes of the branch meanwhile are not the pull request's doing.
     let number = scene.tested("late");
     scene.approve(number);
     scene.contract(", checks: [test]", "# Added meanwhile.\n");

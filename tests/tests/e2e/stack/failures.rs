@@ -60,7 +60,7 @@ fn a_stack_that_never_worked_has_to_be_deleted_by_a_person() {
             "delete-stack",
         ],
     );
-    // What has to be deleted is not protected from it.
+    // A stack that has to be deleted is not protected from it.
     assert!(
         !stack
             .described()

@@ -8,7 +8,7 @@ use crate::gateway;
 use crate::support::Started;
 
 impl Stacked {
-    /// What the next calls of an operation meet.
+    /// Sets a fault that the next calls of an operation meet.
     fn fault(&self, operation: &str, times: u32, fault: &Value) {
         gateway::tell(
             "faults",

@@ -146,7 +146,7 @@ impl Stacked {
         self.ends(job, &["apply", "--plan", &plan], 0, &[]);
     }
 
-    /// What happens to an operation on a resource of the stack.
+    /// Sets a fault that an operation on a resource of the stack meets.
     fn strike(&self, resource: &str, operation: &str, more: &Value) {
         let mut fault = json!({
             "account": self.account(), "stack": self.name, "resource": resource, "operation": operation,

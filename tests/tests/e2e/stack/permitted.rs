@@ -112,7 +112,7 @@ fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_i
     let permit = ledger.permit(&plan, &json!({}));
     let under = format!("{permit}, granted by linus");
     apply(&["--permit", &permit], 0, &["CREATE_COMPLETE", &under]);
-    // What it began may be followed after the permit is over.
+    // An operation that it began may be followed after the permit is over.
     apply(&["--permit", &permit], 0, &["an earlier run executed plan"]);
     let nothing = stack.planned(&job, &[]);
     stack.ends(

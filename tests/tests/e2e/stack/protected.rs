@@ -28,7 +28,7 @@ fn a_plan_that_the_stack_policy_forbids_is_refused() {
         "{}",
         stack.change_sets()
     );
-    // Whoever may change the policy may change the resource, in one reviewed plan.
+    // A person who may change the policy may change the resource, in one reviewed plan.
     let job = stack.job(&TEMPLATE.replace("one", "two"), ", policy: policy.json");
     std::fs::write(job.file("policy.json"), PROTECTS.replace("Deny", "Allow")).unwrap();
     let plan = stack.planned(&job, &[]);

@@ -1,4 +1,4 @@
-//! What is refused, and what it takes to go on.
+//! The refusals, and the way to go on after each.
 
 use serde_json::json;
 

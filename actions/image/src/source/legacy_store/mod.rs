@@ -1,7 +1,7 @@
 //! The classic store of the Docker Engine (`overlay2`), read where it lies.
 //!
 //! An engine with that store writes a whole export to its disk before the first byte of it goes out, which costs more than all
-//! that comes after. Whoever may read the engine's files (root on its machine, as in CodeBuild) needs no export: the layers lie
+//! that comes after. A user who may read the engine's files (root on its machine, as in CodeBuild) needs no export: the layers lie
 //! there unpacked, each with a record of how its tar was put together. Containerd's store, the default of a new installation since
 //! Docker 29, keeps layers as they are pushed, so its export is as good and nothing here concerns it.
 //!

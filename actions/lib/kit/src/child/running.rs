@@ -40,7 +40,7 @@ pub struct Running {
     /// Keeps the runner from taking the child's output for commands.
     pub(super) verbatim: Option<Verbatim>,
     pub(super) own_group: bool,
-    /// Whether the child was asked to stop. A second time would be leave to lose state.
+    /// True if the child was asked to stop. A second time would be leave to lose state.
     pub(super) asked: bool,
     /// How many signals arrived.
     pub(super) signals: u32,
@@ -92,7 +92,7 @@ impl Running {
         self.signals > 0
     }
 
-    /// Whether the child was interrupted, by a signal that was handed on or for a reason of ours.
+    /// Returns true if the child was interrupted, by a signal that was handed on or for a reason of ours.
     pub fn was_asked(&self) -> bool {
         self.asked
     }

@@ -391,7 +391,7 @@ fn permits(declared: &Declared, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether two environments have different names. A name that is written twice has a mistake of its own.
+/// Returns true if two environments have different names. A name that is written twice has a mistake of its own.
 fn differ_in_name(first: &EnvironmentKey, second: &EnvironmentKey) -> bool {
     first.value.0 != second.value.0
 }

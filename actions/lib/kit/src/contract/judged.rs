@@ -1,4 +1,4 @@
-//! What the changes of an environment are judged by, as the contract declares it. None of it needs the value of a variable, which
+//! The part of the contract by which the changes of an environment are judged. None of it needs the value of a variable, which
 //! GitHub gives no run for a pull request from a fork.
 
 use super::declared::{Declared, Environment, EnvironmentKey};
@@ -8,20 +8,20 @@ use super::{Contract, check, gate, person, resolve};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What the changes of one environment are judged by, references not followed.
+/// The rules by which the changes of one environment are judged, references not followed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Judged {
     /// The service's name.
     pub service: String,
     /// The environment a digest must have been healthy in before it may come here.
     pub follows: Option<String>,
-    /// What must hold before a digest may come here.
+    /// The conditions of a promotion to this environment.
     pub gate: Gate,
     /// The people, by GitHub login.
     pub people: BTreeMap<String, Person>,
     /// Whom each app stands for, by the number of its GitHub account.
     pub apps: BTreeMap<u64, StandsFor>,
-    /// What the evidence of a promotion is proven by, by its name under `build`, as it is written there.
+    /// The keys and buckets that prove the evidence of a promotion, by their names under `build`, as written there.
     pub build: BTreeMap<&'static str, String>,
     /// The account that the environment lives in, or the `var:NAME` that gives it.
     pub account: String,
@@ -38,7 +38,7 @@ pub struct Judged {
     pub contract_path: String,
 }
 
-/// What the contract says of one of its environments.
+/// The part of the contract by which the changes of one of its environments are judged.
 pub(super) fn judged(
     declared: &Declared,
     (name, environment): &(EnvironmentKey, Environment),

@@ -243,7 +243,7 @@ impl Contract {
         }
     }
 
-    /// What the changes of one environment are judged by, references not followed.
+    /// The rules by which the changes of one environment are judged, references not followed.
     ///
     /// # Errors
     /// No such environment (exit 2).

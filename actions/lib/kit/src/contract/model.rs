@@ -151,7 +151,7 @@ pub struct Build {
     /// The CodeBuild project that images are built by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Whether a gate accepts images that another tool built and nobody compared with the commit.
+    /// True if a gate accepts images that another tool built and nobody compared with the commit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub prebuilt: bool,
 }
@@ -168,7 +168,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Whether none is named.
+    /// Returns true if no key is named.
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -228,7 +228,7 @@ pub struct State {
     /// Roles that reach bucket and table, which the environment's own assume. `None`: these reach
     /// them themselves.
     pub roles: Option<Roles>,
-    /// Whether each write asks for encryption. If not, the bucket decides.
+    /// True if each write asks for encryption. If not, the bucket decides.
     pub encrypt: bool,
     /// The KMS key that each write asks for, by ARN or ID.
     pub kms_key_id: Option<String>,
@@ -270,7 +270,7 @@ pub struct Stack {
     pub tags: BTreeMap<String, String>,
     /// The capabilities that are acknowledged.
     pub capabilities: Vec<Capability>,
-    /// Whether it is protected from deletion. `None`: it stays as it is.
+    /// The wanted protection from deletion. `None`: it stays as it is.
     pub termination_protection: Option<bool>,
     /// The file of its stack policy, relative to the contract's folder. `None`: it stays as it is.
     pub policy: Option<String>,
@@ -346,6 +346,6 @@ pub struct SecretSpec {
     pub source: Source,
     /// Where it may go.
     pub sinks: Vec<Sink>,
-    /// Whether its absence is an error.
+    /// True if its absence is an error.
     pub required: bool,
 }

@@ -18,7 +18,7 @@ pub(super) struct Secret {
     /// Where it may go; task and exec when not given, exec alone for env:NAME.
     #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
     pub(super) to: Option<Vec<At<Sink>>>,
-    /// Whether its absence is an error; true when not given.
+    /// True if its absence is an error; true when not given.
     pub(super) required: Option<bool>,
 }
 

@@ -24,7 +24,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the same call may succeed later.
+    /// Returns true if the same call may succeed later.
     pub fn is_transient(self) -> bool {
         match self {
             Self::Throttled | Self::Unavailable | Self::NoAnswer => true,

@@ -94,7 +94,7 @@ impl Host {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the launcher of the action started this process: then the runner reads both its streams, and there is a post
+    /// Returns true if the launcher of the action started this process: then the runner reads both its streams, and there is a post
     /// step.
     pub fn is_launched(&self) -> bool {
         let alone = std::env::args_os().len() == 1;
@@ -305,7 +305,7 @@ impl Host {
         }
     }
 
-    /// Whether secret values, which `noun` names, can be handed to later steps through the environment here.
+    /// Checks that secret values, which `noun` names, can be handed to later steps through the environment here.
     ///
     /// # Errors
     /// Outside GitHub a variable reaches later commands only through a file, and a secret does

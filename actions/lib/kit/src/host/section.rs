@@ -13,7 +13,7 @@ impl Drop for Group<'_> {
     }
 }
 
-/// Whether the runner takes commands from the log at the moment.
+/// Tracks whether the runner takes commands from the log at the moment.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
     /// How many stretches of other programs' output there are, one in another.
@@ -77,12 +77,12 @@ impl Drop for Verbatim {
 }
 
 impl Host {
-    /// Whether the runner takes no commands from the log at the moment.
+    /// Returns true if the runner takes no commands from the log at the moment.
     pub(super) fn is_stopped(&self) -> bool {
         self.commands().are_stopped()
     }
 
-    /// Whether it takes none any more, in this step.
+    /// Returns true if it takes none any more, in this step.
     pub(crate) fn is_stopped_for_good(&self) -> bool {
         self.commands().for_good
     }

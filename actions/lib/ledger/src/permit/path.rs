@@ -1,7 +1,7 @@
 //! Which contract an environment is judged by: the file at one path of the repository. Pure.
 //!
-//! Whoever starts a run may be able to choose the contract that it reads. Rules that were reviewed for something else, in a file that lies
-//! anywhere on the branch, must not judge in place of the environment's own.
+//! A person who starts a run may be able to choose the contract that it reads. Rules that were reviewed for something else, in a file that
+//! lies anywhere on the branch, must not judge in place of the environment's own.
 
 use crate::entry::Recorded;
 use crate::record::{Record, Verdict};
@@ -72,7 +72,7 @@ mod tests {
                 vec![by(Permitted, a, None), by(Healthy, None, Some(1))],
                 Some("delivery.yaml"),
             ),
-            // What is neither says nothing.
+            // A record that is neither says nothing.
             (vec![by(Permitted, a, None), by(Started, None, Some(1))], a),
             (vec![by(Reviewed, b, None), by(Requested, b, None)], None),
         ] {

@@ -41,7 +41,7 @@ impl Ledger {
         Ok((head, records))
     }
 
-    /// Whether the deployment may begin or go on, or whether this same run recorded it before. Writes nothing.
+    /// Checks that the deployment may begin or go on, or that this same run recorded it before. Writes nothing.
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be read.

@@ -22,7 +22,7 @@ pub(crate) struct Calendar {
     pub(crate) next: Option<String>,
 }
 
-/// Whether a calendar permits changes.
+/// The state of a change calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {

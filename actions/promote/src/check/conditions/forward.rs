@@ -1,4 +1,4 @@
-//! Whether a promotion goes forward: nothing older than what runs. Pure.
+//! The rule that a promotion goes forward: nothing older than the running version. Pure.
 
 use super::Conditions;
 use crate::check::Subject;

@@ -1,4 +1,4 @@
-//! Whether the digest was healthy for long enough in the previous environment, and still is. Pure.
+//! The rules that the digest was healthy for long enough in the previous environment, and still is. Pure.
 
 use super::Conditions;
 use crate::check::Subject;
@@ -68,7 +68,7 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     )
 }
 
-/// Whether the previous environment runs the digest now.
+/// Judges whether the previous environment runs the digest now.
 pub(super) fn still_running(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let before = setting.follows.as_deref().unwrap_or_default();
     match &conditions.missing_before {

@@ -24,7 +24,7 @@ const NOW: &str = "2026-11-21T18:30:00.5Z";
 
 /// Dora, as a session of AWS.
 const DORA: &str = "dora: {aws: [\"arn:aws:sts::012345678901:assumed-role/Operators/dora\"]}";
-/// What production's gate says.
+/// The gate of production.
 const GATE: &str =
     "checks: [test@15368], workflow: .github/workflows/promote.yml, rollback: {approvals: 0}";
 

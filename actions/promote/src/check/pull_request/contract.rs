@@ -1,4 +1,4 @@
-//! What a pull request makes of the contract that judges. Pure.
+//! The changes that a pull request makes to the contract that judges. Pure.
 
 use github::Content;
 use kit::contract::Contract;
@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 /// The longest value that is shown.
 const SHOWN: usize = 40;
 
-/// What a pull request makes of the contract.
+/// The change that a pull request makes to the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ContractChange {
     /// The file is as it was.
     Unchanged,
     /// The file is another one.
     Changed {
-        /// What of it the environment is judged by, with the values if these are short.
+        /// The names of the changed values by which the environment is judged, with the values if these are short.
         judged: Vec<String>,
         /// The names of the other values that differ.
         others: Vec<String>,
@@ -67,7 +67,7 @@ impl ContractChange {
         }
     }
 
-    /// Whether what the environment is judged by is another one.
+    /// Returns true if the change concerns the rules by which the environment is judged.
     pub(super) fn is_about_the_gate(&self) -> bool {
         match self {
             Self::Unchanged => false,
@@ -77,8 +77,8 @@ impl ContractChange {
     }
 }
 
-/// What a contract judges an environment by, by the names that it has there. A digest has to have been healthy in the environments before
-/// it, so what these are belongs to it.
+/// The values of a contract by which it judges an environment, by their names there. A digest has to have been healthy in the environments
+/// before it, so what these are belongs to it.
 fn parts(contract: &Contract, environment: &str) -> Result<Map<String, Value>> {
     let judged = contract.judged(environment)?;
     let mut found = named(serde_json::to_value(&judged).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What the gate's rules answer of a pull request before its merge. Pure.
+//! The answers of the gate's rules for a pull request before its merge. Pure.
 
 use super::contract::ContractChange;
 use super::observe::Seen;
@@ -35,8 +35,8 @@ pub(super) fn decide(
     Decision { rules }
 }
 
-/// Whether it can be merged into the branch that promotions come from, and has the head that the answer is for: GitHub shows the result of
-/// a run at the head that started it, also where the run is run again after a push.
+/// Judges whether it can be merged into the branch that promotions come from, and has the head that the answer is for: GitHub shows the
+/// result of a run at the head that started it, also where the run is run again after a push.
 fn mergeable(setting: &Setting, number: u64, expected: Option<&CommitId>, seen: &Seen) -> Finding {
     let branch = &setting.gate.branch;
     let (state, change) = match (&seen.state, &seen.changes) {
@@ -83,7 +83,7 @@ fn mergeable(setting: &Setting, number: u64, expected: Option<&CommitId>, seen: 
     }
 }
 
-/// What to run for a pull request that is merged: from then on the gate judges the promotion.
+/// The command to run for a pull request that is merged: from then on the gate judges the promotion.
 fn merged(setting: &Setting, pull: &Pull) -> String {
     let environment = &setting.environment;
     let commit = pull.merge_commit.as_deref().unwrap_or(&pull.head);
@@ -97,7 +97,7 @@ fn merged(setting: &Setting, pull: &Pull) -> String {
     }
 }
 
-/// Whether everybody is known who had a hand in it.
+/// Judges whether everybody who contributed to it is known.
 fn known(setting: &Setting, seen: &Seen) -> Finding {
     if setting.gate.approvals == 0 && setting.gate.approve.is_none() {
         return not_asked("no approval is required, so it does not matter who contributed");
@@ -119,7 +119,7 @@ fn known(setting: &Setting, seen: &Seen) -> Finding {
     }
 }
 
-/// Whether the contract that judges is the branch's.
+/// Judges whether the contract that judges is the branch's.
 fn judged_by(setting: &Setting, seen: &Seen) -> Finding {
     match &seen.policy {
         None => not_asked("no contract is read: the arguments judge"),
@@ -128,7 +128,7 @@ fn judged_by(setting: &Setting, seen: &Seen) -> Finding {
     }
 }
 
-/// What it makes of the contract. A change of the rules is not refused: it is reviewed like everything else, and named.
+/// The change it makes to the contract. A change of the rules is not refused: it is reviewed like everything else, and named.
 fn contract(setting: &Setting, number: u64, seen: &Seen) -> Finding {
     let environment = &setting.environment;
     let change = match &seen.contract {

@@ -12,15 +12,15 @@ use github::{GitHub, PullState};
 use kit::contract;
 use std::path::Path;
 
-/// What is known of a pull request before its merge.
+/// The facts about a pull request before its merge.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) state: Fact<PullState>,
     /// The pull request with what the rules judge of it, in the form of a promotion of one pull request.
     pub(super) changes: Fact<Vec<Change>>,
-    /// Whether the contract that judges is the branch's; `None` if none is read.
+    /// The comparison of the contract that judges with the branch's; `None` if none is read.
     pub(super) policy: Option<Fact<Policy>>,
-    /// What the pull request makes of that contract; `None` if none is read.
+    /// The change that the pull request makes to that contract; `None` if none is read.
     pub(super) contract: Option<Fact<ContractChange>>,
 }
 
@@ -31,7 +31,7 @@ impl Seen {
     }
 }
 
-/// Reads it. What cannot be known is `Unknown`.
+/// Reads it. A fact that cannot be known is `Unknown`.
 pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> Seen {
     let file = ContractFile::of(setting);
     let numbers = [number];
@@ -78,8 +78,8 @@ pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> 
     }
 }
 
-/// What the pull request makes of the contract, compared with where it left the branch: what the branch changed since is not its
-/// doing.
+/// The change that the pull request makes to the contract, compared with the commit where it left the branch: later changes of the branch
+/// are not its own.
 async fn contract_change(
     github: &GitHub,
     setting: &Setting,

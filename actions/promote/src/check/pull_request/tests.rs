@@ -1,4 +1,4 @@
-//! What is answered of a pull request before its merge, by rows of a table.
+//! The answers for a pull request before its merge, by rows of a table.
 
 use super::contract::ContractChange;
 use super::decide::{LATER, decide};
@@ -333,7 +333,7 @@ fn what_a_contract_changes_of_the_gate_is_named() {
     let people = "environments:\n";
     let listed = to(people, &format!("people:\n  bob: {{id: 7}}\n{people}"));
     assert_eq!(listed, changed(&["people"]));
-    // What the evidence is proven by, as it is written: no variable has to have a value.
+    // The proofs of evidence are compared as they are written: no variable has to have a value.
     let key = "region: eu-west-1}";
     let signed = to(
         key,
@@ -384,7 +384,7 @@ fn a_contract_that_changes_beside_the_gate_is_named() {
         "infrastructure from \"infra\" to \"other\"",
     ];
     assert_eq!(folder, both(&parts, &["state.directory"]));
-    // What judges nobody here is named all the same.
+    // A part of the contract that judges nobody here is named all the same.
     let test = "  test: {account: '555555555555'}\n  production:\n";
     let named = elsewhere(&["environments.test.account"]);
     assert_eq!(to("  production:\n", test), named);
@@ -401,7 +401,7 @@ fn a_contract_that_changes_beside_the_gate_is_named() {
     let after = BEFORE.replace("  production:\n", &gated);
     let named = elsewhere(&["environments.test.gate"]);
     assert_eq!(between(&text(&before), &text(&after)), named);
-    // What else changes is named beside a change of the gate.
+    // Other changes are named beside a change of the gate.
     let more = to(
         "approvals: 2, checks: [test]}\n",
         "approvals: 1, checks: [test]}\n    roles: {deploy: admin}\n",

@@ -80,7 +80,7 @@ fn a_branch_that_is_deleted_and_restored_keeps_its_pushes() {
     // Before there was a pull request, it was another branch.
     let other = restored("16:05:00", "16:06:00");
     assert_eq!(pusher_logins(&other, &[]), ["alice"]);
-    // A time that GitHub leaves out is no earlier one.
+    // A time that GitHub leaves out is not an earlier one.
     let mut unknown = restored("16:05:00", "16:06:00");
     unknown[0].timestamp.clear();
     unknown[1].timestamp.clear();

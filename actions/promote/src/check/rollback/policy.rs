@@ -1,4 +1,4 @@
-//! Whether a rollback is judged by the branch's own gate. GitHub tells, as for a promotion; while it does
+//! Decides whether a rollback is judged by the branch's own gate. GitHub tells, as for a promotion; while it does
 //! not, the ledger does.
 
 use crate::check::answer::{Finding, fail, not_asked, pass};
@@ -114,7 +114,7 @@ impl Passed {
     }
 }
 
-/// Whether the record says that a promotion passed a gate.
+/// Returns true if the record says that a promotion passed a gate.
 pub(in crate::check) fn passed(record: &Record) -> bool {
     let verdict = matches!(record.verdict, Verdict::Permitted | Verdict::Healthy);
     verdict && record.rollback.is_none() && record.policy.is_some()

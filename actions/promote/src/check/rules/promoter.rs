@@ -8,7 +8,7 @@ use crate::check::people::names;
 use github::User;
 
 impl Context<'_> {
-    /// Whether this is a merge that deploys to the first environment, which has no promoter.
+    /// Returns true for a merge that deploys to the first environment, which has no promoter.
     fn by_merge(&self) -> bool {
         self.setting.follows.is_none()
             && matches!(&self.facts.run, RunKind::GitHub(Ok(run)) if run.event == "push")

@@ -19,7 +19,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether each pull request has its approvals.
+/// Judges whether each pull request has its approvals.
 pub(in crate::check) fn judge_approvals(setting: &Setting, changes: &Fact<Vec<Change>>) -> Finding {
     let needed = setting.gate.approvals;
     if needed == 0 {
@@ -32,7 +32,7 @@ pub(in crate::check) fn judge_approvals(setting: &Setting, changes: &Fact<Vec<Ch
     })
 }
 
-/// Whether the checks that the contract names succeeded on the head of each pull request.
+/// Judges whether the checks that the contract names succeeded on the head of each pull request.
 pub(in crate::check) fn judge_checks(setting: &Setting, changes: &Fact<Vec<Change>>) -> Finding {
     let wanted = &setting.gate.checks;
     if wanted.is_empty() {

@@ -89,7 +89,7 @@ impl Context<'_> {
     }
 }
 
-/// Whether a commit, its workflow and the contract that judges are as the branch has them.
+/// Judges whether a commit, its workflow and the contract that judges are as the branch has them.
 pub(in crate::check) fn judge_policy(policy: &Policy, branch: &str) -> Finding {
     let (commit, tip) = (short(&policy.commit), short(&policy.tip));
     let again = format!("start a new run on {branch}: running this one again changes nothing");

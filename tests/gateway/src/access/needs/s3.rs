@@ -74,7 +74,7 @@ fn encrypted(scene: &Scene<'_>, need: Need) -> Need {
     })
 }
 
-/// Whether the caller can distinguish a missing object from a forbidden one.
+/// The permission with which a caller can distinguish a missing object from a forbidden one.
 pub(crate) fn list(scene: &Scene<'_>, bucket: &str) -> Need {
     on(scene, bucket, None)("ListBucket")
 }

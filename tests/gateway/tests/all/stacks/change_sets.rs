@@ -1,4 +1,4 @@
-//! What a change set shows, and what becomes of it.
+//! The content of a change set, and its outcome.
 
 use aws_sdk_ssm::Client;
 

@@ -62,7 +62,7 @@ impl Judge {
     /// Checks that GitHub could answer this request so; the error is `POINTER: MESSAGE`.
     ///
     /// # Errors
-    /// The answer does not fit, the query is none that GitHub answers, or there is no schema.
+    /// The answer does not fit, GitHub does not answer the query, or there is no schema.
     pub fn judge(&self, request: &Value, answer: &Value) -> Result<(), String> {
         let none = Map::new();
         let asked = parse::operation(

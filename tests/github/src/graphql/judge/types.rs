@@ -58,7 +58,7 @@ impl Kind {
         !matches!(self, Self::NonNull { .. })
     }
 
-    /// Whether a variable of this type may stand where `position` is wanted.
+    /// Returns true if a variable of this type may stand where `position` is wanted.
     /// Source: GraphQL Specification, October 2021, 5.8.5.
     pub(super) fn may_stand_for(&self, position: &Self) -> bool {
         match (self, position) {
@@ -113,7 +113,7 @@ impl Type {
         fields.find(|field| field.name == name)
     }
 
-    /// Whether it is answered by an object, so that something must be selected of it.
+    /// Returns true if an object answers it, so that fields of it must be selected.
     pub(super) fn composite(&self) -> bool {
         matches!(self.form, Form::Object | Form::Interface | Form::Union)
     }
@@ -208,7 +208,7 @@ impl Types {
         &self.query
     }
 
-    /// Whether a fragment on `condition` applies to an object of type `object`.
+    /// Returns true if a fragment on `condition` applies to an object of type `object`.
     pub(super) fn applies(&self, condition: &str, object: &str) -> bool {
         self.get(condition)
             .is_some_and(|condition| condition.possible().contains(&object))

@@ -29,7 +29,7 @@ pub(in crate::contract) struct Gate {
     pub(in crate::contract) accepted_commits: Option<Vec<At<Text<CommitHash>>>>,
     /// How long a digest must have been healthy in the environment this one follows, such as 2h; not asked when not given.
     pub(in crate::contract) soak: Option<At<Text<Span>>>,
-    /// Whether the environment this one follows must run the digest now, healthy; false when not given.
+    /// True if the environment this one follows must run the digest now, healthy; false when not given.
     pub(in crate::contract) still_running: Option<At<bool>>,
     /// Times in which nothing is promoted to this environment.
     pub(in crate::contract) freeze: Option<Vec<At<Freeze>>>,
@@ -43,7 +43,7 @@ pub(in crate::contract) struct Gate {
     pub(in crate::contract) approve: Option<Approve>,
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources; none when not given.
     pub(in crate::contract) unpinned: Option<Vec<At<Text<Dependency>>>>,
-    /// Whether infrastructure is applied only as a plan that the permit names; false when not given.
+    /// True if infrastructure is applied only as a plan that the permit names; false when not given.
     pub(in crate::contract) plan: Option<At<bool>>,
 }
 

@@ -31,7 +31,7 @@ pub struct Gate {
     /// How long, in seconds, a digest must have been healthy in the previous environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<u64>,
-    /// Whether the previous environment must run the digest now, healthy.
+    /// True if the previous environment must run the digest now, healthy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub still_running: bool,
     /// Times in which nothing is promoted.
@@ -52,7 +52,7 @@ pub struct Gate {
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unpinned: Vec<String>,
-    /// Whether infrastructure is applied only as a plan that the permit names.
+    /// True if infrastructure is applied only as a plan that the permit names.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plan: bool,
 }

@@ -155,7 +155,7 @@ impl Resolver<'_> {
         Some(key)
     }
 
-    /// Whether each write asks for encryption, and with which key.
+    /// The encryption that each write asks for, if the contract declares it, and the key.
     fn encryption(&mut self, declared: &Declared) -> Option<(bool, Option<String>)> {
         let encrypt = declared.encrypt.as_ref().map(|encrypt| encrypt.value);
         let Some(key) = &declared.kms_key_id else {

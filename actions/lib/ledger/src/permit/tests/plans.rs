@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Whether the permit of a plan lets it be applied at this time, or the reason why not.
+/// Checks that the permit of a plan lets it be applied at this time, or returns the reason why not.
 fn applied(records: &[Record], of: Use<'_>, run: Option<&str>, time: &str) -> Result<(), Reason> {
     let account = account("1");
     let attempt = Attempt {

@@ -175,7 +175,7 @@ impl Known {
         began.filter(move |it| it.record.seq > deployed && it.record.seq < seq)
     }
 
-    /// What the permit says of the digests that it leaves is what the records before it say.
+    /// Checks that the permit names the digests it leaves as the records before it do.
     fn leaves(&self, permit: &Record) -> Result<(), Replayed> {
         let (last, previous) = match self.deployed(permit) {
             None => (None, None),

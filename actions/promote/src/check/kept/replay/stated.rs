@@ -1,4 +1,4 @@
-//! What the contract's text says of what the decision was made by.
+//! Compares the settings that the decision used with the contract's text.
 
 use super::{Replayed, differs, unreadable};
 use crate::check::kept::Kept;
@@ -8,8 +8,8 @@ use kit::contract::{self, Judged};
 use std::path::Path;
 
 impl Kept {
-    /// Everything that the decision took from the contract is what the text says that was parsed. What a variable gives is not in
-    /// the text, and is taken on trust. Answers the path that the text says the contract was moved from.
+    /// Checks that every setting of the decision is in the contract's text. The value of a variable is not in the text, and is
+    /// taken on trust. Returns the path that the text says the contract was moved from.
     pub(super) fn is_stated(&self, setting: &Setting) -> Result<Option<String>, Replayed> {
         let Some(file) = &self.host.contract else {
             return Err(differs("its evidence names no file of the contract"));
@@ -43,12 +43,12 @@ impl Kept {
     }
 }
 
-/// Whether the text says this, or leaves it to a variable.
+/// Returns true if the text says this, or leaves it to a variable.
 fn says(text: &str, used: Option<&impl ToString>) -> bool {
     text.starts_with("var:") || used.is_some_and(|used| text == used.to_string())
 }
 
-/// What was asked of provenance is what the text says.
+/// Returns true if the text asks of provenance the same as the decision did.
 fn asks(text: &Judged, setting: &Setting) -> bool {
     let of = |name: &str| text.build.get(name).map(String::as_str);
     match (of("keys.provenance"), &setting.proofs) {

@@ -1,4 +1,4 @@
-//! What the contract's text says otherwise than the evidence.
+//! Evidence whose settings differ from the contract's text.
 
 use super::*;
 
