@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::retag::TagCalls;
 use super::{Desk, Failure, Made, Properties};
 use crate::services::{Refusal, Services};
 use crate::tags;
@@ -71,19 +72,14 @@ pub(super) async fn update(
         retain(desk, physical, new).await?;
     }
     let arn = desk.arn("logs", &format!("log-group:{physical}"));
-    let gone = tags::gone(old.get("Tags"), new.get("Tags"));
-    if !gone.is_empty() {
-        let input = json!({"resourceArn": arn, "tagKeys": gone});
-        desk.services
-            .json("logs", "Logs_20140328.UntagResource", input)
-            .await?;
-    }
-    if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
-        let input = json!({"resourceArn": arn, "tags": tags::mapped(new.get("Tags"))});
-        desk.services
-            .json("logs", "Logs_20140328.TagResource", input)
-            .await?;
-    }
+    let calls = TagCalls {
+        service: "logs",
+        remove: ("Logs_20140328.UntagResource", "tagKeys"),
+        add: ("Logs_20140328.TagResource", "tags"),
+        resource: json!({"resourceArn": arn}),
+        tags: tags::mapped(new.get("Tags")),
+    };
+    desk.retag(calls, old, new).await?;
     Ok(made(desk, physical))
 }
 

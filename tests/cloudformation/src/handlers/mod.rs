@@ -5,6 +5,7 @@ mod dynamodb;
 mod iam;
 mod kms;
 mod logs;
+mod retag;
 mod s3;
 mod sns;
 mod sqs;

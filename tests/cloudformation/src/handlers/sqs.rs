@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::retag::TagCalls;
 use super::{Desk, Failure, Made, Properties};
 use crate::services::{Refusal, Services};
 use crate::tags;
@@ -113,19 +114,14 @@ pub(super) async fn update(
             .json("sqs", "AmazonSQS.SetQueueAttributes", input)
             .await?;
     }
-    let gone = tags::gone(old.get("Tags"), new.get("Tags"));
-    if !gone.is_empty() {
-        let input = json!({"QueueUrl": physical, "TagKeys": gone});
-        desk.services
-            .json("sqs", "AmazonSQS.UntagQueue", input)
-            .await?;
-    }
-    if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
-        let input = json!({"QueueUrl": physical, "Tags": tags::mapped(new.get("Tags"))});
-        desk.services
-            .json("sqs", "AmazonSQS.TagQueue", input)
-            .await?;
-    }
+    let calls = TagCalls {
+        service: "sqs",
+        remove: ("AmazonSQS.UntagQueue", "TagKeys"),
+        add: ("AmazonSQS.TagQueue", "Tags"),
+        resource: json!({"QueueUrl": physical}),
+        tags: tags::mapped(new.get("Tags")),
+    };
+    desk.retag(calls, old, new).await?;
     Ok(made(desk, physical).await?)
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::retag::TagCalls;
 use super::{Desk, Failure, Made, Properties, copied};
 use crate::services::{Refusal, Services};
 use crate::tags;
@@ -64,22 +65,14 @@ pub(super) async fn update(
     desk.services
         .json("ssm", "AmazonSSM.PutParameter", input)
         .await?;
-    let of = json!({"ResourceType": "Parameter", "ResourceId": physical});
-    let gone = tags::gone(old.get("Tags"), new.get("Tags"));
-    if !gone.is_empty() {
-        let mut input = of.clone();
-        input["TagKeys"] = json!(gone);
-        desk.services
-            .json("ssm", "AmazonSSM.RemoveTagsFromResource", input)
-            .await?;
-    }
-    if old.get("Tags") != new.get("Tags") && new.contains_key("Tags") {
-        let mut input = of;
-        input["Tags"] = listed(new);
-        desk.services
-            .json("ssm", "AmazonSSM.AddTagsToResource", input)
-            .await?;
-    }
+    let calls = TagCalls {
+        service: "ssm",
+        remove: ("AmazonSSM.RemoveTagsFromResource", "TagKeys"),
+        add: ("AmazonSSM.AddTagsToResource", "Tags"),
+        resource: json!({"ResourceType": "Parameter", "ResourceId": physical}),
+        tags: listed(new),
+    };
+    desk.retag(calls, old, new).await?;
     Ok(made(physical, new))
 }
 
