@@ -30,9 +30,12 @@ impl Step for Contract {
             ("region", "The environment's region"),
             (
                 "build-account",
-                "The account of image repository and ledger",
+                "The account of the image repository and the ledger",
             ),
-            ("build-region", "The region of image repository and ledger"),
+            (
+                "build-region",
+                "The region of the image repository and the ledger",
+            ),
             ("repository", "The ECR repository's name"),
             ("cluster", "The ECS cluster"),
             ("ecs-service", "The ECS service"),

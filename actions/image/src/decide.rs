@@ -97,7 +97,7 @@ pub(crate) fn free(
             && !mutability.may_move(tag)
         {
             return Err(Error::refused(format!(
-                "tag {tag} names {there} and is immutable; it was to name {digest}"
+                "tag {tag} names {there} and is immutable; it should name {digest}"
             ))
             .hint("an immutable tag never moves: choose another tag, or take the image it names"));
         }

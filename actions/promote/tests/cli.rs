@@ -298,7 +298,7 @@ people: { ada: { id: 1 }, grace: { id: 2 } }
         "2 approvals of its final head",
         "healthy in dev for 2 h",
         "1 approval of exactly this promotion, by ada, grace",
-        "they are told by issue",
+        "they are notified by issue",
         "calendar\n  not asked: the contract names no change calendar",
         "nobody may override these rules",
     ] {

@@ -108,7 +108,7 @@ pub(crate) async fn all(
 fn absent(service: &str, kind: &str, name: &str, account: &Account, create: &str) -> Miss {
     let (id, region) = (&account.id, &account.region);
     let create = name.parse::<Arn>().is_err().then(|| {
-        format!("make it in account {id}, with the value on standard input: aws {create} file:///dev/stdin --region {region}")
+        format!("create it in account {id}, with the value on standard input: aws {create} file:///dev/stdin --region {region}")
     });
     Miss::Absent(
         format!("{service} has no {kind} {name} in account {id}, region {region}"),

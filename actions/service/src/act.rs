@@ -1,7 +1,7 @@
 //! The two changes a deploy makes: a revision of the task definition, and the service's update to it.
 
 use crate::decide::{Plan, Revision, Update};
-use crate::place::status_hint;
+use crate::locate::status_hint;
 use crate::registration::Registration;
 use aws_smithy_types::body::SdkBody;
 use ecs::{Client, Definition, Seen};

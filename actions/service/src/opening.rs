@@ -1,8 +1,8 @@
 //! The beginning of every verb that runs a version: the permit that it needs, the account, and the way to the service.
 
 use crate::args::Version;
+use crate::locate::{Found, find};
 use crate::permit::{self, Needs, Permit};
-use crate::place::{Found, find};
 use crate::under::UsedPermit;
 use ecs::{Client, RetryPolicy};
 use kit::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use crate::compare::Difference;
 use crate::decide::Plan;
-use crate::place::status_hint;
+use crate::locate::status_hint;
 use crate::progress::first_few;
 use crate::under::UsedPermit;
 use crate::verdict::{Rollback, Verdict, Why};

@@ -2,7 +2,7 @@
 
 use crate::address::address;
 use crate::args::ServiceSelector;
-use crate::place::{Found, find};
+use crate::locate::{Found, find};
 use ecs::{
     Definition, Expected, Record, RetryPolicy, Rollout, Seen, Task, containers, endpoint, missing,
     state,

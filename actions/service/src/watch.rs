@@ -5,7 +5,7 @@ use crate::decide::Plan;
 use crate::evidence::Evidence;
 use crate::follow::{Follow, Next, ROLLBACK_TIME};
 use crate::interrupt::Progress;
-use crate::place::status_hint;
+use crate::locate::status_hint;
 use crate::progress::ProgressLog;
 use crate::stage::Stage;
 use crate::stop::{Stop, stop};

@@ -8,11 +8,11 @@ use crate::follow::Verdict;
 use crate::foreign::foreign;
 use crate::identity::{Made, Protects, token};
 use crate::judge::judge;
-use crate::place::{self, Found};
+use crate::locate::{self, Found};
 use crate::progress::Progress;
 use crate::protect::{enforce, missing};
 use crate::report::apply::{self as report, Applied};
-use crate::search::{Begun, Search, search};
+use crate::search::{Execution, Search, search};
 use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, protection};
 use crate::standing::{Kind, is_terminal, standing};
@@ -46,15 +46,15 @@ pub(crate) async fn apply(
     let plan = &args.plan;
     refuse_no_time(args.wait.timeout)?;
     let defaults = cx.defaults_stack()?;
-    let name = place::name(&defaults, &args.stack)?;
+    let name = locate::name(&defaults, &args.stack)?;
     let protection = protection(&defaults)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
-    let commit = place::commit(args.commit.as_ref(), cx);
+    let commit = locate::commit(args.commit.as_ref(), cx);
     let permit = match applied::asked(args.permit.as_deref(), contract, plan.as_str(), commit)? {
         Some(asked) => Some(Permit::open_vouching(asked, plan.as_str(), cx).await?),
         None => None,
     };
-    let found = place::find(cx, &defaults, name, Purpose::Deploy).await?;
+    let found = locate::find(cx, &defaults, name, Purpose::Deploy).await?;
     let run = Run {
         cx,
         found: &found,
@@ -100,7 +100,7 @@ impl Run<'_> {
             };
             match search(client, &stack, self.plan, &protects).await? {
                 Search::Nothing => return self.nothing(&stack).await,
-                Search::Begun(begun) => return self.begun(&stack, begun).await,
+                Search::Started(execution) => return self.resume(&stack, execution).await,
                 Search::Open(set, made) => {
                     if let Some(report) = self.open(&stack, &set, &made).await? {
                         return Ok(report);
@@ -163,9 +163,9 @@ impl Run<'_> {
         // By its ARN: a name can be that of another change set, which somebody made after this one was deleted.
         let executing = session.as_ref().unwrap_or(client);
         match executing.execute(&set.id, &token).await {
-            Ok(Executed::Begun) => {}
+            Ok(Executed::Started) => {}
             Ok(Executed::Not) => return Ok(None),
-            Err(error) => return self.not_begun(&stack.id, error).await,
+            Err(error) => return self.not_started(&stack.id, error).await,
         }
         let ended = watch.follow().await?;
         if ended.verdict == Verdict::Succeeded {
@@ -213,7 +213,7 @@ impl Run<'_> {
     }
 
     /// The next step after CloudFormation refused to execute: the stack is read again if another operation was faster.
-    async fn not_begun(&self, stack: &str, error: Error) -> Result<Option<Report>> {
+    async fn not_started(&self, stack: &str, error: Error) -> Result<Option<Report>> {
         match self.found.client.stack(stack).await {
             Ok(Some(stack)) if !is_terminal(&stack.status) && stack.status != REVIEW => Ok(None),
             _ => Err(error),
@@ -222,16 +222,16 @@ impl Run<'_> {
 
     /// Follows an execution that an earlier run began. Nothing is opened under it: what is set afterwards is what the plan says,
     /// and only under a permit that is still valid.
-    async fn begun(&self, stack: &Stack, begun: Begun) -> Result<Report> {
+    async fn resume(&self, stack: &Stack, execution: Execution) -> Result<Report> {
         let client = &self.found.client;
         self.cx.host.info(format!(
             "an earlier run executed plan {}; this one follows it",
             self.plan
         ));
         self.progress.replace(Progress::Executing);
-        let same = begun.token == token(self.plan.as_str(), &self.protection.protects());
-        let made = begun.made.clone();
-        let watch = Watch::begun(self.cx, client, &stack.id, begun, self.timeout);
+        let same = execution.token == token(self.plan.as_str(), &self.protection.protects());
+        let made = execution.made.clone();
+        let watch = Watch::resume(self.cx, client, &stack.id, execution, self.timeout);
         let ended = watch.follow().await?;
         let (mut enforced, mut under) = (Vec::new(), None);
         if ended.verdict == Verdict::Succeeded {

@@ -64,11 +64,11 @@ pub(crate) fn causes(events: &[Event]) -> Causes {
     }
     if causes.root.is_none() {
         // No resource failed: the operation itself did, by a stack policy, a hook or a timeout.
-        let told = events.iter().find(|event| {
+        let failed = events.iter().find(|event| {
             let bad = event.status.ends_with("_FAILED") || event.status.contains("ROLLBACK");
             event.is_of_stack() && bad && event.reason.is_some()
         });
-        causes.root = told.map(line);
+        causes.root = failed.map(line);
     }
     causes
 }

@@ -74,7 +74,7 @@ impl Client {
             if !net::failure(&error).is_transient() || Instant::now() + pause > until {
                 return Err(net::cannot(error, action));
             }
-            kit::host::debug(&format!("{action}: made again after a moment"));
+            kit::host::debug(&format!("{action}: retrying after a moment"));
             sleep(pause).await;
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::client::Detection;
-use crate::place::{self, Found};
+use crate::locate::{self, Found};
 use crate::report::drift::{Compared, report};
 use crate::standing::{busy, is_terminal};
 use kit::clock::human;
@@ -13,14 +13,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How often a person hears that the step still waits.
-const TELL: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// # Errors
-/// The stack has drifted (exit 6), or that cannot be told.
+/// The stack has drifted (exit 6), or CloudFormation could not compare it.
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = place::name(&defaults, &args.stack)?;
-    let found = place::find(cx, &defaults, name, Purpose::Read).await?;
+    let name = locate::name(&defaults, &args.stack)?;
+    let found = locate::find(cx, &defaults, name, Purpose::Read).await?;
     let stack = found.existing(&args.stack.arguments(cx)).await?;
     let Found {
         account,
@@ -32,7 +32,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     }
     let id = client.detect_drift(&stack.id).await?;
     let start = Instant::now();
-    let (mut told, mut pause) = (start, Duration::from_millis(300));
+    let (mut last_report, mut pause) = (start, Duration::from_millis(300));
     let detection = loop {
         let seen = client.detection(&id).await?;
         if seen.status != "DETECTION_IN_PROGRESS" {
@@ -48,8 +48,8 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
             )
             .hint("give it longer: --timeout 1h"));
         }
-        if told.elapsed() > TELL {
-            told = Instant::now();
+        if last_report.elapsed() > REPORT_EVERY {
+            last_report = Instant::now();
             cx.host.info(format!(
                 "CloudFormation compares the stack {name}, for {}",
                 human(start.elapsed())
@@ -60,7 +60,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     };
     let drifted = client.drifted(&stack.id).await?;
     if drifted.is_empty() {
-        told_nothing(&name, &detection)?;
+        check_detection(&name, &detection)?;
     }
     let not_compared = client.not_compared(&stack.id).await?;
     report(&Compared {
@@ -74,7 +74,7 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
 }
 
 /// Refuses to call a stack unchanged that CloudFormation does not call so.
-fn told_nothing(name: &str, detection: &Detection) -> Result<()> {
+fn check_detection(name: &str, detection: &Detection) -> Result<()> {
     match (detection.status.as_str(), detection.drift.as_deref()) {
         ("DETECTION_COMPLETE", Some("IN_SYNC")) => Ok(()),
         (status, drift) => Err(Error::failed(format!(
@@ -97,7 +97,7 @@ mod tests {
             reason: Some("because".to_owned()),
             drift: drift.map(str::to_owned),
         };
-        assert!(told_nothing("shop", &detection("DETECTION_COMPLETE", Some("IN_SYNC"))).is_ok());
+        assert!(check_detection("shop", &detection("DETECTION_COMPLETE", Some("IN_SYNC"))).is_ok());
         for (status, drift) in [
             ("DETECTION_FAILED", Some("IN_SYNC")),
             ("DETECTION_COMPLETE", Some("UNKNOWN")),
@@ -105,7 +105,7 @@ mod tests {
             ("DETECTION_COMPLETE", Some("DRIFTED")),
             ("DETECTION_COMPLETE", None),
         ] {
-            let error = told_nothing("shop", &detection(status, drift)).unwrap_err();
+            let error = check_detection("shop", &detection(status, drift)).unwrap_err();
             assert!(error.to_string().contains("because"), "{status} {drift:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Whether a plan can still be applied: it is not old, and it is of the commit that is permitted. Pure.
+//! Decides whether a plan can still be applied: it is not old, and it is of the commit that is permitted. Pure.
 
 use crate::identity::Made;
 use crate::seen::ChangeSet;

@@ -14,7 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// For how long a change set that was just made may be unknown to CloudFormation.
 const NEW: Duration = Duration::from_secs(10);
 /// How often a person hears that the step still waits.
-const TELL: Duration = Duration::from_secs(10);
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// A change set that CloudFormation computed.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) enum Made {
 pub(crate) async fn make(cx: &Cx, client: &Client, wanted: &Creation<'_>) -> Result<Made> {
     let id = client.create(wanted).await.map_err(refused)?;
     let start = Instant::now();
-    let mut told = start;
+    let mut last_report = start;
     let mut pause = Duration::from_millis(200);
     let set = loop {
         let waited = start.elapsed();
@@ -52,8 +52,8 @@ pub(crate) async fn make(cx: &Cx, client: &Client, wanted: &Creation<'_>) -> Res
             }
             _ => {}
         }
-        if told.elapsed() > TELL {
-            told = Instant::now();
+        if last_report.elapsed() > REPORT_EVERY {
+            last_report = Instant::now();
             cx.host.info(format!(
                 "waiting for CloudFormation to compute the change set {}",
                 wanted.name

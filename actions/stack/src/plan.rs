@@ -6,8 +6,8 @@ use crate::client::{Client, Creation, Value, is_code};
 use crate::identity::{LONGEST_DESCRIPTION, Made as Description, PREFIX, empty_plan_id, plan_id};
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
+use crate::locate::{self, Found};
 use crate::make::{Made, make};
-use crate::place::{self, Found};
 use crate::progress::Progress;
 use crate::report::plan::{self as report, Subject};
 use crate::seen::{ChangeSet, Template};
@@ -28,14 +28,14 @@ pub(crate) async fn plan(
     progress: &RefCell<Progress>,
 ) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = place::name(&defaults, &args.stack)?;
+    let name = locate::name(&defaults, &args.stack)?;
     let settings = settings(cx, &defaults, &args)?;
     let protection = protection(&defaults)?;
     let Found {
         account,
         client,
         name,
-    } = place::find(cx, &defaults, name, Purpose::Deploy).await?;
+    } = locate::find(cx, &defaults, name, Purpose::Deploy).await?;
     same_account(&settings, &account)?;
     let stack = client.stack(&name).await?;
     let arguments = args.stack.arguments(cx);
@@ -44,7 +44,7 @@ pub(crate) async fn plan(
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
     let kept_role = current.and_then(|stack| stack.role.clone());
     let description = Description {
-        commit: place::commit(args.commit.as_ref(), cx),
+        commit: locate::commit(args.commit.as_ref(), cx),
         kept_role: kept_role.filter(|_| settings.role.is_none()),
         role: settings.role.as_ref().map(String::from),
         protects: protection.protects(),
@@ -89,8 +89,10 @@ pub(crate) async fn plan(
         Made::Changes(set) => changed(cx, &client, &subject, &set).await,
         Made::Nothing => {
             let Some(stack) = client.stack(&name).await? else {
-                return Err(Error::failed(format!("the stack {name} is gone meanwhile"))
-                    .hint("find out who deleted it, and plan again"));
+                return Err(
+                    Error::failed(format!("the stack {name} was deleted meanwhile"))
+                        .hint("find out who deleted it, and plan again"),
+                );
             };
             standing(Some(&stack), &subject.arguments).map_err(|error| *error)?;
             let policy = client.policy(&stack.id).await?;

@@ -15,14 +15,14 @@ pub(crate) enum Search {
     /// A change set that nobody executed yet.
     Open(Box<ChangeSet>, Made),
     /// A plan whose execution began before.
-    Begun(Begun),
+    Started(Execution),
     /// Nothing that is there.
     Unknown,
 }
 
 /// An execution that began before.
 #[derive(Debug)]
-pub(crate) struct Begun {
+pub(crate) struct Execution {
     /// Its token, which also says what the plan protects.
     pub(crate) token: String,
     /// The settings that the change set was made with, if it is still there.
@@ -64,15 +64,15 @@ pub(crate) async fn search(
         return Ok(match set.execution.as_str() {
             "AVAILABLE" => Search::Open(Box::new(set), made),
             "EXECUTE_IN_PROGRESS" | "EXECUTE_COMPLETE" | "EXECUTE_FAILED" => {
-                let found = begun(client, &stack.id, plan).await?;
+                let found = execution(client, &stack.id, plan).await?;
                 // The events may not show its execution yet.
-                let found = found.unwrap_or_else(|| Begun {
+                let found = found.unwrap_or_else(|| Execution {
                     token: token(plan.as_str(), &made.protects),
                     made: None,
                     events: Vec::new(),
                     boundary: None,
                 });
-                Search::Begun(Begun {
+                Search::Started(Execution {
                     made: Some(made),
                     ..found
                 })
@@ -80,12 +80,12 @@ pub(crate) async fn search(
             _ => Search::Unknown,
         });
     }
-    let found = begun(client, &stack.id, plan).await?;
-    Ok(found.map_or(Search::Unknown, Search::Begun))
+    let found = execution(client, &stack.id, plan).await?;
+    Ok(found.map_or(Search::Unknown, Search::Started))
 }
 
 /// The execution of a plan, if the events show one.
-async fn begun(client: &Client, stack: &str, plan: &PlanId) -> Result<Option<Begun>> {
+async fn execution(client: &Client, stack: &str, plan: &PlanId) -> Result<Option<Execution>> {
     let prefix = token_prefix(plan.as_str());
     let (token, boundary) = (RefCell::new(None), RefCell::new(None));
     let before = |event: &Event| {
@@ -101,7 +101,7 @@ async fn begun(client: &Client, stack: &str, plan: &PlanId) -> Result<Option<Beg
         passed
     };
     let events = client.events(stack, before).await?;
-    Ok(token.into_inner().map(|token| Begun {
+    Ok(token.into_inner().map(|token| Execution {
         token,
         made: None,
         events,

@@ -3,7 +3,7 @@
 use crate::args;
 use crate::identity::Protects;
 use crate::inputs::Given;
-use crate::place::declared;
+use crate::locate::declared;
 use crate::policy::Policy;
 use kit::aws::RoleArn;
 use kit::contract::{Capability, WithStack};

@@ -64,11 +64,11 @@ pub(crate) fn standing(stack: Option<&Stack>, arguments: &str) -> Result<Kind, B
         "UPDATE_ROLLBACK_FAILED" => Err(Box::new(
             stuck("an update failed, and so did its rollback")
                 .hint(format!("see which resource could not be rolled back: slipway-stack status {arguments}"))
-                .hint(format!("mend what stops it, then let the rollback end, and plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
+                .hint(format!("fix what stops it, then let the rollback finish, and plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
         )),
         "IMPORT_ROLLBACK_FAILED" => Err(Box::new(
             stuck("an import failed, and so did its rollback")
-                .hint(format!("let the rollback end, then plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
+                .hint(format!("let the rollback finish, then plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
         )),
         "DELETE_FAILED" => Err(Box::new(
             stuck("its deletion stopped halfway")

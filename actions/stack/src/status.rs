@@ -3,7 +3,7 @@
 use crate::args;
 use crate::cause::{Causes, causes};
 use crate::identity::PREFIX;
-use crate::place::{self, Found};
+use crate::locate::{self, Found};
 use crate::report::status::{Status, report};
 use crate::seen::Event;
 use crate::watch::deepest;
@@ -16,8 +16,8 @@ use std::cell::{Cell, RefCell};
 /// There is no such stack, or CloudFormation does not answer.
 pub(crate) async fn status(args: args::Status, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = place::name(&defaults, &args.stack)?;
-    let found = place::find(cx, &defaults, name, Purpose::Read).await?;
+    let name = locate::name(&defaults, &args.stack)?;
+    let found = locate::find(cx, &defaults, name, Purpose::Read).await?;
     let stack = found.existing(&args.stack.arguments(cx)).await?;
     let Found {
         account, client, ..
@@ -47,7 +47,7 @@ fn one_operation() -> impl Fn(&Event) -> bool {
     let began = Cell::new(false);
     move |event: &Event| {
         let mut token = token.borrow_mut();
-        // Operations begun without a token have one of CloudFormation's own, or none; then the stack's own beginning ends them.
+        // Operations started without a token have one of CloudFormation's own, or none; then the stack's own beginning ends them.
         let other = began.get()
             || token
                 .as_ref()

@@ -3,7 +3,7 @@
 use crate::cause::{Causes, causes, left_behind, line};
 use crate::client::Client;
 use crate::follow::{Next, Verdict, interference, next};
-use crate::search::Begun;
+use crate::search::Execution;
 use crate::seen::{DEPTH, Event, Stack};
 use kit::Cx;
 use kit::clock::human;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 const FIRST: Duration = Duration::from_millis(400);
 const LONGEST: Duration = Duration::from_secs(5);
 /// How often a person hears that the step still waits.
-const TELL: Duration = Duration::from_secs(30);
+const REPORT_EVERY: Duration = Duration::from_secs(30);
 /// How many events that are known are read again: events of the same moment may appear in another order than they are listed.
 const OVERLAP: usize = 50;
 
@@ -58,30 +58,30 @@ impl<'a> Watch<'a> {
         timeout: Duration,
     ) -> Result<Self> {
         let newest = client.newest_event(stack).await?;
-        let begun = Begun {
+        let execution = Execution {
             token,
             made: None,
             events: Vec::new(),
             boundary: newest.map(|event| event.id),
         };
-        Ok(Self::begun(cx, client, stack, begun, timeout))
+        Ok(Self::resume(cx, client, stack, execution, timeout))
     }
 
     /// An operation that began before.
-    pub(crate) fn begun(
+    pub(crate) fn resume(
         cx: &'a Cx,
         client: &'a Client,
         stack: &'a str,
-        begun: Begun,
+        execution: Execution,
         timeout: Duration,
     ) -> Self {
         Self {
             cx,
             client,
             stack,
-            token: begun.token,
-            events: begun.events,
-            boundary: begun.boundary,
+            token: execution.token,
+            events: execution.events,
+            boundary: execution.boundary,
             timeout,
             start: Instant::now(),
         }
@@ -109,7 +109,7 @@ impl<'a> Watch<'a> {
             }
             if more > 0 {
                 (pause, last) = (FIRST, Instant::now());
-            } else if last.elapsed() >= TELL {
+            } else if last.elapsed() >= REPORT_EVERY {
                 last = Instant::now();
                 let waited = human(self.start.elapsed());
                 let busy = self.in_progress();
@@ -155,8 +155,8 @@ impl<'a> Watch<'a> {
         };
         let mut new = self.client.events(self.stack, enough).await?;
         // A page that moved on while it was read shows events twice.
-        let mut told: BTreeSet<String> = BTreeSet::new();
-        new.retain(|event| !known.contains(event.id.as_str()) && told.insert(event.id.clone()));
+        let mut unique: BTreeSet<String> = BTreeSet::new();
+        new.retain(|event| !known.contains(event.id.as_str()) && unique.insert(event.id.clone()));
         self.tell(&new);
         let number = new.len();
         self.events.extend(new);

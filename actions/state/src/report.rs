@@ -200,7 +200,7 @@ pub(crate) fn moved(lock: &Lock, to: Locking, before: bool) -> Report {
             "in the backend, set use_lockfile = true beside dynamodb_table, and give --locking both here, wherever this state is used; then: slipway-state move-lock --to file"
         }
         Locking::File => {
-            "in the backend, remove dynamodb_table and keep use_lockfile = true; here, remove `table` from the contract and leave --table, TF_LOCK_TABLE and --locking out; whoever still locks with the table alone is stopped and told so"
+            "in the backend, remove dynamodb_table and keep use_lockfile = true; here, remove `table` from the contract and leave --table, TF_LOCK_TABLE and --locking out; clients that still lock with the table alone are refused with this reason"
         }
         Locking::Dynamodb => {
             "in the backend, remove use_lockfile and keep dynamodb_table; here, name the table in the contract or with --table, and leave --locking out. Terraform calls dynamodb_table deprecated"

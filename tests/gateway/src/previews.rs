@@ -24,10 +24,10 @@ const LAGS: Duration = Duration::milliseconds(200);
 /// The newest preview of each repository, by its path.
 #[derive(Default)]
 pub(crate) struct Previews {
-    of: Mutex<HashMap<String, Begun>>,
+    of: Mutex<HashMap<String, Started>>,
 }
 
-struct Begun {
+struct Started {
     newest: Preview,
     /// The preview that is shown until then.
     before: Option<(OffsetDateTime, Preview)>,
@@ -76,7 +76,7 @@ pub(crate) fn start(
     };
     let before = previews.remove(&place.path);
     let before = before.map(|begun| (now + LAGS, begun.newest));
-    previews.insert(place.path.clone(), Begun { newest, before });
+    previews.insert(place.path.clone(), Started { newest, before });
     Ok(json!({
         "registryId": place.account,
         "repositoryName": place.name,

@@ -111,7 +111,7 @@ fn clean_findings_and_not_performed_are_three_results() {
         );
         let log = scans.log(&[], 3);
         assert!(
-            log.contains("was not scanned; whether it is clean is not known"),
+            log.contains("was not scanned; it is not known whether it is clean"),
             "{log}"
         );
         assert!(log.contains(word) && log.contains("as ECR says"), "{log}");

@@ -68,11 +68,11 @@ pub(crate) async fn of(
         request
             .flags
             .contexts()
-            .map(|(name, _)| format!("build context {name} is not looked at")),
+            .map(|(name, _)| format!("build context {name} is not examined")),
     );
     let (files, seen) = files
         .await
-        .context("reading the build context was broken off")??;
+        .context("reading the build context was interrupted")??;
     if !unclear.is_empty() {
         return Ok(Content::Unknown(unclear));
     }

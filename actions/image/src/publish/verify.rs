@@ -53,7 +53,7 @@ pub(super) fn unbroken(image: Stored, digest: &Digest) -> Result<Stored> {
         return Err(Error::failed(format!(
             "the manifest that ECR's API gives for {digest} hashes to {hash}"
         ))
-        .hint("the image was changed on its way; do not deploy it"));
+        .hint("the image was changed in transit; do not deploy it"));
     }
     Ok(image)
 }

@@ -93,7 +93,7 @@ pub(super) async fn deliver(
             Ok(()) => break,
             Err(fault) if fault.kind == Kind::Incomplete && round < ROUNDS => {
                 host.info(format!(
-                    "{}: the registry misses a blob that was there; looking again",
+                    "{}: the registry lacks a blob that was there; checking again",
                     target.name()
                 ));
                 doubted = true;

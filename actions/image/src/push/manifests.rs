@@ -67,11 +67,11 @@ pub(super) async fn read_back(repo: &Repo, manifests: &[Manifest]) -> Result<()>
                 return Ok(());
             }
             Err(Error::failed(format!(
-                "{} gives other bytes for manifest {name} than were put",
+                "{} returns other bytes for manifest {name} than were sent",
                 repo.reference()
             ))
             .about(repo.reference())
-            .hint("the image was changed on its way; do not deploy it"))
+            .hint("the image was changed in transit; do not deploy it"))
         })
         .buffer_unordered(AT_ONCE)
         .try_collect()

@@ -193,7 +193,7 @@ impl Repo {
         Err(operation
             .failed()
             .cause("the bytes that came do not hash to that digest")
-            .hint("the blob was changed on its way or where it is kept; do not deploy what uses it")
+            .hint("the blob was changed in transit or in the registry; do not deploy what uses it")
             .into())
     }
 }

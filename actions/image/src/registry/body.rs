@@ -78,7 +78,7 @@ impl Moved {
                 return Err(Fault::new(
                     Kind::Passing,
                     operation.failed()
-                        .cause(format!("nothing moved for {} s", stall.as_secs()))
+                        .cause(format!("no data was transferred for {} s", stall.as_secs()))
                         .hint("check the network between here and the registry; run the step again: blobs that arrived are not sent again"),
                 ));
             }

@@ -290,6 +290,6 @@ async fn success(operation: &Request, response: Response) -> Result<Response, Fa
 }
 
 fn gave_up(mut fault: Fault, tries: u32) -> Fault {
-    fault.error = fault.error.cause(format!("given up after {tries} tries"));
+    fault.error = fault.error.cause(format!("gave up after {tries} attempts"));
     fault
 }

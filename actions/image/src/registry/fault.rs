@@ -165,7 +165,7 @@ fn kind(status: StatusCode, code: Option<&str>) -> Kind {
 fn hint(status: StatusCode, code: Option<&str>, kind: Kind) -> Option<&'static str> {
     match (status.as_u16(), code, kind) {
         (429, ..) => Some(
-            "the account's rate for the registry is used up; run the step again later: blobs that arrived are not sent again",
+            "the account's rate limit for the registry is reached; run the step again later: blobs that arrived are not sent again",
         ),
         (500..=599, ..) => Some(
             "the registry failed several times; run the step again: blobs that arrived are not sent again",

@@ -51,7 +51,7 @@ impl Repo {
             return Err(operation
                 .failed()
                 .cause(format!("the bytes that came hash to {digest}"))
-                .hint("the manifest was changed on its way or where it is kept; do not deploy it")
+                .hint("the manifest was changed in transit or in the registry; do not deploy it")
                 .into());
         }
         Ok(Some(Manifest {

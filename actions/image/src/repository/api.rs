@@ -233,7 +233,7 @@ async fn scanning(ecr: &Ecr) -> Scanning {
                 _ if found.scan_on_push() => Scanning::By("SCAN_ON_PUSH".to_owned()),
                 _ => Scanning::Never,
             },
-            None => Scanning::Unknown("ECR answered nothing about the repository".to_owned()),
+            None => Scanning::Unknown("ECR's answer does not contain the repository".to_owned()),
         },
         Err(error) if code(&error) == Some("AccessDeniedException") => Scanning::Unknown(
             "the publish role lacks ecr:BatchGetRepositoryScanningConfiguration".to_owned(),

@@ -188,7 +188,7 @@ fn warnings(repository: &str, seen: &Seen, wanted: &Wanted) -> Vec<String> {
             "images are not scanned when they are pushed; the registry's setting decides that: aws ecr put-registry-scanning-configuration --scan-type BASIC --rules '[{{\"scanFrequency\":\"SCAN_ON_PUSH\",\"repositoryFilters\":[{{\"filter\":\"{repository}\",\"filterType\":\"WILDCARD\"}}]}}]', beside the rules that are there"
         )),
         Some(Scanning::Unknown(why)) => {
-            warnings.push(format!("whether images are scanned is not known: {why}"));
+            warnings.push(format!("it is not known whether images are scanned: {why}"));
         }
         Some(Scanning::By(_)) | None => {}
     }

@@ -147,7 +147,7 @@ async fn look(ecr: &Ecr, policy: &Policy) -> Result<Look> {
 fn of_another(policy: &Policy, shown: &str) -> Error {
     let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     Error::refused(UNKNOWN)
-        .cause("twice ECR began a preview of this policy, and then showed one of another policy")
+        .cause("ECR twice started a preview of this policy and then showed one of another policy")
         .cause(format!("asked for: {}", line(&policy.text)))
         .cause(format!("shown: {}", line(shown)))
         .hint("if both mean the same, write the policy as ECR shows it; else let the run that asks for the other one end, and run the step again")

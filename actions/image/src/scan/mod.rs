@@ -97,7 +97,7 @@ fn timed_out(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
     let mut error = Error::new(
         ErrorKind::Busy,
         format!(
-            "the scan is not over after {}; whether the image is clean is not known",
+            "the scan is not over after {}; it is not known whether the image is clean",
             kit::clock::human(timeout)
         ),
     )

@@ -105,7 +105,7 @@ fn title(digest: &Digest, fail_on: Severity, judgement: &Judgement) -> String {
             fail_on.name()
         ),
         Verdict::NotPerformed => {
-            format!("{digest} was not scanned; whether it is clean is not known")
+            format!("{digest} was not scanned; it is not known whether it is clean")
         }
     }
 }

@@ -68,11 +68,11 @@ impl Engine {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
         let Some(address) = host.strip_prefix("tcp://") else {
-            return Err(wrong("only unix:// and tcp:// are read"));
+            return Err(wrong("only unix:// and tcp:// are supported"));
         };
         if env.get("DOCKER_TLS_VERIFY").is_some() {
             return Err(wrong(
-                "DOCKER_TLS_VERIFY asks for TLS, which is not spoken here",
+                "DOCKER_TLS_VERIFY asks for TLS, which this step does not support",
             ));
         }
         let address = address.trim_end_matches('/');
@@ -87,7 +87,7 @@ impl Engine {
         match (ip, port) {
             (Some(ip), Some(port)) => Ok(Self::Tcp(SocketAddr::new(ip, port))),
             _ => Err(wrong(
-                "only an IP address or localhost is read, with a port",
+                "only an IP address or localhost, with a port, is supported",
             )),
         }
     }

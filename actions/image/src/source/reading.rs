@@ -189,7 +189,7 @@ fn verify_digest(found: &Digest, wanted: &Digest, name: &str, source: &str) -> R
     Err(Error::failed(format!(
         "layer {name} of {source} is not the one that the image's configuration lists"
     ))
-    .cause(format!("it is {found}, listed is {wanted}"))
+    .cause(format!("it is {found}, but {wanted} is listed"))
     .hint("the source is damaged: recreate the archive, or check the engine's disk and rebuild"))
 }
 

@@ -67,7 +67,7 @@ impl Tarball {
                 return Err(Error::usage(format!(
                     "{display} is cut short: it ends within {name:?}"
                 ))
-                .hint("write it again, and look whether the disk was full"));
+                .hint("write it again, and check whether the disk was full"));
             }
             members.add(&entry, name, offset, size);
             if members.spans.len() + members.links.0.len() > MOST_MEMBERS {

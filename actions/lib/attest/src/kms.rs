@@ -132,7 +132,7 @@ fn described(answer: &Value, asked: &KmsKey, account: &AccountId) -> Result<Foun
             text("KeyUsage")
         ))
         .hint(format!(
-            "make one with: aws kms create-key --key-usage SIGN_VERIFY --key-spec {SPEC}"
+            "create one: aws kms create-key --key-usage SIGN_VERIFY --key-spec {SPEC}"
         )));
     }
     let id = text("KeyId");

@@ -115,7 +115,7 @@ impl Client {
             if !policy.retries(failure, began, wait) {
                 let tried = began.elapsed().as_secs();
                 return Err(if error.is_passing() && tried > 0 {
-                    error.cause(format!("the call was made again and again for {tried} s"))
+                    error.cause(format!("the call was retried for {tried} s"))
                 } else {
                     error
                 });

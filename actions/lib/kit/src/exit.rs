@@ -61,7 +61,7 @@ impl Exit {
         ),
         (
             Exit::UsageBesideCommand,
-            "as 2, from a verb that runs a command of yours, whose own 2 it cannot be mistaken for",
+            "like 2, from a verb that runs a command of yours, so that it differs from that command's own 2",
         ),
         (Exit::Bug, "a bug in Slipway"),
         (Exit::Interrupted, "interrupted by a signal"),

@@ -26,7 +26,7 @@ pub mod masks;
 pub mod misleading;
 pub mod number;
 pub mod own;
-pub mod place;
+pub mod paths;
 pub mod render;
 pub mod report;
 pub mod secret;

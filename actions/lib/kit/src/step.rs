@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exit::Exit;
 use crate::host::Host;
-use crate::place;
+use crate::paths;
 use crate::report::Report;
 use crate::signal;
 use clap::{Args, Command, FromArgMatches};
@@ -103,8 +103,8 @@ impl Cx {
     /// No such file, or every mistake in it (exit 2).
     pub fn contract(&self) -> Result<Contract> {
         let path = self.contract_path();
-        let place = place::in_repository(self.host.kind(), &self.env, &path);
-        Ok(contract::load(&path)?.at(place))
+        let repository_path = paths::in_repository(self.host.kind(), &self.env, &path);
+        Ok(contract::load(&path)?.at(repository_path))
     }
 
     /// Where the step takes what no argument gives: the contract, for the environment that was

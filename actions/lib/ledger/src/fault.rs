@@ -131,7 +131,7 @@ impl fmt::Display for Fault {
             Fault::Postdated { seq } => {
                 write!(
                     f,
-                    "record {seq} says a later time than that at which it was anchored"
+                    "record {seq} states a later time than the one at which it was anchored"
                 )
             }
             Fault::Unkept { seq } => write!(f, "the evidence of record {seq} is missing"),

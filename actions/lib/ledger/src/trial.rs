@@ -71,7 +71,7 @@ impl Ledger {
             .await;
         match answer {
             Ok(_) => Err(Error::failed(format!(
-                "the ledger {} does not hold writes against their conditions",
+                "the ledger {} does not check the conditions of writes",
                 self.table
             ))),
             Err(error) => match error.as_service_error() {

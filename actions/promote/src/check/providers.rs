@@ -45,7 +45,7 @@ fn lock(content: Content) -> Result<Lock, String> {
 /// The lock file's path in the repository.
 pub(super) fn path(contract: &str, folder: &str) -> String {
     let above = Path::new(contract).parent().unwrap_or(Path::new(""));
-    let path = kit::place::plain(&above.join(folder).join(FILE));
+    let path = kit::paths::plain(&above.join(folder).join(FILE));
     path.to_string_lossy().into_owned()
 }
 

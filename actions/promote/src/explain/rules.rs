@@ -324,7 +324,7 @@ fn approved(setting: &Setting) -> Explained {
         }
     };
     let notification = match &approve.tell {
-        Some(tell) => format!("; they are told by {tell}"),
+        Some(tell) => format!("; they are notified by {tell}"),
         None => String::new(),
     };
     let also = match &approve.repository {

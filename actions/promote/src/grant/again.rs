@@ -74,7 +74,7 @@ fn find_reusable(
             && record.digest == *digest
             && continues_run(attempt.run, record.run.as_deref())
     });
-    // What began too long ago does not go on.
+    // A deployment that began too long ago does not go on.
     let own = own.filter(|record| {
         let since = records.iter().map(|it| &it.record);
         let since = since.take_while(|it| !it.is_deployment());
@@ -178,7 +178,7 @@ mod tests {
             found(&overtaken, Some(AGAIN)),
             Err(Reason::Started(_))
         ));
-        // What it began more than an hour ago does not go on.
+        // A deployment that it began more than an hour ago does not go on.
         let hour = "2026-11-21T19:30:00Z";
         let late = at(hour, &began, Some(AGAIN));
         assert!(matches!(late, Err(Reason::Expired(_))), "{late:?}");

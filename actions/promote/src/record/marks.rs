@@ -103,7 +103,7 @@ pub(super) fn check_accepts_only(
     }
     let environment = &draft.environment;
     Err(Error::refused(format!(
-        "{environment} has a gate, and an accepted head stands for no permit, so nothing was recorded"
+        "{environment} has a gate, and an accepted head does not replace a permit, so nothing was recorded"
     ))
     .cause("only the newest deployment on record, if it is healthy, is recorded again with it")
     .hint(format!(

@@ -67,7 +67,7 @@ impl Notification {
     pub(crate) fn report(&self, cx: &Cx, mut report: Report, request: u64) -> Report {
         let line = match self {
             Self::Nothing => String::new(),
-            Self::At(destination) => format!("the approvers are told by {destination}"),
+            Self::At(destination) => format!("the approvers are notified by {destination}"),
             Self::Nobody(unknown) => format!(
                 "the approvers could not be notified: {}; {}",
                 unknown.why, unknown.next
@@ -83,7 +83,7 @@ impl Notification {
                 .summary
                 .push_str(&format!("\n{}\n", markdown::text(&line)));
         }
-        report.json["told"] = self.json();
+        report.json["notified"] = self.json();
         report
     }
 

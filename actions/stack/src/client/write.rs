@@ -35,8 +35,8 @@ pub(crate) struct Creation<'a> {
 /// The answer to the execution of a change set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Executed {
-    /// It was begun.
-    Begun,
+    /// It was started.
+    Started,
     /// It cannot be executed now: it was before, or the stack moved on.
     Not,
 }
@@ -117,7 +117,7 @@ impl Client {
         };
         let action = format!("execute the change set {change_set}");
         match self.retried(&action, call).await {
-            Ok(_) => Ok(Executed::Begun),
+            Ok(_) => Ok(Executed::Started),
             Err(error)
                 if is_code(
                     &error,

@@ -80,7 +80,7 @@ pub(crate) fn ended(applied: &Applied<'_>, ended: Ended) -> Result<Report> {
             },
         )
         .hint(
-            "what it is now is not what was planned; find out who changes it beside the pipeline",
+            "the stack is not as it was planned; find out who else changes it",
         ),
     };
     let causes = &ended.causes;

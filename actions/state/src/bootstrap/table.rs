@@ -37,7 +37,9 @@ impl Site<'_> {
             }
         };
         let Some(found) = found else {
-            return Err(Error::failed(format!("DynamoDB says nothing of {table}")));
+            return Err(Error::failed(format!(
+                "DynamoDB's answer does not describe {table}"
+            )));
         };
         let is = found
             .table_status

@@ -5,7 +5,7 @@ use super::unreadable::{NotInCommit, Unreadable};
 use kit::env::Env;
 use kit::id::CommitId;
 use kit::lockfile;
-use kit::place::plain;
+use kit::paths::plain;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -8,7 +8,7 @@ use super::files::Files;
 use super::source::{Source, is_exact, shown};
 use super::unreadable::Unreadable;
 use crate::block::Value;
-use kit::place::plain;
+use kit::paths::plain;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

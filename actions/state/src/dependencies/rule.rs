@@ -44,7 +44,7 @@ impl Rule {
             .collect();
         faults.extend(
             found
-                .astray
+                .mismatched
                 .iter()
                 .map(|it| format!("{it}; run `init` again")),
         );

@@ -67,7 +67,7 @@ impl Lack {
             }
             Lack::Digest => "names no digest: append `?digest=sha256:` and its 64 digits",
             Lack::Machine => "is a folder of this machine: a path begins with `./` or `../`",
-            Lack::Kind => "is of no kind that this step knows",
+            Lack::Kind => "is of a kind that this step does not know",
         }
     }
 }

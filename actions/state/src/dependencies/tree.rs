@@ -8,7 +8,7 @@ use super::source::Source;
 use super::unreadable::Unreadable;
 use crate::block::{self, Value};
 use kit::lockfile::{self, Lock};
-use kit::place::plain;
+use kit::paths::plain;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(crate) struct Dependencies {
     pub(super) lock: Option<Lock>,
     /// Modules for which something else is installed than their calls name, each in words.
     #[serde(default)]
-    pub(super) astray: Vec<String>,
+    pub(super) mismatched: Vec<String>,
 }
 
 impl Dependencies {
@@ -141,7 +141,7 @@ impl Walk<'_> {
         if let Some(why) = other {
             let at = &call.at;
             self.found
-                .astray
+                .mismatched
                 .push(format!("module `{path}` ({at}): {why}"));
         }
         let installed = installed.map(|it| plain(&self.folder.join(&it.dir)));

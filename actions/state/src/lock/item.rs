@@ -96,10 +96,8 @@ impl Item {
         let failed = net::cannot(error, &format!("take the lock in {}", self.table));
         Err(if failed.failure() == Some(Failure::Missing) {
             failed
-                .hint(
-                    "are account and region the right ones? A second table would be a second lock",
-                )
-                .hint("if it was never made: slipway-state bootstrap")
+                .hint("check account and region: a second table would be a second lock")
+                .hint("if it was never created: slipway-state bootstrap")
         } else {
             failed
         })

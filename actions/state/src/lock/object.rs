@@ -234,7 +234,7 @@ impl Object {
         }
         Err(
             kit::Error::failed(format!("{} changes while it is removed", self.shown()))
-                .hint("something renews it: is its command still at work?"),
+                .hint("something renews it: check whether its command still runs"),
         )
     }
 

@@ -144,7 +144,7 @@ async fn fetch(
 async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<StateVersion> {
     let failed = |problem: String| {
         Error::failed(format!("applied, but {problem}"))
-            .hint("slipway-state verify-digest says how state and digest stand")
+            .hint("compare state and digest: slipway-state verify-digest")
     };
     let Some(state) = objects.read().await? else {
         return Err(failed(format!("there is no state at {}", objects.name())));

@@ -52,7 +52,7 @@ pub(super) async fn init(
             objects.name()
         ))
         .hint(format!(
-            "make it: slipway-state run … -- sh -ec 'terraform init; terraform workspace new {name}'"
+            "create it: slipway-state run … -- sh -ec 'terraform init; terraform workspace new {name}'"
         )));
     }
     tool.init(account).await?;

@@ -254,7 +254,9 @@ pub(crate) fn drift(state: &str, changes: &Changes) -> Result<Report> {
             }
         ),
     )
-    .hint("take over what is there with `terraform apply -refresh-only`, or put it back: slipway-state plan")
+    .hint(
+        "accept the changes with `terraform apply -refresh-only`, or undo them: slipway-state plan",
+    )
     .summary(markdown(&title, &facts, &lines));
     error.details = lines.join("\n");
     error.json = Some(json);

@@ -206,7 +206,7 @@ impl Runner {
         }
     }
 
-    /// Whether the engine reports within five seconds that this container is not running.
+    /// Returns true if the engine reports within five seconds that this container is not running.
     async fn ends(&self, id: &str) -> Result<bool, DockerError> {
         for _ in 0..50 {
             let seen = self.inner.docker.inspect(id).await?;

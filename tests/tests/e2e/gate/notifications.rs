@@ -54,7 +54,7 @@ fn a_request_has_one_issue_that_follows_the_answers() {
     asked.is(0, &[]);
     let issue = only_issue(&gate);
     assert_eq!(
-        asked.json["told"]["at"], issue["html_url"],
+        asked.json["notified"]["at"], issue["html_url"],
         "{}",
         asked.text
     );
@@ -223,7 +223,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
     again.is(0, &[]);
     let issue = only_issue(&scene.gate);
     assert_eq!(
-        again.json["told"]["at"], issue["html_url"],
+        again.json["notified"]["at"], issue["html_url"],
         "{}",
         again.text
     );
@@ -237,7 +237,7 @@ fn a_request_is_valid_even_if_nobody_can_be_notified() {
 
 #[track_caller]
 fn assert_nobody_was_notified(ended: &Ended) {
-    let notified = &ended.json["told"];
+    let notified = &ended.json["notified"];
     assert!(
         notified["at"].is_null() && notified["why"].is_string(),
         "{}",
@@ -279,7 +279,7 @@ fn a_topic_of_the_build_account_is_notified() {
     let queue = subscribed(&gate, &arn);
     let asked = gate.run("linus", &["request", "--reason", WHY]);
     asked.is(0, &[]);
-    assert_eq!(asked.json["told"]["at"], arn, "{}", asked.text);
+    assert_eq!(asked.json["notified"]["at"], arn, "{}", asked.text);
     let message = received(&gate, &queue);
     assert_eq!(
         message["Subject"],

@@ -34,7 +34,7 @@ pub(super) enum Kill {
     /// This long after its start, if it is not over by then.
     Started(Duration),
     /// This long after it put on record that its deployment begins.
-    Begun(Duration),
+    Recorded(Duration),
 }
 
 /// How a run goes on whose job was killed.
@@ -86,7 +86,7 @@ impl Fate {
         }
         match theme {
             Theme::BeginsAgain => {
-                fate.deploy = Kill::Begun(within(50));
+                fate.deploy = Kill::Recorded(within(50));
                 fate.returns = comes_back;
             }
             Theme::RecordsAgain => {
@@ -95,7 +95,7 @@ impl Fate {
                 fate.returns = comes_back;
             }
             Theme::Dies => {
-                fate.deploy = Kill::Begun(within(50));
+                fate.deploy = Kill::Recorded(within(50));
                 fate.returns = Returns::Never;
             }
             Theme::RollsBack => {}

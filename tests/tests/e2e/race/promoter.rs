@@ -19,7 +19,7 @@ const WORKFLOW: &str = ".github/workflows/promote.yml";
 const PERMISSIONS: &str =
     "{actions: read, checks: read, contents: read, deployments: write, pull-requests: read}";
 /// The message of a deployment once its beginning is on record.
-const BEGUN: &str = "is used up by record";
+const USED_UP: &str = "is used up by record";
 
 /// A run of the workflow at one of its attempts.
 pub(super) struct Promoter<'s> {
@@ -158,7 +158,7 @@ impl<'s> Promoter<'s> {
     pub(super) fn deploy(&self, permit: u64) -> Result<(), ()> {
         let ended = self.deploy_alone(permit);
         if ended.killed {
-            if ended.stderr.contains(BEGUN) {
+            if ended.stderr.contains(USED_UP) {
                 self.struck();
             }
             return Err(());
@@ -318,7 +318,9 @@ fn until_killed(job: &Job, command: &mut Command, kill: Kill) -> Ended {
         let after = match kill {
             Kill::Never => None,
             Kill::Started(after) => Some((true, after)),
-            Kill::Begun(after) => Some((seen.is_some() || read(&stderr).contains(BEGUN), after)),
+            Kill::Recorded(after) => {
+                Some((seen.is_some() || read(&stderr).contains(USED_UP), after))
+            }
         };
         if let Some((true, after)) = after {
             let since: &mut Instant = seen.get_or_insert_with(Instant::now);

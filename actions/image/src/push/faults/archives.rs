@@ -3,7 +3,7 @@
 use super::hostile::Act;
 use super::images::{Folder, archive, noise};
 use super::registry::Distribution;
-use super::{World, push, push_one};
+use super::{Fixture, push, push_one};
 use crate::blob::Compression;
 use crate::push::Target;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ const KIB: usize = 1 << 10;
 
 #[tokio::test]
 async fn an_archive_is_pushed_once_and_then_not_read_again() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let (large, small) = (noise(1, 3000 * KIB), noise(2, 40 * KIB));
     let source = archive(&folder, &[&small, &large, &small]);
     // As ECR answers.
-    world.proxy.rule("PATCH", "", 1, Act::Status(201));
-    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
+    fixture.proxy.rule("PATCH", "", 1, Act::Status(201));
+    let done = push_one(&source, fixture.target(&["v1"])).await.unwrap();
     assert!(done.counts.pushed > 3040 * 1024, "{:?}", done.counts);
-    assert_eq!(world.proxy.count("PATCH", ""), 1);
+    assert_eq!(fixture.proxy.count("PATCH", ""), 1);
     assert_eq!(done.platforms[0].0, "linux/amd64");
-    world.proxy.forget();
-    let again = push_one(&source, world.target(&["v1"])).await.unwrap();
+    fixture.proxy.forget();
+    let again = push_one(&source, fixture.target(&["v1"])).await.unwrap();
     assert_eq!(again.manifest, done.manifest);
     assert_eq!(again.counts.pushed, 0);
     assert!(
-        world
+        fixture
             .proxy
             .seen()
             .iter()
@@ -38,16 +38,16 @@ async fn an_archive_is_pushed_once_and_then_not_read_again() {
 
 #[tokio::test]
 async fn layers_that_an_earlier_image_has_are_passed_over() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let (base, app) = (noise(1, 2000 * KIB), noise(2, 50 * KIB));
-    push_one(&archive(&folder, &[&base]), world.target(&["v1"]))
+    push_one(&archive(&folder, &[&base]), fixture.target(&["v1"]))
         .await
         .unwrap();
     let next = Folder::new();
     let target = Target {
         earlier: vec!["v0".to_owned(), "v1".to_owned()],
-        ..world.target(&["v2"])
+        ..fixture.target(&["v2"])
     };
     let done = push_one(&archive(&next, &[&base, &app]), target)
         .await
@@ -58,7 +58,7 @@ async fn layers_that_an_earlier_image_has_are_passed_over() {
 
 #[tokio::test]
 async fn all_targets_get_one_digest_from_one_reading() {
-    let (first, second) = (World::new().await, World::new().await);
+    let (first, second) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let (base, app) = (noise(1, 2000 * KIB), noise(2, 1500 * KIB));
     push_one(&archive(&folder, &[&base]), first.target(&["v1"]))
@@ -82,7 +82,7 @@ async fn all_targets_get_one_digest_from_one_reading() {
 
 #[tokio::test]
 async fn a_target_that_hangs_is_left_behind_and_the_other_finishes() {
-    let (good, bad) = (World::new().await, World::new().await);
+    let (good, bad) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     // More than a connection holds.
     let source = archive(&folder, &[&noise(1, 10_000 * KIB)]);
@@ -97,7 +97,7 @@ async fn a_target_that_hangs_is_left_behind_and_the_other_finishes() {
 
 #[tokio::test]
 async fn a_small_layer_that_hangs_at_one_target_is_brought_by_the_next_reading() {
-    let (good, bad) = (World::new().await, World::new().await);
+    let (good, bad) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let source = archive(&folder, &[&noise(1, 20 * KIB), &noise(2, 30 * KIB)]);
     bad.proxy.rule("PUT", "/blobs/", 2, Act::Hang);
@@ -116,44 +116,46 @@ async fn a_stream_that_is_refused_for_now_is_tried_again_when_the_registry_says(
         (503, "", 1),
         (500, "", 1),
     ] {
-        let world = World::new().await;
+        let fixture = Fixture::new().await;
         let folder = Folder::new();
         let source = archive(&folder, &[&noise(1, 3000 * KIB)]);
-        world
+        fixture
             .proxy
             .rule("PATCH", "", 1, Act::Answer(status, header, String::new()));
         let started = Instant::now();
-        push_one(&source, world.target(&["v1"])).await.unwrap();
+        push_one(&source, fixture.target(&["v1"])).await.unwrap();
         assert!(
             started.elapsed() >= Duration::from_millis(least),
             "{status}"
         );
-        assert_eq!(world.proxy.count("PATCH", ""), 2, "{status}");
+        assert_eq!(fixture.proxy.count("PATCH", ""), 2, "{status}");
     }
-    // One that asks for more patience than there is.
-    let world = World::new().await;
+    // One that asks for a longer wait than the policy allows.
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let source = archive(&folder, &[&noise(1, 3000 * KIB)]);
     let act = Act::Answer(429, "Retry-After: 3600\r\n", String::new());
-    world.proxy.rule("PATCH", "", usize::MAX, act);
-    let error = push_one(&source, world.target(&["v1"])).await.unwrap_err();
+    fixture.proxy.rule("PATCH", "", usize::MAX, act);
+    let error = push_one(&source, fixture.target(&["v1"]))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("429"), "{error}");
-    assert_eq!(world.proxy.count("PATCH", ""), 1);
+    assert_eq!(fixture.proxy.count("PATCH", ""), 1);
 }
 
 #[tokio::test]
 async fn layers_that_are_compressed_otherwise_do_not_stand_for_what_is_asked() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let (base, app) = (noise(1, 2000 * KIB), noise(2, 50 * KIB));
     let first = archive(&folder, &[&base]);
-    push_one(&first, world.target(&["v1"])).await.unwrap();
+    push_one(&first, fixture.target(&["v1"])).await.unwrap();
     let next = Folder::new();
     // The same image, and one that has its layer.
     for source in [first, archive(&next, &[&base, &app])] {
         let target = Target {
             earlier: vec!["v1".to_owned()],
-            ..world.target(&["v2"])
+            ..fixture.target(&["v2"])
         };
         let outcomes =
             super::super::push(&super::host(), &source, Compression::Zstd, &[target]).await;
@@ -166,7 +168,7 @@ async fn layers_that_are_compressed_otherwise_do_not_stand_for_what_is_asked() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_off_at_one_target_is_read_again_for_that_one() {
-    let (first, second) = (World::new().await, World::new().await);
+    let (first, second) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let source = archive(&folder, &[&noise(1, 3000 * KIB), &noise(2, 2000 * KIB)]);
     second.proxy.rule("PATCH", "", 1, Act::Cut(1200 * KIB));
@@ -180,19 +182,19 @@ async fn a_stream_that_breaks_off_at_one_target_is_read_again_for_that_one() {
 #[tokio::test]
 async fn a_token_that_ends_in_mid_stream_and_lost_answers_cost_a_reading_at_most() {
     for after in [4, 6, 8] {
-        let world = World::new().await;
+        let fixture = Fixture::new().await;
         let folder = Folder::new();
         let source = archive(&folder, &[&noise(1, 2000 * KIB), &noise(2, 1800 * KIB)]);
-        world.proxy.expire(after, 401, "");
-        world.proxy.rule("PUT", "/blobs/uploads/", 1, Act::Lose);
-        push_one(&source, world.target(&["v1"])).await.unwrap();
-        assert!(world.proxy.count("PATCH", "") <= 4);
+        fixture.proxy.expire(after, 401, "");
+        fixture.proxy.rule("PUT", "/blobs/uploads/", 1, Act::Lose);
+        push_one(&source, fixture.target(&["v1"])).await.unwrap();
+        assert!(fixture.proxy.count("PATCH", "") <= 4);
     }
 }
 
 #[tokio::test]
 async fn a_failing_target_is_left_behind_and_a_second_run_completes_it() {
-    let (good, bad) = (World::new().await, World::new().await);
+    let (good, bad) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let source = archive(&folder, &[&noise(1, 2000 * KIB), &noise(2, 10 * KIB)]);
     for first in [true, false] {
@@ -218,14 +220,14 @@ async fn a_failing_target_is_left_behind_and_a_second_run_completes_it() {
 
 #[tokio::test]
 async fn a_layer_that_vanishes_is_read_again() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let lost = noise(1, 2000 * KIB);
     let source = archive(&folder, &[&lost, &noise(2, 10 * KIB)]);
-    let data = world.registry.data();
+    let data = fixture.registry.data();
     // The blob's name is known from the manifest that is about to be put.
     let config = String::from(crate::digest::digest(&noise(2, 10 * KIB)));
-    world.proxy.rule(
+    fixture.proxy.rule(
         "PUT",
         "/manifests/sha256:",
         1,
@@ -248,10 +250,10 @@ async fn a_layer_that_vanishes_is_read_again() {
             Distribution::lose(&data, "acme/app", &format!("sha256:{hex}"));
         })),
     );
-    let done = push_one(&source, world.target(&["v1"])).await.unwrap();
-    assert_eq!(world.proxy.count("PATCH", ""), 2);
+    let done = push_one(&source, fixture.target(&["v1"])).await.unwrap();
+    assert_eq!(fixture.proxy.count("PATCH", ""), 2);
     assert_eq!(
-        world.tagged("acme/app", "v1").await.as_deref(),
+        fixture.tagged("acme/app", "v1").await.as_deref(),
         Some(done.manifest.digest.as_str())
     );
 }

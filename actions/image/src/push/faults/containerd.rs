@@ -1,7 +1,7 @@
 //! An engine with containerd's image store, whose layers are compressed already: each goes on as it is, unless it is there.
 
 use super::images::{Folder, GZIP, config, file, noise};
-use super::{World, push_one, target};
+use super::{Fixture, push_one, target};
 use crate::blob::Compression;
 use crate::digest::digest;
 use crate::push::Target;
@@ -125,7 +125,7 @@ fn listed(manifest: &[u8]) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn layers_go_on_as_they_are_and_are_not_read_twice() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let (large, small, other) = (
         noise(1, 3000 * KIB),
         noise(2, 40 * KIB),
@@ -137,7 +137,7 @@ async fn layers_go_on_as_they_are_and_are_not_read_twice() {
         (&other[..], zstd(&other)),
     ];
     let engine = Engine::start(&layers);
-    let done = push_one(&engine.source().await, world.target(&["v1"]))
+    let done = push_one(&engine.source().await, fixture.target(&["v1"]))
         .await
         .unwrap();
     let kinds = [GZIP, GZIP, Compression::Zstd.media_type()];
@@ -150,7 +150,7 @@ async fn layers_go_on_as_they_are_and_are_not_read_twice() {
     assert_eq!(engine.exports(), 1);
 
     // A layer that no earlier image lists is looked up by its digest, and keeps its media type.
-    world.proxy.forget();
+    fixture.proxy.forget();
     let changed = noise(4, 1500 * KIB);
     let layers = [
         layers[0].clone(),
@@ -158,41 +158,41 @@ async fn layers_go_on_as_they_are_and_are_not_read_twice() {
         (&changed[..], gzip(&changed)),
     ];
     let engine = Engine::start(&layers);
-    let next = push_one(&engine.source().await, world.target(&["v2"]))
+    let next = push_one(&engine.source().await, fixture.target(&["v2"]))
         .await
         .unwrap();
     let kinds = listed(&next.manifest.bytes);
     assert_eq!(kinds[..2], [wanted[0].clone(), wanted[2].clone()]);
-    assert_eq!(world.proxy.count("PATCH", ""), 1);
+    assert_eq!(fixture.proxy.count("PATCH", ""), 1);
     assert!(next.counts.skipped > 4900 * 1024, "{:?}", next.counts);
     assert!(next.counts.pushed < 1600 * 1024, "{:?}", next.counts);
 }
 
 #[tokio::test]
 async fn an_image_that_is_there_is_not_exported() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let layer = noise(1, 1500 * KIB);
     let engine = Engine::start(&[(&layer[..], gzip(&layer))]);
     let source = engine.source().await;
-    let first = push_one(&source, world.target(&["v1"])).await.unwrap();
-    let again = push_one(&source, world.target(&["v1"])).await.unwrap();
+    let first = push_one(&source, fixture.target(&["v1"])).await.unwrap();
+    let again = push_one(&source, fixture.target(&["v1"])).await.unwrap();
     assert_eq!(again.manifest, first.manifest);
     assert_eq!((again.counts.pushed, engine.exports()), (0, 1));
 }
 
 #[tokio::test]
 async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let (base, app) = (noise(1, 2000 * KIB), noise(2, 20 * KIB));
     let blob = gzip(&base);
     let folder = Folder::new();
     let source = folder.opened(&[folder.image(&[&blob], "amd64")]);
-    let base_target = target(&world.client(), "acme/base", &["v1"]);
+    let base_target = target(&fixture.client(), "acme/base", &["v1"]);
     push_one(&source, base_target).await.unwrap();
     let engine = Engine::start(&[(&base[..], blob.clone()), (&app[..], gzip(&app))]);
     let target = Target {
         from: vec!["acme/base".to_owned()],
-        ..world.target(&["v1"])
+        ..fixture.target(&["v1"])
     };
     let done = push_one(&engine.source().await, target).await.unwrap();
     assert_eq!(listed(&done.manifest.bytes)[0].1, digest(&blob).as_str());
@@ -202,12 +202,12 @@ async fn a_layer_of_a_base_in_the_same_registry_is_mounted() {
 
 #[tokio::test]
 async fn a_layer_that_does_not_match_its_name_is_refused() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let (layer, other) = (noise(1, 1500 * KIB), noise(2, 1500 * KIB));
     let engine = Engine::start(&[(&layer[..], gzip(&other))]);
-    let error = push_one(&engine.source().await, world.target(&["v1"]))
+    let error = push_one(&engine.source().await, fixture.target(&["v1"]))
         .await
         .unwrap_err();
     assert!(error.to_string().contains("is not the one"), "{error}");
-    assert!(world.tagged("acme/app", "v1").await.is_none());
+    assert!(fixture.tagged("acme/app", "v1").await.is_none());
 }

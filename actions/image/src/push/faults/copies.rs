@@ -2,7 +2,7 @@
 
 use super::hostile::Act;
 use super::images::{Folder, noise};
-use super::{World, host, push_one, target};
+use super::{Fixture, host, push_one, target};
 use crate::digest::digest;
 use crate::push::{copy, retag};
 use crate::registry::{Manifest, Repo, list_tag, listed, signer_tags};
@@ -72,7 +72,7 @@ async fn attach(repo: &Repo, subject: Option<&Manifest>, tag: Option<&str>) -> D
 
 #[tokio::test]
 async fn an_index_is_copied_whole_with_what_refers_to_it() {
-    let (from, to) = (World::new().await, World::new().await);
+    let (from, to) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let (shared, other) = (noise(1, 300 * KIB), noise(2, 40 * KIB));
     let children = [
@@ -121,7 +121,7 @@ async fn an_index_is_copied_whole_with_what_refers_to_it() {
 
 #[tokio::test]
 async fn a_list_of_referrers_that_is_stale_or_closed_ends_no_copy() {
-    let (from, to) = (World::new().await, World::new().await);
+    let (from, to) = (Fixture::new().await, Fixture::new().await);
     let folder = Folder::new();
     let source = folder.opened(&[folder.image(&[&noise(1, 10)], "amd64")]);
     let root = push_one(&source, from.target(&["v1"]))
@@ -144,7 +144,7 @@ async fn a_list_of_referrers_that_is_stale_or_closed_ends_no_copy() {
     assert!(there(&targets[0].repo, sbom.as_str()).await.is_some());
 
     // Gone, and still on the list.
-    let to = World::new().await;
+    let to = Fixture::new().await;
     let act = Act::Answer(
         404,
         "",
@@ -161,11 +161,11 @@ async fn a_list_of_referrers_that_is_stale_or_closed_ends_no_copy() {
 
 #[tokio::test]
 async fn a_tag_is_put_on_the_very_bytes() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let folder = Folder::new();
     let source = folder.opened(&[folder.image(&[&noise(1, 10)], "amd64")]);
-    let done = push_one(&source, world.target(&[])).await.unwrap();
-    let tagged = world.target(&["release", "v1"]);
+    let done = push_one(&source, fixture.target(&[])).await.unwrap();
+    let tagged = fixture.target(&["release", "v1"]);
     retag(&tagged, &done.manifest.digest).await.unwrap();
     assert_eq!(there(&tagged.repo, "v1").await.unwrap(), done.manifest);
     let none = digest(b"none");

@@ -45,13 +45,13 @@ fn basic(token: &str) -> String {
 }
 
 /// A registry, a proxy before it, and how often a token was fetched.
-struct World {
+struct Fixture {
     registry: Distribution,
     proxy: Hostile,
     fetched: Arc<AtomicUsize>,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         Self::of(Distribution::start()).await
     }

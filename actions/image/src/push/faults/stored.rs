@@ -1,7 +1,7 @@
 //! Layers from the engine's own store, and from its export where the store cannot be read.
 
 use super::images::{Folder, Loaded, noise};
-use super::{World, push};
+use super::{Fixture, push};
 use crate::push::all;
 use crate::source::Source;
 use kit::id::Digest;
@@ -37,14 +37,18 @@ async fn an_inconsistent_engine_store_falls_back_to_the_export_with_the_same_ima
     const SIZES: [usize; 3] = [3_000_000, 100_000, 2_000_000];
     let folder = Folder::new();
     let files = [noise(1, SIZES[0]), noise(2, SIZES[1]), noise(3, SIZES[2])];
-    let image = Loaded::new(&folder, "astray", &files.each_ref().map(Vec::as_slice));
-    let world = World::new().await;
+    let image = Loaded::new(
+        &folder,
+        "inconsistent",
+        &files.each_ref().map(Vec::as_slice),
+    );
+    let fixture = Fixture::new().await;
     let source = image.source().await;
     let store = origin_text(&source);
     let root = store
         .strip_prefix("the engine's store in ")
         .expect("root can read it");
-    let good = all(push(&source, &[world.target(&["v1"])]).await).unwrap();
+    let good = all(push(&source, &[fixture.target(&["v1"])]).await).unwrap();
     assert_eq!(origin_text(&source), store);
 
     // The engine read this once, when it got the layer, and looks where it did before.
@@ -63,20 +67,20 @@ async fn an_inconsistent_engine_store_falls_back_to_the_export_with_the_same_ima
     };
     let lowest = fs::read_to_string(cache_id_path(&diff_ids[0])).unwrap();
     let damaged = Damaged::new(cache_id_path(&chain.unwrap()), &lowest);
-    let worlds = [World::new().await, World::new().await];
+    let fixtures = [Fixture::new().await, Fixture::new().await];
     let source = image.source().await;
-    let targets = worlds.each_ref().map(|world| world.target(&["v1"]));
+    let targets = fixtures.each_ref().map(|fixture| fixture.target(&["v1"]));
     let done = all(push(&source, &targets).await).unwrap();
     assert_eq!(origin_text(&source), "the engine's export");
-    for (world, done) in worlds.iter().zip(&done) {
+    for (fixture, done) in fixtures.iter().zip(&done) {
         assert_eq!(done.manifest, good[0].manifest);
-        let tagged = world.tagged("acme/app", "v1").await;
+        let tagged = fixture.tagged("acme/app", "v1").await;
         assert_eq!(tagged, Some(done.manifest.digest.to_string()));
         assert_eq!(done.counts.pushed, good[0].counts.pushed);
         // Layers that arrived are not sent again, and bytes that were not the image's never became a blob.
-        let streams = world.proxy.count("PATCH", "");
+        let streams = fixture.proxy.count("PATCH", "");
         assert!((2..=3).contains(&streams), "{streams}");
-        assert_eq!(world.proxy.count("PUT", "/blobs/"), 4);
+        assert_eq!(fixture.proxy.count("PUT", "/blobs/"), 4);
     }
     drop(damaged);
 }

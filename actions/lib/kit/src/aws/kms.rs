@@ -13,15 +13,15 @@ const LONGEST_ALIAS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KmsKey {
     text: String,
-    home: Option<(AccountId, Region)>,
+    location: Option<(AccountId, Region)>,
 }
 
 parsed_text!(KmsKey, text);
 
 impl KmsKey {
-    /// The account and region in the ARN; an alias alone belongs to whoever asks.
-    pub fn home(&self) -> Option<(&AccountId, &Region)> {
-        self.home
+    /// The account and region in the ARN; an alias alone belongs to the caller's.
+    pub fn location(&self) -> Option<(&AccountId, &Region)> {
+        self.location
             .as_ref()
             .map(|(account, region)| (account, region))
     }
@@ -48,9 +48,9 @@ impl FromStr for KmsKey {
                 .then_some(Some((arn.account?, arn.region?)))
         };
         match parse() {
-            Some(home) => Ok(Self {
+            Some(location) => Ok(Self {
                 text: text.to_owned(),
-                home,
+                location,
             }),
             None => Err(Invalid::new(
                 format!("`{text}` is not the alias or ARN of a KMS key"),
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_key_is_named_by_its_alias_or_an_arn() {
         let alias: KmsKey = "alias/slipway-provenance".parse().unwrap();
-        assert_eq!(alias.home(), None);
+        assert_eq!(alias.location(), None);
         for resource in [
             "alias/team/slipway",
             "key/1234abcd-12ab-34cd-56ef-1234567890ab",
@@ -88,7 +88,7 @@ mod tests {
             let key: KmsKey = format!("arn:aws:kms:eu-west-1:111111111111:{resource}")
                 .parse()
                 .unwrap();
-            let (account, region) = key.home().unwrap();
+            let (account, region) = key.location().unwrap();
             assert_eq!(
                 (account.as_str(), region.as_str()),
                 ("111111111111", "eu-west-1")

@@ -203,7 +203,7 @@ fn check_variable(
         mistakes.add(
             Mistake::new(
                 span.clone(),
-                format!("`{name}` is handed to every infrastructure run anyway"),
+                format!("`{name}` is set for every infrastructure run anyway"),
             )
             .hint("give this variable another name, or remove it"),
         );

@@ -45,7 +45,7 @@ pub(super) struct Declared {
     pub(super) service: At<Text<ServiceName>>,
     /// The path from the repository's root that this file had before it was moved; permits that came from there go on here.
     pub(super) moved_from: Option<At<Text<RepositoryPath>>>,
-    /// The account that holds image repository and ledger.
+    /// The account that holds the image repository and the ledger.
     pub(super) build: Build,
     /// The environments, each with the one a digest must have been healthy in before.
     #[schemars(extend("minProperties" = 1))]
@@ -70,7 +70,7 @@ pub(super) struct Declared {
     pub(super) allow_long_lived_keys: Option<Vec<At<Text<AccessKeyId>>>>,
 }
 
-/// The account that holds image repository and ledger.
+/// The account that holds the image repository and the ledger.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Build {

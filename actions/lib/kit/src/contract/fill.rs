@@ -144,12 +144,12 @@ impl<'a> Filler<'a> {
             "is not the alias or ARN of a KMS key",
             "write alias/NAME, or the ARN; list them: aws kms list-aliases",
         )?;
-        let (Some((home_account, home_region)), Some(account), Some(region)) =
-            (key.home(), account, region)
+        let (Some((key_account, key_region)), Some(account), Some(region)) =
+            (key.location(), account, region)
         else {
             return Some(key);
         };
-        if home_account == account && home_region == region {
+        if key_account == account && key_region == region {
             return Some(key);
         }
         let message = format!("this key is not in account {account} and region {region}");

@@ -203,7 +203,7 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
         let there = both.iter().any(|(name, day)| *name == key && day.is_some());
         if !there && let Some(other) = other {
             mistakes.add(
-                Mistake::new(other.span.clone(), format!("there is no `{key}` to this"))
+                Mistake::new(other.span.clone(), format!("`{key}` is missing here"))
                     .hint(format!("add `{key}:`; both days are included")),
             );
         }
@@ -327,10 +327,10 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
         mistakes.add(
             Mistake::new(
                 tell.span.clone(),
-                "those who approve in another repository are not told by an issue of this one",
+                "an issue in this repository does not reach approvers of another one",
             )
             .related(repository.span.clone(), "they approve there")
-            .hint("a job's token reaches its own repository alone: tell them by `sns:NAME`"),
+            .hint("a job's token reaches only its own repository: notify them by `sns:NAME`"),
         );
     }
     if let Some(expires) = &approve.expires

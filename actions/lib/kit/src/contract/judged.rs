@@ -58,7 +58,7 @@ pub(super) fn judged(
         infrastructure: resolve::infrastructure(declared, environment),
         moved_from: resolve::moved_from(declared),
         contract: contract.text.clone(),
-        contract_path: contract.place.clone(),
+        contract_path: contract.repository_path.clone(),
     }
 }
 

@@ -30,7 +30,7 @@ pub use schema::{SCHEMA_URL, schema};
 use crate::aws::AccountId;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::place;
+use crate::paths;
 use declared::{Declared, Environment, EnvironmentKey};
 use diagnostics::Mistakes;
 pub(crate) use diagnostics::nearest;
@@ -46,7 +46,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub struct Contract {
     path: String,
     /// Its path in the repository.
-    place: String,
+    repository_path: String,
     directory: PathBuf,
     text: String,
     declared: Declared,
@@ -109,7 +109,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Contract> {
     }
     Ok(Contract {
         path: shown,
-        place: place::plain(path).to_string_lossy().into_owned(),
+        repository_path: paths::plain(path).to_string_lossy().into_owned(),
         directory,
         text: text.to_owned(),
         declared,
@@ -149,8 +149,11 @@ impl Contract {
 
     /// The contract at this path in its repository; without it, at the one that it was read from.
     #[must_use]
-    pub(crate) fn at(self, place: String) -> Self {
-        Self { place, ..self }
+    pub(crate) fn at(self, repository_path: String) -> Self {
+        Self {
+            repository_path,
+            ..self
+        }
     }
 
     /// The environments, in the order a digest walks them.
@@ -214,7 +217,7 @@ impl Contract {
     /// Adds which contract it was that was resolved.
     fn name(&self, resolved: &mut Resolved) {
         resolved.contract.clone_from(&self.text);
-        resolved.contract_path.clone_from(&self.place);
+        resolved.contract_path.clone_from(&self.repository_path);
     }
 
     fn resolved<T>(

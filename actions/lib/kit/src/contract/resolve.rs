@@ -17,7 +17,7 @@ use super::secret::{SecretEntry, wrong_name};
 use super::variables;
 use super::vars::Vars;
 use crate::aws::{AccountId, Region, RoleArn};
-use crate::place;
+use crate::paths;
 use state::BUCKET;
 pub(super) use state::infrastructure;
 use std::collections::BTreeMap;
@@ -433,7 +433,7 @@ impl<'a> Resolver<'a> {
 /// The path that the contract had in its repository before it was moved.
 pub(super) fn moved_from(declared: &Declared) -> Option<String> {
     let path = declared.moved_from.as_ref()?;
-    let plain = place::plain(Path::new(&path.value.0));
+    let plain = paths::plain(Path::new(&path.value.0));
     Some(plain.to_string_lossy().into_owned())
 }
 

@@ -71,19 +71,19 @@ impl Files {
             }
             let file = format!("{} ({name})", path.display());
             let cause = match restore(path, wanted.as_ref()) {
-                Ok(()) => format!("{file} is as it was again"),
-                Err(failed) => format!("{file} cannot be put back as it was: {failed}"),
+                Ok(()) => format!("{file} was restored"),
+                Err(failed) => format!("{file} cannot be restored: {failed}"),
             };
             let so_far = error.take().unwrap_or_else(|| {
                 Error::refused(format!(
-                    "a program that this step ran wrote to {file}, from which later steps take what they get"
+                    "a program that this step ran wrote to {file}, which later steps read"
                 ))
             });
             error = Some(so_far.cause(cause));
         }
         error.map_or(Ok(()), |error| {
             Err(error
-                .hint("find out which program it is: it looked for the file by itself, since no child is told its name")
+                .hint("find out which program it is: it looked for the file by itself, since no child process is given its name")
                 .hint("a value for later steps: write it in a `run:` step of its own, or in the workflow"))
         })
     }

@@ -55,7 +55,7 @@ fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
         return fail(
             format!("#{number}: {}", found.objections.join("; ")),
             format!(
-                "resolve the requested changes in #{number}, and have who requested them approve"
+                "resolve the requested changes in #{number}, and have the reviewer who requested them approve"
             ),
         );
     }

@@ -111,8 +111,8 @@ pub(in crate::contract) struct Approve {
     pub(in crate::contract) people: At<Vec<At<Text<Approver>>>>,
     /// How long a request can be approved and used, at most 7d; 24h when not given.
     pub(in crate::contract) expires: Option<At<Text<Span>>>,
-    /// How they are told of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build
-    /// account and region; nobody is told when not given.
+    /// How they are notified of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build
+    /// account and region; nobody is notified when not given.
     pub(in crate::contract) tell: Option<At<Text<Tell>>>,
     /// Another repository on GitHub whose runs may answer requests, OWNER/NAME, for people without access to the code; none
     /// when not given.

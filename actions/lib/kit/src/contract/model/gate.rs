@@ -156,7 +156,7 @@ pub struct Approve {
     pub teams: Vec<String>,
     /// Seconds for which a request can be approved and used.
     pub expires: u64,
-    /// How they are told of a request.
+    /// How they are notified of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tell: Option<Tell>,
     /// Another repository on GitHub whose runs may answer requests.
@@ -205,7 +205,7 @@ impl<'de> Deserialize<'de> for Tell {
         match tell.to_string() == text {
             true => Ok(tell),
             false => Err(serde::de::Error::custom(format!(
-                "`{text}` is not a way to tell people of a request"
+                "`{text}` is not a way to notify people of a request"
             ))),
         }
     }

@@ -139,11 +139,11 @@ fn times_that_mean_nothing_are_mistakes() {
         ),
         (
             "freeze: [{time-zone: UTC, first: 2026-12-20}]",
-            "there is no `last` to this",
+            "`last` is missing here",
         ),
         (
             "freeze: [{time-zone: UTC, last: 2026-12-20}]",
-            "there is no `first` to this",
+            "`first` is missing here",
         ),
         (
             "freeze: [{time-zone: UTC, first: 2026-02-30, last: 2026-03-01}]",
@@ -251,15 +251,15 @@ fn approvals_that_nobody_could_give_are_mistakes() {
         ),
         (
             "people: [ada], repository: acme/approvals, tell: issue",
-            "those who approve in another repository are not told by an issue of this one",
+            "an issue in this repository does not reach approvers of another one",
         ),
         (
             "people: [ada], tell: mail",
-            "`mail` is not a way to tell people of a request",
+            "`mail` is not a way to notify people of a request",
         ),
         (
             "people: [ada], tell: sns:topic.fifo",
-            "`sns:topic.fifo` is not a way to tell people of a request",
+            "`sns:topic.fifo` is not a way to notify people of a request",
         ),
         (
             "count: 1",

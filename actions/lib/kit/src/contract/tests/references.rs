@@ -117,7 +117,7 @@ fn names_of_variables_are_valid_and_free() {
               |
               = hint: letters, digits and underscores, not beginning with a digit
 
-            error: `region` is handed to every infrastructure run anyway
+            error: `region` is set for every infrastructure run anyway
              --> delivery.yaml:9:3
               |
             9 |   region: {type: region, value: eu-west-1}

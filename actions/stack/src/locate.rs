@@ -28,7 +28,7 @@ impl Found {
                 "there is no stack {} in account {}, region {}",
                 self.name, self.account.id, self.account.region
             ))
-            .hint(format!("make it: slipway-stack plan {arguments}"))
+            .hint(format!("create it: slipway-stack plan {arguments}"))
         })
     }
 }

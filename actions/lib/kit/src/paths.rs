@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_path_begins_at_the_nearest_repository_inside_the_workspace() {
-        let workspace = std::env::temp_dir().join(format!("place-{}", std::process::id()));
+        let workspace = std::env::temp_dir().join(format!("paths-{}", std::process::id()));
         let inner = workspace.join("src");
         std::fs::create_dir_all(inner.join("shop")).unwrap();
         let file = inner.join("shop/delivery.yaml");
