@@ -1,4 +1,4 @@
-//! Whether a person's answer to a request is written. Pure.
+//! Decides whether a person's answer to a request is written. Pure.
 
 use crate::check::approved::{ask, changed};
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally};
