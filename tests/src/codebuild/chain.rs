@@ -14,8 +14,10 @@ use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
+use crate::runner::hub::number;
 use crate::runner::story::{
     AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_break_glass, git_folder,
+    known,
 };
 use crate::say::{heading, note, seconds};
 use crate::world::World;
@@ -68,12 +70,11 @@ fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
         ));
     }
     let mut text = text.replace(workflow, "  project: storefront-build\n");
-    if !text.lines().any(|line| line.starts_with("people:")) {
-        text.push_str("\npeople:\n");
-        for login in [AUTHOR, REVIEWER, RELEASER] {
-            let principal = world.principal(RELEASES, login);
-            text.push_str(&format!("  {login}: [{principal}]\n"));
-        }
+    for login in [AUTHOR, REVIEWER, RELEASER] {
+        let id = number(login);
+        let principal = world.principal(RELEASES, login);
+        let both = format!("  {login}: {{ id: {id}, aws: [{principal}] }}\n");
+        text = text.replace(&known([login]), &both);
     }
     Ok(text)
 }
@@ -380,7 +381,8 @@ mod tests {
         let instance = Instance::of(checkout, Path::new("/target"));
         let world = World::named("people", "registry");
         let text = contract_with_people(&instance, &world).unwrap();
-        let linus = format!("linus: [{}]", world.principal(RELEASES, "linus"));
+        let principal = world.principal(RELEASES, "linus");
+        let linus = format!("linus: {{ id: {}, aws: [{principal}] }}", number("linus"));
         assert!(text.lines().any(|line| line.trim() == linus), "{text}");
         assert_eq!(
             text.lines()

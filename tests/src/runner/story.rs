@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::act::git;
-use super::hub::Hub;
+use super::hub::{Hub, number};
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 use crate::say::note;
@@ -122,8 +122,18 @@ pub fn contract_with_break_glass(instance: &Instance) -> Result<String> {
     if !text.contains(checks) {
         return Err(Fault::new(format!("the example has no `{checks}`")));
     }
-    let people = format!("      break-glass: {{ people: [{RELEASER}], expires: 1h }}\n");
-    Ok(text.replace(checks, &format!("{people}{checks}")))
+    let glass = format!("      break-glass: {{ people: [{RELEASER}], expires: 1h }}\n");
+    let text = text.replace(checks, &format!("{glass}{checks}"));
+    Ok(format!(
+        "{text}\npeople:\n{}",
+        known([AUTHOR, REVIEWER, RELEASER])
+    ))
+}
+
+/// The lines of `people` with the numbers of these accounts.
+pub fn known<'a>(logins: impl IntoIterator<Item = &'a str>) -> String {
+    let line = |login| format!("  {login}: {{ id: {} }}\n", number(login));
+    logins.into_iter().map(line).collect()
 }
 
 /// The example's contract, with a gate of staging that asks for a plan of the infrastructure and for somebody who approves it.

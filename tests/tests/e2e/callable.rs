@@ -6,7 +6,7 @@ use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::base;
 use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::ledger::{row, status};
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, unproven};
+use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, known, unproven};
 
 use sandbox::world::World;
 use serde_json::{Value, json};
@@ -186,7 +186,7 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         assert!(text.contains(gate), "{text}");
         let approve = "    gate: { approve: { people: [grace, linus] }, approvals: 1, workflow";
         let contract = text.replacen(gate, approve, 1);
-        let contract = format!("{contract}\npeople:\n  {REVIEWER}: {{}}\n  {RELEASER}: {{}}\n");
+        let contract = format!("{contract}\npeople:\n{}", known([REVIEWER, RELEASER]));
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Ask for approvals";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();

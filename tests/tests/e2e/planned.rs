@@ -6,7 +6,9 @@ use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::base;
 use sandbox::runner::export::export;
 use sandbox::runner::ledger::{row, status, verify};
-use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, contract_with_plans, git_folder};
+use sandbox::runner::story::{
+    AUTHOR, RELEASER, REVIEWER, Story, contract_with_plans, git_folder, known,
+};
 use sandbox::world::World;
 
 use crate::support::{TIMEOUT, heavy, instance, read, wait, world};
@@ -56,7 +58,7 @@ fn the_examples_promotion_applies_the_plan_that_was_approved_by_its_id() {
         let export = export(instance).unwrap();
         let example = instance.checkout.join("docs/examples/storefront");
         let contract = contract_with_plans(&read(&example.join("delivery.yaml"))).unwrap();
-        let contract = format!("{contract}\npeople:\n  {REVIEWER}: {{}}\n  {RELEASER}: {{}}\n");
+        let contract = format!("{contract}\npeople:\n{}", known([REVIEWER, RELEASER]));
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Approve plans";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();

@@ -9,7 +9,7 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     let gate = r#"{"required":true,"branch":"main","approvals":2,"checks":["ci"],"workflow":".github/workflows/promote.yml","break_glass":{"people":["linus"],"expires":3600}}"#;
     let text = chain::declared(
         "gate: {approvals: 2, checks: [ci], workflow: .github/workflows/promote.yml, rollback: {approvals: 0}, break-glass: {people: [linus]}}",
-        &format!("linus: [\"{LINUS}\"]"),
+        &format!("linus: {{id: 7, aws: [\"{LINUS}\"]}}"),
     );
     let mut chain = Chain::default();
     chain.add('a', "healthy", &json!({}));
@@ -44,7 +44,7 @@ fn past_rules(evidence_says: &Value, record: &Value, glass: &Value) -> Chain {
     kept["commit"] = json!(commit('e'));
     kept["host"] = build(LINUS);
     kept["contract"]["people"] = json!({
-        "linus": {"id": null, "accounts": {}, "emails": [], "aws": [LINUS]},
+        "linus": {"id": 7, "accounts": {}, "emails": [], "aws": [LINUS]},
     });
     let mut kept = with(kept, evidence_says);
     kept["host"]["contract"]["text"] = json!(text);

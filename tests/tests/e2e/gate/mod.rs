@@ -25,6 +25,7 @@ mod times;
 use std::process::Command;
 
 use sandbox::instance::{port, sha256};
+use sandbox::runner::hub::number;
 use sandbox::runner::story::{AUTHOR, REVIEWER, Story, contract_on_branch};
 use sandbox::world::aws::Aws;
 use sandbox::world::{World, http_client};
@@ -114,7 +115,8 @@ impl Gate {
 
     /// A person's line under `people`.
     fn listed(&self, login: &str) -> String {
-        format!("  {login}: [{}]\n", self.principal(login))
+        let (id, principal) = (number(login), self.principal(login));
+        format!("  {login}: {{id: {id}, aws: [{principal}]}}\n")
     }
 
     /// The principal that a person is.

@@ -148,7 +148,7 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
         }
     }
     if let Some(glass) = &gate.break_glass {
-        check_break_glass(glass, mistakes);
+        check_break_glass(declared, glass, mistakes);
     }
     if let Some(approve) = &gate.approve {
         check_approve(declared, approve, mistakes);
@@ -231,7 +231,7 @@ fn invalid_day(day: &At<Text<Day>>) -> Mistake {
     Mistake::new(day.span.clone(), message).hint("see how many days the month has")
 }
 
-fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
+fn check_break_glass(declared: &Declared, glass: &BreakGlass, mistakes: &mut Mistakes) {
     let people = &glass.people;
     if people.value.is_empty() && people.span != SourceSpan::default() {
         mistakes.add(
@@ -251,6 +251,8 @@ fn check_break_glass(glass: &BreakGlass, mistakes: &mut Mistakes) {
                 )
                 .hint("name the people who act through it"),
             );
+        } else {
+            check_known(declared, login, mistakes);
         }
     }
     if let Some(expires) = &glass.expires {
@@ -269,10 +271,38 @@ fn is_team(name: &str) -> bool {
     name.contains('/')
 }
 
+/// Whoever decides is known by the number of the account: a login can pass to somebody else, who would decide then.
+fn check_known<K>(declared: &Declared, person: &At<Text<K>>, mistakes: &mut Mistakes) {
+    let login = person.value.0.as_str();
+    let people = declared.people.iter().flat_map(|people| &people.0);
+    let known: Vec<_> = people
+        .map(|(login, entry)| (login.value.0.as_str(), &entry.0))
+        .collect();
+    let number = format!("its number is what this prints: gh api users/{login} --jq .id");
+    match known.iter().find(|(known, _)| *known == login) {
+        Some((_, entry)) if entry.id.is_some() => {}
+        // What is wrong with a text is said elsewhere.
+        _ if login.is_empty() => {}
+        Some(_) => mistakes.add(
+            Mistake::new(
+                person.span.clone(),
+                format!("`people` of the contract gives {login} no `id`, and the login can pass to somebody else"),
+            )
+            .hint(format!("add the number of the account, `{login}: {{ id: NUMBER }}`; {number}")),
+        ),
+        None => {
+            let hint = match nearest(login, known.iter().map(|(known, _)| *known)) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("list {login} under `people`, with the number of the account; {number}"),
+            };
+            let message = format!("`people` of the contract does not list {login}");
+            mistakes.add(Mistake::new(person.span.clone(), message).hint(hint));
+        }
+    }
+}
+
 /// Those who approve are people that the contract knows, each once, and there are enough of them.
 fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes) {
-    let people = declared.people.iter().flat_map(|people| &people.0);
-    let known: Vec<&str> = people.map(|(login, _)| login.value.0.as_str()).collect();
     let named = &approve.people;
     if named.value.is_empty() && named.span != SourceSpan::default() {
         mistakes.add(
@@ -292,13 +322,8 @@ fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes
                     .related(first.span.clone(), "first here")
                     .hint("keep one of them: a person approves once"),
             );
-        } else if !is_team(login) && !known.contains(&login) {
-            let hint = match nearest(login, known.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("list {login} under `people`, with the number of the account"),
-            };
-            let message = format!("`people` of the contract does not list {login}");
-            mistakes.add(Mistake::new(person.span.clone(), message).hint(hint));
+        } else if !is_team(login) {
+            check_known(declared, person, mistakes);
         }
     }
     if let Some(count) = &approve.count {

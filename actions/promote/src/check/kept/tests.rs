@@ -447,9 +447,12 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
 /// The gate here is an earlier one by the ledger, and GitHub does not answer.
 #[test]
 fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
-    let setting = gated(&format!(
-        "{GATE}, break-glass: {{people: [dora], expires: 1h}}"
-    ));
+    let setting = declared(
+        &DORA.replace("dora: {", "dora: {id: 43, "),
+        &format!(
+            "follows: staging, gate: {{{GATE}, break-glass: {{people: [dora], expires: 1h}}}}"
+        ),
+    );
     let by = |policy: String, digit| Record {
         policy: Some(policy),
         ..deployed(digit)

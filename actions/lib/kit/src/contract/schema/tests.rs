@@ -117,8 +117,8 @@ const GOOD: &[Change] = &[
          {time-zone: UTC, first: 2026-12-20, last: 2027-01-03}]",
     ),
     (
-        "approvals: 2",
-        "rollback: {approvals: 1}, break-glass: {people: [ada], expires: 30m}",
+        "approvals: 2}}",
+        "rollback: {approvals: 1}, break-glass: {people: [ada], expires: 30m}}}\npeople: {ada: {id: 1}}",
     ),
     ("value: 1", "default: var:SIZE, environments: {live: 3}"),
     ("type: integer, value: 1", "type: boolean, value: true"),
@@ -166,7 +166,7 @@ const GOOD: &[Change] = &[
     ),
     (
         "approvals: 2}}",
-        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}",
+        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: {id: 2, aws: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}, linus: [arn:aws:sts::111111111111:assumed-role/Operators/linus]}",
     ),
     (
         "approvals: 2",

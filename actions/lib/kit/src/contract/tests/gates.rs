@@ -5,7 +5,8 @@ use crate::contract::model::{Approve, BreakGlass, Formerly, Freeze, Tell, Weekda
 use expect_test::expect;
 
 fn gated(gate: &str) -> String {
-    with("").replace("follows: dev", &format!("follows: dev, gate: {{{gate}}}"))
+    let people = "people: {ada: {id: 1}, mia: [arn:aws:iam::111111111111:user/mia]}\n";
+    with(people).replace("follows: dev", &format!("follows: dev, gate: {{{gate}}}"))
 }
 
 fn gate(text: &str) -> Gate {
@@ -170,6 +171,18 @@ fn times_that_mean_nothing_are_mistakes() {
             "deploy[bot] is not a person",
         ),
         (
+            "break-glass: {people: [ada, eve]}",
+            "`people` of the contract does not list eve",
+        ),
+        (
+            "break-glass: {people: [ada, mia]}",
+            "`people` of the contract gives mia no `id`, and the login can pass to somebody else",
+        ),
+        (
+            "approve: {people: [ada, mia]}",
+            "`people` of the contract gives mia no `id`, and the login can pass to somebody else",
+        ),
+        (
             "rollback: {approvals: 101}",
             "this is more than the highest number of approvals",
         ),
@@ -288,6 +301,23 @@ fn an_unknown_approver_is_shown_where_it_is() {
               = hint: did you mean `grace`?
 
             error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
+fn an_approver_without_a_number_is_shown_with_what_tells_it() {
+    assert_error(
+        &gated("approve: {people: [ada, mia]}"),
+        expect![[r#"
+        error: `people` of the contract gives mia no `id`, and the login can pass to somebody else
+         --> delivery.yaml:6:78
+          |
+        6 |   live: {account: 222222222222, follows: dev, gate: {approve: {people: [ada, mia]}}}
+          |                                                                              ^^^
+          |
+          = hint: add the number of the account, `mia: { id: NUMBER }`; its number is what this prints: gh api users/mia --jq .id
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
     );
 }
 
