@@ -307,6 +307,7 @@ mod tests {
                 head: String::new(),
                 contract: None,
                 base: None,
+                tip: None,
                 range: None,
                 pulls: Vec::new(),
                 reviews: Vec::new(),
