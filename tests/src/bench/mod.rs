@@ -22,6 +22,7 @@ use crate::fault::Result;
 use crate::install;
 use crate::instance::Instance;
 use crate::say::{data, note};
+use measure::Measure;
 use race::Race;
 use row::Row;
 use stage::Stage;
@@ -56,6 +57,19 @@ impl Benchmark {
             Self::State => Some("state"),
             Self::Promote | Self::Ledger => Some("promote"),
         }
+    }
+
+    /// The measures of its rows. Memory and other tools take programs that only benchmarks install.
+    fn measures(self) -> &'static [Measure] {
+        match self {
+            Self::Promote | Self::Ledger => &[Measure::Wall, Measure::Cpu],
+            _ => &Measure::ALL,
+        }
+    }
+
+    /// Returns true if it compares with tools that only benchmarks install.
+    fn needs_peers(self) -> bool {
+        self.measures().contains(&Measure::Peak)
     }
 
     async fn rows(self, stage: &Stage<'_>) -> Result<Vec<Row>> {
@@ -105,10 +119,15 @@ pub(crate) async fn run(
     json: bool,
     rounds: Option<usize>,
 ) -> Result<()> {
-    install::peers(instance)?;
+    if benchmark.needs_peers() {
+        install::peers(instance)?;
+    }
     let stage = Stage::open(instance, benchmark.step(), rounds).await?;
     note(&format!("measured: {}", stage.build));
-    note(&format!("an empty program: {}", race::floor()?));
+    note(&format!(
+        "an empty program: {}",
+        race::floor(benchmark.measures())?
+    ));
     let rows = benchmark.rows(&stage).await?;
     note(&load());
     let lines = if json {

@@ -6,6 +6,7 @@
 
 mod apart;
 mod badinput;
+mod bench;
 mod by_hand;
 mod callable;
 mod cancel;
