@@ -471,7 +471,7 @@ fn what_changes_after_a_permit_refuses_when_the_promotion_is_judged_again() {
     assert_eq!(gate.chain().len() as u64, began);
 }
 
-/// What was reviewed after it is gone from the branch, and other rules may judge.
+/// The commits that were reviewed last are gone from the branch, and an older contract may judge.
 #[test]
 fn a_branch_that_was_set_back_since_a_permit_promotes_nothing() {
     let gate = Gate::new("permit-back");
