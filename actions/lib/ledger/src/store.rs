@@ -220,7 +220,7 @@ impl Ledger {
     ) -> Result<Entry> {
         record.seq = head.map_or(1, |head| head.seq + 1);
         if let Some(before) = head.and_then(|head| head.record(chain).ok()) {
-            record.at = crate::order::not_before(&before.at, record.at);
+            crate::order::follow(&before, &mut record);
         }
         let part = self.signed_part(chain, head).await?;
         let bytes = write(&record, part.as_ref())
