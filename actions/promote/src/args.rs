@@ -82,7 +82,7 @@ pub(crate) struct Check {
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
     #[arg(long, value_name = "REASON", value_parser = crate::values::reason)]
     pub(crate) break_glass: Option<String>,
-    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where the gate says `plan: true`
     #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
     pub(crate) plan: Option<PlanId>,
     #[command(flatten)]
@@ -177,7 +177,7 @@ pub(crate) struct Request {
     /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
-    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan`, where the gate says `plan: true`
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where the gate says `plan: true`
     #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
     pub(crate) plan: Option<PlanId>,
     #[command(flatten)]

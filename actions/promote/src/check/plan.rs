@@ -1,5 +1,5 @@
 //! The infrastructure plan that is promoted along with a digest. Where the gate says `plan: true`, a permit names one, and
-//! `slipway-state apply` applies no other. Pure.
+//! `slipway-state apply` and `slipway-stack apply` apply no other. Pure.
 
 use crate::setting::Setting;
 use kit::error::{Error, Result};
@@ -13,7 +13,7 @@ pub(crate) fn missing(setting: &Setting, plan: Option<&str>, rollback: bool) -> 
 /// How a person makes a plan.
 pub(crate) fn next(environment: &str) -> String {
     format!(
-        "plan the commit's infrastructure: slipway-state plan --environment {environment} --commit COMMIT, and name its ID: --plan ID"
+        "plan the commit's infrastructure: slipway-state plan --environment {environment} --commit COMMIT (for a stack, slipway-stack plan), and name its ID: --plan ID"
     )
 }
 

@@ -146,7 +146,7 @@ fn changes(setting: &Setting) -> Vec<Explained> {
     vec![
         asked(
             "branch",
-            format!("the commit is on {branch}"),
+            format!("the commit is on {branch}, which was not set back"),
             "GitHub: contents: read",
             format!("merge it into {branch}"),
         ),
@@ -358,20 +358,20 @@ pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
         ),
     };
     let rollback = format!(
-        "to a digest that was healthy in {}, with {reviews}; asks GitHub nothing",
+        "to a digest that was healthy in {}, with {reviews}; asks GitHub only whether the contract is the branch's",
         setting.environment
     );
     let glass = match &gate.break_glass {
         None => "nobody may override these rules".to_owned(),
         Some(glass) => format!(
-            "{} may override these rules with a reason, for {}; somebody else must review it before the next promotion",
+            "{} may override these rules with a reason, for {}, but neither provenance nor a digest without a record; somebody without a hand in the change must review it before the next promotion",
             glass.people.join(", "),
             human(Duration::from_secs(glass.expires))
         ),
     };
     let mut all = vec![("rollback", rollback), ("break-glass", glass)];
     if gate.plan {
-        let plan = "infrastructure is applied only as the plan that the permit names: slipway-state plan, then grant --plan ID; a rollback leaves it alone";
+        let plan = "infrastructure is applied only as the plan that the permit names: slipway-state plan or slipway-stack plan, then grant --plan ID; a rollback leaves it alone";
         all.push(("plan", plan.to_owned()));
     }
     all
