@@ -3,6 +3,7 @@
 //! models and documented sequences; every request and answer is held against the model, and an answer that does not fit
 //! is recorded and sent as an error, so that the stand-in cannot drift from what it stands for.
 
+mod alarms;
 mod api;
 mod check;
 mod container;
@@ -19,6 +20,7 @@ mod run;
 mod schedule;
 mod service;
 mod shapes;
+mod shift;
 mod state;
 mod task;
 mod upstream;
@@ -33,6 +35,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use tokio::sync::watch;
 
+pub use alarms::{AlarmQuery, Alarms};
 pub use check::drop_null_members;
 pub use docker::DockerError;
 pub use model::ModelError;
@@ -64,6 +67,8 @@ pub struct Config {
     pub label: String,
     /// The way to SSM, Secrets Manager and ECR.
     pub upstream: Upstream,
+    /// The way to CloudWatch's alarms.
+    pub alarms: Alarms,
     /// Durations that AWS fixes.
     pub timings: Timings,
 }
@@ -87,6 +92,9 @@ pub struct Timings {
     pub deregistration_delay: Duration,
     /// How long a stopped task can be described (ECS: at least 1 h).
     pub stopped_tasks_kept: Duration,
+    /// How long a minute of a bake time, of a step or of a lifecycle hook takes here. Times that are answered, such as a
+    /// hook's `expiresAt`, are the real ones.
+    pub minute: Duration,
 }
 
 impl Default for Timings {
@@ -100,6 +108,7 @@ impl Default for Timings {
             stop_grace: Duration::from_secs(2),
             deregistration_delay: Duration::from_secs(1),
             stopped_tasks_kept: Duration::from_secs(3600),
+            minute: Duration::from_secs(2),
         }
     }
 }
@@ -302,6 +311,7 @@ async fn schedule_for_ever(inner: Arc<Inner>) {
             () = tokio::time::sleep(inner.config.timings.tick) => {}
             _ = closing.wait_for(|closing| *closing) => return,
         }
+        alarms::look(&inner).await;
         let mut started = Vec::new();
         {
             let mut world = inner.world();

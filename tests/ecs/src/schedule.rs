@@ -3,6 +3,7 @@
 //! says in events what it did, in ECS's words.
 
 mod breaker;
+pub(crate) mod shift;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::Timings;
-use crate::elb::state::{Health, TargetGroup};
+use crate::elb::state::{Health, Listener, TargetGroup};
 use crate::ids;
 use crate::state::{Completed, Deployment, Region, RolloutState, Service};
 use crate::task::{Attachment, Status, Stop, Task};
@@ -34,6 +35,7 @@ pub(crate) fn tick(region: &mut Region, timings: &Timings) -> Vec<String> {
             service,
             tasks: &mut region.tasks,
             groups: &region.groups,
+            listeners: &mut region.listeners,
             timings,
             now,
         }
@@ -88,7 +90,7 @@ fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> O
         ],
         &mut task.settings,
     );
-    task.attachments = attachments(&settings);
+    task.attachments = attachments(&settings, revision.alternate);
     match crate::value::text(&settings, "propagateTags") {
         Some("SERVICE") => task.tags.clone_from(&service.tags),
         Some("TASK_DEFINITION") => task.tags = definition_tags(region, &deployment.definition),
@@ -110,12 +112,12 @@ pub(crate) fn definition_tags(region: &Region, definition: &Arc<Value>) -> Vec<V
         .unwrap_or_default()
 }
 
-fn attachments(settings: &Value) -> Vec<Attachment> {
+fn attachments(settings: &Value, alternate: bool) -> Vec<Attachment> {
     list(settings, "loadBalancers")
         .iter()
         .filter_map(|entry| {
             Some(Attachment {
-                group: entry.get("targetGroupArn")?.as_str()?.to_owned(),
+                group: shift::group(entry, alternate)?.to_owned(),
                 port: u16::try_from(number(entry, "containerPort")?).ok()?,
             })
         })
@@ -133,6 +135,7 @@ struct Look<'a> {
     service: &'a mut Service,
     tasks: &'a mut BTreeMap<String, Task>,
     groups: &'a [TargetGroup],
+    listeners: &'a mut [Listener],
     timings: &'a Timings,
     now: f64,
 }
@@ -146,9 +149,15 @@ impl Look<'_> {
             self.start_rollout();
             self.answer_stop_request();
             self.trip_breaker();
-            let wanted = self.scale();
-            self.complete();
-            wanted
+            self.answer_alarms();
+            match self.shift() {
+                Some(wanted) => wanted,
+                None => {
+                    let wanted = self.scale();
+                    self.complete();
+                    wanted
+                }
+            }
         } else {
             self.drain();
             Vec::new()
@@ -322,19 +331,7 @@ impl Look<'_> {
             let newest_first = new_waiting.into_iter().chain(new_well);
             stops.extend(ids(newest_first.take(excess).collect()));
         }
-        if !stops.is_empty() {
-            for task in &stops {
-                if let Some(task) = self.tasks.get_mut(task) {
-                    task.order(Stop::scaling(&id));
-                }
-            }
-            let names: Vec<String> = stops.iter().map(|task| format!("(task {task})")).collect();
-            self.service.event(format!(
-                "has stopped {} running tasks: {}.",
-                names.len(),
-                names.join(" ")
-            ));
-        }
+        self.stop(stops, &id);
         let Some(primary) = self.service.deployments.first_mut() else {
             return Vec::new();
         };
@@ -348,6 +345,23 @@ impl Look<'_> {
             return Vec::new();
         }
         vec![(id, start)]
+    }
+
+    fn stop(&mut self, stops: Vec<String>, deployment: &str) {
+        if stops.is_empty() {
+            return;
+        }
+        for task in &stops {
+            if let Some(task) = self.tasks.get_mut(task) {
+                task.order(Stop::scaling(deployment));
+            }
+        }
+        let names: Vec<String> = stops.iter().map(|task| format!("(task {task})")).collect();
+        self.service.event(format!(
+            "has stopped {} running tasks: {}.",
+            names.len(),
+            names.join(" ")
+        ));
     }
 
     fn complete(&mut self) {
@@ -401,6 +415,7 @@ impl Look<'_> {
             if rollout.breaker == "MONITORING" {
                 rollout.breaker = "MONITORING_COMPLETE";
             }
+            rollout.alarms.end();
             rollout.finished_at = Some(now);
             rollout.updated_at = now;
         }
@@ -443,9 +458,13 @@ impl Look<'_> {
             .first()
             .is_some_and(|d: &Deployment| d.state == RolloutState::Completed);
         let mut index = 0;
+        let current = self.service.rollouts.first();
+        let current = current.filter(|one| !crate::service::terminal(one.status));
+        let source = current.and_then(|one| one.shift.as_ref()?.source.clone());
         self.service.deployments.retain(|deployment| {
             index += 1;
             index == 1
+                || source.as_ref() == Some(&deployment.revision)
                 || running.contains(&deployment.id)
                 || (deployment.state == RolloutState::Failed && !settled)
         });

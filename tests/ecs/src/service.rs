@@ -6,7 +6,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::ids;
-use crate::state::{Deployment, Event, Region, Revision, Rollout, RolloutState, Service};
+use crate::schedule::shift::{resolved, wanted};
+use crate::shift::{Hook, Shift, shifts};
+use crate::state::{
+    AlarmWatch, Deployment, Event, Region, Revision, Rollout, RolloutState, Service,
+};
 use crate::task::{Status, Task};
 use crate::value::{flag, list, need, number};
 
@@ -27,6 +31,16 @@ pub(crate) fn terminal(status: &str) -> bool {
         status,
         "SUCCESSFUL" | "STOPPED" | "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED"
     )
+}
+
+fn has_test_rule(revision: &Revision) -> bool {
+    let settings = Value::Object(revision.settings.clone());
+    let entries = list(&settings, "loadBalancers");
+    entries.iter().any(|entry| {
+        entry["advancedConfiguration"]
+            .get("testListenerRule")
+            .is_some()
+    })
 }
 
 /// Running and pending tasks.
@@ -117,9 +131,19 @@ impl Service {
                 if rollout.breaker == "MONITORING" {
                     rollout.breaker = "MONITORING_COMPLETE";
                 }
+                rollout.alarms.end();
             }
         }
+        let source = self.last_completed.as_ref().map(|one| one.revision.clone());
+        let serving = source.as_deref().and_then(|arn| self.revision(arn));
+        let shifting = shifts(self.configuration());
+        // The new revision gets the target groups that the serving one does not use; a rolling update shares them.
+        let alternate = serving.is_some_and(|serving| serving.alternate != shifting);
+        let mut others = self.deployments.iter().map(|d| &d.revision);
+        let several = others.any(|revision| Some(revision) != source.as_ref());
+        let shift = shifting.then(|| Shift::new(source.clone(), several, now));
         self.revisions.push(Revision {
+            alternate,
             arn: revision.clone(),
             definition: definition.clone(),
             settings: self.settings.clone(),
@@ -151,6 +175,9 @@ impl Service {
                 rollback: None,
                 breaker,
                 failures: 0,
+                configuration: self.configuration().clone(),
+                alarms: AlarmWatch::new(self.configuration()),
+                shift,
             },
         );
         let id = self.push_deployment(definition, revision, arn, false);
@@ -190,6 +217,25 @@ impl Service {
             },
         );
         id
+    }
+
+    /// Makes the deployment of an earlier revision, which still runs, the PRIMARY one again.
+    pub(crate) fn restore(&mut self, definition: Arc<Value>, revision: &str, rollout: &str) {
+        let found = self.deployments.iter().position(|d| d.revision == revision);
+        let Some(index) = found else {
+            self.push_deployment(definition, revision.to_owned(), rollout.to_owned(), true);
+            return;
+        };
+        let mut deployment = self.deployments.remove(index);
+        deployment.rollout = rollout.to_owned();
+        deployment.state = RolloutState::InProgress;
+        deployment.failed_tasks = 0;
+        deployment.is_rollback = true;
+        deployment.updated_at = ids::now();
+        self.deployments.insert(0, deployment);
+        self.steady = false;
+        self.streak = 0;
+        self.not_before = ids::now();
     }
 
     /// One of its deployments, the newest of which is primary.
@@ -287,22 +333,32 @@ impl Service {
         service
     }
 
-    fn summary(&self, region: &Region, revision: &str) -> Value {
+    fn summary(&self, region: &Region, rollout: &Rollout, revision: &str) -> Value {
         let tasks = region.tasks.values().filter(|task| {
             task.service.as_deref() == Some(self.arn.as_str())
                 && task.revision.as_deref() == Some(revision)
         });
         let counts = count(tasks);
-        let current = self
-            .deployments
-            .first()
-            .is_some_and(|d| d.revision == revision);
-        json!({
+        let mut shown = json!({
             "arn": revision,
-            "requestedTaskCount": if current { self.desired } else { 0 },
+            "requestedTaskCount": wanted(self, revision),
             "runningTaskCount": counts.running,
             "pendingTaskCount": counts.pending,
-        })
+        });
+        let Some(shift) = &rollout.shift else {
+            return shown;
+        };
+        let share = |percent: f64| match () {
+            () if rollout.target == revision => percent,
+            () if shift.source.as_deref() == Some(revision) => 100.0 - percent,
+            () => 0.0,
+        };
+        shown["requestedProductionTrafficWeight"] = json!(share(shift.production));
+        let target = self.revision(&rollout.target);
+        if target.is_some_and(has_test_rule) {
+            shown["requestedTestTrafficWeight"] = json!(share(shift.test));
+        }
+        shown
     }
 
     pub(crate) fn describe_rollout(&self, region: &Region, rollout: &Rollout) -> Value {
@@ -312,10 +368,11 @@ impl Service {
             "clusterArn": self.cluster,
             "createdAt": rollout.created_at,
             "updatedAt": rollout.updated_at,
-            "sourceServiceRevisions": rollout.sources.iter().map(|arn| self.summary(region, arn)).collect::<Vec<_>>(),
-            "targetServiceRevision": self.summary(region, &rollout.target),
+            "sourceServiceRevisions": rollout.sources.iter().map(|arn| self.summary(region, rollout, arn)).collect::<Vec<_>>(),
+            "targetServiceRevision": self.summary(region, rollout, &rollout.target),
             "status": rollout.status,
-            "deploymentConfiguration": self.configuration(),
+            "deploymentConfiguration": rollout.configuration,
+            "alarms": rollout.alarms.describe(),
             "deploymentCircuitBreaker": {
                 "status": rollout.breaker,
                 "failureCount": rollout.failures,
@@ -340,8 +397,16 @@ impl Service {
                 "reason": rollback.reason, "startedAt": rollback.at, "serviceRevisionArn": rollback.revision,
             });
         }
+        let stage = rollout
+            .shift
+            .as_ref()
+            .map_or("SCALE_UP", |shift| shift.stage.name());
         if !terminal(rollout.status) {
-            shown["lifecycleStage"] = json!("SCALE_UP");
+            shown["lifecycleStage"] = json!(stage);
+        }
+        if let Some(shift) = &rollout.shift {
+            let hooks: Vec<Value> = shift.hooks.iter().map(Hook::describe).collect();
+            shown["lifecycleHookDetails"] = json!(hooks);
         }
         shown
     }
@@ -391,6 +456,14 @@ impl Service {
             ],
             &mut shown,
         );
+        let settings = Value::Object(revision.settings.clone());
+        let resolved = resolved(&settings, revision.alternate);
+        if !resolved.is_empty() {
+            shown.insert(
+                "resolvedConfiguration".to_owned(),
+                json!({"loadBalancers": resolved}),
+            );
+        }
         shown.insert("serviceRevisionArn".to_owned(), json!(revision.arn));
         shown.insert("serviceArn".to_owned(), json!(self.arn));
         shown.insert("clusterArn".to_owned(), json!(self.cluster));

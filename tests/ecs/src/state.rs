@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::elb::rules::Rule;
 use crate::elb::state::{Balancer, Listener, TargetGroup};
+use crate::shift::Shift;
 use crate::task::Task;
 
 #[derive(Debug, Default)]
@@ -68,6 +70,11 @@ pub(crate) struct Region {
 impl Region {
     pub(crate) fn arn(&self, rest: &str) -> String {
         format!("arn:aws:ecs:{}:{}:{rest}", self.name, self.account)
+    }
+
+    pub(crate) fn rule(&mut self, arn: &str) -> Option<&mut Rule> {
+        let mut rules = self.listeners.iter_mut().flat_map(|one| &mut one.rules);
+        rules.find(|rule| rule.arn == arn)
     }
 }
 
@@ -165,6 +172,8 @@ pub(crate) struct Revision {
     pub(crate) created_at: f64,
     /// Digest each container's image was found to have, by container name.
     pub(crate) digests: BTreeMap<String, String>,
+    /// Whether its tasks are in the alternate target groups of `advancedConfiguration`.
+    pub(crate) alternate: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -188,6 +197,21 @@ pub(crate) struct Rollout {
     pub(crate) rollback: Option<Rollback>,
     pub(crate) breaker: &'static str,
     pub(crate) failures: u32,
+    /// How the service deployed when this began.
+    pub(crate) configuration: Value,
+    pub(crate) alarms: AlarmWatch,
+    /// Where it stands, if the strategy is one that shifts traffic.
+    pub(crate) shift: Option<Shift>,
+}
+
+/// CloudWatch alarms that a rollout watches.
+#[derive(Debug)]
+pub(crate) struct AlarmWatch {
+    pub(crate) status: &'static str,
+    pub(crate) names: Vec<String>,
+    pub(crate) triggered: Vec<String>,
+    /// Whether they have been looked at yet.
+    pub(crate) seen: bool,
 }
 
 #[derive(Debug)]

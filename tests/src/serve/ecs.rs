@@ -7,7 +7,9 @@ use std::sync::Arc;
 use gateway::{Backend, BackendAnswer, BackendCall};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use standin_ecs::{CALLER_HEADER, Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
+use standin_ecs::{
+    AlarmQuery, Alarms, CALLER_HEADER, Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError,
+};
 
 use super::models;
 use crate::fault::{Context, Result};
@@ -38,6 +40,7 @@ impl Services {
             registry: format!(":{}", port::REGISTRY),
             label: instance.id.clone(),
             upstream: upstream(instance, http.clone()),
+            alarms: alarms(http.clone(), instance.url(port::MOTO)),
             timings: Timings::default(),
         };
         let ecs = Ecs::start(config).await.context("starting ECS")?;
@@ -136,6 +139,44 @@ fn upstream(instance: &Instance, http: reqwest::Client) -> Upstream {
         let (instance, http) = (instance.clone(), http.clone());
         Box::pin(async move { forward(&instance, http, call).await })
     })
+}
+
+/// The alarms as moto has them, which ECS reads by its service-linked role. One that cannot be asked has none in ALARM.
+fn alarms(http: reqwest::Client, moto: String) -> Alarms {
+    Arc::new(move |query: AlarmQuery| {
+        let (http, moto) = (http.clone(), moto.clone());
+        Box::pin(async move {
+            let answer = describe_alarms(&http, &moto, &query).await;
+            let text = answer.unwrap_or_default();
+            let named = text.split("<AlarmName>").skip(1);
+            let named = named.filter_map(|rest| rest.split_once("</AlarmName>"));
+            let named = named.map(|(name, _)| name.to_owned());
+            named.filter(|name| query.names.contains(name)).collect()
+        })
+    })
+}
+
+async fn describe_alarms(
+    http: &reqwest::Client,
+    moto: &str,
+    query: &AlarmQuery,
+) -> reqwest::Result<String> {
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=ASIAECS/20260101/{}/monitoring/aws4_request, SignedHeaders=host, Signature=0",
+        query.region
+    );
+    // moto ignores the state where names are given.
+    let body = "Action=DescribeAlarms&Version=2010-08-01&StateValue=ALARM";
+    let request = http
+        .post(format!("{moto}/"))
+        .header(http::header::AUTHORIZATION, scope)
+        .header(MOTO_ACCOUNT, &query.account)
+        .header(
+            http::header::CONTENT_TYPE,
+            "application/x-www-form-urlencoded",
+        )
+        .body(body);
+    request.send().await?.text().await
 }
 
 async fn forward(

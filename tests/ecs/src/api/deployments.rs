@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::api::missing;
 use crate::error::{Answer, ApiError};
 use crate::service::terminal;
-use crate::state::Region;
+use crate::state::{Region, Rollout};
 use crate::value::{list, need, number, text, texts};
 
 pub(crate) fn list_all(region: &mut Region, input: &Value) -> Answer {
@@ -83,17 +83,7 @@ pub(crate) fn stop(region: &mut Region, input: &Value) -> Answer {
     if text(input, "stopType").is_some_and(|kind| kind != "ROLLBACK") {
         return Err(ApiError::invalid("stopType must be ROLLBACK."));
     }
-    let rollout = region
-        .services
-        .iter_mut()
-        .flat_map(|service| &mut service.rollouts)
-        .find(|one| one.arn == arn);
-    let rollout = rollout.ok_or_else(|| {
-        ApiError::new(
-            "ServiceDeploymentNotFoundException",
-            "Service deployment not found.",
-        )
-    })?;
+    let rollout = rollout(region, arn)?;
     if terminal(rollout.status) {
         return Err(ApiError::new(
             "ConflictException",
@@ -107,5 +97,46 @@ pub(crate) fn stop(region: &mut Region, input: &Value) -> Answer {
         rollout.status = "ROLLBACK_REQUESTED";
         rollout.updated_at = crate::ids::now();
     }
+    Ok(json!({"serviceDeploymentArn": arn}))
+}
+
+fn rollout<'a>(region: &'a mut Region, arn: &str) -> Result<&'a mut Rollout, ApiError> {
+    let mut rollouts = region.services.iter_mut().flat_map(|one| &mut one.rollouts);
+    rollouts.find(|one| one.arn == arn).ok_or_else(|| {
+        ApiError::new(
+            "ServiceDeploymentNotFoundException",
+            "Service deployment not found.",
+        )
+    })
+}
+
+/// ContinueServiceDeployment: the answer to a pause hook that awaits one. The deployment must be IN_PROGRESS.
+pub(crate) fn proceed(region: &mut Region, input: &Value) -> Answer {
+    let arn = need(input, "serviceDeploymentArn");
+    let rollout = rollout(region, arn)?;
+    if rollout.status != "IN_PROGRESS" {
+        return Err(ApiError::invalid(format!(
+            "Service deployment is in the state {}; it must be IN_PROGRESS.",
+            rollout.status
+        )));
+    }
+    let id = need(input, "hookId");
+    let hooks = rollout.shift.as_mut().map(|shift| &mut shift.hooks);
+    let hook = hooks.and_then(|hooks| hooks.iter_mut().find(|hook| hook.id == id));
+    let hook = hook.ok_or_else(|| ApiError::invalid(format!("Hook {id} was not found.")))?;
+    if hook.status != "AWAITING_ACTION" {
+        return Err(ApiError::invalid(format!(
+            "Hook {id} is in the state {}; it must be AWAITING_ACTION.",
+            hook.status
+        )));
+    }
+    // Neither the model nor the guide says which status a hook has after ROLLBACK.
+    if text(input, "action") == Some("ROLLBACK") {
+        hook.status = "FAILED";
+        rollout.status = "ROLLBACK_REQUESTED";
+    } else {
+        hook.status = "SUCCEEDED";
+    }
+    rollout.updated_at = crate::ids::now();
     Ok(json!({"serviceDeploymentArn": arn}))
 }

@@ -4,6 +4,7 @@ pub(crate) mod clusters;
 pub(crate) mod deployments;
 pub(crate) mod fargate;
 pub(crate) mod services;
+pub(crate) mod strategies;
 pub(crate) mod task_definitions;
 pub(crate) mod tasks;
 
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(
         "DescribeServiceDeployments" => deployments::describe(region, input),
         "DescribeServiceRevisions" => deployments::describe_revisions(region, input),
         "StopServiceDeployment" => deployments::stop(region, input),
+        "ContinueServiceDeployment" => deployments::proceed(region, input),
         "RunTask" => tasks::run(region, input),
         "StopTask" => tasks::stop(region, input),
         "ListTasks" => tasks::list_all(region, input),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{Caller, missing, service_index, short, task_definitions};
+use crate::api::{Caller, missing, service_index, short, strategies, task_definitions};
 use crate::error::{Answer, ApiError};
 use crate::state::{Region, Service};
 use crate::value::{asks, copy, flag, list, need, number, page, text, texts};
@@ -64,6 +64,7 @@ pub(crate) fn create(region: &mut Region, caller: &Caller, input: &Value) -> Ans
         _ => {}
     }
     refuse_what_is_not_here(input)?;
+    strategies::check_given(input)?;
     let wanted = text(input, "taskDefinition")
         .ok_or_else(|| ApiError::invalid("TaskDefinition can not be blank."))?;
     let definition = task_definitions::usable(region, wanted)?;
@@ -100,13 +101,6 @@ pub(crate) fn create(region: &mut Region, caller: &Caller, input: &Value) -> Ans
 
 /// Features of ECS that a client could ask for and would not get; better refused than taken silently.
 fn refuse_what_is_not_here(input: &Value) -> Result<(), ApiError> {
-    let strategy = text(&input["deploymentConfiguration"], "strategy");
-    if strategy.is_some_and(|strategy| strategy != "ROLLING") {
-        return Err(ApiError::new(
-            "UnsupportedFeatureException",
-            "This stand-in deploys by rolling update only.",
-        ));
-    }
     if text(&input["deploymentController"], "type").is_some_and(|kind| kind != "ECS") {
         return Err(ApiError::new(
             "UnsupportedFeatureException",
@@ -180,6 +174,23 @@ fn complete(settings: &mut Map<String, Value>) {
         .or_insert_with(|| json!(0));
 }
 
+/// A change of the strategy takes the steps of the earlier one away.
+fn drop_other_steps(configuration: &mut Value) {
+    let strategy = text(configuration, "strategy")
+        .unwrap_or_default()
+        .to_owned();
+    if let Some(members) = configuration.as_object_mut() {
+        for (member, belongs) in [
+            ("linearConfiguration", "LINEAR"),
+            ("canaryConfiguration", "CANARY"),
+        ] {
+            if strategy != belongs {
+                members.remove(member);
+            }
+        }
+    }
+}
+
 /// Members of `from` replace those of `into`, one level deep.
 fn merge(into: &mut Value, from: Option<&Value>) {
     for (name, value) in from.and_then(Value::as_object).into_iter().flatten() {
@@ -198,6 +209,7 @@ fn check(
             "Desired count must be greater than or equal to 0.",
         ));
     }
+    strategies::check(region, settings)?;
     let settings = Value::Object(settings.clone());
     let configuration = &settings["deploymentConfiguration"];
     let (minimum, maximum) = (
@@ -281,7 +293,7 @@ fn check_load_balancer(region: &Region, entry: &Value, definition: &Value) -> Re
     if region
         .listeners
         .iter()
-        .all(|listener| listener.forwards_to() != Some(arn))
+        .all(|listener| !listener.forwards_to(arn))
     {
         return Err(ApiError::invalid(format!(
             "The target group with targetGroupArn {arn} does not have an associated load balancer."
@@ -301,6 +313,7 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
         ));
     }
     refuse_what_is_not_here(input)?;
+    strategies::check_given(input)?;
     let service = &region.services[index];
     let current = service
         .deployments
@@ -318,6 +331,7 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
             ("deploymentConfiguration", new) => {
                 let mut merged = settings.get(name).cloned().unwrap_or_else(|| json!({}));
                 merge(&mut merged, new);
+                drop_other_steps(&mut merged);
                 settings.insert(name.to_owned(), merged);
             }
             (_, Some(new)) => {

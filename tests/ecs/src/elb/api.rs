@@ -11,11 +11,12 @@ use crate::elb::groups::{
     create_group, delete_group, describe_attributes, describe_groups, describe_health, group,
     modify_attributes, move_targets, targets,
 };
+use crate::elb::rules::{self, Rule};
 use crate::elb::state::{Balancer, Listener};
 use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::Region;
-use crate::value::{list, need, number, text, texts};
+use crate::value::{need, number, text, texts};
 
 /// Who asks where.
 pub(crate) struct Scope<'a> {
@@ -40,6 +41,10 @@ pub(crate) fn dispatch(scope: &Scope<'_>, operation: &str, input: &Value) -> Opt
         "CreateListener" => create_listener(scope, region, input),
         "DescribeListeners" => describe_listeners(region, input),
         "DeleteListener" => delete_listener(region, input),
+        "CreateRule" => rules::create(region, input),
+        "DescribeRules" => rules::describe(region, input),
+        "ModifyRule" => rules::modify(region, input),
+        "DeleteRule" => rules::delete(region, input),
         "DescribeTargetHealth" => describe_health(region, input),
         "RegisterTargets" | "DeregisterTargets" => {
             let targets = group(region, need(input, "TargetGroupArn"))
@@ -185,14 +190,7 @@ fn create_listener(scope: &Scope<'_>, region: &mut Region, input: &Value) -> Ans
             "A listener already exists on this port for this load balancer",
         ));
     }
-    let mut actions = list(input, "DefaultActions").to_vec();
-    for (index, action) in actions.iter_mut().enumerate() {
-        action["Order"] = json!(index + 1);
-        if let Some(arn) = action["TargetGroupArn"].as_str().map(str::to_owned) {
-            group(region, &arn)?;
-            action["ForwardConfig"] = json!({"TargetGroups": [{"TargetGroupArn": arn, "Weight": 1}], "TargetGroupStickinessConfig": {"Enabled": false}});
-        }
-    }
+    let actions = rules::actions(region, input, "DefaultActions")?;
     let balancer = region.balancers.iter_mut().find(|one| one.arn == wanted);
     let balancer = balancer.ok_or_else(|| {
         ApiError::new(
@@ -217,20 +215,22 @@ fn create_listener(scope: &Scope<'_>, region: &mut Region, input: &Value) -> Ans
             format!("cannot serve the listener: {error}"),
         )
     })?;
-    for action in &mut actions {
-        crate::check::drop_null_members(action);
-    }
     let body = json!({
-        "ListenerArn": arn, "LoadBalancerArn": wanted, "Port": port, "Protocol": "HTTP", "DefaultActions": actions,
+        "ListenerArn": arn, "LoadBalancerArn": wanted, "Port": port, "Protocol": "HTTP",
     });
-    region.listeners.push(Listener {
+    let mut default = Rule::new(rules::rule_arn(&arn), None, Vec::new());
+    default.actions = actions;
+    let listener = Listener {
         arn,
         balancer: wanted.to_owned(),
-        body: body.clone(),
+        body,
+        rules: vec![default],
         turn: 0,
         _server: server,
-    });
-    Ok(json!({"Listeners": [body]}))
+    };
+    let shown = listener.describe();
+    region.listeners.push(listener);
+    Ok(json!({"Listeners": [shown]}))
 }
 
 fn describe_listeners(region: &mut Region, input: &Value) -> Answer {
@@ -256,7 +256,7 @@ fn describe_listeners(region: &mut Region, input: &Value) -> Answer {
             && balancer.is_none_or(|arn| listener.balancer == arn)
     };
     Ok(
-        json!({"Listeners": region.listeners.iter().filter(wanted).map(|listener| listener.body.clone()).collect::<Vec<_>>()}),
+        json!({"Listeners": region.listeners.iter().filter(wanted).map(Listener::describe).collect::<Vec<_>>()}),
     )
 }
 

@@ -74,9 +74,10 @@ enum Route {
     Nowhere,
 }
 
-/// The next target by round robin. With no healthy target the request goes to any unhealthy one, as an application load
-/// balancer "fails open"; with none at all (or only new ones) it goes nowhere.
-fn route(context: &ListenerContext) -> Route {
+/// The rule's target group by its weights, and in it the next target by round robin. With no healthy target the request
+/// goes to any unhealthy one, as an application load balancer "fails open"; with none at all (or only new ones) it goes
+/// nowhere.
+fn route(context: &ListenerContext, request: &Request) -> Route {
     let mut world = context.inner.world();
     let region = world.region(&context.account, &context.region);
     let Some(listener) = region
@@ -86,17 +87,20 @@ fn route(context: &ListenerContext) -> Route {
     else {
         return Route::Nowhere;
     };
-    match listener.action()["Type"].as_str() {
-        Some("fixed-response") => {
-            return Route::Fixed(listener.action()["FixedResponseConfig"].clone());
-        }
-        Some("redirect") => return Route::Redirect(listener.action()["RedirectConfig"].clone()),
-        _ => {}
-    }
     listener.turn = listener.turn.wrapping_add(1);
     let turn = listener.turn;
-    let Some(group) = listener
-        .forwards_to()
+    let Some(rule) = listener.rules.iter_mut().find(|rule| rule.takes(request)) else {
+        return Route::Nowhere;
+    };
+    match rule.action()["Type"].as_str() {
+        Some("fixed-response") => {
+            return Route::Fixed(rule.action()["FixedResponseConfig"].clone());
+        }
+        Some("redirect") => return Route::Redirect(rule.action()["RedirectConfig"].clone()),
+        _ => {}
+    }
+    let Some(group) = rule
+        .next_group()
         .and_then(|arn| region.groups.iter().find(|one| one.arn == arn))
     else {
         return Route::Nowhere;
@@ -128,7 +132,7 @@ async fn forward(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response {
-    match route(&context) {
+    match route(&context, &request) {
         Route::Nowhere => plain(
             StatusCode::SERVICE_UNAVAILABLE,
             "503 Service Temporarily Unavailable",

@@ -106,7 +106,7 @@ fn show_group(region: &Region, group: &TargetGroup) -> Value {
     let using = region
         .listeners
         .iter()
-        .filter(|one| one.forwards_to() == Some(group.arn.as_str()));
+        .filter(|one| one.forwards_to(&group.arn));
     let mut balancers: Vec<&str> = using.map(|listener| listener.balancer.as_str()).collect();
     balancers.dedup();
     shown["LoadBalancerArns"] = json!(balancers);
@@ -158,11 +158,7 @@ pub(super) fn describe_groups(region: &mut Region, input: &Value) -> Answer {
 
 pub(super) fn delete_group(region: &mut Region, input: &Value) -> Answer {
     let arn = need(input, "TargetGroupArn");
-    if region
-        .listeners
-        .iter()
-        .any(|one| one.forwards_to() == Some(arn))
-    {
+    if region.listeners.iter().any(|one| one.forwards_to(arn)) {
         return Err(ApiError::new(
             "ResourceInUse",
             format!("Target group '{arn}' is currently in use by a listener or a rule"),
@@ -264,7 +260,7 @@ pub(super) fn describe_health(region: &mut Region, input: &Value) -> Answer {
     let used = region
         .listeners
         .iter()
-        .any(|one| one.forwards_to() == Some(group.arn.as_str()));
+        .any(|one| one.forwards_to(&group.arn));
     let mut shown = Vec::new();
     if list(input, "Targets").is_empty() {
         shown.extend(

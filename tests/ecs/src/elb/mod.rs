@@ -4,4 +4,5 @@ pub(crate) mod api;
 pub(crate) mod forward;
 mod groups;
 pub(crate) mod health;
+pub(crate) mod rules;
 pub(crate) mod state;

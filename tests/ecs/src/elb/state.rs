@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
+use super::rules::Rule;
+
 #[derive(Debug)]
 pub(crate) struct Balancer {
     pub(crate) arn: String,
@@ -19,8 +21,10 @@ pub(crate) struct Balancer {
 pub(crate) struct Listener {
     pub(crate) arn: String,
     pub(crate) balancer: String,
-    /// As DescribeListeners answers it.
+    /// As DescribeListeners answers it, but for DefaultActions.
     pub(crate) body: Value,
+    /// By priority; the last is the default rule.
+    pub(crate) rules: Vec<Rule>,
     /// Counts requests, for round robin.
     pub(crate) turn: usize,
     /// Dropping it ends the server.
@@ -28,15 +32,19 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn action(&self) -> &Value {
-        &self.body["DefaultActions"][0]
+    /// As DescribeListeners answers it: the default actions are those of the default rule.
+    pub(crate) fn describe(&self) -> Value {
+        let mut shown = self.body.clone();
+        let default = self.rules.iter().find(|rule| rule.priority.is_none());
+        shown["DefaultActions"] = default
+            .map_or_else(Vec::new, |rule| rule.actions.clone())
+            .into();
+        shown
     }
 
-    /// ARN of the target group of a `forward` action.
-    pub(crate) fn forwards_to(&self) -> Option<&str> {
-        let action = self.action();
-        let direct = action["TargetGroupArn"].as_str();
-        direct.or_else(|| action["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"].as_str())
+    /// Whether one of its rules forwards to the target group.
+    pub(crate) fn forwards_to(&self, group: &str) -> bool {
+        self.rules.iter().any(|rule| rule.forwards_to(group))
     }
 }
 

@@ -156,22 +156,54 @@ impl Look<'_> {
         let Some(arn) = requested.map(|rollout| rollout.arn.clone()) else {
             return;
         };
-        let now = self.now;
-        if let Some(primary) = self.service.deployments.first_mut() {
-            primary.state = RolloutState::Failed;
-            primary.reason = "ECS deployment stopped by a user.".to_owned();
-            primary.updated_at = now;
-        }
+        self.fail_primary("ECS deployment stopped by a user.");
         let reason =
             "Service deployment rolled back because of a request to stop the service deployment.";
         if let Some(rollout) = self.service.rollout(&arn) {
             rollout.reason = Some(reason.to_owned());
-            rollout.stopped_at = Some(now);
+            rollout.stopped_at = Some(self.now);
         }
         self.roll_back(&arn, "ECS deployment rolling back to deploymentId", reason);
     }
 
-    fn roll_back(&mut self, rollout_arn: &str, words: &str, reason: &str) {
+    /// An alarm that goes off fails the deployment, and rolls it back where the service asks for it.
+    pub(super) fn answer_alarms(&mut self) {
+        let now = self.now;
+        let Some(rollout) = self.service.rollouts.first_mut() else {
+            return;
+        };
+        let watched = rollout.status == "IN_PROGRESS" && rollout.alarms.status == "MONITORING";
+        if !watched || rollout.alarms.triggered.is_empty() {
+            return;
+        }
+        let reason = format!(
+            "Service deployment rolled back because the alarm(s) {} went off.",
+            rollout.alarms.triggered.join(", ")
+        );
+        let roll_back = flag(&rollout.configuration["alarms"], "rollback");
+        rollout.alarms.status = "TRIGGERED";
+        rollout.reason = Some(reason.clone());
+        if !roll_back {
+            rollout.status = "STOPPED";
+            rollout.reason = Some(reason.replace("rolled back", "stopped"));
+            rollout.finished_at = Some(now);
+            rollout.stopped_at = Some(now);
+        }
+        rollout.updated_at = now;
+        let arn = rollout.arn.clone();
+        self.fail_primary("ECS deployment alarms: alarm detected.");
+        let id = self.service.deployments.first().map(|d| d.id.clone());
+        let id = id.unwrap_or_default();
+        self.service.event(format!(
+            "(deployment {id}) deployment failed: alarm detected."
+        ));
+        if roll_back {
+            let words = "ECS deployment alarms: rolling back to deploymentId";
+            self.roll_back(&arn, words, &reason);
+        }
+    }
+
+    pub(super) fn roll_back(&mut self, rollout_arn: &str, words: &str, reason: &str) {
         let now = self.now;
         let candidate = self.service.last_completed.clone().and_then(|completed| {
             let definition = self
@@ -201,14 +233,27 @@ impl Look<'_> {
             deployment,
             revision,
         } = completed;
-        self.service
-            .push_deployment(definition, revision.clone(), rollout_arn.to_owned(), true);
+        let source_ready = self.all_healthy(&revision);
+        let shift = self.service.rollout(rollout_arn);
+        match shift.and_then(|rollout| rollout.shift.as_mut()) {
+            // The earlier revision still runs, so that its deployment becomes the primary one again.
+            Some(shift) => {
+                shift.turn_back(source_ready, now);
+                self.service.restore(definition, &revision, rollout_arn);
+            }
+            None => {
+                let rollout = rollout_arn.to_owned();
+                self.service
+                    .push_deployment(definition, revision.clone(), rollout, true);
+            }
+        }
         if let Some(primary) = self.service.deployments.first_mut() {
             primary.reason = format!("{words} {deployment}.");
         }
         self.service
             .event(format!("rolling back to deployment {deployment}."));
         if let Some(rollout) = self.service.rollout(rollout_arn) {
+            rollout.alarms.end();
             rollout.status = "ROLLBACK_IN_PROGRESS";
             rollout.rollback = Some(Rollback {
                 reason: reason.to_owned(),

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::Child;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use serde_json::{Value, json};
-use standin_ecs::{Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
+use standin_ecs::{AlarmQuery, Config, Ecs, Timings, Upstream, UpstreamCall, UpstreamError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::parts::{
@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) config: Config,
     /// `registry/shop/app@sha256:…`, pushed and known to no engine.
     pub(crate) image: String,
+    /// Names of the alarms that are in the state ALARM.
+    pub(crate) alarming: Arc<Mutex<Vec<String>>>,
     process: Child,
     _folder: tempfile::TempDir,
 }
@@ -59,7 +61,9 @@ impl Bench {
         let process = start_registry(folder.path(), &registry);
         let image = push_image(folder.path(), &registry);
         let label = format!("standin-test-{}-{number}", std::process::id());
+        let alarming = Arc::<Mutex<Vec<String>>>::default();
         let config = Config {
+            alarms: alarms(alarming.clone()),
             models_dir,
             docker_socket: docker_socket(),
             ip,
@@ -69,6 +73,7 @@ impl Bench {
             upstream: upstream(),
             timings: Timings {
                 settle,
+                minute: Duration::from_millis(1500),
                 ..Timings::default()
             },
         };
@@ -84,6 +89,7 @@ impl Bench {
             label,
             config,
             image,
+            alarming,
             process,
             _folder: folder,
         }
@@ -155,16 +161,22 @@ impl Bench {
         )
     }
 
+    /// A target group by this name: its ARN.
+    pub(crate) async fn group(&self, name: &str) -> String {
+        let form = format!(
+            "CreateTargetGroup&Name={name}&Protocol=HTTP&Port=8080&VpcId=vpc-1&TargetType=ip&HealthCheckPath=%2Fhealth\
+             &HealthCheckIntervalSeconds=2&HealthCheckTimeoutSeconds=2&HealthyThresholdCount=2&UnhealthyThresholdCount=4"
+        );
+        let (_, group) = self.elb(&form).await;
+        tag(&group, "TargetGroupArn")
+    }
+
     /// A load balancer with a target group behind it, checked every two seconds; a target has some time to begin to answer: the group's ARN and the balancer's address.
     pub(crate) async fn balancer(&self) -> (String, String) {
-        let (_, group) = self
-            .elb("CreateTargetGroup&Name=web&Protocol=HTTP&Port=8080&VpcId=vpc-1&TargetType=ip&HealthCheckPath=%2Fhealth\
-                  &HealthCheckIntervalSeconds=2&HealthCheckTimeoutSeconds=2&HealthyThresholdCount=2&UnhealthyThresholdCount=4")
-            .await;
         let (_, balancer) = self
             .elb("CreateLoadBalancer&Name=web&Subnets.member.1=subnet-1&Subnets.member.2=subnet-2")
             .await;
-        let group = tag(&group, "TargetGroupArn");
+        let group = self.group("web").await;
         let form = format!(
             "CreateListener&LoadBalancerArn={}&Protocol=HTTP&Port=80&DefaultActions.member.1.Type=forward\
              &DefaultActions.member.1.TargetGroupArn={group}",
@@ -316,8 +328,18 @@ pub(crate) fn definition(image: &str) -> Value {
 
 /// Status and body of `GET http://address/path`, over a connection of its own.
 pub(crate) async fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    get_with(address, path, "Accept: */*").await
+}
+
+/// The same with a header.
+pub(crate) async fn get_with(
+    address: &str,
+    path: &str,
+    header: &str,
+) -> std::io::Result<(u16, String)> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -395,6 +417,15 @@ async fn json_call(
     }
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     Err((answer.status().as_u16(), text("__type"), text("message")))
+}
+
+/// CloudWatch, as far as ECS asks it.
+fn alarms(alarming: Arc<Mutex<Vec<String>>>) -> standin_ecs::Alarms {
+    Arc::new(move |query: AlarmQuery| {
+        let mut alarming = alarming.lock().unwrap().clone();
+        alarming.retain(|name| query.names.contains(name));
+        Box::pin(async move { alarming })
+    })
 }
 
 /// Answers as SSM, Secrets Manager and ECR would for the execution role, and refuses anybody else.

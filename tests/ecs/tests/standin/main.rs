@@ -12,4 +12,5 @@ mod definitions;
 mod deploy;
 mod failure;
 mod parts;
+mod shift;
 mod tasks;
