@@ -75,7 +75,9 @@ fn of_services(scene: &Scene<'_>) -> Option<Vec<Need>> {
             str::to_owned,
             "*",
         ),
-        "StopServiceDeployment" => vec![scene.same(scene.text("serviceDeploymentArn")?)],
+        "ContinueServiceDeployment" | "StopServiceDeployment" => {
+            vec![scene.same(scene.text("serviceDeploymentArn")?)]
+        }
         _ => return None,
     })
 }

@@ -13,6 +13,7 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         "sns" => topics(scene),
         "sqs" => queues(scene),
         "elasticloadbalancing" => balancing(scene),
+        "monitoring" => alarms(scene),
         "iam" => iam(scene),
         _ => None,
     }
@@ -171,13 +172,31 @@ fn balancing(scene: &Scene<'_>) -> Option<Vec<Need>> {
         operation if operation.starts_with("Describe") => vec![scene.same("*")],
         "CreateLoadBalancer" | "CreateTargetGroup" => vec![scene.same("*")],
         "CreateListener" | "DeleteLoadBalancer" => vec![scene.same(named("LoadBalancerArn"))],
-        "DeleteListener" => vec![scene.same(named("ListenerArn"))],
+        "CreateRule" | "DeleteListener" => vec![scene.same(named("ListenerArn"))],
+        "DeleteRule" | "ModifyRule" => vec![scene.same(named("RuleArn"))],
         "DeleteTargetGroup"
         | "ModifyTargetGroupAttributes"
         | "RegisterTargets"
         | "DeregisterTargets" => vec![scene.same(named("TargetGroupArn"))],
         _ => return None,
     })
+}
+
+/// CloudWatch's alarms, which are signed for `monitoring` and permitted as `cloudwatch`.
+fn alarms(scene: &Scene<'_>) -> Option<Vec<Need>> {
+    let form = scene.call.form();
+    let alarm = match scene.operation() {
+        "DescribeAlarms" => "*",
+        "PutMetricAlarm" | "SetAlarmState" => value(&form, "AlarmName")?,
+        "DeleteAlarms" => value(&form, "AlarmNames.member.1")?,
+        _ => return None,
+    };
+    let (region, account) = (&scene.call.region, scene.account);
+    let mut need = scene.same(format!(
+        "arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"
+    ));
+    need.action = format!("cloudwatch:{}", scene.operation());
+    Some(vec![need])
 }
 
 fn iam(scene: &Scene<'_>) -> Option<Vec<Need>> {
