@@ -60,12 +60,19 @@ pub(crate) struct Version {
     /// Number of the permit to deploy under, the output `permit` of `slipway-promote grant`; required in an environment with a gate
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,
-    /// How long to wait for the end of the deployment or the task, such as 90s, 15m or 1h
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = kit::clock::parse_duration)]
-    pub(crate) timeout: Duration,
+    /// How long to wait for the end of the deployment or the task, such as 90s, 15m or 1h [default: 15m, and for a deployment also the waits that the service configures]
+    #[arg(long, value_name = "TIME", value_parser = kit::clock::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+impl Version {
+    /// The time for a task, and for calls before the service is known.
+    pub(crate) fn usual_time(&self) -> Duration {
+        self.timeout.unwrap_or(crate::time::USUAL)
+    }
 }
 
 #[derive(Debug, clap::Args)]

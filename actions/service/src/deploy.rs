@@ -3,6 +3,7 @@
 use crate::act;
 use crate::args::Deploy;
 use crate::decide::{Plan, Revision, Update, decide, deployable};
+use crate::free::require_free;
 use crate::interrupt::Progress;
 use crate::logs;
 use crate::observe::{Observed, observe};
@@ -11,6 +12,7 @@ use crate::owner;
 use crate::permit::Permit;
 use crate::report;
 use crate::stage::Stage;
+use crate::time::{self, refuse_none};
 use crate::under::UsedPermit;
 use crate::verdict::{Rollback, Verdict};
 use crate::watch::{Ended, Following, Watch};
@@ -21,7 +23,6 @@ use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
 use net::{Account, Net};
-use std::time::Duration;
 
 /// Runs a digest in the service. The first signal ends it where nothing runs yet, and else has its deployment rolled back;
 /// the second one ends it anywhere.
@@ -37,7 +38,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx) -> Result<Report> {
 async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
     let digest = &version.digest;
-    refuse_no_time(version.timeout)?;
+    refuse_none(version.usual_time())?;
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
     let net = Net::new(cx)?;
@@ -49,6 +50,8 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         missing,
     } = open(cx, &net, &defaults, version, digest, None).await?;
     let (observed, plan) = planned(&client, &args, contract, &account, digest).await?;
+    let service = &observed.seen.service;
+    let timeout = time::allowed(version.timeout, &service.strategy, plan.update)?;
     let closed = under.as_ref().and_then(UsedPermit::closed);
     if let Some(why) = &closed {
         still_runs(&plan, why, contract)?;
@@ -56,6 +59,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     if version.dry_run {
         return Ok(report::planned(&client, &plan, under.as_ref(), missing));
     }
+    require_free(&client, service, plan.update).await?;
     for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
         cx.host.info(line);
     }
@@ -66,6 +70,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     .await?;
     let before = client.look().await?;
     unchanged(&before.service.task_definition, &plan)?;
+    require_free(&client, &before.service, plan.update).await?;
     let left = left(&args, &plan, &before, under.as_ref());
     let permitted = match (&permit, under) {
         // Nothing may be changed, and the plan changes nothing.
@@ -74,7 +79,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
             client: None,
         }),
         (Some(permit), _) => {
-            let policy = RetryPolicy::within(version.timeout);
+            let policy = RetryPolicy::within(timeout);
             let session = session(cx, permit, &plan, &task_definition, &client, policy).await?;
             Some(begin(cx, permit, session, &task_definition, progress).await?)
         }
@@ -93,36 +98,83 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
             .refuse_overtaken(&update.under, task_definition.name())
             .await?;
     }
-    progress.at(Stage::Following {
-        deployment: deployment.clone(),
-        revision: task_definition.name().to_owned(),
-        left: left.clone(),
-    });
-    let expected = Expected {
+    let following = Following {
+        expected: Expected {
+            allow_zero_tasks: args.allow_zero_tasks,
+            ..expected(deployment, task_definition, digest, &plan, &observed)
+        },
+        before,
+        timeout,
+        left,
+        answered: None,
+    };
+    let under = under.map(|permitted| &permitted.under);
+    let (net, account, client) = (&net, &account, &client);
+    let place = Place {
+        net,
+        account,
+        client,
+    };
+    to_the_end(cx, &place, &plan, under, progress, following).await
+}
+
+/// What the deployment has to come to.
+pub(crate) fn expected(
+    deployment: String,
+    task_definition: TaskDefinitionArn,
+    digest: &Digest,
+    plan: &Plan,
+    observed: &Observed,
+) -> Expected {
+    Expected {
         deployment,
         task_definition,
         digest: digest.clone(),
         containers: plan.selection.containers.clone(),
         health_checked: observed.base().health_checked(),
-        allow_zero_tasks: args.allow_zero_tasks,
-    };
-    let following = Following {
-        expected,
-        before,
-        timeout: version.timeout,
-        left,
-    };
-    let watch = Watch::new(cx, &client, &plan, progress, following);
+        allow_zero_tasks: false,
+    }
+}
+
+/// The way to the service.
+pub(crate) struct Place<'a> {
+    pub(crate) net: &'a Net,
+    pub(crate) account: &'a Account,
+    pub(crate) client: &'a Client,
+}
+
+/// Follows a deployment to its verdict, and reports that.
+///
+/// # Errors
+/// Any verdict but success.
+pub(crate) async fn to_the_end(
+    cx: &Cx,
+    place: &Place<'_>,
+    plan: &Plan,
+    under: Option<&UsedPermit>,
+    progress: &Progress<Stage>,
+    following: Following,
+) -> Result<Report> {
+    let Place {
+        net,
+        account,
+        client,
+    } = place;
+    progress.at(Stage::Following {
+        deployment: following.expected.deployment.clone(),
+        revision: following.expected.task_definition.name().to_owned(),
+        left: following.left.clone(),
+    });
+    let watch = Watch::new(cx, client, plan, progress, following);
     let mut ended = watch.follow().await?;
-    add_logs(&net, &account, &client, &mut ended).await;
-    let under = under.map(|permitted| &permitted.under);
-    report::ended(&client, &account, &plan, under, ended)
+    add_logs(net, account, client, &mut ended).await;
+    report::ended(client, account, plan, under, ended)
 }
 
 /// Adds the logs of the tasks of a deployment that did not become healthy.
 async fn add_logs(net: &Net, account: &Account, client: &Client, ended: &mut Ended) {
-    // The run that replaced it did not wait for its tasks.
-    if let Verdict::Succeeded | Verdict::Superseded { .. } = ended.verdict {
+    // The run that replaced it did not wait for its tasks, and one that is paused has not failed.
+    if let Verdict::Succeeded | Verdict::Superseded { .. } | Verdict::Paused(_) = ended.verdict {
         return;
     }
     let (revision, evidence) = (&ended.expected.task_definition, &mut ended.evidence);
@@ -134,16 +186,6 @@ async fn add_logs(net: &Net, account: &Account, client: &Client, ended: &mut End
 fn left(args: &Deploy, plan: &Plan, before: &Seen, under: Option<&UsedPermit>) -> Option<Rollback> {
     let began = under.and_then(UsedPermit::began);
     owner::left(args.no_rollback, plan.update, &before.service, began)
-}
-
-/// # Errors
-/// The timeout is zero (exit 2).
-pub(crate) fn refuse_no_time(timeout: Duration) -> Result<()> {
-    if !timeout.is_zero() {
-        return Ok(());
-    }
-    Err(Error::usage("--timeout is zero: nothing ends that fast")
-        .hint("give it as long as the service needs to become healthy, such as 15m"))
 }
 
 /// The observed service, and the plan of its changes.

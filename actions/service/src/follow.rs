@@ -1,8 +1,8 @@
 //! Derives one verdict on our deployment from the observations of a service. Pure: the time since following began is
 //! passed in.
 
-use crate::verdict::{Rollback, Verdict, Why};
-use ecs::{Deployment, Expected, Rollout, Seen, missing, prose};
+use crate::verdict::{Pause, Rollback, Verdict, Why};
+use ecs::{Deployment, Expected, Record, Rollout, Seen, missing, prose};
 use kit::aws::TaskDefinitionArn;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Follow {
     rollback: Option<String>,
     /// True if an earlier look saw that ECS has stopped our deployment.
     stopped: bool,
+    /// The hook that this run answered. ECS may still show it as waiting for a moment.
+    answered: Option<String>,
     given_up: Option<GivenUp>,
 }
 
@@ -63,8 +65,14 @@ impl Follow {
             reason: String::new(),
             rollback: None,
             stopped: false,
+            answered: None,
             given_up: None,
         }
+    }
+
+    /// From now on takes this hook for answered.
+    pub(crate) fn answered(&mut self, hook: String) {
+        self.answered = Some(hook);
     }
 
     /// Returns true if ECS rolls it back, or is about to, by itself.
@@ -191,12 +199,20 @@ impl Follow {
         if self.asked() {
             return Next::Wait(vec!["ECS to begin the rollback".to_owned()]);
         }
+        let paused = seen.record.as_ref().and_then(paused);
+        if let Some(paused) = paused.filter(|it| self.answered.as_ref() != Some(&it.hook)) {
+            return Next::Done(Verdict::Paused(Box::new(paused)));
+        }
         if service.desired == 0 && !self.expected.allow_zero_tasks {
             return failed(
                 "the service was scaled to zero: nothing runs that could be healthy".to_owned(),
             );
         }
-        let missing = missing(&self.expected, seen);
+        let mut missing = missing(&self.expected, seen);
+        // The two are read one after the other, and a deployment that shifts traffic is over only by its own record.
+        if missing.is_empty() && service.strategy.shifts() && !matches!(record, "" | "SUCCESSFUL") {
+            missing.push(format!("ECS's record of the deployment is {record}"));
+        }
         if missing.is_empty() {
             Next::Done(Verdict::Succeeded)
         } else {
@@ -309,6 +325,18 @@ impl Follow {
             }),
         }
     }
+}
+
+/// The pause at which a deployment waits, if it does.
+pub(crate) fn paused(record: &Record) -> Option<Pause> {
+    let hook = record.pause()?;
+    Some(Pause {
+        hook: hook.id.clone(),
+        stage: record.stage.clone(),
+        record: record.arn.clone(),
+        until: hook.expires_at.clone(),
+        then: hook.timeout_action.clone(),
+    })
 }
 
 fn failed(reason: String) -> Next {

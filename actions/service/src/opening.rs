@@ -39,7 +39,7 @@ pub(crate) async fn open<'a>(
         true => Purpose::Read,
         false => Purpose::Deploy,
     };
-    let policy = || RetryPolicy::within(args.timeout);
+    let policy = || RetryPolicy::within(args.usual_time());
     let (permit, missing) = match permit::needs(args, defaults, digest)? {
         Needs::Nothing => (None, None),
         Needs::Missing(refusal) if !args.dry_run => return Err(*refusal),

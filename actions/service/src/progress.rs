@@ -1,6 +1,6 @@
 //! The log of a deploy while it follows its deployment.
 
-use ecs::{Deployment, Seen};
+use ecs::{Deployment, Record, Seen};
 use kit::Cx;
 use std::time::Duration;
 
@@ -106,7 +106,34 @@ fn progress(ours: &str, seen: &Seen) -> String {
             breaker.failures, breaker.threshold
         ));
     }
+    if let Some(record) = &seen.record
+        && seen.service.strategy.shifts()
+    {
+        parts.extend(shift(record));
+    }
     parts.join(" · ")
+}
+
+/// The stage of a deployment that shifts traffic, in a few phrases.
+pub(crate) fn shift(record: &Record) -> Vec<String> {
+    let mut parts = Vec::new();
+    if !record.stage.is_empty() {
+        parts.push(record.stage.to_lowercase().replace('_', " "));
+    }
+    if let Some(weights) = record.weights {
+        parts.push(format!("{}% of production traffic", weights.production));
+        if let Some(test) = weights.test.filter(|test| *test > 0.0) {
+            parts.push(format!("{test}% of test traffic"));
+        }
+    }
+    if let Some(alarms) = &record.alarms {
+        match (alarms.triggered.as_slice(), alarms.status.as_str()) {
+            ([], "MONITORING") => parts.push(format!("alarms watched: {}", alarms.names.len())),
+            ([], _) => {}
+            (triggered, _) => parts.push(format!("alarms that went off: {}", triggered.join(", "))),
+        }
+    }
+    parts
 }
 
 /// The first few, and how many more there are.

@@ -5,7 +5,7 @@ use crate::decide::Plan;
 use crate::locate::status_hint;
 use crate::progress::first_few;
 use crate::under::UsedPermit;
-use crate::verdict::{Rollback, Verdict, Why};
+use crate::verdict::{Pause, Rollback, Verdict, Why};
 use crate::watch::Ended;
 use ecs::Client;
 use kit::Report;
@@ -98,7 +98,12 @@ pub(crate) fn ended(
         ));
     }
     error.json = Some(outcome.json());
-    let error = error.summary(summary);
+    let service = &ended.seen.service;
+    let error = error
+        .summary(summary)
+        .output("task-definition-arn", &service.task_definition)
+        .output("deployment-id", &ended.expected.deployment)
+        .output("service-arn", &service.arn);
     Err(match ended.verdict.recorded() {
         Some(recorded) => error.output("verdict", recorded),
         None => error,
@@ -132,8 +137,38 @@ impl Outcome<'_> {
             Verdict::Failed { reason } => {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
             }
+            Verdict::Paused(pause) => self.paused(pause),
             Verdict::GivenUp { why, rollback } => self.given_up(why, rollback),
         }
+    }
+
+    fn paused(&self, pause: &Pause) -> Error {
+        let ours = self.ended.expected.task_definition.name();
+        let (cluster, service) = (&self.client.cluster, &self.client.service);
+        let error = Error::new(
+            ErrorKind::Paused,
+            format!(
+                "the deployment of {ours} is paused at {} and waits for an answer",
+                pause.stage
+            ),
+        )
+        .cause(format!("hook {}", pause.hook));
+        let error = match (&pause.until, pause.then.as_str()) {
+            (Some(until), "CONTINUE") => {
+                error.cause(format!("without an answer it goes on at {until}"))
+            }
+            (Some(until), _) => {
+                error.cause(format!("without an answer ECS rolls it back at {until}"))
+            }
+            (None, _) => error,
+        };
+        error
+            .hint(format!(
+                "let it go on: slipway-service continue --cluster {cluster} --service {service}"
+            ))
+            .hint(format!(
+                "or go back: slipway-service rollback --cluster {cluster} --service {service}"
+            ))
     }
 
     fn given_up(&self, why: &Why, rollback: &Rollback) -> Error {
@@ -325,6 +360,10 @@ impl Outcome<'_> {
                 serde_json::json!({"by": by, "by_task_definition": task_definition})
             }
             Verdict::Failed { reason } => serde_json::json!({"reason": reason}),
+            Verdict::Paused(pause) => serde_json::json!({
+                "hook": pause.hook, "stage": pause.stage, "record": pause.record,
+                "expires": pause.until, "timeout_action": pause.then,
+            }),
             Verdict::GivenUp { why, rollback } => given_up_json(why, rollback),
         };
         for part in [more, serde_json::json!({"why": ended.evidence.json()})] {

@@ -1,6 +1,6 @@
 //! Samples of a service and its parts; a test sets only the fields that it is about.
 
-use ecs::{Deployment, Rollout, Seen, Service, Task};
+use ecs::{Deployment, Rollout, Seen, Service, Strategy, Task};
 use kit::aws::{Arn, TaskDefinitionArn};
 use std::collections::BTreeSet;
 
@@ -37,6 +37,7 @@ pub(crate) fn service() -> Service {
         running: 0,
         pending: 0,
         percent: None,
+        strategy: Strategy::default(),
         rolls_back: false,
         deployments: Vec::new(),
         current: None,

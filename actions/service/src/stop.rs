@@ -62,6 +62,8 @@ async fn ask(client: &Client, record: &Arn) -> Result<Stop, Error> {
     // The exception says only that the state of the deployment does not allow it (Amazon ECS API Reference,
     // `StopServiceDeployment`), which need not be an end.
     match client.status_of(record).await? {
+        // It goes back already.
+        Some(status) if status.starts_with("ROLLBACK") && !ecs::is_over(&status) => Ok(Stop::Asked),
         Some(status) if ecs::is_over(&status) => Ok(Stop::Ended(format!(
             "{}; ECS says that the deployment is {status}",
             error.line()

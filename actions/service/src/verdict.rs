@@ -1,6 +1,6 @@
 //! How a deployment ended, in the words of people, of machines and of the ledger.
 
-use kit::aws::TaskDefinitionArn;
+use kit::aws::{Arn, TaskDefinitionArn};
 
 /// How a deployment ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,25 @@ pub(crate) enum Verdict {
     },
     /// It ended without success, and what ran before did not come back by itself.
     Failed { reason: String },
+    /// It waits at a hook until somebody answers.
+    Paused(Box<Pause>),
     /// It neither succeeded nor failed before this run gave it up.
     GivenUp { why: Why, rollback: Rollback },
+}
+
+/// A deployment that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pause {
+    /// The hook's ID.
+    pub(crate) hook: String,
+    /// The stage of the deployment.
+    pub(crate) stage: String,
+    /// ECS's record of the deployment.
+    pub(crate) record: Option<Arn>,
+    /// When ECS acts by itself.
+    pub(crate) until: Option<String>,
+    /// What it does then: `CONTINUE` or `ROLLBACK`.
+    pub(crate) then: String,
 }
 
 /// Why a run gives its deployment up.
@@ -80,6 +97,7 @@ impl Verdict {
             Verdict::RolledBack { .. } => "rolled_back",
             Verdict::Superseded { .. } => "superseded",
             Verdict::Failed { .. } => "failed",
+            Verdict::Paused(_) => "paused",
             Verdict::GivenUp {
                 why: Why::TimedOut { .. },
                 ..
@@ -92,10 +110,12 @@ impl Verdict {
     }
 
     /// The verdict as `slipway-promote record --verdict` takes it; `None` where a run that was cancelled did not see the end.
-    /// Where our digest does not run for certain and what ran before is not certainly back, the deployment failed.
+    /// Where our digest does not run for certain and what ran before is not certainly back, the deployment failed. One that
+    /// is paused has no end that could be recorded, and says so.
     pub(crate) fn recorded(&self) -> Option<&'static str> {
         match self {
             Verdict::Succeeded => Some("healthy"),
+            Verdict::Paused(_) => Some("paused"),
             Verdict::RolledBack { .. }
             | Verdict::GivenUp {
                 rollback: Rollback::Completed { .. },

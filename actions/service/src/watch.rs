@@ -41,6 +41,8 @@ pub(crate) struct Following {
     pub(crate) timeout: Duration,
     /// Why it is left to ECS if this run gives it up, if it is.
     pub(crate) left: Option<Rollback>,
+    /// The hook that this run answered.
+    pub(crate) answered: Option<String>,
 }
 
 /// Follows one deployment.
@@ -72,7 +74,12 @@ impl<'a> Watch<'a> {
             before,
             timeout,
             left,
+            answered,
         } = following;
+        let mut follow = Follow::new(expected.clone(), plan.running.clone(), timeout);
+        if let Some(hook) = answered {
+            follow.answered(hook);
+        }
         // From here on every transient error is waited for, because the deployment continues whether it is observed or not.
         client.retry_by(RetryPolicy::following(timeout));
         cx.host.info(format!(
@@ -84,7 +91,7 @@ impl<'a> Watch<'a> {
             cx,
             client,
             progress,
-            follow: Follow::new(expected.clone(), plan.running.clone(), timeout),
+            follow,
             evidence: Evidence::new(&expected.deployment, &before),
             record: RecordReader {
                 cx,

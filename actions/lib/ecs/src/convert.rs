@@ -1,8 +1,11 @@
 //! From the SDKs' types to what the rest of the library speaks of. ARNs are parsed here.
 
 use crate::seen::{
-    Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Service, Target, Task,
+    Alarms, Attachment, Breaker, Container, Deployment, Event, Hook, Record, Rollout, Service,
+    Target, Task, Weights,
 };
+use crate::strategy::Strategy;
+use aws_sdk_ecs::primitives::DateTimeFormat;
 use aws_sdk_ecs::types as ecs;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use kit::error::{Context, Result};
@@ -27,6 +30,7 @@ pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
         .and_then(|found| found.alarms.as_ref());
     let balancers = found.load_balancers.unwrap_or_default();
     Ok(Service {
+        strategy: Strategy::of(configuration.as_ref()),
         rolls_back: breaker.is_some_and(|breaker| breaker.enable && breaker.rollback)
             || alarms.is_some_and(|alarms| alarms.enable && alarms.rollback),
         percent: configuration
@@ -195,6 +199,13 @@ pub(crate) fn target_of(found: elb::TargetHealthDescription) -> Target {
 
 pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
     let word = |word: Option<&str>| word.unwrap_or_default().to_owned();
+    let target = found.target_service_revision.as_ref();
+    let weights = target.and_then(|target| {
+        Some(Weights {
+            production: target.requested_production_traffic_weight?,
+            test: target.requested_test_traffic_weight,
+        })
+    });
     Record {
         status: word(found.status.as_ref().map(|status| status.as_str())),
         reason: found
@@ -202,11 +213,43 @@ pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
             .and_then(|rollback| rollback.reason)
             .or(found.status_reason)
             .unwrap_or_default(),
+        arn: arn(found.service_deployment_arn, "a service deployment").ok(),
+        stage: word(found.lifecycle_stage.as_ref().map(|stage| stage.as_str())),
+        weights,
+        hooks: found
+            .lifecycle_hook_details
+            .unwrap_or_default()
+            .into_iter()
+            .map(hook_of)
+            .collect(),
+        alarms: found.alarms.map(|alarms| Alarms {
+            status: word(alarms.status.as_ref().map(|status| status.as_str())),
+            names: alarms.alarm_names.unwrap_or_default(),
+            triggered: alarms.triggered_alarm_names.unwrap_or_default(),
+        }),
         breaker: found.deployment_circuit_breaker.map(|breaker| Breaker {
             status: word(breaker.status.as_ref().map(|status| status.as_str())),
             failures: breaker.failure_count,
             threshold: breaker.threshold,
         }),
         rollback: None,
+    }
+}
+
+fn hook_of(found: ecs::DeploymentLifecycleHookDetail) -> Hook {
+    let action = found.timeout_action;
+    Hook {
+        id: found.hook_id.unwrap_or_default(),
+        is_pause: found.target_type == Some(ecs::DeploymentLifecycleHookTargetType::Pause),
+        status: found
+            .status
+            .map(|status| status.as_str().to_owned())
+            .unwrap_or_default(),
+        expires_at: found
+            .expires_at
+            .and_then(|at| at.fmt(DateTimeFormat::DateTime).ok()),
+        timeout_action: action
+            .map(|action| action.as_str().to_owned())
+            .unwrap_or_default(),
     }
 }

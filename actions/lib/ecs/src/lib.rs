@@ -15,6 +15,7 @@ mod retry;
 mod run;
 mod seen;
 mod select;
+mod strategy;
 
 pub use client::Client;
 pub use definition::Definition;
@@ -28,7 +29,8 @@ pub use record::{KnownRecord, is_over};
 pub use retry::{PollInterval, RetryPolicy};
 pub use run::OneOff;
 pub use seen::{
-    Attachment, Breaker, Container, Deployment, Event, Record, Rollout, Seen, Service, Target,
-    TargetGroup, Task, name_of_group,
+    Alarms, Attachment, Breaker, Container, Deployment, Event, Hook, Record, Rollout, Seen,
+    Service, Target, TargetGroup, Task, Weights, name_of_group,
 };
 pub use select::{Selection, containers};
+pub use strategy::Strategy;

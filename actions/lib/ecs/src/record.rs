@@ -4,7 +4,9 @@ use crate::client::Client;
 use crate::convert::{arn, record_of};
 use crate::error::Error;
 use crate::seen::Record;
-use aws_sdk_ecs::types::{ServiceDeployment, StopServiceDeploymentStopType};
+use aws_sdk_ecs::types::{
+    DeploymentLifecycleHookAction, ServiceDeployment, StopServiceDeploymentStopType,
+};
 use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::Context;
 
@@ -110,6 +112,45 @@ impl Client {
         self.call("ecs:StopServiceDeployment", &doing, || call.clone().send())
             .await?;
         Ok(())
+    }
+
+    /// Answers the pause hook of a deployment, so that it goes on (Amazon ECS API Reference, `ContinueServiceDeployment`).
+    ///
+    /// # Errors
+    /// ECS refuses, such as where the hook awaits no answer any more.
+    pub async fn proceed(&self, arn: &Arn, hook: &str) -> Result<(), Error> {
+        let call = self
+            .ecs
+            .continue_service_deployment()
+            .service_deployment_arn(arn.as_str())
+            .hook_id(hook)
+            .action(DeploymentLifecycleHookAction::Continue);
+        let doing = format!("continue service deployment {arn}");
+        let answer = self.call("ecs:ContinueServiceDeployment", &doing, || {
+            call.clone().send()
+        });
+        answer.await?;
+        Ok(())
+    }
+
+    /// ECS's record with this ARN, and the task definition that it deploys.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn record_at(
+        &self,
+        arn: &Arn,
+    ) -> Result<Option<(Record, Option<TaskDefinitionArn>)>, Error> {
+        let Some(found) = self.described_record(arn).await? else {
+            return Ok(None);
+        };
+        let target = found.target_service_revision.as_ref();
+        let target = target.and_then(|target| target.arn.clone());
+        let deploys = match target {
+            Some(target) => self.revision(&target).await?,
+            None => None,
+        };
+        Ok(Some((record_of(found), deploys)))
     }
 
     async fn described_record(&self, arn: &Arn) -> Result<Option<ServiceDeployment>, Error> {

@@ -1,5 +1,6 @@
 //! The observed state of a service, in the terms of the ECS and ELB APIs but without their types.
 
+use crate::strategy::Strategy;
 use kit::aws::{Arn, TaskDefinitionArn};
 use std::collections::BTreeSet;
 
@@ -39,6 +40,8 @@ pub struct Service {
     pub pending: i32,
     /// `minimumHealthyPercent` and `maximumPercent`, where deployments are rolling updates.
     pub percent: Option<(i32, i32)>,
+    /// How it deploys.
+    pub strategy: Strategy,
     /// True if ECS itself rolls back a deployment that fails (circuit breaker or alarms).
     pub rolls_back: bool,
     /// The deployments that have tasks, the primary one among them.
@@ -226,10 +229,64 @@ pub struct Record {
     pub status: String,
     /// The reason that AWS gives.
     pub reason: String,
+    /// Its ARN.
+    pub arn: Option<Arn>,
+    /// `SCALE_UP`, `PRODUCTION_TRAFFIC_SHIFT`, `BAKE_TIME`, …; empty where ECS names none.
+    pub stage: String,
+    /// The traffic that the new version is to get, where the deployment shifts it.
+    pub weights: Option<Weights>,
+    /// The lifecycle hooks that began, oldest first.
+    pub hooks: Vec<Hook>,
+    /// The alarms that it watches, where it watches any.
+    pub alarms: Option<Alarms>,
     /// The circuit breaker, where there is one.
     pub breaker: Option<Breaker>,
     /// The task definition that ECS goes back to, where it does (`rollback.serviceRevisionArn`).
     pub rollback: Option<TaskDefinitionArn>,
+}
+
+impl Record {
+    /// The hook at which the deployment is paused, if it is.
+    pub fn pause(&self) -> Option<&Hook> {
+        let waits = self.status == "IN_PROGRESS" || self.status == "PENDING";
+        let mut hooks = self.hooks.iter();
+        hooks.find(|hook| waits && hook.is_pause && hook.status == "AWAITING_ACTION")
+    }
+}
+
+/// The percentages of traffic that the new version is to get.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Of the production traffic.
+    pub production: f64,
+    /// Of the test traffic, where there is a rule for it.
+    pub test: Option<f64>,
+}
+
+/// A lifecycle hook of a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// Its ID, by which it is answered.
+    pub id: String,
+    /// Whether it pauses the deployment until it is answered, rather than to call a function.
+    pub is_pause: bool,
+    /// `AWAITING_ACTION`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED` or `TIMED_OUT`.
+    pub status: String,
+    /// When ECS acts by itself.
+    pub expires_at: Option<String>,
+    /// What it does then: `CONTINUE` or `ROLLBACK`.
+    pub timeout_action: String,
+}
+
+/// The CloudWatch alarms of a deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// `MONITORING`, `TRIGGERED`, `MONITORING_COMPLETE` or `DISABLED`.
+    pub status: String,
+    /// Their names.
+    pub names: Vec<String>,
+    /// Those that went off.
+    pub triggered: Vec<String>,
 }
 
 /// The deployment circuit breaker.

@@ -22,6 +22,8 @@ pub enum Exit {
     Drifted,
     /// Another deployment replaced the one that was followed.
     Superseded,
+    /// A deployment waits for a person's answer.
+    Paused,
     /// A deployment neither became healthy nor failed in time, or a task was not over.
     TimedOut,
     /// A bug in Slipway.
@@ -34,7 +36,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every code of Slipway's own, with the text that documents it.
-    pub const ALL: [(Exit, &'static str); 12] = [
+    pub const ALL: [(Exit, &'static str); 13] = [
         (Exit::Done, "done, and verified at the source"),
         (Exit::Failed, "failed"),
         (
@@ -54,6 +56,10 @@ impl Exit {
         (
             Exit::Superseded,
             "superseded: another deployment replaced this one, or another operation changed the stack since",
+        ),
+        (
+            Exit::Paused,
+            "paused: the deployment waits at a hook until somebody continues it or rolls it back",
         ),
         (
             Exit::TimedOut,
@@ -78,6 +84,7 @@ impl Exit {
             Exit::RolledBack => 5,
             Exit::Drifted => 6,
             Exit::Superseded => 7,
+            Exit::Paused => 8,
             Exit::TimedOut => 9,
             // sysexits.h, EX_USAGE.
             Exit::UsageBesideCommand => 64,

@@ -26,6 +26,8 @@ pub(crate) struct Evidence {
     /// The load balancer's last reason and description for each of our unhealthy targets, by target group and `ID:PORT`.
     targets: BTreeMap<(Arn, String), (String, String)>,
     breaker: Option<Breaker>,
+    /// The alarms that went off.
+    alarms: Vec<String>,
     /// The ends of the logs of some of our tasks, where they were read.
     pub(crate) logs: Vec<TaskLog>,
 }
@@ -53,6 +55,17 @@ impl Evidence {
             .and_then(|record| record.breaker.as_ref())
         {
             self.breaker = Some(breaker.clone());
+        }
+        if let Some(alarms) = seen
+            .record
+            .as_ref()
+            .and_then(|record| record.alarms.as_ref())
+        {
+            for name in &alarms.triggered {
+                if !self.alarms.contains(name) {
+                    self.alarms.push(name.clone());
+                }
+            }
         }
         for task in &seen.tasks {
             if task.started_by == self.deployment {

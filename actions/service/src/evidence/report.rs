@@ -41,6 +41,9 @@ impl Evidence {
                 breaker.threshold
             ));
         }
+        if !self.alarms.is_empty() {
+            lines.push(format!("alarms that went off: {}", self.alarms.join(", ")));
+        }
         // An event that quotes the reason of a stopped task adds nothing.
         let reported: Vec<String> = self
             .stopped
@@ -103,6 +106,7 @@ impl Evidence {
                 "failures": breaker.failures,
                 "threshold": breaker.threshold,
             })),
+            "alarms": self.alarms,
             "events": self.last_events(),
         })
     }

@@ -2,6 +2,7 @@
 
 mod given_up;
 mod rollback;
+mod shift;
 mod success;
 
 use super::*;

@@ -60,7 +60,7 @@ fn a_rollback_seen_only_at_its_end_is_still_one() {
             failures: 3,
             threshold: 3,
         }),
-        rollback: None,
+        ..Record::default()
     });
     for seen in [rollback(Rollout::Completed, true), by_event, by_record] {
         let next = follow().next(MINUTE, &seen);

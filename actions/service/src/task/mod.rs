@@ -10,11 +10,11 @@ mod stage;
 use crate::act;
 use crate::args::{RunTask, Version};
 use crate::decide::{Plan, plan};
-use crate::deploy::refuse_no_time;
 use crate::interrupt::Progress;
 use crate::observe::observe;
 use crate::opening::{Opened, open};
 use crate::permit::Permit;
+use crate::time::refuse_none;
 use crate::under::UsedPermit;
 use ecs::{Client, OneOff, RetryPolicy};
 use follow::Running;
@@ -43,7 +43,7 @@ pub(crate) async fn run_task(args: RunTask, cx: &Cx) -> Result<Report> {
 async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
     let digest = &version.digest;
-    refuse_no_time(version.timeout)?;
+    refuse_none(version.usual_time())?;
     let defaults = cx.defaults()?;
     let net = Net::new(cx)?;
     let command = ledger::permit::command(&args.argv)?;
@@ -78,7 +78,7 @@ async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Rep
         client,
         task,
         container: container.clone(),
-        timeout: version.timeout,
+        timeout: version.usual_time(),
         output,
         progress,
         over: false,
@@ -91,7 +91,7 @@ async fn steps(args: RunTask, cx: &Cx, progress: &Progress<Stage>) -> Result<Rep
         work: &ready.work,
         under: ready.under.as_ref(),
         arn: &arn,
-        timeout: version.timeout,
+        timeout: version.usual_time(),
         took: began.elapsed(),
     };
     outcome.report(&ended)
@@ -164,7 +164,7 @@ async fn prepare<'a>(
     .await?;
     let (session, under) = match &opened.permit {
         Some(permit) => {
-            let policy = RetryPolicy::within(version.timeout);
+            let policy = RetryPolicy::within(version.usual_time());
             let session = session(cx, permit, client, &task_definition, policy).await?;
             progress.at(Stage::Beginning(permit.number()));
             let under = permit.start(task_definition.as_str(), cx).await?;

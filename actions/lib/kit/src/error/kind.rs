@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Drifted,
     /// Another deployment replaced the one that was followed.
     Superseded,
+    /// A deployment waits for a person's answer.
+    Paused,
     /// A deployment neither became healthy nor failed in time.
     TimedOut,
     /// A signal stopped the step.
@@ -46,6 +48,7 @@ impl ErrorKind {
             Self::RolledBack => Exit::RolledBack,
             Self::Drifted => Exit::Drifted,
             Self::Superseded => Exit::Superseded,
+            Self::Paused => Exit::Paused,
             Self::TimedOut => Exit::TimedOut,
             Self::Interrupted => Exit::Interrupted,
             Self::Command(code) => Exit::Child(code),
