@@ -59,6 +59,9 @@ pub enum Use<'a> {
         /// The command, as [`command`] says it.
         command: &'a str,
     },
+    /// The deployment of this digest, which waits for an answer, goes on, whoever began it. Nothing may have withdrawn its
+    /// permit meanwhile, and a permit that is over is replaced by a new one.
+    Continue(&'a Digest),
     /// The promotion of this digest is judged once more, so that its deployment can begin.
     Judge(&'a Digest),
     /// An infrastructure plan is applied, which uses the plan up and leaves the permit to the deployment.
@@ -119,8 +122,12 @@ impl Attempt<'_> {
     fn command(&self) -> Option<&str> {
         match self.of {
             Use::Task { command, .. } => Some(command),
-            Use::Deploy(_) | Use::Judge(_) | Use::Apply { .. } => None,
+            Use::Deploy(_) | Use::Continue(_) | Use::Judge(_) | Use::Apply { .. } => None,
         }
+    }
+
+    fn continues(&self) -> bool {
+        matches!(self.of, Use::Continue(_))
     }
 }
 
@@ -186,17 +193,23 @@ pub fn usable(
     let last = begun.peek().copied();
     let mut used = begun.filter(|it| it.record.under == Some(attempt.permit));
     if let (Some(newest), Some(last)) = (used.next(), last) {
-        if !continues_run(attempt.run, newest.record.run.as_deref()) {
+        // A deployment that waits for an answer is taken over by whoever may give it.
+        if !attempt.continues() && !continues_run(attempt.run, newest.record.run.as_deref()) {
             return Err(Reason::Started(Box::new(newest.record.clone())));
         }
         // It was taken for dead, and another deployment began.
         if last.record.seq != newest.record.seq {
             return Err(Reason::Underway(Box::new(last.record.clone())));
         }
+        // Its answer is judged anew: what was permitted when it began may have been withdrawn while it waited.
+        if attempt.continues() {
+            same_policy(record, attempt)?;
+            in_force(records, record, now)?;
+        }
         // The run may finish its own deployment, even after the time by which it had to begin, but not for ever.
         let all = std::iter::once(newest).chain(used);
         let own: Vec<&Recorded> = match attempt.of {
-            Use::Deploy(_) | Use::Judge(_) => {
+            Use::Deploy(_) | Use::Continue(_) | Use::Judge(_) => {
                 all.filter(|it| it.record.command.is_none()).collect()
             }
             Use::Task { .. } => all.collect(),
@@ -220,9 +233,7 @@ pub fn usable(
     {
         return Err(Reason::Underway(Box::new(underway.started.record.clone())));
     }
-    if record.policy.as_deref() != Some(attempt.policy) {
-        return Err(Reason::Policy);
-    }
+    same_policy(record, attempt)?;
     in_force(records, record, now)?;
     timely(record, attempt.of, now)?;
     Ok(Usable {
@@ -241,10 +252,19 @@ pub fn goes_on(began: &Record, now: OffsetDateTime) -> bool {
     until.is_some_and(|until| now < until)
 }
 
+/// Refuses a permit that was judged by other rules than those in force.
+fn same_policy(permit: &Record, attempt: &Attempt<'_>) -> Result<(), Reason> {
+    match permit.policy.as_deref() == Some(attempt.policy) {
+        true => Ok(()),
+        false => Err(Reason::Policy),
+    }
+}
+
 /// The record of a healthy deployment under the permit by this same run, if it is the newest one: the run was stopped
 /// right after it and runs again. From the chain's records since its newest deployment, newest first and with that one.
 pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'r Record> {
-    let (Use::Deploy(digest) | Use::Task { digest, .. }) = attempt.of else {
+    let (Use::Deploy(digest) | Use::Continue(digest) | Use::Task { digest, .. }) = attempt.of
+    else {
         return None;
     };
     let newest = records.iter().map(|it| &it.record);
@@ -261,7 +281,10 @@ pub fn recorded<'r>(records: &'r [Recorded], attempt: &Attempt<'_>) -> Option<&'
 /// Refuses what the permit does not name.
 fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
     match of {
-        Use::Deploy(digest) | Use::Judge(digest) | Use::Task { digest, .. }
+        Use::Deploy(digest)
+        | Use::Continue(digest)
+        | Use::Judge(digest)
+        | Use::Task { digest, .. }
             if record.digest != *digest =>
         {
             Err(Reason::Digest(record.digest.clone()))
@@ -272,7 +295,11 @@ fn fits(record: &Record, permit: &Permit, of: Use<'_>) -> Result<(), Reason> {
         Use::Apply { commit, .. } if record.commit != *commit => {
             Err(Reason::Commit(record.commit.clone()))
         }
-        Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } | Use::Apply { .. } => Ok(()),
+        Use::Deploy(_)
+        | Use::Continue(_)
+        | Use::Judge(_)
+        | Use::Task { .. }
+        | Use::Apply { .. } => Ok(()),
     }
 }
 
@@ -284,12 +311,16 @@ fn timely(record: &Record, of: Use<'_>, now: OffsetDateTime) -> Result<(), Reaso
         return Err(Reason::Ahead(record.at.clone()));
     }
     match of {
-        Use::Deploy(_) | Use::Task { .. } | Use::Apply { .. }
+        Use::Deploy(_) | Use::Continue(_) | Use::Task { .. } | Use::Apply { .. }
             if begins_by(record).is_none_or(|until| until < now) =>
         {
             Err(Reason::Stale(Box::new(record.clone())))
         }
-        Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } | Use::Apply { .. } => Ok(()),
+        Use::Deploy(_)
+        | Use::Continue(_)
+        | Use::Judge(_)
+        | Use::Task { .. }
+        | Use::Apply { .. } => Ok(()),
     }
 }
 

@@ -103,6 +103,10 @@ fn requested_use(attempt: &Attempt<'_>, environment: &str) -> (String, String) {
             format!("{digest} be deployed to {environment}"),
             format!("--digest {digest}"),
         ),
+        Use::Continue(digest) => (
+            format!("the deployment of {digest} to {environment} go on"),
+            format!("--digest {digest}"),
+        ),
         Use::Task { digest, .. } => (
             format!("a task of {digest} run in {environment}"),
             format!("--digest {digest}"),
@@ -169,7 +173,7 @@ fn stale(error: Error, record: &Record, of: Use<'_>) -> Error {
             Use::Apply { .. } => {
                 "then apply under the new permit, its output `permit`; in a workflow, run all of its jobs again"
             }
-            Use::Deploy(_) | Use::Judge(_) | Use::Task { .. } => {
+            Use::Deploy(_) | Use::Continue(_) | Use::Judge(_) | Use::Task { .. } => {
                 "then deploy under the new permit, its output `permit`"
             }
         })

@@ -3,6 +3,7 @@ use super::*;
 use crate::chain::Chain;
 use crate::record::{Actor, Record, sample};
 
+mod continued;
 mod plans;
 mod recorded;
 mod times;
