@@ -16,6 +16,12 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Run a digest in the service and follow it to one verdict
     Deploy(Deploy),
+    /// Answer the pause hook at which the deployment of a digest waits, and follow it to its verdict
+    Continue(Continue),
+    /// Go back to the version before: stop the deployment in progress, or deploy the one that was healthy last
+    Rollback(RollBack),
+    /// Show what a deployment would change in what the service runs
+    Diff(Diff),
     /// Run a command once in a task of its own, with the image, the roles and the network of the service, and wait for its end
     RunTask(RunTask),
     /// Say what the service runs and how healthy it is
@@ -32,6 +38,48 @@ pub(crate) struct Deploy {
     /// Deploy to a service whose desired count is 0, where nothing runs that could be verified
     #[arg(long)]
     pub(crate) allow_zero_tasks: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Continue {
+    #[command(flatten)]
+    pub(crate) version: Version,
+    /// Hook to answer; another one that waits is refused [default: the one that waits]
+    #[arg(long, value_name = "ID")]
+    pub(crate) hook: Option<String>,
+    /// Leave the deployment to ECS if the timeout is over or the run is cancelled, instead of rolling it back
+    #[arg(long)]
+    pub(crate) no_rollback: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RollBack {
+    #[command(flatten)]
+    pub(crate) selector: ServiceSelector,
+    /// How long to wait for the end of the deployment or the task, such as 90s, 15m or 1h [default: 15m, and for a deployment also the waits that the service configures]
+    #[arg(long, value_name = "TIME", value_parser = kit::clock::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    #[command(flatten)]
+    pub(crate) selector: ServiceSelector,
+    /// Image digest to run, sha256:… (never a tag)
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<Digest>,
+    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) repository: Option<String>,
+    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
+    /// Exit with 6 if there is a difference
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use crate::logs;
 use crate::observe::{Observed, observe};
 use crate::opening::{Opened, open};
 use crate::owner;
-use crate::permit::Permit;
+use crate::permit::{Permit, Work};
 use crate::report;
 use crate::stage::Stage;
 use crate::time::{self, refuse_none};
@@ -35,7 +35,7 @@ pub(crate) async fn deploy(args: Deploy, cx: &Cx) -> Result<Report> {
     progress.run(steps(args, cx, &progress), &arguments).await
 }
 
-async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
+pub(crate) async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Report> {
     let version = &args.version;
     let digest = &version.digest;
     refuse_none(version.usual_time())?;
@@ -48,7 +48,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         permit,
         under,
         missing,
-    } = open(cx, &net, &defaults, version, digest, None).await?;
+    } = open(cx, &net, &defaults, version, digest, Work::Deploy).await?;
     let (observed, plan) = planned(&client, &args, contract, &account, digest).await?;
     let service = &observed.seen.service;
     let timeout = time::allowed(version.timeout, &service.strategy, plan.update)?;

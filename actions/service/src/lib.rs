@@ -4,9 +4,11 @@
 mod act;
 mod address;
 mod args;
+mod back;
 mod compare;
 mod decide;
 mod deploy;
+mod diff;
 mod evidence;
 mod follow;
 mod free;
@@ -17,6 +19,7 @@ mod observe;
 mod opening;
 mod owner;
 mod permit;
+mod proceed;
 mod progress;
 mod reference;
 mod registration;
@@ -64,7 +67,7 @@ impl Step for Service {
             ),
             (
                 "verdict",
-                "How the deployment ended, as `slipway-promote record --verdict` takes it: `healthy`, `rolled-back` or `failed`; also there if the step fails, and empty if nothing was deployed or nobody saw the end",
+                "How the deployment ended, as `slipway-promote record --verdict` takes it: `healthy`, `rolled-back` or `failed`; also there if the step fails, and empty if nothing was deployed or nobody saw the end. `paused` while it waits for an answer: record nothing then",
             ),
         ],
         secrets: &[],
@@ -76,12 +79,18 @@ impl Step for Service {
 
     /// A deploy that is interrupted says how far it got, or rolls its deployment back; a task is stopped.
     fn handles_signals(args: &Args) -> bool {
-        matches!(args.verb, Verb::Deploy(_) | Verb::RunTask(_))
+        matches!(
+            args.verb,
+            Verb::Deploy(_) | Verb::Continue(_) | Verb::Rollback(_) | Verb::RunTask(_)
+        )
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
             Verb::Deploy(args) => deploy::deploy(args, cx).await,
+            Verb::Continue(args) => proceed::proceed(args, cx).await,
+            Verb::Rollback(args) => back::roll_back(args, cx).await,
+            Verb::Diff(args) => diff::diff(args, cx).await,
             Verb::RunTask(args) => task::run_task(args, cx).await,
             Verb::Status(args) => status::status(args, cx).await,
         }

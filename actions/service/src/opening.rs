@@ -2,7 +2,7 @@
 
 use crate::args::Version;
 use crate::locate::{Found, find};
-use crate::permit::{self, Needs, Permit};
+use crate::permit::{self, Needs, Permit, Work};
 use crate::under::UsedPermit;
 use ecs::{Client, RetryPolicy};
 use kit::error::{Error, Result};
@@ -22,8 +22,7 @@ pub(crate) struct Opened<'a> {
     pub(crate) missing: Option<Error>,
 }
 
-/// Opens the account and the chain, and checks the permit: for a deployment, or for a task with a command of this hash. Changes
-/// nothing.
+/// Opens the account and the chain, and checks the permit for this work. Changes nothing.
 ///
 /// # Errors
 /// The permit is missing or not good (exit 3), or something cannot be read.
@@ -33,7 +32,7 @@ pub(crate) async fn open<'a>(
     defaults: &'a Defaults,
     args: &Version,
     digest: &'a Digest,
-    command: Option<&'a str>,
+    work: Work<'a>,
 ) -> Result<Opened<'a>> {
     let purpose = match args.dry_run {
         true => Purpose::Read,
@@ -49,7 +48,7 @@ pub(crate) async fn open<'a>(
     let Found { account, client } =
         find(cx, net, defaults, &args.selector, purpose, policy).await?;
     let permit = match permit {
-        Some(asked) => Some(Permit::open(cx, net, asked, digest, command, args.dry_run).await?),
+        Some(asked) => Some(Permit::open(cx, net, asked, digest, work, args.dry_run).await?),
         None => None,
     };
     let under = match &permit {

@@ -69,13 +69,23 @@ pub(crate) fn needs<'a>(
     }
 }
 
+/// The work that is done under a permit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work<'a> {
+    /// The deployment begins.
+    Deploy,
+    /// The deployment, which waits for an answer, goes on.
+    Continue,
+    /// A task before the deployment begins, with a command of this hash.
+    Task(&'a str),
+}
+
 /// A permit, and the way to its chain.
 pub(crate) struct Permit<'a> {
     net: &'a Net,
     contract: &'a Resolved,
     digest: &'a Digest,
-    /// The hash of the task's command, where not the deployment begins but a task before it.
-    command: Option<&'a str>,
+    work: Work<'a>,
     number: u64,
     /// The hash of the gate's rules.
     policy: String,
@@ -98,7 +108,7 @@ impl<'a> Permit<'a> {
         net: &'a Net,
         Asked { number, contract }: Asked<'a>,
         digest: &'a Digest,
-        command: Option<&'a str>,
+        work: Work<'a>,
         dry_run: bool,
     ) -> Result<Self> {
         let purpose = match dry_run {
@@ -113,7 +123,7 @@ impl<'a> Permit<'a> {
             net,
             contract,
             digest,
-            command,
+            work,
             number,
             policy: ledger::policy(&contract.gate)?,
             run: cx.host.run_url(),
@@ -136,12 +146,13 @@ impl<'a> Permit<'a> {
     fn attempt(&self) -> Attempt<'_> {
         Attempt {
             permit: self.number,
-            of: match self.command {
-                Some(command) => Use::Task {
+            of: match self.work {
+                Work::Task(command) => Use::Task {
                     digest: self.digest,
                     command,
                 },
-                None => Use::Deploy(self.digest),
+                Work::Deploy => Use::Deploy(self.digest),
+                Work::Continue => Use::Continue(self.digest),
             },
             account: &self.contract.account,
             policy: &self.policy,
@@ -231,9 +242,10 @@ impl<'a> Permit<'a> {
             self.net
                 .account_tagged(&self.account, &self.target, &roles.deploy, region, tag);
         session.await.map_err(|error| {
-            error.cause(match self.command {
-                Some(_) => "no task was started",
-                None => "the service was not updated",
+            error.cause(match self.work {
+                Work::Task(_) => "no task was started",
+                Work::Deploy => "the service was not updated",
+                Work::Continue => "the deployment was not continued",
             })
         })
     }

@@ -31,14 +31,33 @@ pub(crate) fn planned(
     under: Option<&UsedPermit>,
     missing: Option<Error>,
 ) -> Report {
+    would(
+        client,
+        plan,
+        under,
+        missing,
+        "would deploy to",
+        plan.lines(),
+    )
+}
+
+/// The report of a dry run that would do this to the service.
+pub(crate) fn would(
+    client: &Client,
+    plan: &Plan,
+    under: Option<&UsedPermit>,
+    missing: Option<Error>,
+    what: &str,
+    lines: Vec<String>,
+) -> Report {
     let refused = missing.iter().flat_map(|refusal| {
         let message = format!("refused: {}", refusal.message);
         std::iter::once(message).chain(refusal.hints.iter().cloned())
     });
     let start_line = under.iter().map(|under| under.start_line());
-    let lines: Vec<String> = refused.chain(start_line).chain(plan.lines()).collect();
+    let lines: Vec<String> = refused.chain(start_line).chain(lines).collect();
     let title = format!(
-        "would deploy to service {} in cluster {}",
+        "{what} service {} in cluster {}",
         client.service, client.cluster
     );
     let mut json = plan.json();

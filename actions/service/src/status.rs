@@ -79,7 +79,7 @@ async fn observe(args: ServiceSelector, cx: &Cx) -> Result<Status> {
 }
 
 /// The conditions that are missing for the service to be healthy with the version it runs now.
-fn lacking(seen: &Seen, definition: &Definition, containers: &[String]) -> Vec<String> {
+pub(crate) fn lacking(seen: &Seen, definition: &Definition, containers: &[String]) -> Vec<String> {
     let Some(primary) = seen.service.primary() else {
         return vec!["a primary deployment".to_owned()];
     };

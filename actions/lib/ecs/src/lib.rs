@@ -25,7 +25,7 @@ pub use image::{host_of, name_of, repository_of};
 pub use logs::{ContainerSecret, LogLines, LogStream, last_lines, next_lines};
 pub use look::Tasks;
 pub use object::Object;
-pub use record::{KnownRecord, is_over};
+pub use record::{KnownRecord, Past, is_over};
 pub use retry::{PollInterval, RetryPolicy};
 pub use run::OneOff;
 pub use seen::{

@@ -5,10 +5,11 @@ use crate::convert::{arn, record_of};
 use crate::error::Error;
 use crate::seen::Record;
 use aws_sdk_ecs::types::{
-    DeploymentLifecycleHookAction, ServiceDeployment, StopServiceDeploymentStopType,
+    ContainerImage, DeploymentLifecycleHookAction, ServiceDeployment, StopServiceDeploymentStopType,
 };
 use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::Context;
+use std::collections::BTreeMap;
 
 /// The parts of ECS's record of a deployment that do not change, as far as earlier looks found them.
 #[derive(Debug, Default)]
@@ -19,6 +20,20 @@ pub struct KnownRecord {
     rollback: Option<(String, TaskDefinitionArn)>,
 }
 
+/// A deployment as ECS lists it.
+struct Listed {
+    arn: Arn,
+    revision: String,
+    status: String,
+}
+
+/// The digest of a container's image: as its tasks found it, else as it is named.
+fn digest_of(image: &ContainerImage) -> Option<(String, String)> {
+    let named = image.image().and_then(|image| image.split_once('@'));
+    let digest = image.image_digest().or(named.map(|(_, digest)| digest));
+    Some((image.container_name()?.to_owned(), digest?.to_owned()))
+}
+
 /// Returns true if a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
 pub fn is_over(status: &str) -> bool {
     matches!(
@@ -27,7 +42,65 @@ pub fn is_over(status: &str) -> bool {
     )
 }
 
+/// A deployment that ECS has a record of.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// ARN of the record.
+    pub arn: Arn,
+    /// `IN_PROGRESS`, `SUCCESSFUL`, `ROLLBACK_SUCCESSFUL`, …
+    pub status: String,
+    /// The task definition that it deployed, where ECS shows it.
+    pub task_definition: Option<TaskDefinitionArn>,
+    /// The digest of each container's image, where ECS names it.
+    pub digests: BTreeMap<String, String>,
+}
+
+/// The records that a history goes back to.
+const PAST: usize = 40;
+
 impl Client {
+    /// The deployments of the last 90 days, newest first, at most forty (Amazon ECS Developer Guide, "View service history").
+    ///
+    /// # Errors
+    /// An account, region or role may lack this API.
+    pub async fn history(&self) -> Result<Vec<Past>, Error> {
+        const ACTION: &str = "ecs:DescribeServiceRevisions";
+        let mut listed = self.listed().await?;
+        listed.truncate(PAST);
+        let mut revisions = BTreeMap::new();
+        let targets: Vec<String> = listed.iter().map(|it| it.revision.clone()).collect();
+        // DescribeServiceRevisions takes up to 20.
+        for some in targets.chunks(20) {
+            let call = self
+                .ecs
+                .describe_service_revisions()
+                .set_service_revision_arns(Some(some.to_vec()));
+            let doing = format!("describe the revisions of service {}", self.service);
+            let answer = self.call(ACTION, &doing, || call.clone().send()).await?;
+            for found in answer.service_revisions.unwrap_or_default() {
+                if let Some(name) = found.service_revision_arn.clone() {
+                    revisions.insert(name, found);
+                }
+            }
+        }
+        let past = listed.into_iter().map(|it| {
+            let found = revisions.get(&it.revision);
+            let named = found.and_then(|found| found.task_definition.as_deref());
+            let images = found.and_then(|found| found.container_images.as_deref());
+            Past {
+                arn: it.arn,
+                status: it.status,
+                task_definition: named.and_then(|named| named.parse().ok()),
+                digests: images
+                    .unwrap_or_default()
+                    .iter()
+                    .filter_map(digest_of)
+                    .collect(),
+            }
+        });
+        Ok(past.collect())
+    }
+
     /// ECS's record of the deployment that runs `task_definition`, with the task definition that ECS goes back to, if it does.
     ///
     /// # Errors
@@ -114,6 +187,19 @@ impl Client {
         Ok(())
     }
 
+    /// The task definition to which ECS went back from the deployment with this record, if it did.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn went_back_to(&self, arn: &Arn) -> Result<Option<TaskDefinitionArn>, Error> {
+        let found = self.described_record(arn).await?;
+        let rollback = found.and_then(|found| found.rollback);
+        match rollback.and_then(|rollback| rollback.service_revision_arn) {
+            Some(revision) => self.revision(&revision).await,
+            None => Ok(None),
+        }
+    }
+
     /// Answers the pause hook of a deployment, so that it goes on (Amazon ECS API Reference, `ContinueServiceDeployment`).
     ///
     /// # Errors
@@ -171,6 +257,12 @@ impl Client {
 
     /// ARN and target revision of the newest deployment ECS has a record of.
     async fn newest(&self) -> Result<Option<(Arn, String)>, Error> {
+        let newest = self.listed().await?.into_iter().next();
+        Ok(newest.map(|it| (it.arn, it.revision)))
+    }
+
+    /// The deployments that ECS lists, newest first.
+    async fn listed(&self) -> Result<Vec<Listed>, Error> {
         const ACTION: &str = "ecs:ListServiceDeployments";
         let call = self
             .ecs
@@ -190,19 +282,28 @@ impl Client {
             .into_iter()
             .filter_map(|brief| {
                 Some((
-                    brief.created_at.map_or(0, |at| at.secs()),
+                    brief.created_at.map_or(0, |at| at.as_nanos()),
                     brief.service_deployment_arn?,
                     brief.target_service_revision_arn?,
+                    brief
+                        .status
+                        .map_or_else(String::new, |it| it.as_str().to_owned()),
                 ))
             })
             .collect();
         found.sort();
-        let Some((_, named, revision)) = found.pop() else {
-            return Ok(None);
-        };
-        let arn = arn(Some(named), "a service deployment");
-        let arn = arn.map_err(|error| Error::unreadable(ACTION, error))?;
-        Ok(Some((arn, revision)))
+        let newest_first = found.into_iter().rev();
+        newest_first
+            .map(|(_, named, revision, status)| {
+                let arn = arn(Some(named), "a service deployment");
+                let arn = arn.map_err(|error| Error::unreadable(ACTION, error))?;
+                Ok(Listed {
+                    arn,
+                    revision,
+                    status,
+                })
+            })
+            .collect()
     }
 
     async fn find_record(&self, task_definition: &TaskDefinitionArn) -> Result<Option<Arn>, Error> {

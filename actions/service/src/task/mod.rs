@@ -13,7 +13,7 @@ use crate::decide::{Plan, plan};
 use crate::interrupt::Progress;
 use crate::observe::observe;
 use crate::opening::{Opened, open};
-use crate::permit::Permit;
+use crate::permit::{Permit, Work};
 use crate::time::refuse_none;
 use crate::under::UsedPermit;
 use ecs::{Client, OneOff, RetryPolicy};
@@ -132,7 +132,7 @@ async fn prepare<'a>(
 ) -> Result<Prepared<'a>> {
     let version = &args.version;
     let contract = defaults.contract();
-    let opened = open(cx, net, defaults, version, digest, Some(command)).await?;
+    let opened = open(cx, net, defaults, version, digest, Work::Task(command)).await?;
     let (client, account) = (&opened.client, &opened.account);
     let observed = observe(client, version, contract, account, digest).await?;
     let plan = plan(
