@@ -258,14 +258,25 @@ impl Status {
             "last_deployment": self.record.as_ref().map(|record| serde_json::json!({
                 "status": record.status,
                 "reason": record.reason,
+                "stage": record.stage,
+                "production_traffic": record.weights.map(|weights| weights.production),
+                "waiting_hook": record.pause().map(|hook| &hook.id),
             })),
             "address": self.address,
         })
     }
 }
 
-/// How the last deployment ended, where it did not succeed.
+/// How the last deployment ended, where it did not succeed, and where one stands that shifts traffic.
 fn ended(record: &Record) -> Option<String> {
+    if record.weights.is_some() && !ecs::is_over(&record.status) {
+        let mut parts = vec![record.status.to_lowercase().replace('_', " ")];
+        parts.extend(crate::progress::shift(record));
+        if let Some(hook) = record.pause() {
+            parts.push(format!("waits for an answer to hook {}", hook.id));
+        }
+        return Some(format!("deployment: {}", parts.join(" · ")));
+    }
     let word = record.status.to_lowercase().replace('_', " ");
     let badly = record.status.starts_with("ROLLBACK") || record.status.starts_with("STOP");
     badly.then(|| match record.reason.as_str() {

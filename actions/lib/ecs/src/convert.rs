@@ -216,6 +216,7 @@ pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
         arn: arn(found.service_deployment_arn, "a service deployment").ok(),
         stage: word(found.lifecycle_stage.as_ref().map(|stage| stage.as_str())),
         weights,
+        sources: found.source_service_revisions.map_or(0, |all| all.len()),
         hooks: found
             .lifecycle_hook_details
             .unwrap_or_default()

@@ -235,6 +235,8 @@ pub struct Record {
     pub stage: String,
     /// The traffic that the new version is to get, where the deployment shifts it.
     pub weights: Option<Weights>,
+    /// How many revisions were in service before it.
+    pub sources: usize,
     /// The lifecycle hooks that began, oldest first.
     pub hooks: Vec<Hook>,
     /// The alarms that it watches, where it watches any.

@@ -49,7 +49,7 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     let observed = observe(&net, client, &args.selector, contract).await?;
     let way = match &observed.current {
         Some(current) => from_running(&current.view(), &observed.successes),
-        None => from_rest(observed.runs.as_deref(), observed.failed, &observed.healthy),
+        None => from_rest(observed.runs.as_deref(), observed.ended, &observed.healthy),
     };
     if args.dry_run {
         return Ok(report::planned(client, &observed, &way));

@@ -1,7 +1,7 @@
 //! What is read before a service goes back: the deployment in progress, what runs, and which versions were healthy: by the
 //! ledger where the environment has one, else by what ECS kept of the last 90 days.
 
-use super::decide::{Current, Version};
+use super::decide::{Current, Ended, Version};
 use crate::args::ServiceSelector;
 use ecs::{Client, Past, Seen, containers, is_over};
 use kit::aws::{Arn, TaskDefinitionArn};
@@ -19,6 +19,7 @@ pub(super) struct InProgress {
     status: String,
     pub(super) task_definition: Option<TaskDefinitionArn>,
     deploys: Option<Version>,
+    replaces: bool,
 }
 
 impl InProgress {
@@ -26,6 +27,7 @@ impl InProgress {
         Current {
             status: &self.status,
             deploys: self.deploys.as_deref(),
+            replaces: self.replaces,
         }
     }
 
@@ -40,9 +42,8 @@ pub(super) struct Observed {
     pub(super) current: Option<InProgress>,
     /// The version that runs, where its digest is known.
     pub(super) runs: Option<Version>,
-    /// Whether the newest deployment that is over did not succeed.
-    pub(super) failed: bool,
-    /// The versions that ECS deployed successfully before the current deployment, newest first.
+    pub(super) ended: Ended,
+    /// The versions that were deployed successfully, newest first.
     pub(super) successes: Vec<Version>,
     /// The versions that were healthy, newest first.
     pub(super) healthy: Vec<Version>,
@@ -77,21 +78,31 @@ pub(super) async fn observe(
         (Some(arn), _) => history.iter().find(|past| past.arn == *arn).or(newest),
         (None, newest) => newest,
     };
-    let current = in_progress.map(|past| InProgress {
-        arn: past.arn.clone(),
-        status: past.status.clone(),
-        task_definition: past.task_definition.clone(),
-        deploys: version(past),
-    });
+    let current = match in_progress {
+        Some(past) => Some(InProgress {
+            arn: past.arn.clone(),
+            status: past.status.clone(),
+            task_definition: past.task_definition.clone(),
+            deploys: version(past),
+            replaces: replaces(client, &past.arn).await?,
+        }),
+        None => None,
+    };
     let succeeded = history.iter().filter(|past| past.status == "SUCCESSFUL");
     let successes: Vec<Version> = succeeded.filter_map(version).collect();
     let over = history.iter().find(|past| is_over(&past.status));
-    let failed = over.is_some_and(|past| past.status != "SUCCESSFUL");
+    let ended = match over.map_or("SUCCESSFUL", |past| past.status.as_str()) {
+        "SUCCESSFUL" => Ended::Well,
+        "ROLLBACK_FAILED" => Ended::Stuck,
+        _ => Ended::Back,
+    };
     let image = running.image(&first).unwrap_or_default();
     let digest = image.split_once('@').map(|(_, digest)| digest.to_owned());
     // An image by tag has the digest that its tasks agree on.
     let runs = digest.or_else(|| agreed(&seen, &first));
-    let healthy = match contract.filter(|_| current.is_none()) {
+    // ECS forgets; the ledger does not.
+    let asks = current.is_none() || successes.is_empty();
+    let healthy = match contract.filter(|_| asks) {
         Some(contract) => recorded(net, contract).await?,
         None => successes
             .iter()
@@ -99,14 +110,24 @@ pub(super) async fn observe(
             .cloned()
             .collect(),
     };
+    let successes = match successes.is_empty() {
+        true => healthy.clone(),
+        false => successes,
+    };
     Ok(Observed {
         current,
         runs,
-        failed,
+        ended,
         successes,
         healthy,
         containers,
     })
+}
+
+/// Whether another revision was in service before the deployment with this record.
+async fn replaces(client: &Client, arn: &Arn) -> Result<bool> {
+    let found = client.record_at(arn).await?;
+    Ok(found.is_none_or(|(record, _)| record.sources > 0))
 }
 
 /// The digest that all running tasks report for a container.

@@ -17,8 +17,8 @@ fn a_canary_is_followed_through_its_steps_and_too_short_a_timeout_is_refused() {
         &mut shifting.deploy(&next, &["--timeout", "5m"]),
         2,
         &[
-            "--timeout is 5m",
-            "waits for 5m by its configuration",
+            "--timeout is 5 min",
+            "waits for 5 min by its configuration",
             "CANARY",
         ],
     );
@@ -100,7 +100,8 @@ fn an_alarm_a_signal_and_a_timeout_end_at_the_version_before() {
     shifting.at_stage("BAKE_TIME");
     alarm(&setting, "ALARM");
     let over = started.end(TIMEOUT);
-    let text = crate::support::log(&over);
+    let json = String::from_utf8_lossy(&over.stdout);
+    let text = format!("{json}{}", crate::support::log(&over));
     assert_eq!(over.status.code(), Some(5), "{text}");
     for piece in [
         "alarms that went off: errors",
