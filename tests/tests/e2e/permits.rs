@@ -4,6 +4,7 @@
 mod attempts;
 mod given_up;
 mod killed;
+mod paused;
 pub(crate) mod roles;
 
 use std::process::Command;
