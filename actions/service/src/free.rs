@@ -1,4 +1,4 @@
-//! Whether a deployment may begin now. One that shifts traffic in steps, or waits for an answer, is somebody's work in
+//! Checks that a deployment may begin now. One that shifts traffic in steps, or waits for an answer, is somebody's work in
 //! progress: ECS would give it up for a new one without a word.
 
 use crate::decide::Update;
@@ -28,7 +28,7 @@ pub(crate) async fn require_free(client: &Client, service: &Service, update: Upd
     }
 }
 
-/// Whether the deployment with this record is not to be deployed over.
+/// Returns true if the deployment with this record is not to be deployed over.
 fn busy(service: &Service, record: &Record) -> bool {
     !ecs::is_over(&record.status) && (service.strategy.shifts() || record.pause().is_some())
 }

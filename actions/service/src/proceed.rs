@@ -170,7 +170,7 @@ async fn waits(client: &Client, hook: Option<&str>) -> Result<Option<(Arn, Pause
     }
 }
 
-/// Whether the hook was answered before, as by a run that was killed after its answer.
+/// Returns true if the hook was answered before, as by a run that was killed after its answer.
 fn is_answered(record: &Record, hook: &str) -> bool {
     let mut hooks = record.hooks.iter();
     hooks.any(|it| it.id == hook && it.status == "SUCCEEDED")

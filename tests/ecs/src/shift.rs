@@ -103,9 +103,9 @@ pub(crate) struct Shift {
     pub(crate) production: f64,
     pub(crate) test: f64,
     pub(crate) hooks: Vec<Hook>,
-    /// Whether the hooks of the stage have begun.
+    /// True if the hooks of the stage have begun.
     entered: bool,
-    /// Whether this visit to the stage has made its step of production traffic.
+    /// True if this visit to the stage has made its step of production traffic.
     stepped: bool,
     /// The revision that served before, to which a rollback returns.
     pub(crate) source: Option<String>,

@@ -172,7 +172,7 @@ pub(crate) struct Revision {
     pub(crate) created_at: f64,
     /// Digest each container's image was found to have, by container name.
     pub(crate) digests: BTreeMap<String, String>,
-    /// Whether its tasks are in the alternate target groups of `advancedConfiguration`.
+    /// True if its tasks are in the alternate target groups of `advancedConfiguration`.
     pub(crate) alternate: bool,
 }
 
@@ -210,7 +210,7 @@ pub(crate) struct AlarmWatch {
     pub(crate) status: &'static str,
     pub(crate) names: Vec<String>,
     pub(crate) triggered: Vec<String>,
-    /// Whether they have been looked at yet.
+    /// True if they have been looked at yet.
     pub(crate) seen: bool,
 }
 

@@ -270,7 +270,7 @@ pub struct Weights {
 pub struct Hook {
     /// Its ID, by which it is answered.
     pub id: String,
-    /// Whether it pauses the deployment until it is answered, rather than to call a function.
+    /// True if it pauses the deployment until it is answered, rather than to call a function.
     pub is_pause: bool,
     /// `AWAITING_ACTION`, `IN_PROGRESS`, `SUCCEEDED`, `FAILED` or `TIMED_OUT`.
     pub status: String,

@@ -24,7 +24,7 @@ impl Default for Strategy {
 const ROLLING: &str = "ROLLING";
 
 impl Strategy {
-    /// Whether a deployment runs two versions beside each other and shifts traffic from one to the other.
+    /// Returns true if a deployment runs two versions beside each other and shifts traffic from one to the other.
     pub fn shifts(&self) -> bool {
         self.kind != ROLLING
     }

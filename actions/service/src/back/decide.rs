@@ -28,7 +28,7 @@ pub(crate) struct Current<'a> {
     pub(crate) status: &'a str,
     /// The version that it deploys, where it is known.
     pub(crate) deploys: Option<&'a str>,
-    /// Whether another revision was in service before it.
+    /// True if another revision was in service before it.
     pub(crate) replaces: bool,
 }
 

@@ -124,7 +124,7 @@ pub(super) async fn observe(
     })
 }
 
-/// Whether another revision was in service before the deployment with this record.
+/// Returns true if another revision was in service before the deployment with this record.
 async fn replaces(client: &Client, arn: &Arn) -> Result<bool> {
     let found = client.record_at(arn).await?;
     Ok(found.is_none_or(|(record, _)| record.sources > 0))

@@ -50,7 +50,7 @@ impl Rule {
             .collect()
     }
 
-    /// Whether the target group is in use by the rule, which it is with a weight of 0 too.
+    /// Returns true if the target group is in use by the rule, which it is with a weight of 0 too.
     pub(crate) fn forwards_to(&self, group: &str) -> bool {
         self.groups().iter().any(|(arn, _)| arn == group)
     }

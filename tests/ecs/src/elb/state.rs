@@ -42,7 +42,7 @@ impl Listener {
         shown
     }
 
-    /// Whether one of its rules forwards to the target group.
+    /// Returns true if one of its rules forwards to the target group.
     pub(crate) fn forwards_to(&self, group: &str) -> bool {
         self.rules.iter().any(|rule| rule.forwards_to(group))
     }

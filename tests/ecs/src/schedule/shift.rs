@@ -68,7 +68,7 @@ impl Look<'_> {
         Some(self.scale_both())
     }
 
-    /// Whether the revision has all its tasks, and each of them is healthy.
+    /// Returns true if the revision has all its tasks, and each of them is healthy.
     pub(super) fn all_healthy(&self, revision: &str) -> bool {
         let mut tasks = self
             .own()
