@@ -3,8 +3,8 @@
 use crate::args::{Diff, Version};
 use crate::compare::Difference;
 use crate::decide::{Plan, Revision, plan};
-use crate::observe::observe;
 use crate::locate::{Found, find};
+use crate::observe::observe;
 use crate::time::USUAL;
 use ecs::{Client, RetryPolicy, containers};
 use kit::contract::Resolved;

@@ -3,7 +3,7 @@
 //! says in events what it did, in ECS's words.
 
 mod breaker;
-pub(crate) mod shift;
+mod shift;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ fn attachments(settings: &Value, alternate: bool) -> Vec<Attachment> {
         .iter()
         .filter_map(|entry| {
             Some(Attachment {
-                group: shift::group(entry, alternate)?.to_owned(),
+                group: crate::shift::group(entry, alternate)?.to_owned(),
                 port: u16::try_from(number(entry, "containerPort")?).ok()?,
             })
         })

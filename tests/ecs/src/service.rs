@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::ids;
-use crate::schedule::shift::{resolved, wanted};
-use crate::shift::{Hook, Shift, shifts};
+use crate::shift::{Hook, Shift, Stage, resolved, shifts};
 use crate::state::{
     AlarmWatch, Deployment, Event, Region, Revision, Rollout, RolloutState, Service,
 };
@@ -219,6 +218,28 @@ impl Service {
         id
     }
 
+    /// The tasks that a revision is to have in the current deployment.
+    pub(crate) fn wanted(&self, revision: &str) -> u32 {
+        let Some(rollout) = self.rollouts.first() else {
+            return 0;
+        };
+        let Some(shift) = rollout.shift.as_ref().filter(|_| !terminal(rollout.status)) else {
+            let primary = self.deployments.first();
+            let current = primary.is_some_and(|d| d.revision == revision);
+            return if current { self.desired } else { 0 };
+        };
+        let is_source = shift.source.as_deref() == Some(revision);
+        let is_target = rollout.target == revision;
+        let cleaning = shift.stage == Stage::CleanUp;
+        let runs = match (is_target, is_source, shift.back) {
+            (true, _, false) => shift.stage >= Stage::ScaleUp,
+            (true, _, true) => !cleaning,
+            (_, true, back) => back || !cleaning,
+            _ => false,
+        };
+        if runs { self.desired } else { 0 }
+    }
+
     /// Makes the deployment of an earlier revision, which still runs, the PRIMARY one again.
     pub(crate) fn restore(&mut self, definition: Arc<Value>, revision: &str, rollout: &str) {
         let found = self.deployments.iter().position(|d| d.revision == revision);
@@ -341,7 +362,7 @@ impl Service {
         let counts = count(tasks);
         let mut shown = json!({
             "arn": revision,
-            "requestedTaskCount": wanted(self, revision),
+            "requestedTaskCount": self.wanted(revision),
             "runningTaskCount": counts.running,
             "pendingTaskCount": counts.pending,
         });

@@ -350,6 +350,28 @@ fn begin(hook: &Value, seen: Seen) -> Hook {
     }
 }
 
+/// Target groups that a task of a revision belongs in, by the entries of `loadBalancers`.
+pub(crate) fn group(entry: &Value, alternate: bool) -> Option<&str> {
+    let other = text(&entry["advancedConfiguration"], "alternateTargetGroupArn");
+    let first = text(entry, "targetGroupArn");
+    if alternate { other.or(first) } else { first }
+}
+
+/// The target groups and rules that serve a revision, as `resolvedConfiguration` shows them.
+pub(crate) fn resolved(settings: &Value, alternate: bool) -> Vec<Value> {
+    list(settings, "loadBalancers")
+        .iter()
+        .filter_map(|entry| {
+            let mut shown = json!({"targetGroupArn": group(entry, alternate)?});
+            let rule = text(&entry["advancedConfiguration"], "productionListenerRule");
+            if let Some(rule) = rule {
+                shown["productionListenerRule"] = rule.into();
+            }
+            Some(shown)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

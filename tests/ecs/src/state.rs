@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::elb::rules::Rule;
+use crate::elb::rule::Rule;
 use crate::elb::state::{Balancer, Listener, TargetGroup};
 use crate::shift::Shift;
 use crate::task::Task;

@@ -11,7 +11,8 @@ use crate::elb::groups::{
     create_group, delete_group, describe_attributes, describe_groups, describe_health, group,
     modify_attributes, move_targets, targets,
 };
-use crate::elb::rules::{self, Rule};
+use crate::elb::rule::Rule;
+use crate::elb::rules;
 use crate::elb::state::{Balancer, Listener};
 use crate::error::{Answer, ApiError};
 use crate::ids;

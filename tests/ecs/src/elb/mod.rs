@@ -4,5 +4,6 @@ pub(crate) mod api;
 pub(crate) mod forward;
 mod groups;
 pub(crate) mod health;
-pub(crate) mod rules;
+pub(crate) mod rule;
+mod rules;
 pub(crate) mod state;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use super::rules::Rule;
+use super::rule::Rule;
 
 #[derive(Debug)]
 pub(crate) struct Balancer {

@@ -2,10 +2,10 @@
 
 use super::Look;
 use crate::service::terminal;
-use crate::shift::{Next, Seen, Stage};
-use crate::state::{RolloutState, Service};
+use crate::shift::{Next, Seen};
+use crate::state::RolloutState;
 use crate::task::Status;
-use crate::value::{list, text};
+use crate::value::text;
 
 impl Look<'_> {
     /// The current deployment's next stage, and the tasks to start; `None` where no such deployment is in progress.
@@ -97,7 +97,7 @@ impl Look<'_> {
             .deployments
             .iter()
             .map(|deployment| {
-                let count = wanted(self.service, &deployment.revision);
+                let count = self.service.wanted(&deployment.revision);
                 (deployment.id.clone(), count)
             })
             .collect();
@@ -166,48 +166,4 @@ fn weights(percent: f64) -> (i64, i64) {
     let whole = if percent.fract() == 0.0 { 1.0 } else { 10.0 };
     let own = (percent * whole).round();
     (own as i64, (100.0 * whole - own) as i64)
-}
-
-/// The tasks that a revision is to have in the current deployment.
-pub(crate) fn wanted(service: &Service, revision: &str) -> u32 {
-    let Some(rollout) = service.rollouts.first() else {
-        return 0;
-    };
-    let Some(shift) = rollout.shift.as_ref().filter(|_| !terminal(rollout.status)) else {
-        let primary = service.deployments.first();
-        let current = primary.is_some_and(|d| d.revision == revision);
-        return if current { service.desired } else { 0 };
-    };
-    let is_source = shift.source.as_deref() == Some(revision);
-    let is_target = rollout.target == revision;
-    let cleaning = shift.stage == Stage::CleanUp;
-    let runs = match (is_target, is_source, shift.back) {
-        (true, _, false) => shift.stage >= Stage::ScaleUp,
-        (true, _, true) => !cleaning,
-        (_, true, back) => back || !cleaning,
-        _ => false,
-    };
-    if runs { service.desired } else { 0 }
-}
-
-/// Target groups that a task of a revision belongs in, by the entries of `loadBalancers`.
-pub(crate) fn group(entry: &serde_json::Value, alternate: bool) -> Option<&str> {
-    let other = text(&entry["advancedConfiguration"], "alternateTargetGroupArn");
-    let first = text(entry, "targetGroupArn");
-    if alternate { other.or(first) } else { first }
-}
-
-/// The target groups and rules that serve a revision, as `resolvedConfiguration` shows them.
-pub(crate) fn resolved(settings: &serde_json::Value, alternate: bool) -> Vec<serde_json::Value> {
-    list(settings, "loadBalancers")
-        .iter()
-        .filter_map(|entry| {
-            let mut shown = serde_json::json!({"targetGroupArn": group(entry, alternate)?});
-            let rule = text(&entry["advancedConfiguration"], "productionListenerRule");
-            if let Some(rule) = rule {
-                shown["productionListenerRule"] = rule.into();
-            }
-            Some(shown)
-        })
-        .collect()
 }
