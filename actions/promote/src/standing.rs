@@ -222,6 +222,11 @@ impl EnvironmentHistory {
         permits.next()
     }
 
+    /// Returns true if no older record can say at which commit of the branch a permit was judged last.
+    pub(crate) fn reaches_back(&self) -> bool {
+        reaches_back(&self.records)
+    }
+
     /// The newest deployment, however it ended.
     pub(crate) fn newest(&self) -> Option<&Recorded> {
         self.records.iter().find(|it| it.record.is_deployment())
@@ -314,6 +319,19 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
 /// refused beyond it.
 pub(crate) fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
+}
+
+/// Returns true if the newest records of a chain, newest first, are all that what follows from it rests on: they reach back to the newest
+/// promotion by the rules and to the permit that it ran under, or to the first record.
+pub(crate) fn reaches_back(records: &[Recorded]) -> bool {
+    let Some(oldest) = records.last().map(|it| it.record.seq) else {
+        return true;
+    };
+    let mut settling = records.iter().map(|it| &it.record);
+    oldest == 1
+        || settling
+            .find(|record| ends(record))
+            .is_some_and(|record| record.under.is_none_or(|permit| oldest <= permit))
 }
 
 #[cfg(test)]

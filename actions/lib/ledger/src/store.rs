@@ -76,7 +76,7 @@ impl Ledger {
 
     /// The newest entry, whatever it is worth.
     pub(crate) async fn raw_head(&self, chain: &Chain) -> Result<Option<Entry>> {
-        let (entries, _) = self.pages(chain, 1, &|_: &Entry| false).await?;
+        let (entries, _) = self.pages(chain, 1, &|_: &[Entry]| false).await?;
         Ok(entries.into_iter().next())
     }
 
@@ -113,7 +113,8 @@ impl Ledger {
         wanted: impl Fn(&Record) -> bool,
     ) -> Result<Option<Entry>> {
         let picks = |entry: &Entry| entry.record(chain).is_ok_and(|record| wanted(&record));
-        let read = self.newest(chain, limit, picks).await?;
+        let any = |read: &[Entry]| read.iter().any(picks);
+        let read = self.newest(chain, limit, any).await?;
         Ok(read.into_iter().find(picks))
     }
 
@@ -144,7 +145,27 @@ impl Ledger {
         last: impl Fn(&Record) -> bool,
     ) -> Result<Vec<Entry>> {
         let last = |entry: &Entry| entry.record(chain).is_ok_and(|record| last(&record));
-        self.newest(chain, limit, last).await
+        let any = |read: &[Entry]| read.iter().any(last);
+        self.newest(chain, limit, any).await
+    }
+
+    /// As [`Ledger::recent`], each as it is stored, up to the page with which `enough` accepts all that was read.
+    ///
+    /// # Errors
+    /// As [`Ledger::find`].
+    pub async fn entries_until(
+        &self,
+        chain: &Chain,
+        limit: usize,
+        enough: impl Fn(&[Recorded]) -> bool,
+    ) -> Result<Vec<Entry>> {
+        let enough = |read: &[Entry]| {
+            let records = read.iter().map(|entry| entry.recorded(chain));
+            // What cannot be read is a fault of the chain, whatever else is read.
+            let records: std::result::Result<Vec<Recorded>, _> = records.collect();
+            records.is_ok_and(|records| enough(&records))
+        };
+        self.newest(chain, limit, enough).await
     }
 
     /// The record of an entry.
@@ -273,16 +294,16 @@ impl Ledger {
         Err(self.broken(chain, &[fault]))
     }
 
-    /// The newest entries, newest first: at most `limit`, and none beyond the page that holds the
-    /// `last`. Refuses what is broken, and what is not proven although a key or an anchor is named.
+    /// The newest entries, newest first: at most `limit`, and none beyond the page with which they are
+    /// `enough`. Refuses what is broken, and what is not proven although a key or an anchor is named.
     pub(crate) async fn newest(
         &self,
         chain: &Chain,
         limit: usize,
-        last: impl Fn(&Entry) -> bool,
+        enough: impl Fn(&[Entry]) -> bool,
     ) -> Result<Vec<Entry>> {
         for _ in 0..LOOKS {
-            let (read, key) = tokio::join!(self.pages(chain, limit, &last), self.public_key());
+            let (read, key) = tokio::join!(self.pages(chain, limit, &enough), self.public_key());
             let ((entries, whole), key) = (read?, key?);
             let walked = walk(chain, entries.iter().rev(), whole, None);
             if !walked.faults.is_empty() {
@@ -304,7 +325,7 @@ impl Ledger {
         &self,
         chain: &Chain,
         limit: usize,
-        last: &impl Fn(&Entry) -> bool,
+        enough: &impl Fn(&[Entry]) -> bool,
     ) -> Result<(Vec<Entry>, bool)> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut start = None;
@@ -330,7 +351,7 @@ impl Ledger {
                 entries.push(self.entry(chain, &item)?);
             }
             start = answer.last_evaluated_key;
-            if start.is_none() || entries.len() >= limit || entries.iter().any(last) {
+            if start.is_none() || entries.len() >= limit || enough(&entries) {
                 return Ok((entries, start.is_none()));
             }
         }

@@ -16,6 +16,7 @@ use crate::standing::EnvironmentHistory;
 use github::{GitHub, PullCommit};
 use kit::Cx;
 use kit::host::Kind;
+use ledger::LOOK_BACK;
 use net::Net;
 
 /// The host's description of this run.
@@ -104,13 +105,26 @@ async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<Str
     Ok(github.compare(commit, tip).await?.status)
 }
 
-/// How the branch stands to the one that the newest permit was judged at, if that says so.
+/// How the branch stands to the one that the newest permit was judged at, if one says so.
+///
+/// # Errors
+/// GitHub does not tell, or the permit may be among older records than those that were read.
 async fn since_permit(
     github: &GitHub,
     history: &EnvironmentHistory,
     tip: &Fact<String>,
 ) -> Option<Fact<SincePermit>> {
-    let (permit, then) = history.judged_at()?;
+    let Some((permit, then)) = history.judged_at() else {
+        let unseen = || {
+            Unknown::new(
+                format!(
+                    "none of the newest {LOOK_BACK} records says at which commit of the branch it was judged"
+                ),
+                "promote once by break-glass, and have that reviewed",
+            )
+        };
+        return (!history.reaches_back()).then(|| Err(unseen()));
+    };
     let status = async {
         let tip = tip.as_ref().map_err(Clone::clone)?;
         match tip == then {

@@ -294,6 +294,35 @@ fn only_a_promotion_by_the_rules_settles_what_is_older() {
     }
 }
 
+/// The permit says at which commit of the branch it was judged, so a page must not end between it and its deployment.
+#[test]
+fn records_reach_back_to_the_permit_of_the_newest_promotion_by_the_rules() {
+    let under = |record: Record, permit: u64| Record {
+        under: Some(permit),
+        ..record
+    };
+    let records = [
+        under(deployed('a'), 1),
+        permitted('b', "hash-1"),
+        started('b', 2),
+        under(deployed('b'), 2),
+        under(forced('c', "eve"), 4),
+        reviewed('c', "ada"),
+    ];
+    let read = |count: usize| {
+        let mut newest = chain(&records);
+        newest.truncate(count);
+        reaches_back(&newest)
+    };
+    let reaching = (0..=6).map(read).collect::<Vec<bool>>();
+    assert_eq!(reaching, [true, false, false, false, false, true, true]);
+    // One from before there were permits names none.
+    let mut old = chain(&[deployed('a'), deployed('b'), failed('b')]);
+    old.truncate(2);
+    assert!(reaches_back(&old));
+    assert!(reaches_back(&chain(&[failed('a')])));
+}
+
 #[test]
 fn a_permit_is_open_until_it_is_used_expires_or_something_is_deployed() {
     let now = at("2026-11-21T18:30:00Z").unwrap();

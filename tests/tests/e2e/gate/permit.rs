@@ -507,4 +507,20 @@ fn a_branch_that_was_set_back_since_a_permit_promotes_nothing() {
     assert_eq!(gate.chain().len(), 2, "nothing more was permitted");
     main(&gate.commits[2]);
     gate.run("linus", &again).is(0, &[ALLOWED]);
+
+    // The records that are read first end between the permit and its deployment.
+    gate.begin(2, "linus", None, &now());
+    let mut healthy = gate.healthy(&good, 1);
+    healthy["environment"] = json!("production");
+    healthy["under"] = json!(2);
+    gate.add(&healthy);
+    for _ in 0..8 {
+        let mut review = healthy.clone();
+        review["verdict"] = json!("reviewed");
+        gate.add(&review);
+    }
+    main(&gate.commits[1]);
+    let refused = gate.run("linus", &["check", "--digest", &good]);
+    refused.is(3, &["main was set back"]);
+    assert_eq!(refused.refusing(), ["branch"], "{}", refused.text);
 }

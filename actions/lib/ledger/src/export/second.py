@@ -421,12 +421,15 @@ def in_chain(kept, good, seq):
         for line in lines:
             if hashlib.sha256((line["prev"] + line["record"]).encode()).hexdigest() != line["hash"]:
                 return False
-    ends = [
-        it["verdict"] == "healthy" and not it.get("rollback") and not it.get("break_glass")
+    settling = (
+        it
         for it in (json.loads(line["record"]) for line in own)
-    ]
-    if own and own[-1]["seq"] != 1 and len(own) < LOOK_BACK and not any(ends):
-        return False
+        if it["verdict"] == "healthy" and not it.get("rollback") and not it.get("break_glass")
+    )
+    if own and own[-1]["seq"] != 1 and len(own) < LOOK_BACK:
+        newest = next(settling, None)
+        if newest is None or (newest.get("under") is not None and newest["under"] < own[-1]["seq"]):
+            return False
     last = own[0]["seq"] if own else 0
     between = [it for number, (_, it) in good.items() if last < number < seq]
     if any(deploys(it) or it["verdict"] in ("rejected", "withdrawn") for it in between):

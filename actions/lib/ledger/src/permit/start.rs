@@ -30,7 +30,8 @@ impl Ledger {
             let record = entry.record(chain);
             record.is_ok_and(|record| record.is_deployment())
         };
-        let entries = self.newest(chain, LOOK_BACK, last).await?;
+        let any = |read: &[Entry]| read.iter().any(last);
+        let entries = self.newest(chain, LOOK_BACK, any).await?;
         let head = entries.first().cloned();
         let records: Result<Vec<Recorded>> = entries
             .into_iter()

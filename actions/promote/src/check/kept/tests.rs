@@ -319,6 +319,16 @@ fn the_records_reach_far_enough_back() {
     }
     assert_eq!(wrong(&settled), None);
     assert_eq!(wrong(&case(&[forced('a', "eve"), failed('b')])), None);
+    // Without its permit, nobody knows at which commit of the branch it was judged.
+    let promoted = Record {
+        under: Some(2),
+        ..deployed('a')
+    };
+    let mut cut = case(&[deployed('b'), permitted('a', "hash-1"), promoted]);
+    assert_eq!(wrong(&cut), None);
+    cut.kept.own.truncate(1);
+    let why = wrong(&cut).unwrap_or_default();
+    assert!(why.contains("older records were left out"), "{why}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Replayed, differs, written};
 use crate::check::kept::{DecisionInputs, Kept};
 use crate::check::rollback::passed;
 use crate::record::{healthy_until_now, marks::left_by};
-use crate::standing::{at, ends};
+use crate::standing::{at, reaches_back};
 use attest::PublicKey;
 use kit::clock::seconds_after;
 use kit::id::Digest;
@@ -268,15 +268,10 @@ impl Kept {
         }
         let chain = Chain::new(&self.contract.service, &self.contract.environment)
             .map_err(|error| differs(error.message))?;
-        let far_enough = self.own.last().is_none_or(|line| {
-            let ended = line.seq == 1 || self.own.len() >= LOOK_BACK;
-            ended
-                || self.own.iter().any(|line| {
-                    let record = line.record(&chain);
-                    record.is_ok_and(|record| ends(&record))
-                })
-        });
-        if !far_enough {
+        let records: Vec<Recorded> = (self.own.iter())
+            .filter_map(|line| line.recorded(&chain).ok())
+            .collect();
+        if self.own.len() < LOOK_BACK && !reaches_back(&records) {
             return Err(differs(
                 "older records were left out of what it was judged by",
             ));
