@@ -56,6 +56,16 @@ impl Debt {
         others.collect()
     }
 
+    /// Returns true if another account than that of the person who used break-glass has reviewed it. A promotion by the rules that
+    /// follows was then judged to be free of it; without such a review it cannot have been.
+    fn was_reviewed(&self) -> bool {
+        let by = &self.glass.by;
+        let mut reviewers = self.reviewers.iter();
+        reviewers.any(|it| {
+            !it.login.eq_ignore_ascii_case(&by.login) && (it.id.is_none() || it.id != by.id)
+        })
+    }
+
     /// Returns true if the same person may no longer go on, or if the time cannot be read.
     pub(crate) fn expired(&self, now: OffsetDateTime) -> bool {
         at(&self.glass.expires).is_none_or(|expires| expires <= now)
@@ -75,12 +85,27 @@ impl EnvironmentHistory {
 
     /// The history that follows from records, newest first.
     pub(crate) fn of(records: Vec<Recorded>) -> Self {
-        let mut standing = Self::default();
-        for Recorded { record, .. } in records.iter().rev() {
-            standing.apply(record, permit_of(&records, record));
-        }
+        let mut standing = Self::following_from(&records);
         standing.records = records;
         standing
+    }
+
+    /// What follows from records, without them.
+    fn following_from(records: &[Recorded]) -> Self {
+        let mut standing = Self::default();
+        for Recorded { record, .. } in records.iter().rev() {
+            standing.apply(record, permit_of(records, record));
+        }
+        standing
+    }
+
+    /// The digests of which somebody has reviewed that they were rolled back from or forced through.
+    fn reviewed(&self) -> impl Iterator<Item = &Digest> {
+        let refused = self.refused.iter().map(|it| (&it.digest, &it.reviewers));
+        let debts = self.debts.iter();
+        let debts = debts.map(|it| (&it.record.digest, &it.reviewers));
+        let reviewed = refused.chain(debts);
+        reviewed.filter_map(|(digest, reviewers)| (!reviewers.is_empty()).then_some(digest))
     }
 
     fn add_debt(&mut self, record: &Record, glass: &BreakGlass) {
@@ -145,7 +170,12 @@ impl EnvironmentHistory {
         }
         match &record.rollback {
             // Another digest was promoted, or this one was after a review.
-            None => self.refused.clear(),
+            None => {
+                self.refused.clear();
+                if ends(record) {
+                    self.debts.retain(|debt| !debt.was_reviewed());
+                }
+            }
             Some(rollback) => {
                 if let Some(from) = &rollback.from {
                     self.refused.retain(|refused| refused.digest != *from);
@@ -243,13 +273,9 @@ impl EnvironmentHistory {
         self.healthy().find(|record| ends(record))
     }
 
-    /// The commit of the newest version that came by the rules before the one of `commit` did.
-    pub(crate) fn examined_before(&self, commit: &str) -> Option<&str> {
-        let records = self.records.iter().map(|it| &it.record);
-        let mut before = records.skip_while(|record| record.commit.as_str() != commit);
-        before
-            .find(|record| ends(record) && record.commit.as_str() != commit)
-            .map(|record| record.commit.as_str())
+    /// How a digest came here; nothing if that may be among older records than those that were read.
+    pub(crate) fn arrival(&self, digest: &Digest) -> Option<Arrival<'_>> {
+        arrival(&self.records, digest)
     }
 
     fn healthy(&self) -> impl Iterator<Item = &Record> {
@@ -332,6 +358,48 @@ pub(crate) fn reaches_back(records: &[Recorded]) -> bool {
         || settling
             .find(|record| ends(record))
             .is_some_and(|record| record.under.is_none_or(|permit| oldest <= permit))
+}
+
+/// Returns true if the newest records of a chain, newest first, are all that a decision rests on: as [`reaches_back`], and they say how each
+/// digest came that a review may clear.
+pub(crate) fn far_enough(records: &[Recorded]) -> bool {
+    let arrived = |digest: &Digest| arrival(records, digest).is_some();
+    reaches_back(records)
+        && EnvironmentHistory::following_from(records)
+            .reviewed()
+            .all(arrived)
+}
+
+/// How a digest came to an environment. The commit alone does not say that: an image with the same content may be recorded under another
+/// commit later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Arrival<'r> {
+    /// The commit of the first promotion of the digest, however that ended.
+    pub(crate) by: Option<&'r str>,
+    /// The commits of the versions that came by the rules before it, newest first.
+    pub(crate) after: Vec<&'r str>,
+}
+
+/// How a digest came here, by the newest records of the chain, newest first: by the oldest promotion of it that has one by the rules before
+/// it. Nothing if that may be among older records.
+fn arrival<'r>(records: &'r [Recorded], digest: &Digest) -> Option<Arrival<'r>> {
+    let brings = |record: &Record| {
+        record.digest == *digest
+            && record.rollback.is_none()
+            && (record.is_deployment() || record.verdict == Verdict::Started)
+    };
+    let first = records.iter().rposition(|it| brings(&it.record));
+    let by = first.map(|first| records[first].record.commit.as_str());
+    let before = first.map_or(&records[..0], |first| &records[first + 1..]);
+    let mut after: Vec<&str> = Vec::new();
+    for Recorded { record, .. } in before.iter().filter(|it| ends(&it.record)) {
+        let commit = record.commit.as_str();
+        if by != Some(commit) && !after.contains(&commit) {
+            after.push(commit);
+        }
+    }
+    let whole = records.last().is_none_or(|oldest| oldest.record.seq == 1);
+    (whole || !after.is_empty()).then_some(Arrival { by, after })
 }
 
 #[cfg(test)]

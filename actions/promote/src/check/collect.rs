@@ -27,6 +27,8 @@ const DIRECTORIES: usize = 1000;
 const AT_ONCE: usize = 10;
 /// The most merges of the branch into one pull request that are compared. The author of any further one counts as a contributor.
 const UPDATES: usize = 10;
+/// The most versions from which on it is asked who had a hand in a later one. Mostly the first of them is the one.
+const BASES: usize = 10;
 /// The most times that commits which no pull request explained are looked up.
 const ROUNDS: usize = 3;
 
@@ -58,26 +60,35 @@ async fn alone(github: &GitHub, base: Base, status: &str, commit: &str) -> Fact<
     Ok(Range::new(base, status, vec![tip], ancestry))
 }
 
-/// Everybody who wrote, committed or pushed what `commit` has and `base` does not; at least the commit itself, which need not be on
-/// the branch.
+/// Everybody who wrote, committed or pushed what `commit` has and the first of `bases` that it follows does not. Without such a base, that
+/// is everything up to the commit, which need not be on the branch.
 ///
 /// # Errors
 /// The commits, the pull requests or an author are unknown.
 pub(super) async fn contributors_since(
     github: &GitHub,
     setting: &Setting,
-    base: Option<&str>,
+    bases: &[&str],
     commit: &str,
 ) -> Fact<Contributors> {
-    let found = match base {
-        Some(base) => Some(github.range(base, commit).await?),
-        None => None,
-    };
-    let range = match found {
-        Some(found) if !found.commits.is_empty() => {
-            Range::new(Base::Nothing, &found.status, found.commits, Vec::new())
+    let mut range = None;
+    for base in bases.iter().take(BASES) {
+        let found = github.range(base, commit).await?;
+        // A commit that was examined before the base brings nothing that is newer.
+        if !found.commits.is_empty() {
+            let commits = found.commits;
+            range = Some(Range::new(
+                Base::Nothing,
+                &found.status,
+                commits,
+                Vec::new(),
+            ));
+            break;
         }
-        _ => alone(github, Base::Nothing, "ahead", commit).await?,
+    }
+    let range = match range {
+        Some(range) => range,
+        None => from_the_first(github, commit).await?,
     };
     let changes = changes(github, setting, &range, commit).await?;
     let brought = range.brought(changes.iter().map(|change| &change.pull));

@@ -18,7 +18,7 @@ use super::{Asked, Subject, break_glass, observe, subject};
 use crate::args::Check;
 use crate::person::{logins, of_runner};
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, reaches_back};
+use crate::standing::{EnvironmentHistory, far_enough};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -65,9 +65,7 @@ impl RollbackInputs {
     ) -> Result<(Self, Fact<Asked>)> {
         let ledger = setting.reading(net).await?;
         let chain = Chain::new(&setting.service, &setting.environment)?;
-        let own = ledger
-            .entries_until(&chain, LOOK_BACK, reaches_back)
-            .await?;
+        let own = ledger.entries_until(&chain, LOOK_BACK, far_enough).await?;
         let standing = subject::standing(&chain, &own)?;
         let digest = match digest {
             Some(digest) => digest,

@@ -4,7 +4,7 @@
 use super::range::Base;
 use super::trail::Trail;
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, at, reaches_back};
+use crate::standing::{EnvironmentHistory, at, far_enough};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
@@ -94,7 +94,7 @@ impl Read {
         let own = Chain::new(&setting.service, &setting.environment)?;
         let (before, own) = tokio::join!(
             ledger.entries(&before, LOOK_BACK, enough),
-            ledger.entries_until(&own, LOOK_BACK, reaches_back)
+            ledger.entries_until(&own, LOOK_BACK, far_enough)
         );
         let mut read = Self {
             digest,
@@ -142,7 +142,7 @@ impl Read {
         let account = net.account(&setting.ledger_reader).await?;
         let ledger = setting.ledger(net, &account);
         let own = Chain::new(&setting.service, &setting.environment)?;
-        read.own = ledger.entries_until(&own, LOOK_BACK, reaches_back).await?;
+        read.own = ledger.entries_until(&own, LOOK_BACK, far_enough).await?;
         Ok(read)
     }
 

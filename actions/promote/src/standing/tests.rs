@@ -294,6 +294,76 @@ fn only_a_promotion_by_the_rules_settles_what_is_older() {
     }
 }
 
+/// The commit of a digest may be another one by now, and the version before it many records older.
+#[test]
+fn what_a_digest_brought_begins_where_it_first_came_from() {
+    let came = |records: &[Recorded], digit: char| {
+        let word = |commit: &str| commit[..1].to_owned();
+        let found = arrival(records, &digest(digit))?;
+        let after: Vec<String> = found.after.into_iter().map(word).collect();
+        Some((found.by.map(word), after.concat()))
+    };
+    let from = |by: &str, after: &str| Some((Some(by.to_owned()), after.to_owned()));
+    let back = [
+        deployed('a'),
+        deployed('d'),
+        rolled_back('a', 'd'),
+        reviewed('d', "eve"),
+    ];
+    assert_eq!(came(&chain(&back), 'd'), from("d", "a"));
+    // It came once more, with another commit, after a version that is newer than the one it first came after.
+    let other = Record {
+        commit: "e".repeat(40).parse().unwrap(),
+        ..deployed('d')
+    };
+    let again = [
+        deployed('a'),
+        deployed('d'),
+        deployed('c'),
+        other,
+        rolled_back('c', 'd'),
+        reviewed('d', "eve"),
+    ];
+    assert_eq!(came(&chain(&again), 'd'), from("d", "a"));
+    // The way back led through it.
+    let through = [
+        deployed('a'),
+        deployed('d'),
+        deployed('e'),
+        rolled_back('d', 'e'),
+        rolled_back('a', 'd'),
+        reviewed('d', "eve"),
+    ];
+    assert_eq!(came(&chain(&through), 'd'), from("d", "a"));
+    let forced = [deployed('a'), deployed('b'), forced('d', "eve")];
+    assert_eq!(came(&chain(&forced), 'd'), from("d", "ba"));
+
+    // Without the version before, it is read further, to the first record at most.
+    let mut cut = chain(&through);
+    assert!(far_enough(&cut));
+    cut.pop();
+    assert_eq!(came(&cut, 'd'), None);
+    assert!(reaches_back(&cut) && !far_enough(&cut));
+    let first = [deployed('d'), rolled_back('a', 'd'), reviewed('d', "eve")];
+    assert_eq!(came(&chain(&first), 'd'), from("d", ""));
+    assert!(far_enough(&chain(&first)));
+}
+
+#[test]
+fn a_debt_that_was_reviewed_ends_with_the_next_promotion_by_the_rules() {
+    let then = |more: &[Record]| {
+        let records = [&[deployed('a'), forced('c', "eve")], more].concat();
+        standing(&records).debts.len()
+    };
+    assert_eq!(then(&[]), 1);
+    assert_eq!(then(&[reviewed('c', "ada")]), 1);
+    assert_eq!(then(&[reviewed('c', "ada"), forced('d', "eve")]), 2);
+    assert_eq!(then(&[reviewed('c', "ada"), deployed('d')]), 0);
+    // No such promotion can have begun before somebody else reviewed it.
+    assert_eq!(then(&[deployed('d')]), 1);
+    assert_eq!(then(&[reviewed('c', "EVE"), deployed('d')]), 1);
+}
+
 /// The permit says at which commit of the branch it was judged, so a page must not end between it and its deployment.
 #[test]
 fn records_reach_back_to_the_permit_of_the_newest_promotion_by_the_rules() {

@@ -1,6 +1,7 @@
 //! Back to what was healthy while nothing of GitHub answers, and what stays refused afterwards.
 
-use serde_json::json;
+use sandbox::runner::hub::Hub;
+use serde_json::{Value, json};
 
 use super::{ALLOWED, Gate, digest, ended};
 use crate::support::{TIMEOUT, instance, now, wait};
@@ -91,6 +92,62 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     // Reviews deploy nothing, so they do not move the head.
     let head = &written.json["hash"];
     assert_eq!(allowed.json["head"]["hash"], *head);
+}
+
+/// A change by somebody else that leaves the image as it is: another commit with the same digest. Answers the commit.
+fn unbuilt_change(gate: &Gate) -> String {
+    let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+    let act = |action: &str, body: &Value| wait(TIMEOUT, hub.act(action, body)).unwrap();
+    let files = json!({"README.md": "Read me\n"});
+    let push = json!({"user": "grace", "branch": "readme", "from": "main", "files": files});
+    act("push", &push);
+    let open = json!({"user": "grace", "head": "readme", "title": "Say more"});
+    let pull = act("pulls", &open);
+    let check = json!({"ref": pull["head_sha"], "name": "test", "conclusion": "success"});
+    act("check-runs", &check);
+    let number = pull["number"].as_u64().unwrap();
+    let review = json!({"user": "linus", "state": "APPROVED"});
+    act(&format!("pulls/{number}/reviews"), &review);
+    let merged = act(&format!("pulls/{number}/merge"), &json!({"user": "linus"}));
+    merged["sha"].as_str().unwrap().to_owned()
+}
+
+/// The author of what was rolled back does not clear it under another commit, nor where the version before it is far back.
+#[test]
+fn a_second_commit_of_a_digest_does_not_hide_who_wrote_it() {
+    let mut gate = Gate::new("gate-recommit");
+    let (good, bad) = (digest('1'), digest('2'));
+    let commit = unbuilt_change(&gate);
+    gate.commits.push(commit);
+    gate.plant("staging", &[gate.healthy(&bad, 3)]);
+    gate.declare("");
+    let reviewed = |digest: &str, commit: usize, by: &str| {
+        let mut review = gate.healthy(digest, commit);
+        review["verdict"] = json!("reviewed");
+        review["actor"] = json!({"login": by});
+        review["reason"] = json!("right so");
+        review
+    };
+    let mut back = gate.healthy(&good, 0);
+    back["rollback"] = json!({"from": bad});
+    for between in [0, 12] {
+        let mut records = vec![gate.healthy(&good, 0)];
+        records.extend((0..between).map(|_| reviewed(&good, 0, "dora")));
+        let then = [
+            gate.healthy(&bad, 1),
+            back.clone(),
+            reviewed(&bad, 1, "ada"),
+        ];
+        records.extend(then);
+        gate.plant("production", &records);
+        let own = gate.run("linus", &["check", "--digest", &bad]);
+        own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+        assert_eq!(own.refusing(), ["rolled back"], "{}", own.text);
+    }
+    let review = ["review", "--digest", &bad, "--reason", "it is mended"];
+    gate.run("dora", &review).is(0, &["reviewed"]);
+    gate.run("linus", &["check", "--digest", &bad])
+        .is(0, &[ALLOWED]);
 }
 
 #[test]

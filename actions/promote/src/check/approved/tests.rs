@@ -49,7 +49,7 @@ impl Scene {
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,
-            hands: crate::check::conditions::HandsByCommit::new(),
+            hands: crate::check::conditions::HandsByDigest::new(),
             members: Ok(self.members.clone()),
             promoter: Ok(vec![actor("dora")]),
         }

@@ -7,11 +7,12 @@ use crate::check::fact::{Fact, Unknown};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use github::GitHub;
-use ledger::Actor;
-use std::collections::BTreeMap;
+use kit::id::Digest;
+use ledger::{Actor, LOOK_BACK};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Everybody with a hand in a version, by its commit.
-pub(crate) type HandsByCommit = BTreeMap<String, Fact<Vec<Actor>>>;
+/// Everybody with a hand in a version, by its digest.
+pub(crate) type HandsByDigest = BTreeMap<Digest, Fact<Vec<Actor>>>;
 
 /// Asks GitHub for each version with a review that would clear it.
 pub(in crate::check) async fn hands(
@@ -19,40 +20,66 @@ pub(in crate::check) async fn hands(
     setting: &Setting,
     standing: &EnvironmentHistory,
     subject: &Subject,
-) -> HandsByCommit {
-    let mut all = HandsByCommit::new();
-    for commit in reviewed(setting, standing, subject) {
-        if all.contains_key(&commit) {
-            continue;
-        }
-        let since = setting.gate.since.as_deref();
-        let base = standing.examined_before(&commit).or(since);
-        let found = match github {
-            Some(github) => collect::contributors_since(github, setting, base, &commit).await,
-            None => Err(Unknown::new(
-                format!("GitHub cannot be asked who wrote {commit}"),
-                "give a token: the input `github-token`, or GITHUB_TOKEN",
-            )),
-        };
-        all.insert(commit, found.map(|found| Hands::of(found).authors));
+) -> HandsByDigest {
+    let mut all = HandsByDigest::new();
+    for (digest, commits) in reviewed(setting, standing, subject) {
+        let found = of_version(github, setting, standing, &digest, commits).await;
+        all.insert(digest, found);
     }
     all
 }
 
-/// The commits of the versions that a review may clear.
-fn reviewed(setting: &Setting, standing: &EnvironmentHistory, subject: &Subject) -> Vec<String> {
+/// Everybody with a hand in what a digest brought when it first came to the environment, and in what each of these commits of it brings.
+async fn of_version(
+    github: Option<&GitHub>,
+    setting: &Setting,
+    standing: &EnvironmentHistory,
+    digest: &Digest,
+    mut commits: BTreeSet<String>,
+) -> Fact<Vec<Actor>> {
+    let github = github.ok_or_else(|| {
+        Unknown::new(
+            format!("GitHub cannot be asked who wrote {digest}"),
+            "give a token: the input `github-token`, or GITHUB_TOKEN",
+        )
+    })?;
+    let arrival = standing.arrival(digest).ok_or_else(|| {
+        Unknown::new(
+            format!(
+                "none of the newest {LOOK_BACK} records of {} says from which version {digest} came, so who had a hand in it is unknown",
+                setting.environment
+            ),
+            "promote another digest, by break-glass if need be",
+        )
+    })?;
+    commits.extend(arrival.by.map(str::to_owned));
+    let since = setting.gate.since.as_deref();
+    let bases: Vec<&str> = arrival.after.into_iter().chain(since).collect();
+    let mut authors = Vec::new();
+    for commit in &commits {
+        let found = collect::contributors_since(github, setting, &bases, commit).await?;
+        authors.extend(Hands::of(found).authors);
+    }
+    Ok(authors)
+}
+
+/// The versions that a review may clear, each with the commits that it is recorded under.
+fn reviewed(
+    setting: &Setting,
+    standing: &EnvironmentHistory,
+    subject: &Subject,
+) -> BTreeMap<Digest, BTreeSet<String>> {
     let persons = setting.persons();
+    let mut all: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
     let debts = standing.debts.iter();
-    let debts = debts.filter(|debt| !debt.is_open(persons));
-    let mut commits: Vec<String> = debts.map(|debt| debt.record.commit.to_string()).collect();
+    for debt in debts.filter(|debt| !debt.is_open(persons)) {
+        let commits = all.entry(debt.record.digest.clone()).or_default();
+        commits.insert(debt.record.commit.to_string());
+    }
     let mut refused = standing.refused.iter();
-    let refused = refused.any(|it| it.digest == subject.digest && !it.reviewers.is_empty());
-    commits.extend(
-        subject
-            .commit
-            .iter()
-            .filter(|_| refused)
-            .map(ToString::to_string),
-    );
-    commits
+    if refused.any(|it| it.digest == subject.digest && !it.reviewers.is_empty()) {
+        let commits = all.entry(subject.digest.clone()).or_default();
+        commits.extend(subject.commit.iter().map(ToString::to_string));
+    }
+    all
 }

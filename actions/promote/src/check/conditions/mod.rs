@@ -12,7 +12,7 @@ mod soak;
 mod tests;
 
 pub(crate) use calendar::{Calendar, look};
-pub(crate) use hands::HandsByCommit;
+pub(crate) use hands::HandsByDigest;
 pub(in crate::check) use hands::hands;
 pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
@@ -45,7 +45,7 @@ pub(crate) struct Conditions {
     /// GitHub's status for what runs...what is promoted; only if something else runs.
     pub(crate) ahead: Option<Fact<String>>,
     /// Everybody with a hand in the versions that a review may clear.
-    pub(crate) hands: HandsByCommit,
+    pub(crate) hands: HandsByDigest,
     /// The members of the teams that may approve promotions.
     pub(crate) members: Fact<Vec<User>>,
     /// The people who promote.

@@ -24,8 +24,7 @@ pub(super) fn rolled_back(
             format!("promote another digest, or deploy this one to {before} again"),
         );
     }
-    let commit = subject.commit.as_ref().map(|commit| commit.as_str());
-    let hands = commit.and_then(|commit| conditions.hands.get(commit));
+    let hands = conditions.hands.get(&subject.digest);
     let unasked = Err(unseen(&subject.digest));
     refused(
         setting,
@@ -124,7 +123,7 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
         return unreviewed(&setting.environment, debt);
     }
     for debt in &standing.debts {
-        match conditions.hands.get(debt.record.commit.as_str()) {
+        match conditions.hands.get(&debt.record.digest) {
             None => {
                 return unknown(&unseen(&debt.record.digest));
             }

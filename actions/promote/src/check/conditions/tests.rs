@@ -63,7 +63,7 @@ impl Scene {
             ],
             ahead: Some(Ok("ahead".to_owned())),
             hands: ['b', 'c']
-                .map(|digit| (digit.to_string().repeat(40), Ok(vec![actor("alice")])))
+                .map(|digit| (digest(digit), Ok(vec![actor("alice")])))
                 .into(),
             members: Ok(Vec::new()),
             promoter: Ok(vec![actor("dora")]),
@@ -379,7 +379,7 @@ const HIDDEN: &[Hidden] = &[
     ("who wrote what was forced through", "debt", |s| {
         s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
         let hands = &mut s.conditions.hands;
-        hands.insert("b".repeat(40), Err(unseen()));
+        hands.insert(digest('b'), Err(unseen()));
     }),
     ("who wrote it was not asked", "debt", |s| {
         s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
