@@ -90,10 +90,10 @@ impl Read {
             None => newest_healthy(&ledger, setting, from.unwrap_or(follows)).await?,
         };
         let now = cx.clock.now();
-        let enough = |record: &Record| settles_health(setting, &digest, record, now);
+        let enough = |records: &[Recorded]| settle_health(setting, &digest, records, now);
         let own = Chain::new(&setting.service, &setting.environment)?;
         let (before, own) = tokio::join!(
-            ledger.entries(&before, LOOK_BACK, enough),
+            ledger.entries_until(&before, LOOK_BACK, enough),
             ledger.entries_until(&own, LOOK_BACK, far_enough)
         );
         let mut read = Self {
@@ -190,6 +190,23 @@ impl Read {
             },
         })
     }
+}
+
+/// Returns true if the records of the environment before, newest first, say for how long the digest was healthy: besides as in
+/// [`settles_health`], there is one before that since which it is, as it was not written earlier than that one.
+fn settle_health(
+    setting: &Setting,
+    digest: &Digest,
+    records: &[Recorded],
+    now: OffsetDateTime,
+) -> bool {
+    let mut all = records.iter().map(|it| &it.record);
+    let oldest = records.last().map_or(0, |it| it.record.seq);
+    let bounded = || {
+        let since = Trail::of(records, digest).1.healthy_since;
+        since.is_none_or(|since| since.seq == 1 || oldest < since.seq)
+    };
+    all.any(|record| settles_health(setting, digest, record, now)) && bounded()
 }
 
 /// Returns true if the records of the environment before, newest first, need not be read further back than this one: by
@@ -291,7 +308,7 @@ mod tests {
     use super::*;
     use crate::check::tests::setting;
     use crate::standing::tests::{
-        deployed, digest, failed, forced, reviewed, rolled_back, standing, stored,
+        chain, deployed, digest, failed, forced, reviewed, rolled_back, standing, stored,
     };
 
     #[test]
@@ -339,6 +356,22 @@ mod tests {
         for other in [deployed('b'), failed('b'), reviewed('a', "ada")] {
             assert!(!of(other, late));
         }
+        // A record may say any time, so that one is asked for which is older, where there is one.
+        let records = chain(&[deployed('b'), deployed('a'), deployed('b')]);
+        let enough = |count: usize| {
+            settle_health(&setting, &digest('a'), &records[..count], at(late).unwrap())
+        };
+        assert_eq!(
+            (0..=3).map(enough).collect::<Vec<bool>>(),
+            [false, false, false, true]
+        );
+        let first = chain(&[deployed('a')]);
+        assert!(settle_health(
+            &setting,
+            &digest('a'),
+            &first,
+            at(late).unwrap()
+        ));
     }
 
     #[test]

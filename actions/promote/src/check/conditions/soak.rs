@@ -28,7 +28,17 @@ pub(super) fn soak(setting: &Setting, subject: &Subject, conditions: &Conditions
     };
     // A record may say any time, but it was written after those before it, and before its hash was anchored only by moments.
     let bounds = [anchored, subject.trail.not_before.as_ref()];
-    let bounds = bounds.into_iter().flatten().filter_map(|text| at(text));
+    let bounds = bounds.into_iter().flatten();
+    if bounds.clone().next().is_none() && since.seq > 1 {
+        return unknown(&Unknown::new(
+            format!(
+                "nothing but record {} of {before} itself says since when that is",
+                since.seq
+            ),
+            "run this again, or have the digest deployed there once more",
+        ));
+    }
+    let bounds = bounds.filter_map(|text| at(text));
     let began = at(&since.at).map(|own| bounds.fold(own, OffsetDateTime::max));
     let elapsed = began.and_then(|began| Duration::try_from(conditions.now - began).ok());
     let (Some(began), Some(elapsed)) = (began, elapsed) else {

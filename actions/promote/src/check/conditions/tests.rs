@@ -354,6 +354,10 @@ const HIDDEN: &[Hidden] = &[
         let since = s.subject.trail.healthy_since.as_mut().unwrap();
         since.at = "yesterday".to_owned();
     }),
+    ("the record before it", "soak", |s| {
+        let since = s.subject.trail.healthy_since.as_mut().unwrap();
+        since.seq = 2;
+    }),
     ("when it was anchored", "soak", |s| {
         s.conditions.anchored = Some(Err(unseen()));
     }),

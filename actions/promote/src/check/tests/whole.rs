@@ -44,6 +44,7 @@ impl Whole {
         gate.freeze = vec![freeze("02:00", "03:00")];
         gate.calendars = vec!["sales".to_owned()];
         promotion.subject.trail.healthy_since = promotion.subject.evidence.clone();
+        promotion.subject.trail.not_before = Some("2026-11-21T17:00:00Z".to_owned());
         declare(&mut promotion);
         let signer = Signer::local();
         let provenance = found(&good(&promotion.subject), &signer, &signer).await;
