@@ -7,12 +7,14 @@ use decide::{PersonalAnswer, answer};
 
 use crate::args::Answer as Args;
 use crate::person::acting_person;
+use crate::record::by_aws;
 use crate::requests::{
     Approvers, Asked, Barred, Next, Tally, append, members, people_hash, wanted,
 };
 use crate::setting::Setting;
 use crate::tell::{Message, Teller};
 use github::GitHub;
+use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
 use kit::host::Kind;
@@ -59,11 +61,14 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         };
         Ok(match personal_answer.decide(standing)? {
             Next::Already(recorded) => Next::Already(recorded),
-            Next::Write(request) => Next::Write(Box::new(Record {
-                run: cx.host.run_url(),
-                reason: args.reason.clone(),
-                ..answer(word, &actor, args.request, now, *request)
-            })),
+            Next::Write(request) => {
+                let at = by_aws(&rfc3339(now), net.ahead());
+                Next::Write(Box::new(Record {
+                    run: cx.host.run_url(),
+                    reason: args.reason.clone(),
+                    ..answer(word, &actor, args.request, at, *request)
+                }))
+            }
         })
     })
     .await?;

@@ -20,6 +20,8 @@ const SHOWN: usize = 5;
 pub(crate) struct Decisions {
     known: Known,
     permits: Vec<(Record, Entry)>,
+    /// The highest number so far.
+    newest: u64,
     /// The faults of entries that are not records.
     faults: Vec<Fault>,
 }
@@ -69,13 +71,21 @@ impl Decisions {
     }
 
     /// Takes the next entry of the chain. One that is not a record, also by the members at which no walk looks, is a fault,
-    /// and as much of a deployment as any could be.
+    /// and as much of a deployment as any could be. So is one that stands where it does not belong.
     pub(crate) fn add(&mut self, chain: &Chain, entry: &Entry) {
+        let seq = entry.seq;
+        let in_order = seq > self.newest;
+        self.newest = self.newest.max(seq);
         let record = match entry.record(chain) {
-            Ok(record) => record,
+            Ok(record) if in_order => record,
+            Ok(_) => {
+                self.faults.push(Fault::Reordered { seq });
+                self.known.add_unread(seq);
+                return;
+            }
             Err(fault) => {
                 self.faults.push(fault);
-                self.known.add_unread(entry.seq);
+                self.known.add_unread(seq);
                 return;
             }
         };
@@ -145,6 +155,25 @@ impl Decisions {
             why: why.clone(),
         }));
         (decided, faults)
+    }
+
+    /// For each permit whose evidence `read` has, what follows without the rules.
+    #[cfg(test)]
+    pub(crate) fn bound<'a>(
+        &self,
+        read: impl Fn(&str) -> Option<&'a Vec<u8>>,
+    ) -> Vec<(u64, Option<bool>)> {
+        let against = Against {
+            own: &self.known,
+            before: None,
+            contract: None,
+            key: None,
+        };
+        let permits = self.permits.iter().filter_map(|(record, entry)| {
+            let bytes = read(named(record)?)?;
+            Some((entry.seq, crate::check::bound(bytes, record, against)))
+        });
+        permits.collect()
     }
 
     async fn found(

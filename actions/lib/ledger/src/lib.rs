@@ -36,5 +36,6 @@ pub use fault::Fault;
 pub use permit::policy;
 pub use record::{Actor, BreakGlass, Permit, Record, Request, Rollback, Verdict};
 pub use store::{Append, LOOK_BACK, Ledger};
+pub use strict::reads_alike;
 pub use trust::Trust;
 pub use walk::Walked;

@@ -1,10 +1,12 @@
 //! A record of the ledger: what was deployed where, how it ended, and who caused it.
 
 use crate::chain::Chain;
+use crate::strict::object;
 use kit::Lenient;
 use kit::aws::AccountId;
 use kit::id::{CommitId, Digest};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// The kind of a record: how a deployment ended, or something that is not a deployment.
@@ -55,13 +57,27 @@ impl fmt::Display for Verdict {
 }
 
 /// Who caused a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Actor {
     /// The GitHub login, or the ARN of the AWS principal if no login is known.
     pub login: String,
     /// GitHub's numeric user ID, which does not change when a login is renamed or reassigned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Members {
+            login: String,
+            #[serde(default)]
+            id: Option<u64>,
+        }
+        let members: Option<Members> = object(deserializer)?;
+        let Members { login, id } = members.ok_or_else(|| Error::custom("an actor is not null"))?;
+        Ok(Self { login, id })
+    }
 }
 
 /// One record. Unknown fields are ignored on reading, so that an old binary can read what a newer
@@ -104,22 +120,38 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract_path: Option<String>,
     /// Set if this deployment restored a digest that was healthy here before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub rollback: Option<Rollback>,
     /// Set if this deployment overrode rules that refused it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub break_glass: Option<BreakGlass>,
     /// The reason that the person of a `reviewed`, `requested`, `approved`, `rejected` or `withdrawn` record gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The promotion that a `requested` record asks approval for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub request: Option<Request>,
     /// The request's record that an `approved`, `rejected` or `withdrawn` one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<u64>,
     /// The permit that a `permitted` record grants.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub permit: Option<Permit>,
     /// The permit's record that a `started` one uses up, and that the deployment ran under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,7 +350,7 @@ pub(crate) fn sample(seq: u64, digest: u8) -> Record {
             login: "alice".to_owned(),
             id: Some(1),
         },
-        format!("2026-11-21T18:00:{seq:02}Z"),
+        format!("2026-11-21T18:{:02}:{:02}Z", seq / 60 % 60, seq % 60),
     );
     Record { seq, ..record }
 }

@@ -2,11 +2,14 @@
 //! that is there twice or a number that one of them rounds, can be shown different records under one
 //! hash. So a record is I-JSON (RFC 7493) without fractions, and everything else is refused.
 
+use kit::clock::instant;
 use kit::id::{CommitId, Digest};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// How deep objects and lists may be in each other.
 const DEPTH: usize = 32;
@@ -37,18 +40,62 @@ pub(crate) struct Envelope {
 
 /// The envelope of a record's bytes, if they have the form of a record.
 pub(crate) fn envelope(text: &str) -> Option<Envelope> {
-    if !is_object(text) || !strict(text) {
+    if !reads_alike(text) {
         return None;
     }
     let envelope: Envelope = serde_json::from_str(text).ok()?;
     envelope.actor.get("login")?.as_str()?;
-    Some(envelope)
+    is_time(&envelope.at).then_some(envelope)
+}
+
+/// Returns true if the text is a time as records say it: RFC 3339 in UTC, in whole seconds, none of which is a leap second. A record
+/// whose time some readers could not read would bound the times of the others for the rest alone.
+fn is_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == "2026-11-21T18:00:00Z".len()
+        && bytes[10] == b'T'
+        && bytes[19] == b'Z'
+        && bytes[17..19] != *b"60"
+        && instant(text).is_some()
+}
+
+/// Returns true if the text is JSON that every reader reads alike, and an object: rules 1 to 5 for a record in docs/ledger.md, which
+/// evidence follows too.
+pub fn reads_alike(text: &str) -> bool {
+    is_object(text) && strict(text)
 }
 
 /// Returns true if the JSON in `text` can only be an object. serde takes a list for a struct too.
 pub(crate) fn is_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r', '\n'])
         .starts_with('{')
+}
+
+/// Reads a struct from an object, or nothing from null. serde would take a list of the members' values too, in their order, and
+/// others who read the record would not.
+///
+/// # Errors
+/// It is something else, or an object that does not have the members.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
 }
 
 fn strict(text: &str) -> bool {
@@ -185,6 +232,13 @@ mod tests {
         for (from, to) in [
             (r#""seq":1"#, r#""seq":1.0"#),
             (r#""verdict":"healthy""#, r#""verdict":1"#),
+            ("2026-11-21T18:00:01Z", "yesterday"),
+            ("2026-11-21T18:00:01Z", "2026-11-21T18:00:01+00:00"),
+            ("2026-11-21T18:00:01Z", "2026-11-21T18:00:01.5Z"),
+            ("2026-11-21T18:00:01Z", "2026-11-21t18:00:01Z"),
+            ("2026-11-21T18:00:01Z", "2026-11-31T18:00:01Z"),
+            ("2026-11-21T18:00:01Z", "2026-12-31T23:59:60Z"),
+            ("2026-11-21T18:00:01Z", "9001-11-21T18:00:01Z"),
             (r#"{"login":"alice","id":1}"#, r#"["alice",1]"#),
             (r#"{"login":"alice","id":1}"#, r#"{"id":1}"#),
             ("sha256:", "sha512:"),

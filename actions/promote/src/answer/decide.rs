@@ -5,7 +5,6 @@ use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use kit::aws::AccountId;
-use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use ledger::{Actor, Record, Verdict};
@@ -251,11 +250,11 @@ pub(super) fn answer(
     word: Word,
     actor: &Actor,
     number: u64,
-    now: OffsetDateTime,
+    at: String,
     request: Record,
 ) -> Record {
     Record {
-        at: rfc3339(now),
+        at,
         verdict: word.verdict(),
         actor: actor.clone(),
         answers: Some(number),

@@ -39,6 +39,8 @@ mod trail;
 
 pub(crate) use evidence::Evidence;
 pub(crate) use fact::{Fact, Unknown};
+#[cfg(test)]
+pub(crate) use kept::bound;
 pub(crate) use kept::{Against, Kept, Known, Replayed, replay};
 pub(crate) use persons::{Key, Persons};
 pub(crate) use proofs::Proofs;

@@ -11,6 +11,7 @@ use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
 use crate::person::acting_person;
+use crate::record::by_aws;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
@@ -44,13 +45,14 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let (parts, request) = bound(&setting, approve, &judged, now)?;
     let Judged { subject, facts, .. } = &judged;
     let commit = subject.commit.clone().ok_or_else(unknown)?;
+    let at = by_aws(&rfc3339(now), net.ahead());
     let draft = Record {
         run: cx.host.run_url(),
         account: setting.read.account.clone(),
         policy: Some(parts.policy.clone()),
         reason: Some(args.reason),
         request: Some(request),
-        ..requested(&chain, subject, &commit, requester, now)
+        ..requested(&chain, subject, &commit, requester, at)
     };
     let approvers = approvers(&setting, approve, &judged)?;
     refuse_too_few_approvers(&setting, approve, &approvers, &draft)?;
@@ -141,17 +143,10 @@ fn requested(
     subject: &Subject,
     commit: &CommitId,
     requester: Actor,
-    now: OffsetDateTime,
+    at: String,
 ) -> Record {
     let (digest, commit) = (subject.digest.clone(), commit.clone());
-    Record::new(
-        chain,
-        digest,
-        commit,
-        Verdict::Requested,
-        requester,
-        rfc3339(now),
-    )
+    Record::new(chain, digest, commit, Verdict::Requested, requester, at)
 }
 
 /// Who may approve.

@@ -8,7 +8,7 @@ mod under;
 mod write;
 
 pub(crate) use actor::actor;
-pub(crate) use write::{Written, after, healthy_until_now};
+pub(crate) use write::{Written, after, by_aws, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
 use crate::live::Live;

@@ -18,6 +18,8 @@ LARGEST = 2**53 - 1
 LONGEST = 1048576
 HEX = re.compile(r"[0-9a-f]{64}\Z")
 COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})\Z")
+AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z", re.ASCII)
+NOW = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z\Z", re.ASCII)
 TYPE = b"application/vnd.slipway.ledger.record.v1"
 
 
@@ -86,6 +88,17 @@ def whole(text):
         raise Wrong("half of a surrogate pair") from error
 
 
+def moment(text):
+    """The instant of a time in UTC, up to the year 9000; None if it is not one."""
+    found = NOW.match(text)
+    if not found or text > "9001":
+        return None
+    try:
+        return datetime.fromisoformat(found[1] + (found[2] or ".0")[:7].ljust(7, "0") + "+00:00")
+    except ValueError:
+        return None
+
+
 def is_integer(value):
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -105,6 +118,8 @@ def record_of(text):
         raise Wrong("digest")
     if not COMMIT.match(record["commit"]):
         raise Wrong("commit")
+    if not AT.match(record["at"]) or moment(record["at"]) is None:
+        raise Wrong("at")
     actor = record.get("actor")
     if not isinstance(actor, dict) or not isinstance(actor.get("login"), str):
         raise Wrong("actor")
@@ -317,28 +332,34 @@ def shaped(needed, more):
 NUMBERS, ACTOR = listed(NUMBER), shaped({"login": TEXT}, {"id": either(NUMBER)})
 ACTORS = listed(ACTOR)
 ASKED = {"binding": TEXT, "expires": TEXT, "head": TEXT, "commits": NUMBER, "range": TEXT, "people": TEXT}
+ASKS = {**{name: either(TEXT) for name in ("base", "plan", "repository")}, "pull_requests": NUMBERS, "contributors": ACTORS, "unlisted": listed(TEXT)}
 PERMIT = {"base": either(TEXT), "pulls": NUMBERS, "reviews": NUMBERS, "approvers": ACTORS, "requests": NUMBERS}
 FORM = shaped(
     {"actor": ACTOR},
     {
-        **{name: either(TEXT) for name in ("run", "task_definition", "policy", "contract_path", "reason")},
+        **{name: either(TEXT) for name in ("run", "task_definition", "policy", "contract_path", "reason", "command")},
         **{name: either(NUMBER) for name in ("answers", "under")},
         "account": either(lambda value: TEXT(value) and re.match(r"[0-9]{12}\Z", value)),
         "previous": either(lambda value: TEXT(value) and DIGEST.match(value)),
         "rollback": either(shaped({}, {"from": either(lambda value: TEXT(value) and DIGEST.match(value))})),
         "break_glass": either(shaped({"reason": TEXT, "by": ACTOR, "expires": TEXT}, {})),
-        "request": either(shaped(ASKED, {"base": either(TEXT), "pull_requests": NUMBERS, "contributors": ACTORS})),
+        "request": either(shaped(ASKED, ASKS)),
         "permit": either(shaped({"expires": TEXT, "head": TEXT}, {**PERMIT, "plan": either(TEXT), "evidence": either(TEXT), "contract": either(TEXT), "range": either(TEXT), "tip": either(TEXT)})),
     },
 )
 
 
 def time(text):
-    return datetime.fromisoformat(text)
+    """As `moment`, where something else is a fault."""
+    instant = moment(text)
+    if instant is None:
+        raise Wrong("not a time")
+    return instant
 
 
 def deploys(record):
-    return not FORM(record) or record["verdict"] not in NO_DEPLOYMENTS
+    """True of what nobody can read, too: it may be a deployment."""
+    return record is None or not FORM(record) or record["verdict"] not in NO_DEPLOYMENTS
 
 
 def name_of(record):
@@ -349,26 +370,38 @@ def name_of(record):
     return digest if digest != named and HEX.match(digest) else None
 
 
-def decided(folder, good):
-    """What is wrong with the permits, from the good lines of the chain by their numbers."""
+class Known:
+    """A chain: its good lines by their numbers, and the numbers of those that nobody can read or that stand elsewhere."""
+
+    def __init__(self, good, unread):
+        self.lines = {seq: line for seq, (line, _) in good.items()}
+        # What is unread counts whatever else has its number.
+        self.records = {seq: record for seq, (_, record) in sorted(good.items())}
+        self.events = sorted({**self.records, **dict.fromkeys(unread)}.items())
+
+    def before(self, seq):
+        """What comes before a number, newest first; None stands for what is unread."""
+        return [(number, record) for number, record in reversed(self.events) if number < seq]
+
+
+def decided(folder, known):
+    """What is wrong with the permits."""
     faults, kept = set(), False
-    for seq, (_, record) in sorted(good.items()):
-        if not FORM(record):
-            faults.add(("altered", seq))
-        if not FORM(record) or record["verdict"] != "permitted":
+    for seq, record in known.records.items():
+        if record["verdict"] != "permitted":
             continue
         digest = name_of(record)
         if digest is None:
             faults.add(("unkept" if kept else "undecided", seq))
             continue
         kept = True
-        fault = evidence_of(os.path.join(folder, f"{digest}.json"), digest, good, seq)
+        fault = evidence_of(os.path.join(folder, f"{digest}.json"), digest, known, seq)
         if fault:
             faults.add((fault, seq))
     return faults
 
 
-def evidence_of(path, digest, good, seq):
+def evidence_of(path, digest, known, seq):
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -377,19 +410,24 @@ def evidence_of(path, digest, good, seq):
     if hashlib.sha256(data).hexdigest() != digest:
         return "swapped"
     try:
-        kept = json.loads(data)
+        kept = parse(data.decode("utf-8"))
+        strict(kept, 0)
         if kept["format"] != "slipway-evidence/5":
             return "undecided"
-        sound = of_the_permit(kept, good[seq][1]) and in_chain(kept, good, seq) and rests(kept, good[seq][1])
+        record = known.records[seq]
+        sound = of_the_permit(kept, record) and in_chain(kept, known, seq) and soaks(kept) and rests(kept, record)
         return None if sound else "unfounded"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (Wrong, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return "unfounded"
 
 
 def of_the_permit(kept, record):
     """Step 2."""
     contract, glass = kept["contract"], record.get("break_glass")
-    if contract["declared"] is not True or not (contract["follows"] or json.loads(contract["gate"])["required"]):
+    gate = parse(contract["gate"])
+    if contract["declared"] is not True or not (contract["follows"] or gate["required"]):
+        return False
+    if gate.get("plan") and kept.get("plan") is None and "promotion" in kept["judged"]:
         return False
     judged = kept["judged"].get("promotion") or kept["judged"]["rollback"]
     broken = any(rule["answer"] == "break-glass" for rule in kept["rules"])
@@ -406,45 +444,60 @@ def of_the_permit(kept, record):
     )
 
 
-def in_chain(kept, good, seq):
-    """Step 3, and of step 4 that lines follow one another."""
-    own, record = kept["own"], good[seq][1]
+def follow(lines, service, environment):
+    """Of step 4, that lines of the evidence are a part of one chain."""
+    newer = None
+    for line in lines:
+        record = record_of(line["record"])
+        if (record["seq"], record["service"], record["environment"]) != (line["seq"], service, environment):
+            return False
+        if hashlib.sha256((line["prev"] + line["record"]).encode()).hexdigest() != line["hash"]:
+            return False
+        if newer and (newer["prev"] != line["hash"] or newer["seq"] != line["seq"] + 1):
+            return False
+        newer = line
+    return newer is None or newer["seq"] != 1 or newer["prev"] == ZEROS
+
+
+def in_chain(kept, known, seq):
+    """Step 3, and of step 4 what is not about signatures."""
+    own, record, contract = kept["own"], known.records[seq], kept["contract"]
     back = kept["judged"].get("rollback") or {}
     more = [back.get(name) for name in ("healthy", "newest", "by_this_gate")]
-    for line in own + [line for line in more if line]:
-        if line["seq"] >= seq or line["seq"] not in good or good[line["seq"]][0]["hash"] != line["hash"]:
+    for line in own + [line for line in more if line is not None]:
+        if line["seq"] >= seq or line["seq"] not in known.lines or known.lines[line["seq"]]["hash"] != line["hash"]:
             return False
-    for lines in (own, kept["before"]):
-        for line, older in zip(lines, lines[1:]):
-            if line["prev"] != older["hash"] or line["seq"] != older["seq"] + 1:
-                return False
-        for line in lines:
-            if hashlib.sha256((line["prev"] + line["record"]).encode()).hexdigest() != line["hash"]:
-                return False
+    if not follow(own, contract["service"], contract["environment"]):
+        return False
+    if contract["follows"] is None and kept["before"]:
+        return False
+    if not follow(kept["before"], contract["service"], contract["follows"]):
+        return False
     settling = (
         it
         for it in (json.loads(line["record"]) for line in own)
-        if it["verdict"] == "healthy" and not it.get("rollback") and not it.get("break_glass")
+        if FORM(it) and it["verdict"] == "healthy" and not it.get("rollback") and not it.get("break_glass")
     )
     if own and own[-1]["seq"] != 1 and len(own) < LOOK_BACK:
         newest = next(settling, None)
         if newest is None or (newest.get("under") is not None and newest["under"] < own[-1]["seq"]):
             return False
     last = own[0]["seq"] if own else 0
-    between = [it for number, (_, it) in good.items() if last < number < seq]
+    between = [it for number, it in known.before(seq) if number > last]
     if any(deploys(it) or it["verdict"] in ("rejected", "withdrawn") for it in between):
         return False
-    return not under_way(good, record) and in_time(good, seq) and leaves(good, record)
+    return not under_way(known, record) and in_time(known, seq) and leaves(known, record)
 
 
-def leaves(good, record):
+def leaves(known, record):
     """The digests that the record says it leaves."""
-    before = [it for number, (_, it) in sorted(good.items(), reverse=True) if number < record["seq"]]
-    last = next((it for it in before if deploys(it)), {})
-    if last and not FORM(last):
+    before = [it for _, it in known.before(record["seq"])]
+    place = next((place for place, it in enumerate(before) if deploys(it)), len(before))
+    last = before[place] if place < len(before) else {}
+    if last is None:
         return True
     previous = last.get("digest") if last.get("verdict") == "healthy" else last.get("previous")
-    since = before[: before.index(last)] if last else before
+    since = before[:place]
     began = next((it["digest"] for it in since if it["verdict"] == "started" and not it.get("rollback")), None)
     others = [it for it in (began, previous, last.get("digest")) if it and it != record["digest"]]
     rollback = record.get("rollback")
@@ -453,23 +506,45 @@ def leaves(good, record):
     )
 
 
-def under_way(good, record):
-    deployed = max((number for number, (_, it) in good.items() if number < record["seq"] and deploys(it)), default=0)
+def under_way(known, record):
+    """A deployment for which the record need not wait is not counted."""
     late = time(record["at"]) + TOLERANCE
-    run = lambda it: (it.get("run") or "").rpartition("/attempts/")[0] or it.get("run")
-    for number, (_, it) in sorted(good.items(), reverse=True):
-        if deployed < number < record["seq"] and it["verdict"] == "started" and late < time(it["at"]) + HOUR:
-            return record.get("rollback") is None and (run(it) is None or run(it) != run(record))
+    for _, it in known.before(record["seq"]):
+        if deploys(it):
+            return False
+        if it["verdict"] == "started" and late < time(it["at"]) + HOUR:
+            return record.get("rollback") is None and not continues(record.get("run"), it.get("run"))
     return False
 
 
-def in_time(good, seq):
-    at = time(good[seq][1]["at"])
-    earlier = [number for number in good if number < seq]
-    later = [number for number in good if number > seq]
-    return (not earlier or at + TOLERANCE >= time(good[max(earlier)][1]["at"])) and (
-        not later or at <= time(good[min(later)][1]["at"]) + TOLERANCE
-    )
+def continues(run, began):
+    """True if a page is that of the run that began something, in the same attempt or in a later one."""
+    if run is None or began is None or run == began:
+        return run is not None and run == began
+    attempts = [re.match(r"(.*)/attempts/\+?([0-9]+)\Z", page, re.DOTALL) for page in (run, began)]
+    if None in attempts:
+        return False
+    (own, attempt), (other, earlier) = (found.groups() for found in attempts)
+    return own == other and 2**64 > int(attempt) > int(earlier)
+
+
+def in_time(known, seq):
+    at = time(known.records[seq]["at"])
+    earlier = [time(record["at"]) for number, record in known.records.items() if number < seq]
+    later = [time(record["at"]) for number, record in known.records.items() if number > seq]
+    return at + TOLERANCE >= max(earlier, default=at) and at <= min(later, default=at) + TOLERANCE
+
+
+def soaks(kept):
+    """That the evidence says when the anchor got the record that a soak counts from."""
+    promotion, contract, digest = kept["judged"].get("promotion"), kept["contract"], kept["digest"]
+    if promotion is None or contract["follows"] is None or parse(contract["gate"]).get("soak") is None:
+        return True
+    for record in (json.loads(line["record"]) for line in kept["before"]):
+        left = FORM(record) and record["verdict"] == "healthy" and (record.get("rollback") or {}).get("from") == digest
+        if FORM(record) and (left or (record["digest"] == digest and deploys(record))):
+            return left or record["verdict"] != "healthy" or promotion.get("anchored") is not None
+    return True
 
 
 def commits_of(kept, record):
@@ -547,7 +622,7 @@ def check(data, key, head, evidence=None):
         return {("malformed", 1)}, 0, None
     chain = f"{service}#{environment}"
     last, own, ended, number, records = 0, ZEROS, False, 1, 0
-    unproven, begins, good = [], None, {}
+    unproven, begins, good, unread = [], None, {}, set()
     for data in lines:
         number += 1
         try:
@@ -584,12 +659,17 @@ def check(data, key, head, evidence=None):
                 begins = min(1 if named is None else named, seq)
         if fault:
             faults.add((fault, seq))
-        else:
-            good[seq] = (line, record)
+        elif evidence and not FORM(record):
+            faults.add(("altered", seq))
         if last and seq <= last:
+            unread.add(seq)
             if not fault:
                 faults.add(("reordered", seq))
             continue
+        if fault or not FORM(record):
+            unread.add(seq)
+        else:
+            good[seq] = (line, record)
         if seq > last + 1:
             faults.add(("missing", last + 1, seq - 1))
         elif line["prev"] != own:
@@ -598,7 +678,7 @@ def check(data, key, head, evidence=None):
     if not ended or (head and head != own):
         faults.add(("cut-off", last))
     if evidence:
-        faults.update(decided(evidence, good))
+        faults.update(decided(evidence, Known(good, unread)))
     faults.update(one for one in unproven if one[1] >= (1 if begins is None else begins))
     return faults, records, begins
 

@@ -5,6 +5,8 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use replay::bound;
 pub(crate) use replay::{Against, Known, Replayed, replay};
 
 use super::answer::{Answer, Decision};

@@ -19,7 +19,7 @@ use attest::PublicKey;
 use github::GitHub;
 use kit::contract::Gate;
 use kit::id::CommitId;
-use ledger::{Actor, Record, permit};
+use ledger::{Actor, Chain, Entry, GENESIS, Permit, Record, permit};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
@@ -84,6 +84,10 @@ pub(crate) async fn replay(bytes: &[u8], permit: &Record, against: Against<'_>) 
     let Ok(form) = serde_json::from_slice::<Form>(bytes) else {
         return differs("its evidence has no form");
     };
+    // Of two members of one name, another verifier may read the other one.
+    if !std::str::from_utf8(bytes).is_ok_and(ledger::reads_alike) {
+        return differs("its evidence is not JSON that every reader reads alike");
+    }
     let own = form.version == VERSION;
     match follow(bytes, &form, permit, against).await {
         Ok(differing) => Replayed::Follows(differing),
@@ -96,40 +100,37 @@ pub(crate) async fn replay(bytes: &[u8], permit: &Record, against: Against<'_>) 
     }
 }
 
+/// What the part of [`replay`] says that needs no rule, no answer of GitHub and no contract's text; nothing if this version does not read the
+/// evidence. For the comparison with a verifier that has none of these.
+#[cfg(test)]
+pub(crate) fn bound(bytes: &[u8], permit: &Record, against: Against<'_>) -> Option<bool> {
+    if !std::str::from_utf8(bytes).is_ok_and(ledger::reads_alike) {
+        return Some(false);
+    }
+    let form: Form = serde_json::from_slice(bytes).ok()?;
+    let kept = read(bytes, &form).ok()?;
+    Some(kept.bound(permit, against).is_ok())
+}
+
 async fn follow(
     bytes: &[u8],
     form: &Form,
     permit: &Record,
     against: Against<'_>,
 ) -> Result<Vec<&'static str>, Replayed> {
-    let Against {
-        own: known, key, ..
-    } = against;
     let kept = read(bytes, form)?;
-    // First what needs no rule of this version, so that it is asked whatever the rules can be asked.
-    kept.is_of(permit)?;
-    kept.check_in_chain(permit, known)?;
-    let own = kept.part(&kept.contract.environment, &kept.own, key)?;
-    let before = match &kept.contract.follows {
-        Some(follows) => kept.part(follows, &kept.before, key)?,
-        None if kept.before.is_empty() => Vec::new(),
-        None => return Err(differs("no environment comes before this one")),
-    };
-    let mut setting = kept.setting()?;
-    let rolled_back = matches!(kept.judged, DecisionInputs::Rollback(_));
-    if plan::missing(&setting, kept.plan.as_deref(), rolled_back) {
-        return Err(differs(
-            "its evidence names no plan, and the gate asks for one",
-        ));
-    }
+    let Bound {
+        mut setting,
+        own,
+        before,
+        now,
+    } = kept.bound(permit, against)?;
     setting.moved_from = kept.is_stated(&setting)?;
-    let now = at(&kept.now).ok_or_else(|| unreadable("its time is not one"))?;
-    // A rollback is not judged by the previous environment.
-    if let Some((environment, chain)) = against.before
-        && matches!(kept.judged, DecisionInputs::Promotion(_))
-        && kept.contract.follows.as_deref() == Some(environment)
+    if !kept
+        .host
+        .is_page(permit.run.as_deref(), kept.judged.repository())
     {
-        chain.has(&kept.before, now)?;
+        return Err(differs("its evidence is of another run"));
     }
     let read = Read {
         digest: kept.digest.clone(),
@@ -150,7 +151,7 @@ async fn follow(
                 .await?
         }
         DecisionInputs::Rollback(rollback) => {
-            let looked = known.passed(&read.own, permit);
+            let looked = against.own.passed(&read.own, permit);
             rollback
                 .decide_again(&setting, &read, &kept.host, &looked)
                 .await?
@@ -163,7 +164,7 @@ async fn follow(
     if replayed.commit.as_ref() != Some(&permit.commit) {
         return Err(differs("the digest is of another commit"));
     }
-    rests_on(permit, &replayed.evidence, replayed.standing.head(), now)?;
+    rests_on(permit, &replayed.evidence)?;
     by::promoter(permit, &kept.host, &setting, &replayed)?;
     let differing = against
         .contract
@@ -206,28 +207,23 @@ fn same(then: &[Answered], now: &[Answered]) -> Result<(), Replayed> {
     }))
 }
 
-/// The permit says what the decision rests on.
-fn rests_on(
-    permit: &Record,
-    evidence: &Evidence,
-    head: &str,
-    now: OffsetDateTime,
-) -> Result<(), Replayed> {
-    let content = permit
-        .permit
-        .as_ref()
-        .ok_or_else(|| differs("it is not a permit"))?;
-    let written = written(permit)?;
-    // The record's time has no fractions.
-    let late = written - now;
+/// The permit was written when the decision was made. Its own time has no fractions.
+fn when_decided(permit: &Record, now: OffsetDateTime) -> Result<(), Replayed> {
+    let late = written(permit)? - now;
     if late <= Duration::seconds(-1) || late > Duration::seconds(permit::FRESH.cast_signed()) {
         return Err(differs(format!(
             "it was written at {}, not when it was decided",
             permit.at
         )));
     }
+    Ok(())
+}
+
+/// The permit says what the decision rests on.
+fn rests_on(permit: &Record, evidence: &Evidence) -> Result<(), Replayed> {
+    let content = content(permit)?;
+    let written = written(permit)?;
     for (member, matches) in [
-        ("head", content.head == head),
         ("base", content.base == evidence.base),
         ("tip", content.tip == evidence.tip),
         ("range", content.range == evidence.range),
@@ -245,6 +241,11 @@ fn rests_on(
         }
     }
     Ok(())
+}
+
+fn content(permit: &Record) -> Result<&Permit, Replayed> {
+    let content = permit.permit.as_ref();
+    content.ok_or_else(|| differs("it is not a permit"))
 }
 
 /// When the permit was written.
@@ -269,7 +270,76 @@ impl Contract {
     }
 }
 
+/// Evidence that is a permit's own, and holds what its chain has.
+struct Bound {
+    setting: Setting,
+    own: Vec<Entry>,
+    before: Vec<Entry>,
+    now: OffsetDateTime,
+}
+
 impl Kept {
+    /// Checks everything that needs no rule of this version, no answer of GitHub and no contract's text, so that it is asked
+    /// whatever these can be asked: steps 2 to 4 in docs/ledger.md, and of step 6 the head and the time.
+    fn bound(&self, permit: &Record, against: Against<'_>) -> Result<Bound, Replayed> {
+        self.is_of(permit)?;
+        self.check_in_chain(permit, against.own)?;
+        let own = self.part(&self.contract.environment, &self.own, against.key)?;
+        let before = match &self.contract.follows {
+            Some(follows) => self.part(follows, &self.before, against.key)?,
+            None if self.before.is_empty() => Vec::new(),
+            None => return Err(differs("no environment comes before this one")),
+        };
+        let setting = self.setting()?;
+        let rolled_back = matches!(self.judged, DecisionInputs::Rollback(_));
+        if plan::missing(&setting, self.plan.as_deref(), rolled_back) {
+            return Err(differs(
+                "its evidence names no plan, and the gate asks for one",
+            ));
+        }
+        if let DecisionInputs::Promotion(promotion) = &self.judged {
+            promotion.says_when_anchored(&setting, &self.digest, &before)?;
+        }
+        if content(permit)?.head != self.head()? {
+            return Err(differs("its `head` is another one"));
+        }
+        let now = self.decided_at()?;
+        when_decided(permit, now)?;
+        // A rollback is not judged by the previous environment.
+        if let Some((environment, chain)) = against.before
+            && !rolled_back
+            && self.contract.follows.as_deref() == Some(environment)
+        {
+            chain.has(&self.before, now)?;
+        }
+        Ok(Bound {
+            setting,
+            own,
+            before,
+            now,
+        })
+    }
+
+    /// When it was decided. Of the forms that RFC 3339 leaves open, the one that `grant` writes, so that every verifier reads it alike.
+    fn decided_at(&self) -> Result<OffsetDateTime, Replayed> {
+        let text = self.now.as_bytes();
+        let plain = text.get(10) == Some(&b'T')
+            && text.last() == Some(&b'Z')
+            && text.get(17..19) != Some(b"60".as_slice());
+        let time = at(&self.now).filter(|_| plain);
+        time.ok_or_else(|| unreadable("its time is not one"))
+    }
+
+    /// The hash of the newest deployment among the records that it was judged by.
+    fn head(&self) -> Result<&str, Replayed> {
+        let chain = Chain::new(&self.contract.service, &self.contract.environment)
+            .map_err(|error| differs(error.message))?;
+        let mut own = self.own.iter();
+        // One that nobody can read may be a deployment.
+        let newest = own.find(|line| !line.record(&chain).is_ok_and(|it| !it.is_deployment()));
+        Ok(newest.map_or(GENESIS, |line| &line.hash))
+    }
+
     /// The setting that the contract's part of the evidence is of. Where there is no contract or no gate, no permit is
     /// granted.
     fn setting(&self) -> Result<Setting, Replayed> {
@@ -324,9 +394,7 @@ impl Kept {
         };
         let glass = permit.break_glass.as_ref().map(|glass| &glass.reason);
         let permitted = permit.permit.as_ref();
-        let repository = self.judged.repository();
         for (member, matches) in [
-            ("run", self.host.is_page(permit.run.as_deref(), repository)),
             ("service", permit.service == contract.service),
             ("environment", permit.environment == contract.environment),
             ("digest", permit.digest == self.digest),

@@ -1,5 +1,6 @@
 //! Decisions made again. Promotions, with GitHub's answers, are the end-to-end tests' part.
 
+mod second;
 mod stated;
 
 use super::replay::replay;

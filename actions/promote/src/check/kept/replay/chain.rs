@@ -9,7 +9,7 @@ use attest::PublicKey;
 use kit::clock::seconds_after;
 use kit::id::Digest;
 use ledger::{Chain, Entry, LOOK_BACK, Record, Recorded, Verdict, permit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 /// How many seconds after its time a permit may have been appended: another run may have appended first, several times. So
@@ -23,26 +23,52 @@ const READ_WITHIN: u64 = 900;
 pub(crate) struct Known {
     /// The hash of each record.
     hashes: BTreeMap<u64, String>,
-    /// The deployments, and what may be one.
-    deployments: Vec<Deployed>,
+    /// The deployments, and what may be one, by their numbers.
+    deployments: BTreeMap<u64, Deployed>,
     /// The records that passed a gate, and the hash of the gate's rules.
     passed: Vec<(u64, String)>,
     /// The ends of requests that were not approved.
     closed: Vec<u64>,
     /// The beginnings of deployments.
     started: Vec<Recorded>,
-    /// The times of the records before and after each permit.
-    around: BTreeMap<u64, [Option<OffsetDateTime>; 2]>,
-    /// The last record, with its time.
-    last: Option<(u64, Option<OffsetDateTime>)>,
+    /// The order of the permits' times with those of all other records.
+    times: Times,
     /// When it is that somebody verifies.
     now: Option<OffsetDateTime>,
+}
+
+/// The times that permits say, held against those of all records before and after them. Those of the neighbors alone would not do:
+/// whoever may write a permit with a false time may write one more record with the same beside it.
+#[derive(Debug, Default)]
+struct Times {
+    /// The latest time so far, and its record.
+    latest: Option<(OffsetDateTime, u64)>,
+    /// The permits that no later record contradicts so far, by their times.
+    permits: BTreeSet<(OffsetDateTime, u64)>,
+    /// For each permit that says an earlier time than a record before it, that record.
+    early: BTreeMap<u64, u64>,
+    /// For each permit that says a later time than a record after it, that record.
+    late: BTreeMap<u64, u64>,
+}
+
+impl Times {
+    /// Takes the next record's time.
+    fn add(&mut self, seq: u64, at: OffsetDateTime, permit: bool) {
+        let late = self.permits.split_off(&(latest_append(at), u64::MAX));
+        self.late.extend(late.into_iter().map(|(_, it)| (it, seq)));
+        if permit {
+            self.permits.insert((at, seq));
+            if let Some((_, before)) = self.latest.filter(|it| latest_append(at) < it.0) {
+                self.early.insert(seq, before);
+            }
+        }
+        self.latest = self.latest.max(Some((at, seq)));
+    }
 }
 
 /// A deployment, as far as later records follow from it.
 #[derive(Debug)]
 struct Deployed {
-    seq: u64,
     at: Option<OffsetDateTime>,
     /// Its digest, and the one that was healthy after it; nothing if nobody can read it.
     left: Option<(Digest, Option<Digest>)>,
@@ -68,22 +94,17 @@ impl Known {
         }
     }
 
-    /// Takes the next record.
+    /// Takes the next record, whose number is above those before.
     pub(crate) fn add(&mut self, entry: &Entry, record: &Record) {
         let (seq, at) = (entry.seq, at(&record.at));
         self.hashes.insert(seq, entry.hash.clone());
         if record.is_deployment() {
             let left = Some((record.digest.clone(), healthy_until_now(record)));
-            self.deployments.push(Deployed { seq, at, left });
+            self.deployments.insert(seq, Deployed { at, left });
         }
-        let before = self.last.replace((seq, at));
-        if let Some((before, _)) = before
-            && let Some([_, after]) = self.around.get_mut(&before)
-        {
-            *after = at;
-        }
-        if record.verdict == Verdict::Permitted {
-            self.around.insert(seq, [before.and_then(|it| it.1), None]);
+        if let Some(at) = at {
+            self.times
+                .add(seq, at, record.verdict == Verdict::Permitted);
         }
         if let Some(policy) = record.policy.as_ref().filter(|_| passed(record)) {
             self.passed.push((seq, policy.clone()));
@@ -98,13 +119,13 @@ impl Known {
         }
     }
 
-    /// Takes the next record, which nobody can read: it may be any.
+    /// Takes a record that nobody can read, or that stands where it does not belong: it may be any.
     pub(crate) fn add_unread(&mut self, seq: u64) {
-        self.deployments.push(Deployed {
-            seq,
+        let unread = Deployed {
             at: None,
             left: None,
-        });
+        };
+        self.deployments.insert(seq, unread);
     }
 
     /// The answers that the ledger could give a rollback about passed gates between its newest record and its permit.
@@ -136,8 +157,7 @@ impl Known {
     /// granting it.
     fn check_nothing_intervened(&self, permit: &Record, last: u64) -> Result<(), Replayed> {
         let between = |seq: &&u64| **seq > last && **seq < permit.seq;
-        let mut deployments = self.deployments.iter().map(|it| &it.seq);
-        if let Some(seq) = deployments.find(between) {
+        if let Some(seq) = self.deployments.keys().find(between) {
             return Err(differs(format!(
                 "it was judged before deployment {seq} was recorded"
             )));
@@ -162,22 +182,22 @@ impl Known {
         }
     }
 
-    /// The newest deployment before the permit.
-    fn deployed(&self, permit: &Record) -> Option<&Deployed> {
-        let mut deployments = self.deployments.iter().rev();
-        deployments.find(|it| it.seq < permit.seq)
+    /// The newest deployment before the permit, and its number.
+    fn deployed(&self, permit: &Record) -> Option<(u64, &Deployed)> {
+        let (seq, newest) = self.deployments.range(..permit.seq).next_back()?;
+        Some((*seq, newest))
     }
 
     /// The beginnings of deployments between that and the permit, newest first.
     fn began(&self, permit: &Record) -> impl Iterator<Item = &Recorded> {
-        let (deployed, seq) = (self.deployed(permit).map_or(0, |it| it.seq), permit.seq);
+        let (deployed, seq) = (self.deployed(permit).map_or(0, |it| it.0), permit.seq);
         let began = self.started.iter().rev();
         began.filter(move |it| it.record.seq > deployed && it.record.seq < seq)
     }
 
     /// Checks that the permit names the digests it leaves as the records before it do.
     fn leaves(&self, permit: &Record) -> Result<(), Replayed> {
-        let (last, previous) = match self.deployed(permit) {
+        let (last, previous) = match self.deployed(permit).map(|it| it.1) {
             None => (None, None),
             // That nobody can read it is a fault of its own.
             Some(Deployed { left: None, .. }) => return Ok(()),
@@ -200,17 +220,15 @@ impl Known {
         }
     }
 
-    /// Checks that the permit's time is between those of the records around it, and is not in the future.
+    /// Checks that the permit's time is not before that of a record before it, after that of one after it, or in the future.
     fn check_time(&self, permit: &Record) -> Result<(), Replayed> {
         let written = written(permit)?;
-        let around = self.around.get(&permit.seq).copied().unwrap_or_default();
-        let [before, after] = around;
-        let problem = if before.is_some_and(|before| latest_append(written) < before) {
-            "is before that of the record before it"
-        } else if after.is_some_and(|after| written > latest_append(after)) {
-            "is after that of the record after it"
+        let problem = if let Some(before) = self.times.early.get(&permit.seq) {
+            format!("is before that of record {before}, which it follows")
+        } else if let Some(after) = self.times.late.get(&permit.seq) {
+            format!("is after that of record {after}, which follows it")
         } else if self.now.is_some_and(|now| written > latest_append(now)) {
-            "has not come, by the clock of this machine"
+            "has not come, by the clock of this machine".to_owned()
         } else {
             return Ok(());
         };
@@ -231,9 +249,9 @@ impl Known {
         let early =
             |at: &OffsetDateTime| seconds_after(*at, READ_WITHIN).is_some_and(|at| at < now);
         let mut later = self.deployments.iter();
-        match later.find(|it| it.seq > last && it.at.as_ref().is_some_and(early)) {
+        match later.find(|(seq, it)| **seq > last && it.at.as_ref().is_some_and(early)) {
             None => Ok(()),
-            Some(Deployed { seq, .. }) => Err(differs(format!(
+            Some((seq, _)) => Err(differs(format!(
                 "deployment {seq} of the previous environment was left out"
             ))),
         }

@@ -7,10 +7,13 @@ use crate::check::facts::Facts;
 use crate::check::host::Host;
 use crate::check::kept::{Promotion, Proof};
 use crate::check::provenance::Found;
+use crate::check::trail::Trail;
 use crate::check::{Evidence, Read, break_glass, decide, observe};
 use crate::requests::members;
 use crate::setting::Setting;
 use attest::PublicKey;
+use kit::id::Digest;
+use ledger::{Chain, Entry};
 use time::OffsetDateTime;
 
 impl Promotion {
@@ -68,6 +71,31 @@ impl Promotion {
             standing: conditions.standing,
             promoter: conditions.promoter,
         })
+    }
+}
+
+impl Promotion {
+    /// Checks that the evidence says when the anchor got the record that a soak counts from. Where evidence is kept there is an anchor,
+    /// so it was asked, and without it the soak would count from the time that the record itself says.
+    pub(super) fn says_when_anchored(
+        &self,
+        setting: &Setting,
+        digest: &Digest,
+        before: &[Entry],
+    ) -> Result<(), Replayed> {
+        let (Some(_), Some(follows)) = (setting.gate.soak, &setting.follows) else {
+            return Ok(());
+        };
+        let chain = Chain::new(&setting.service, follows).map_err(|it| differs(it.message))?;
+        let records = before.iter().filter_map(|line| line.recorded(&chain).ok());
+        let (_, trail) = Trail::of(&records.collect::<Vec<_>>(), digest);
+        match (trail.healthy_since, &self.anchored) {
+            (Some(since), None) => Err(differs(format!(
+                "its evidence does not say when record {} of {follows} was anchored, and the gate asks for a soak",
+                since.seq
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
