@@ -41,7 +41,13 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn handle(&self, request: &Request, fault: Option<&Fault>, query: &str) -> Answer {
+    pub(crate) fn handle(
+        &self,
+        request: &Request,
+        fault: Option<&Fault>,
+        query: &str,
+        began: u64,
+    ) -> Answer {
         if request.path.starts_with("/_sandbox/") {
             return control::handle(&mut self.state(), &self.base, request)
                 .unwrap_or_else(|refusal| *refusal);
@@ -65,12 +71,15 @@ impl Inner {
         };
         let mut state = self.state();
         let answer = with_limits(&mut state, request, answer);
+        let asked = String::from_utf8_lossy(&request.body).into_owned();
         let record = CallRecord {
             sequence: state.journal.calls.len() as u64 + 1,
+            began,
             at: now(),
             method: request.method.clone(),
             path: request.path.clone(),
             query: query.to_owned(),
+            asked: (request.path == "/graphql").then_some(asked),
             repository: repository(request).or(noted.repository),
             caller: noted.caller,
             job: noted.job,

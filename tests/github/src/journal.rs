@@ -1,5 +1,6 @@
 //! The stand-in's journal: the record of the calls it answered, the violations, and the faults still to be played.
 
+use crate::http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,8 +20,10 @@ pub struct Violation {
 /// One call as it was received and decided.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CallRecord {
-    /// Counts from 1.
+    /// Counts from 1, in the order in which calls ended.
     pub sequence: u64,
+    /// How many calls had ended when it came.
+    pub began: u64,
     /// RFC 3339, UTC.
     pub at: String,
     /// HTTP method.
@@ -29,6 +32,8 @@ pub struct CallRecord {
     pub path: String,
     /// Query as received.
     pub query: String,
+    /// The body of a GraphQL request, as received.
+    pub asked: Option<String>,
     /// `OWNER/NAME` where the call named a repository.
     pub repository: Option<String>,
     /// `run RUN_ID`, `user LOGIN` or `anonymous`; never a token.
@@ -52,6 +57,9 @@ pub(crate) struct Fault {
     pub(crate) method: Option<String>,
     /// Only paths that contain this.
     pub(crate) path: String,
+    /// Only this query, as received.
+    #[serde(default)]
+    pub(crate) query: Option<String>,
     /// Only requests whose body contains this, for a path that all repositories share.
     #[serde(default)]
     pub(crate) holds: Option<String>,
@@ -107,10 +115,14 @@ impl Journal {
     }
 
     /// Takes one hit of the first fault that matches.
-    pub(crate) fn take_fault(&mut self, method: &str, path: &str, body: &[u8]) -> Option<Fault> {
+    pub(crate) fn take_fault(&mut self, request: &Request, query: &str) -> Option<Fault> {
+        let Request {
+            method, path, body, ..
+        } = request;
         let index = self.faults.iter().position(|fault| {
             fault.times > 0
                 && path.contains(&fault.path)
+                && fault.query.as_deref().is_none_or(|wanted| wanted == query)
                 && [&fault.holds, &fault.asks]
                     .into_iter()
                     .flatten()

@@ -100,12 +100,12 @@ async fn receive(
                 body,
                 peer,
             };
-            let fault = standin
-                .inner
-                .state()
-                .journal
-                .take_fault(&request.method, &request.path, &request.body)
-                .filter(|_| !request.path.starts_with("/_sandbox/"));
+            let (began, fault) = {
+                let journal = &mut standin.inner.state().journal;
+                let fault = journal.take_fault(&request, parts.uri.query().unwrap_or_default());
+                (journal.calls.len() as u64, fault)
+            };
+            let fault = fault.filter(|_| !request.path.starts_with("/_sandbox/"));
             if let Some(fault) = &fault {
                 tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
             }
@@ -117,6 +117,7 @@ async fn receive(
                     &request,
                     fault.as_ref(),
                     parts.uri.query().unwrap_or_default(),
+                    began,
                 )
             });
             let mut answer = handled

@@ -121,6 +121,11 @@ impl Hub {
         self.get("violations").await
     }
 
+    /// The faults of calls to the repository that none has met yet.
+    pub async fn faults(&self) -> Result<Vec<Value>> {
+        self.get("faults").await
+    }
+
     /// The calls that were made to the repository's API.
     pub async fn calls(&self) -> Result<Vec<Value>> {
         self.get("calls").await

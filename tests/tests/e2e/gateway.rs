@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Started, TIMEOUT, instance, until, wait};
 
 /// How long a call hangs during which a step is killed.
-const HANGS: u64 = 3_600_000;
+pub(crate) const HANGS: u64 = 3_600_000;
 
 fn url(path: &str) -> String {
     format!("{}/_sandbox/{path}", instance().url(port::GATEWAY))

@@ -45,6 +45,23 @@ impl Call {
         self.role.as_deref()?.rsplit('/').next()
     }
 
+    /// Returns true if a step's role makes it to change something.
+    pub(crate) fn is_write(&self) -> bool {
+        const READS: [&str; 8] = [
+            "Assume",
+            "BatchCheck",
+            "BatchGet",
+            "Describe",
+            "Get",
+            "Head",
+            "List",
+            "Query",
+        ];
+        let reads = READS.iter().any(|reads| self.operation.starts_with(reads));
+        let step = self.role().is_some_and(|role| role.starts_with("slipway-"));
+        step && !reads
+    }
+
     /// Returns true if it was refused or not done.
     pub(crate) fn failed(&self) -> bool {
         self.error.is_some()

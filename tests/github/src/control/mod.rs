@@ -30,7 +30,8 @@
 //! | `GET runs/ID` | → `{status, conclusion, jobs: [{key, name, environment, status, conclusion}]}` |
 //! | `GET calls?repository=&since=` | → calls received, after that sequence number |
 //! | `GET violations?repository=` | → answers that broke GitHub's description, and calls not implemented |
-//! | `POST faults` | `path (contained), method?, holds? and asks? (both in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, cut? (bytes of the body that are sent), remove? (JSON pointer)` |
+//! | `POST faults` | `path (contained), method?, query?, holds? and asks? (both in the body), times? (1), status?, headers?, body?, after? (false), delay_ms?, cut? (bytes of the body that are sent), remove? (JSON pointer)` |
+//! | `GET faults` | those that no call has met yet; `?repository=OWNER/NAME` for those whose path names it |
 //! | `POST faults/clear` | `about`: takes back the faults whose path or `holds` contains this text |
 //!
 //! Jobs are told apart by process (see [`crate::peer`]): whoever runs a workflow hands each job's processes `GITHUB_JOB`
@@ -150,6 +151,14 @@ pub(crate) fn handle(state: &mut State, base: &str, request: &Request) -> Outcom
             let fault: Fault = body(request)?;
             state.journal.faults.push(fault);
             Ok(Answer::json(201, json!({})))
+        }
+        ("GET", ["faults"]) => {
+            let repository = request.query("repository").unwrap_or_default();
+            let faults = state.journal.faults.iter();
+            let about: Vec<_> = faults
+                .filter(|fault| fault.path.contains(repository))
+                .collect();
+            Ok(Answer::ok(json!(about)))
         }
         ("POST", ["faults", "clear"]) => {
             let ClearedFaults { about } = body(request)?;

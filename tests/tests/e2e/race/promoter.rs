@@ -177,6 +177,12 @@ impl<'s> Promoter<'s> {
         Err(())
     }
 
+    /// The record of a healthy deployment alone. An error if it did not end well.
+    pub(super) fn record(&self, permit: u64) -> Result<(), ()> {
+        let ended = self.step("record", Some(permit), "healthy", self.fate.record);
+        (ended.code == Some(0)).then_some(()).ok_or(())
+    }
+
     /// The deployment without its record.
     pub(super) fn deploy_alone(&self, permit: u64) -> Ended {
         self.step("deploy", Some(permit), "", self.fate.deploy)

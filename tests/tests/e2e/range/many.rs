@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use sandbox::runner::story::{AUTHOR, git_folder};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Scene;
 use crate::support::{TIMEOUT, instance, wait};
@@ -69,4 +69,62 @@ fn two_hundred_pull_requests_are_read_in_few_queries() {
     // 1 for the branch, 1 for its contract, 1 for the lock files, 4 for the commits' pull requests, 20 for those.
     assert_eq!(queries.count(), 27);
     scene.no_violations();
+}
+
+/// How many of the calls have to wait for one another: the longest row of them of which each began after the one before had ended.
+fn depth(calls: &[Value]) -> usize {
+    let number = |call: &Value, name: &str| call[name].as_u64().unwrap();
+    let mut depths: Vec<(u64, usize)> = Vec::new();
+    for call in calls {
+        let before = depths
+            .iter()
+            .filter(|(ended, _)| *ended <= number(call, "began"));
+        let deepest = before.map(|(_, depth)| *depth).max().unwrap_or_default();
+        depths.push((number(call, "sequence"), deepest + 1));
+    }
+    depths
+        .into_iter()
+        .map(|(_, depth)| depth)
+        .max()
+        .unwrap_or_default()
+}
+
+/// Calls that can be made at the same time are.
+#[test]
+fn twenty_pull_requests_are_read_in_few_rounds() {
+    let scene = Scene::new("range-20");
+    let mut tip = String::new();
+    for index in 0..20 {
+        tip = scene.change(&format!("change-{index}"), "merge");
+    }
+    let repository = &scene.setting.world.repository;
+    let owner = repository.split_once('/').unwrap().0;
+    // So that two calls of which none needs the other overlap, however slow the machine is.
+    for fault in [
+        json!({"path": format!("/repos/{repository}"), "times": 100_000, "delay_ms": 700}),
+        json!({"path": "/graphql", "holds": format!("\"owner\":\"{owner}\""), "times": 100_000, "delay_ms": 700}),
+    ] {
+        wait(TIMEOUT, scene.story.hub.call("faults", &fault)).unwrap();
+    }
+    let before = wait(TIMEOUT, scene.story.hub.calls()).unwrap().len();
+    let answer = scene.check(&tip);
+    wait(
+        TIMEOUT,
+        scene
+            .story
+            .hub
+            .call("faults/clear", &json!({"about": owner})),
+    )
+    .unwrap();
+    answer.passes();
+    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 20);
+    let calls = wait(TIMEOUT, scene.story.hub.calls()).unwrap();
+    let calls = &calls[before..];
+    let rounds = depth(calls);
+    assert!(
+        rounds <= 8,
+        "{rounds} rounds of {} calls: {calls:#?}",
+        calls.len()
+    );
+    assert!(calls.len() > 20, "{calls:#?}");
 }
