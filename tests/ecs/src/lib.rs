@@ -28,7 +28,7 @@ mod value;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -142,9 +142,16 @@ pub(crate) struct Inner {
     world: Mutex<World>,
     violations: Mutex<Vec<String>>,
     closing: watch::Sender<bool>,
+    /// Made for the first HTTPS listener.
+    tls: OnceLock<Result<Arc<rustls::ServerConfig>, String>>,
 }
 
 impl Inner {
+    /// The TLS of all HTTPS listeners, or why there is none.
+    pub(crate) fn tls(&self) -> Result<Arc<rustls::ServerConfig>, String> {
+        self.tls.get_or_init(elb::tls::configuration).clone()
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,6 +193,7 @@ impl Ecs {
             world: Mutex::default(),
             violations: Mutex::default(),
             closing: watch::Sender::new(false),
+            tls: OnceLock::new(),
         });
         tokio::spawn(schedule_for_ever(inner.clone()));
         Ok(Self { inner })

@@ -1,23 +1,22 @@
 //! Elastic Load Balancing v2's operations on the state.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::Inner;
-use crate::elb::forward;
 use crate::elb::groups::{
     create_group, delete_group, describe_attributes, describe_groups, describe_health, group,
-    modify_attributes, move_targets, targets,
+    modify_attributes, modify_group, move_targets, targets,
 };
-use crate::elb::rule::Rule;
-use crate::elb::rules;
-use crate::elb::state::{Balancer, Listener};
+use crate::elb::state::Balancer;
+use crate::elb::{listeners, rules};
 use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::Region;
-use crate::value::{need, number, text, texts};
+use crate::value::{list, need, text, texts};
 
 /// Who asks where.
 pub(crate) struct Scope<'a> {
@@ -34,14 +33,18 @@ pub(crate) fn dispatch(scope: &Scope<'_>, operation: &str, input: &Value) -> Opt
         "CreateLoadBalancer" => create_balancer(scope, region, input),
         "DescribeLoadBalancers" => describe_balancers(region, input),
         "DeleteLoadBalancer" => Ok(delete_balancer(region, input)),
+        "DescribeLoadBalancerAttributes" => attributes(region, input).map(show_attributes),
+        "ModifyLoadBalancerAttributes" => modify_attributes_of_balancer(region, input),
         "CreateTargetGroup" => create_group(scope, region, input),
         "DescribeTargetGroups" => describe_groups(region, input),
         "DeleteTargetGroup" => delete_group(region, input),
+        "ModifyTargetGroup" => modify_group(region, input),
         "DescribeTargetGroupAttributes" => describe_attributes(region, input),
         "ModifyTargetGroupAttributes" => modify_attributes(region, input),
-        "CreateListener" => create_listener(scope, region, input),
-        "DescribeListeners" => describe_listeners(region, input),
-        "DeleteListener" => delete_listener(region, input),
+        "CreateListener" => listeners::create(scope, region, input),
+        "DescribeListeners" => listeners::describe(region, input),
+        "ModifyListener" => listeners::modify(region, input),
+        "DeleteListener" => listeners::delete(region, input),
         "CreateRule" => rules::create(region, input),
         "DescribeRules" => rules::describe(region, input),
         "ModifyRule" => rules::modify(region, input),
@@ -84,7 +87,7 @@ pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 /// The next free port at or after the first of load balancers.
-fn bind(inner: &Inner) -> Result<TcpListener, ApiError> {
+pub(super) fn bind(inner: &Inner) -> Result<TcpListener, ApiError> {
     let first = inner.config.first_lb_port;
     let taken = (first..first.saturating_add(500))
         .find_map(|port| TcpListener::bind((inner.config.ip, port)).ok());
@@ -141,6 +144,7 @@ fn create_balancer(scope: &Scope<'_>, region: &mut Region, input: &Value) -> Ans
         arn,
         name: name.to_owned(),
         body: body.clone(),
+        attributes: BTreeMap::new(),
         socket: Some(socket),
     });
     Ok(json!({"LoadBalancers": [body]}))
@@ -175,101 +179,33 @@ fn delete_balancer(region: &mut Region, input: &Value) -> Value {
     json!({})
 }
 
-fn create_listener(scope: &Scope<'_>, region: &mut Region, input: &Value) -> Answer {
+fn attributes<'a>(
+    region: &'a mut Region,
+    input: &Value,
+) -> Result<&'a mut BTreeMap<String, String>, ApiError> {
     let wanted = need(input, "LoadBalancerArn");
-    if text(input, "Protocol").unwrap_or("HTTP") != "HTTP" {
-        return Err(ApiError::new(
-            "UnsupportedProtocol",
-            "This stand-in has listeners of protocol HTTP only",
-        ));
-    }
-    let port = number(input, "Port").unwrap_or(80);
-    let taken = |one: &Listener| one.balancer == wanted && number(&one.body, "Port") == Some(port);
-    if region.listeners.iter().any(taken) {
-        return Err(ApiError::new(
-            "DuplicateListener",
-            "A listener already exists on this port for this load balancer",
-        ));
-    }
-    let actions = rules::actions(region, input, "DefaultActions")?;
-    let balancer = region.balancers.iter_mut().find(|one| one.arn == wanted);
-    let balancer = balancer.ok_or_else(|| {
+    let found = region.balancers.iter_mut().find(|one| one.arn == wanted);
+    found.map(|one| &mut one.attributes).ok_or_else(|| {
         ApiError::new(
             "LoadBalancerNotFound",
-            "One or more load balancers not found",
+            format!("Load balancers '[{wanted}]' not found"),
         )
-    })?;
-    let path = wanted
-        .split_once(":loadbalancer/")
-        .map_or("", |(_, path)| path)
-        .to_owned();
-    // The first listener serves at the load balancer's address; each further one has the next free port.
-    let socket = match balancer.socket.take() {
-        Some(socket) => socket,
-        None => bind(scope.inner)?,
-    };
-    let arn = arn(region, &format!("listener/{path}/{}", ids::hex16()));
-    let server = forward::serve(scope.inner, scope.account, scope.region, &arn, socket);
-    let server = server.map_err(|error| {
-        ApiError::new(
-            "InternalFailure",
-            format!("cannot serve the listener: {error}"),
-        )
-    })?;
-    let body = json!({
-        "ListenerArn": arn, "LoadBalancerArn": wanted, "Port": port, "Protocol": "HTTP",
-    });
-    let mut default = Rule::new(rules::rule_arn(&arn), None, Vec::new());
-    default.actions = actions;
-    let listener = Listener {
-        arn,
-        balancer: wanted.to_owned(),
-        body,
-        rules: vec![default],
-        turn: 0,
-        _server: server,
-    };
-    let shown = listener.describe();
-    region.listeners.push(listener);
-    Ok(json!({"Listeners": [shown]}))
+    })
 }
 
-fn describe_listeners(region: &mut Region, input: &Value) -> Answer {
-    let arns = texts(input, "ListenerArns");
-    if let Some(absent) = arns
-        .iter()
-        .find(|arn| !region.listeners.iter().any(|one| one.arn == **arn))
-    {
-        return Err(ApiError::new(
-            "ListenerNotFound",
-            format!("One or more listeners not found: {absent}"),
-        ));
-    }
-    let balancer = text(input, "LoadBalancerArn");
-    if balancer.is_some_and(|arn| !region.balancers.iter().any(|one| one.arn == arn)) {
-        return Err(ApiError::new(
-            "LoadBalancerNotFound",
-            "One or more load balancers not found",
-        ));
-    }
-    let wanted = |listener: &&Listener| {
-        (arns.is_empty() || arns.contains(&listener.arn))
-            && balancer.is_none_or(|arn| listener.balancer == arn)
-    };
-    Ok(
-        json!({"Listeners": region.listeners.iter().filter(wanted).map(Listener::describe).collect::<Vec<_>>()}),
-    )
+fn show_attributes(attributes: &mut BTreeMap<String, String>) -> Value {
+    let all = attributes.iter();
+    let all: Vec<Value> = all
+        .map(|(key, value)| json!({"Key": key, "Value": value}))
+        .collect();
+    json!({"Attributes": all})
 }
 
-fn delete_listener(region: &mut Region, input: &Value) -> Answer {
-    let arn = need(input, "ListenerArn");
-    let before = region.listeners.len();
-    region.listeners.retain(|one| one.arn != arn);
-    if region.listeners.len() == before {
-        return Err(ApiError::new(
-            "ListenerNotFound",
-            format!("Listener '{arn}' not found"),
-        ));
+fn modify_attributes_of_balancer(region: &mut Region, input: &Value) -> Answer {
+    let attributes = attributes(region, input)?;
+    for attribute in list(input, "Attributes") {
+        let (key, value) = (need(attribute, "Key"), need(attribute, "Value"));
+        attributes.insert(key.to_owned(), value.to_owned());
     }
-    Ok(json!({}))
+    Ok(show_attributes(attributes))
 }

@@ -1,6 +1,6 @@
 //! The load balancer itself: an HTTP server on the sandbox's address that hands each request to a healthy target.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::Inner;
+use crate::elb::api::Scope;
 use crate::elb::state::{Health, Target};
+use crate::elb::tls::{Peer, Secured};
 
 /// Connection-level headers, which are not passed on (RFC 9110, section 7.6.1).
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -35,32 +37,40 @@ struct ListenerContext {
     region: String,
     listener: String,
     port: u16,
+    /// `http` or `https`.
+    scheme: &'static str,
 }
 
 /// Serves a listener on `socket` until the returned handle is dropped.
 pub(crate) fn serve(
-    inner: &Arc<Inner>,
-    account: &str,
-    region: &str,
+    scope: &Scope<'_>,
     listener: &str,
     socket: std::net::TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
 ) -> std::io::Result<oneshot::Sender<()>> {
     socket.set_nonblocking(true)?;
     let port = socket.local_addr()?.port();
     let socket = tokio::net::TcpListener::from_std(socket)?;
     let (handle, ended) = oneshot::channel::<()>();
     let context = ListenerContext {
-        inner: inner.clone(),
-        account: account.to_owned(),
-        region: region.to_owned(),
+        inner: scope.inner.clone(),
+        account: scope.account.to_owned(),
+        region: scope.region.to_owned(),
         listener: listener.to_owned(),
         port,
+        scheme: if tls.is_some() { "https" } else { "http" },
     };
     let app = axum::Router::new().fallback(forward).with_state(context);
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let app = app.into_make_service_with_connect_info::<Peer>();
     tokio::spawn(async move {
+        let server = async {
+            match tls {
+                Some(tls) => axum::serve(Secured::new(socket, tls), app).await,
+                None => axum::serve(socket, app).await,
+            }
+        };
         tokio::select! {
-            _ = axum::serve(socket, app) => {}
+            _ = server => {}
             _ = ended => {}
         }
     });
@@ -70,7 +80,8 @@ pub(crate) fn serve(
 enum Route {
     To(Target),
     Fixed(Value),
-    Redirect(Value),
+    /// The action, and where the load balancer's listener on that port really answers.
+    Redirect(Value, Option<u16>),
     Nowhere,
 }
 
@@ -80,13 +91,19 @@ enum Route {
 fn route(context: &ListenerContext, request: &Request) -> Route {
     let mut world = context.inner.world();
     let region = world.region(&context.account, &context.region);
-    let Some(listener) = region
+    let Some(index) = region
         .listeners
-        .iter_mut()
-        .find(|one| one.arn == context.listener)
+        .iter()
+        .position(|one| one.arn == context.listener)
     else {
         return Route::Nowhere;
     };
+    let others: Vec<(String, String, u16)> = region
+        .listeners
+        .iter()
+        .map(|one| (one.balancer.clone(), one.body["Port"].to_string(), one.at))
+        .collect();
+    let listener = &mut region.listeners[index];
     listener.turn = listener.turn.wrapping_add(1);
     let turn = listener.turn;
     let Some(rule) = listener.rules.iter_mut().find(|rule| rule.takes(request)) else {
@@ -96,7 +113,14 @@ fn route(context: &ListenerContext, request: &Request) -> Route {
         Some("fixed-response") => {
             return Route::Fixed(rule.action()["FixedResponseConfig"].clone());
         }
-        Some("redirect") => return Route::Redirect(rule.action()["RedirectConfig"].clone()),
+        Some("redirect") => {
+            let config = rule.action()["RedirectConfig"].clone();
+            let port = config["Port"].as_str().unwrap_or_default();
+            let mut listeners = others.iter();
+            let found = listeners.find(|one| one.0 == listener.balancer && one.1 == port);
+            let at = found.map(|(_, _, at)| *at);
+            return Route::Redirect(config, at);
+        }
         _ => {}
     }
     let Some(group) = rule
@@ -129,7 +153,7 @@ fn route(context: &ListenerContext, request: &Request) -> Route {
 
 async fn forward(
     State(context): State<ListenerContext>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     request: Request,
 ) -> Response {
     match route(&context, &request) {
@@ -138,7 +162,7 @@ async fn forward(
             "503 Service Temporarily Unavailable",
         ),
         Route::Fixed(config) => fixed(&config),
-        Route::Redirect(config) => redirect(&config, &request),
+        Route::Redirect(config, at) => redirect(&config, at, &request),
         Route::To(target) => pass_on(&context, peer.ip(), &target, request).await,
     }
 }
@@ -162,7 +186,7 @@ async fn pass_on(
     let peer = peer.to_string();
     for (name, value) in [
         ("x-forwarded-for", peer.as_str()),
-        ("x-forwarded-proto", "http"),
+        ("x-forwarded-proto", context.scheme),
         ("x-forwarded-port", &context.port.to_string()),
     ] {
         if let Ok(value) = value.parse() {
@@ -243,8 +267,9 @@ fn fixed(config: &Value) -> Response {
         .into_response()
 }
 
-/// Fills the placeholders of a redirect action: `https://#{host}:443/#{path}?#{query}`.
-fn redirect(config: &Value, request: &Request) -> Response {
+/// Fills the placeholders of a redirect action: `https://#{host}:443/#{path}?#{query}`. Where the load balancer has a listener
+/// on that port, the redirect leads to the port at which it really answers.
+fn redirect(config: &Value, at: Option<u16>, request: &Request) -> Response {
     let host = request
         .headers()
         .get(header::HOST)
@@ -256,7 +281,7 @@ fn redirect(config: &Value, request: &Request) -> Response {
         "{}://{}:{}{}",
         part("Protocol", "#{protocol}").to_lowercase(),
         part("Host", "#{host}"),
-        part("Port", "#{port}"),
+        at.map_or_else(|| part("Port", "#{port}"), |at| at.to_string()),
         part("Path", "/#{path}")
     );
     let query = part("Query", "#{query}");

@@ -168,6 +168,20 @@ pub(super) fn delete_group(region: &mut Region, input: &Value) -> Answer {
     Ok(json!({}))
 }
 
+/// Changes how targets are checked.
+pub(super) fn modify_group(region: &mut Region, input: &Value) -> Answer {
+    let arn = need(input, "TargetGroupArn");
+    let group = region.groups.iter_mut().find(|one| one.arn == arn);
+    let group = group.ok_or_else(|| group_not_found(arn))?;
+    let mut given = Map::new();
+    copy(input, &SETTINGS, &mut given);
+    for (name, value) in given {
+        group.settings[name] = value;
+    }
+    let group = self::group(region, arn)?;
+    Ok(json!({"TargetGroups": [show_group(region, group)]}))
+}
+
 fn show_attributes(group: &TargetGroup) -> Value {
     let all = group
         .attributes

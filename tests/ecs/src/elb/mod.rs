@@ -4,6 +4,8 @@ pub(crate) mod api;
 pub(crate) mod forward;
 mod groups;
 pub(crate) mod health;
+mod listeners;
 pub(crate) mod rule;
 mod rules;
 pub(crate) mod state;
+pub(crate) mod tls;

@@ -13,6 +13,8 @@ pub(crate) struct Balancer {
     pub(crate) name: String,
     /// As DescribeLoadBalancers answers it.
     pub(crate) body: Value,
+    /// Those that ModifyLoadBalancerAttributes set.
+    pub(crate) attributes: BTreeMap<String, String>,
     /// Bound when the load balancer is created, so that its address is known; its first listener serves on it.
     pub(crate) socket: Option<std::net::TcpListener>,
 }
@@ -23,6 +25,8 @@ pub(crate) struct Listener {
     pub(crate) balancer: String,
     /// As DescribeListeners answers it, but for DefaultActions.
     pub(crate) body: Value,
+    /// The port at which it really answers.
+    pub(crate) at: u16,
     /// By priority; the last is the default rule.
     pub(crate) rules: Vec<Rule>,
     /// Counts requests, for round robin.
