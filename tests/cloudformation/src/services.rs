@@ -13,7 +13,7 @@ use serde_json::Value;
 pub struct ServiceCall {
     /// Signing name, such as `ssm`.
     pub service: &'static str,
-    /// The region of the stack; IAM's is `us-east-1`.
+    /// The region of the stack; that of IAM and Route 53 is `us-east-1`.
     pub region: String,
     /// The HTTP method.
     pub method: http::Method,
@@ -182,9 +182,9 @@ impl Services {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<ServiceAnswer, Refusal> {
-        // IAM is global, and its credential scope is us-east-1.
+        // These are global, and their credential scope is us-east-1.
         let region = match service {
-            "iam" => "us-east-1".to_owned(),
+            "iam" | "route53" => "us-east-1".to_owned(),
             _ => self.region.clone(),
         };
         let call = ServiceCall {

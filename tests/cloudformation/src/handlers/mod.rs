@@ -1,10 +1,15 @@
 //! The providers of the resource types: how each is made, changed, deleted and read by calls to its service. Properties
 //! that a provider does not act on are refused by name.
 
+mod balancing;
+mod certificates;
 mod dynamodb;
+mod ec2;
+mod ecs;
 mod iam;
 mod kms;
 mod logs;
+mod names;
 mod retag;
 mod s3;
 mod sns;
@@ -20,14 +25,35 @@ use crate::services::{Refusal, Services};
 pub(crate) type Properties = Map<String, Value>;
 
 /// The types that have a provider.
-pub(crate) const KINDS: [&str; 12] = [
+pub(crate) const KINDS: [&str; 33] = [
+    "AWS::CertificateManager::Certificate",
     "AWS::CloudFormation::WaitConditionHandle",
     "AWS::DynamoDB::Table",
+    "AWS::EC2::InternetGateway",
+    "AWS::EC2::Route",
+    "AWS::EC2::RouteTable",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPC",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::ECS::Cluster",
+    "AWS::ECS::Service",
+    "AWS::ECS::TaskDefinition",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::ElasticLoadBalancingV2::ListenerRule",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
+    "AWS::Route53::HostedZone",
+    "AWS::Route53::RecordSet",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Topic",
@@ -35,9 +61,22 @@ pub(crate) const KINDS: [&str; 12] = [
     "AWS::SSM::Parameter",
 ];
 
+/// The family that a type belongs to, such as `EC2`. A family whose types share a provider has one file.
+fn family(kind: &str) -> &str {
+    kind.split("::").nth(1).unwrap_or_default()
+}
+
 /// The properties of a type that its provider acts on.
 pub(crate) fn properties(kind: &str) -> &'static [&'static str] {
+    match family(kind) {
+        "EC2" => return ec2::properties(kind),
+        "ECS" => return ecs::properties(kind),
+        "ElasticLoadBalancingV2" => return balancing::properties(kind),
+        "Route53" => return names::properties(kind),
+        _ => {}
+    }
     match kind {
+        "AWS::CertificateManager::Certificate" => &certificates::PROPERTIES,
         "AWS::DynamoDB::Table" => &dynamodb::PROPERTIES,
         "AWS::IAM::ManagedPolicy" => &iam::MANAGED,
         "AWS::IAM::Policy" => &iam::POLICY,
@@ -147,7 +186,15 @@ pub(crate) async fn create(
     kind: &str,
     properties: &Properties,
 ) -> Result<Made, Failure> {
+    match family(kind) {
+        "EC2" => return ec2::create(desk, kind, properties).await,
+        "ECS" => return ecs::create(desk, kind, properties).await,
+        "ElasticLoadBalancingV2" => return balancing::create(desk, kind, properties).await,
+        "Route53" => return names::create(desk, kind, properties).await,
+        _ => {}
+    }
     match kind {
+        "AWS::CertificateManager::Certificate" => certificates::create(desk, properties).await,
         "AWS::DynamoDB::Table" => dynamodb::create(desk, properties).await,
         "AWS::IAM::ManagedPolicy" => iam::create_managed(desk, properties).await,
         "AWS::IAM::Policy" => iam::put_policy(desk, None, &Map::new(), properties).await,
@@ -229,7 +276,17 @@ pub(crate) async fn update(
     old: &Properties,
     new: &Properties,
 ) -> Result<Made, Failure> {
+    match family(kind) {
+        "EC2" => return ec2::update(desk, kind, physical, old, new).await,
+        "ECS" => return ecs::update(desk, kind, physical, old, new).await,
+        "ElasticLoadBalancingV2" => return balancing::update(desk, kind, physical, old, new).await,
+        "Route53" => return names::update(desk, kind, physical, old, new).await,
+        _ => {}
+    }
     match kind {
+        "AWS::CertificateManager::Certificate" => {
+            certificates::update(desk, physical, old, new).await
+        }
         "AWS::DynamoDB::Table" => dynamodb::update(desk, physical, old, new).await,
         "AWS::IAM::ManagedPolicy" => iam::update_managed(desk, physical, old, new).await,
         "AWS::IAM::Policy" => iam::put_policy(desk, Some(physical), old, new).await,
@@ -253,6 +310,13 @@ pub(crate) async fn delete(
     properties: &Properties,
 ) -> Result<(), Failure> {
     let deleted = match kind {
+        _ if family(kind) == "EC2" => ec2::delete(desk, kind, physical, properties).await,
+        _ if family(kind) == "ECS" => ecs::delete(desk, kind, physical, properties).await,
+        _ if family(kind) == "ElasticLoadBalancingV2" => {
+            balancing::delete(desk, kind, physical).await
+        }
+        _ if family(kind) == "Route53" => names::delete(desk, kind, physical, properties).await,
+        "AWS::CertificateManager::Certificate" => certificates::delete(desk, physical).await,
         "AWS::DynamoDB::Table" => dynamodb::delete(desk, physical).await,
         "AWS::IAM::ManagedPolicy" => iam::delete_managed(desk, physical, properties).await,
         "AWS::IAM::Policy" => iam::delete_policy(desk, properties).await,

@@ -18,9 +18,10 @@ pub(crate) const PSEUDO: [&str; 8] = [
 ];
 
 /// The functions that this stand-in resolves.
-pub(crate) const FUNCTIONS: [&str; 14] = [
+pub(crate) const FUNCTIONS: [&str; 15] = [
     "Fn::And",
     "Fn::Base64",
+    "Fn::Cidr",
     "Fn::Equals",
     "Fn::FindInMap",
     "Fn::GetAZs",

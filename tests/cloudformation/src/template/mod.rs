@@ -3,6 +3,7 @@
 //! Source: AWS CloudFormation User Guide, "Template reference"; the messages are the service's.
 
 pub(crate) mod check;
+mod cidr;
 pub(crate) mod graph;
 pub(crate) mod parameters;
 pub(crate) mod resolve;

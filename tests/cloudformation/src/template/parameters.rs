@@ -71,10 +71,10 @@ impl Declared {
                 },
             );
         }
-        if rules.contains_key("AllowedPattern") {
-            return Err(format!(
-                "the sandbox's CloudFormation does not implement AllowedPattern (parameter {name})"
-            ));
+        if let Some(pattern) = rules.get("AllowedPattern") {
+            expression(&text(pattern)).map_err(|wrong| {
+                format!("the sandbox's CloudFormation cannot read the pattern of parameter {name}: {wrong}")
+            })?;
         }
         let texts = |member: &str| rules.get(member).and_then(Value::as_array);
         Ok(Self {
@@ -137,6 +137,11 @@ impl Declared {
                 return refused(format!("Parameter '{name}' must be one of AllowedValues"));
             }
         }
+        if let Some(pattern) = self.rules.get("AllowedPattern").map(text)
+            && expression(&pattern).is_ok_and(|pattern| !pattern.is_match(value))
+        {
+            return refused(format!("Parameter '{name}' must match pattern {pattern}"));
+        }
         let limit = |rule: &str| {
             self.rules
                 .get(rule)
@@ -179,6 +184,11 @@ impl Declared {
         }
         Ok(())
     }
+}
+
+/// A pattern that the whole value has to match. AWS reads Java's, of which most are the same here.
+fn expression(pattern: &str) -> Result<regex_lite::Regex, regex_lite::Error> {
+    regex_lite::Regex::new(&format!("^(?:{pattern})$"))
 }
 
 /// The values of all parameters: those of the call, those of the stack where the call says so, and the defaults.

@@ -161,6 +161,17 @@ impl Resolver<'_> {
                 let plain = self.value(inner)?.ok_or_else(wrong)?;
                 Value::from(STANDARD.encode(text(&plain)))
             }
+            ("Fn::Cidr", [range, count, bits]) => {
+                let word = |value: &Value| -> Result<String, String> {
+                    Ok(text(&self.value(value)?.ok_or_else(wrong)?))
+                };
+                let number = |value: &Value| word(value)?.parse::<u32>().map_err(|_| wrong());
+                Value::from(super::cidr::divided(
+                    &word(range)?,
+                    number(count)?,
+                    number(bits)?,
+                )?)
+            }
             ("Fn::GetAZs", _) => {
                 let asked = self.value(inner)?.map(|region| text(&region));
                 let region = asked

@@ -182,8 +182,8 @@ fn a_template_is_refused_for_what_it_cannot_mean() {
             "Unresolved condition dependency Nobody",
         ),
         (
-            with("Outputs: {O: {Value: !Cidr [a, 1, 2]}}"),
-            "Encountered unsupported function: Fn::Cidr",
+            with("Outputs: {O: {Value: !Length [a, 1, 2]}}"),
+            "Encountered unsupported function: Fn::Length",
         ),
         (
             "Resources: {a-b: {Type: AWS::SQS::Queue}}".to_owned(),
@@ -207,7 +207,7 @@ fn a_template_is_refused_for_what_it_cannot_mean() {
 #[test]
 fn parameters_are_held_against_their_rules() {
     let template = template(
-        "Parameters:\n  Name: {Type: String, MinLength: 2, MaxLength: 4}\n  Count: {Type: Number, Default: 2, MaxValue: 5}\n  \
+        "Parameters:\n  Name: {Type: String, MinLength: 2, MaxLength: 4, AllowedPattern: '[a-z]+'}\n  Count: {Type: Number, Default: 2, MaxValue: 5}\n  \
          Stage: {Type: String, Default: dev, AllowedValues: [dev, prod], ConstraintDescription: dev or prod}\n\
          Resources: {A: {Type: AWS::SQS::Queue}}",
     );
@@ -224,6 +224,10 @@ fn parameters_are_held_against_their_rules() {
         (
             vec![given("Name", "a")],
             "must contain at least 2 characters",
+        ),
+        (
+            vec![given("Name", "ab1")],
+            "Parameter 'Name' must match pattern [a-z]+",
         ),
         (
             vec![given("Name", "abcde")],

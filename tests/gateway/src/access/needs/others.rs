@@ -171,10 +171,15 @@ fn balancing(scene: &Scene<'_>) -> Option<Vec<Need>> {
     Some(match scene.operation() {
         operation if operation.starts_with("Describe") => vec![scene.same("*")],
         "CreateLoadBalancer" | "CreateTargetGroup" => vec![scene.same("*")],
-        "CreateListener" | "DeleteLoadBalancer" => vec![scene.same(named("LoadBalancerArn"))],
-        "CreateRule" | "DeleteListener" => vec![scene.same(named("ListenerArn"))],
+        "CreateListener" | "DeleteLoadBalancer" | "ModifyLoadBalancerAttributes" => {
+            vec![scene.same(named("LoadBalancerArn"))]
+        }
+        "CreateRule" | "DeleteListener" | "ModifyListener" => {
+            vec![scene.same(named("ListenerArn"))]
+        }
         "DeleteRule" | "ModifyRule" => vec![scene.same(named("RuleArn"))],
         "DeleteTargetGroup"
+        | "ModifyTargetGroup"
         | "ModifyTargetGroupAttributes"
         | "RegisterTargets"
         | "DeregisterTargets" => vec![scene.same(named("TargetGroupArn"))],

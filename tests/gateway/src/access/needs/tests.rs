@@ -294,3 +294,51 @@ fn other_services_name_parameters_repositories_streams_and_projects() {
         );
     }
 }
+
+/// A call of a service that is told by method and path.
+fn rest_call(service: &str, method: Method, path: &str) -> Call {
+    let mut headers = HeaderMap::new();
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    );
+    headers.insert("authorization", scope.parse().unwrap());
+    let signed = crate::sigv4::read(&headers, "");
+    Call::read(
+        method,
+        path.into(),
+        String::new(),
+        headers,
+        Bytes::new(),
+        signed,
+    )
+}
+
+#[test]
+fn names_are_told_by_method_and_path() {
+    let zone = "/2013-04-01/hostedzone/Z1";
+    let call = |method: Method, path: &str| rest_call("route53", method, path);
+    check(
+        &call(Method::POST, "/2013-04-01/hostedzone"),
+        &["route53:CreateHostedZone *"],
+    );
+    check(
+        &call(Method::POST, &format!("{zone}/rrset/")),
+        &["route53:ChangeResourceRecordSets arn:aws:route53:::hostedzone/Z1"],
+    );
+    check(
+        &call(Method::DELETE, zone),
+        &["route53:DeleteHostedZone arn:aws:route53:::hostedzone/Z1"],
+    );
+    assert_eq!(
+        described_needs(&call(Method::POST, "/2013-04-01/healthcheck")),
+        None
+    );
+    let acm = |operation: &str, input: Value| json_call("acm", operation, &input);
+    check(
+        &acm(
+            "RequestCertificate",
+            json!({"DomainName": "a.example", "Tags": [{"Key": "a", "Value": "b"}]}),
+        ),
+        &["acm:RequestCertificate *", "acm:AddTagsToCertificate *"],
+    );
+}

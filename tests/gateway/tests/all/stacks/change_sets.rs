@@ -137,8 +137,8 @@ async fn a_template_that_cannot_be_is_refused() {
             "Unrecognized resource types: [AWS::Nope::Nope]",
         ),
         (
-            "Resources: {A: {Type: AWS::EC2::VPC}}",
-            "does not implement resources of type AWS::EC2::VPC",
+            "Resources: {A: {Type: AWS::EC2::Instance}}",
+            "does not implement resources of type AWS::EC2::Instance",
         ),
         (
             "Resources: {A: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref B}}}",
