@@ -80,6 +80,16 @@ pub(super) async fn make_role(aws: &Aws, role: &Role) -> Result<()> {
     permit(aws, &role.name, &role.name, &role.permissions).await
 }
 
+/// Deletes a role of [`make_role`]'s.
+pub(super) async fn drop_role(aws: &Aws, role: &str) -> Result<()> {
+    let policy = [("RoleName", role), ("PolicyName", role)];
+    let answer = aws.query("iam", IAM, "DeleteRolePolicy", &policy).await?;
+    let action = format!("deleting the role {role}");
+    unless_there(answer, &action, &["NoSuchEntity"])?;
+    let answer = aws.query("iam", IAM, "DeleteRole", &policy[..1]).await?;
+    unless_there(answer, &action, &["NoSuchEntity"]).map(drop)
+}
+
 /// Replaces the trust policy of a role.
 pub(super) async fn trust(aws: &Aws, role: &str, document: &Value) -> Result<()> {
     let document = document.to_string();

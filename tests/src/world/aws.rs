@@ -156,6 +156,24 @@ impl Aws {
         .await
     }
 
+    /// Calls Route 53, whose credential scope is us-east-1; answers XML.
+    pub async fn names(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<std::result::Result<String, Refused>> {
+        self.send(Request {
+            service: "route53",
+            region: "us-east-1",
+            method,
+            path,
+            headers: Vec::new(),
+            body,
+        })
+        .await
+    }
+
     /// Gets an object from S3's REST API.
     pub async fn get(&self, path: &str) -> Result<std::result::Result<String, Refused>> {
         self.send(Request {

@@ -202,6 +202,23 @@ impl World {
         account::trust(&aws, "slipway-deploy", &trust).await
     }
 
+    /// Lets CloudFormation make the example's runtime in an environment: the role of the stack gets what the example says and
+    /// nothing else, and the roles that the stack makes itself are not there yet. `zone` is the hosted zone of the domain.
+    pub async fn expects_runtime(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+        zone: &str,
+    ) -> Result<()> {
+        let aws = self.administrator(instance, &environment.account).await?;
+        for kind in ["execution", "task"] {
+            account::drop_role(&aws, &policy::role_name(self, environment, kind)).await?;
+        }
+        let role = policy::role_name(self, environment, "stack");
+        let document = policy::runtime_stack(self, environment, zone);
+        account::permit(&aws, &role, &role, &document).await
+    }
+
     /// Lets the role that appends to an environment's chain append to that of every service, beside the world's own.
     pub(crate) async fn permits_any_service(
         &self,

@@ -26,6 +26,8 @@ const DEPLOY_STACK: &str = include_str!("../../../docs/policies/deploy-stack.jso
 const DEPLOY_STACK_UNGATED: &str = include_str!("../../../docs/policies/deploy-stack-ungated.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
+const RUNTIME_STACK: &str =
+    include_str!("../../../docs/examples/storefront/infra-cloudformation/stack-role.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
 const CODEBUILD_INFRASTRUCTURE: &str =
     include_str!("../../../docs/policies/codebuild-infrastructure.json");
@@ -275,6 +277,12 @@ pub(crate) fn stack_role(world: &World, environment: &Environment) -> Role {
             {"Effect": "Allow", "Action": ["logs:*", "sns:*", "sqs:*", "ssm:*"], "Resource": ["*"]},
         ]}),
     }
+}
+
+/// The permissions of that role for the example's runtime, as the example gives them.
+pub(crate) fn runtime_stack(world: &World, environment: &Environment, zone: &str) -> Value {
+    let policy = RUNTIME_STACK.replace("HOSTED_ZONE", zone);
+    filled(world, Some(environment), &policy)
 }
 
 /// One policy with the statements of two.

@@ -7,6 +7,7 @@ mod life;
 mod permitted;
 mod protected;
 mod refused;
+mod runtime;
 mod secrets;
 
 use std::process::{Command, Output};
