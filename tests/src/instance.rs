@@ -127,6 +127,12 @@ impl Instance {
         self.dir.join("cdktn")
     }
 
+    /// The folder in which the dependencies of an example's infrastructure are installed, where a test asked for them.
+    pub fn example(&self, example: &str) -> PathBuf {
+        self.dir
+            .join(format!("example-{}", example.replace('/', "-")))
+    }
+
     /// The folder with a newer Docker Engine, where a test asked for it.
     pub fn newer_engine(&self) -> PathBuf {
         self.dir.join("newer-engine")

@@ -53,6 +53,11 @@ pub fn cdktn(instance: &Instance) -> Result<()> {
     npm::ensure_cdktn(instance)
 }
 
+/// Installs what only the tests of an example's infrastructure need.
+pub fn example(instance: &Instance, example: &str) -> Result<()> {
+    npm::ensure_example(instance, example)
+}
+
 /// Unpacks the newer engine that only tests and benchmarks of containerd's image store need. Several programs may ask for it
 /// at once.
 pub fn newer_engine(instance: &Instance) -> Result<()> {

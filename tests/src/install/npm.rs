@@ -1,6 +1,7 @@
 //! npm packages as single archives: packed by npm, checked against the manifest's hash, unpacked without running anything.
 
 use std::fs;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -65,13 +66,34 @@ pub(super) fn ensure(instance: &Instance, npm: &Npm) -> Result<()> {
     })
 }
 
-/// CDKTF's successor with its dependencies, each checked by npm against the committed lock. Its peer dependencies translate
-/// between languages, which nobody does here.
+/// CDKTF's successor with its dependencies.
 pub(super) fn ensure_cdktn(instance: &Instance) -> Result<()> {
-    let folder = instance.cdktn();
-    let version = sha256([CDKTN, CDKTN_LOCK].concat().as_bytes());
-    once(&folder, &version, || {
-        for (name, text) in [("package.json", CDKTN), ("package-lock.json", CDKTN_LOCK)] {
+    locked(instance, &instance.cdktn(), "cdktn", [CDKTN, CDKTN_LOCK])
+}
+
+/// The dependencies of an example's infrastructure, by its own lock file.
+pub(super) fn ensure_example(instance: &Instance, example: &str) -> Result<()> {
+    let source = instance.checkout.join("docs/examples").join(example);
+    let read = |name: &str| {
+        let file = source.join(name);
+        fs::read_to_string(&file).context(format!("reading {}", file.display()))
+    };
+    let (package, lock) = (read("package.json")?, read("package-lock.json")?);
+    let folder = instance.example(example);
+    locked(instance, &folder, example, [&package, &lock])
+}
+
+/// Packages, each checked by npm against a committed lock. Their peer dependencies translate between languages, which nobody
+/// does here.
+fn locked(
+    instance: &Instance,
+    folder: &Path,
+    what: &str,
+    [package, lock]: [&str; 2],
+) -> Result<()> {
+    let version = sha256([package, lock].concat().as_bytes());
+    once(folder, &version, || {
+        for (name, text) in [("package.json", package), ("package-lock.json", lock)] {
             fs::write(folder.join(name), text).context(format!("writing {name}"))?;
         }
         let mut install = command(
@@ -85,13 +107,13 @@ pub(super) fn ensure_cdktn(instance: &Instance) -> Result<()> {
                 "--loglevel=error",
             ],
         );
-        install.current_dir(&folder);
+        install.current_dir(folder);
         let installer = Installer {
             instance,
             name: "npm",
             hint: "check that npm reaches its registry",
         };
-        installer.run("cdktn", &mut [install])
+        installer.run(what, &mut [install])
     })
 }
 

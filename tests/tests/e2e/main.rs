@@ -17,6 +17,7 @@ mod contend;
 mod content;
 mod credentials;
 mod ecr;
+mod examples;
 mod faults;
 mod gate;
 mod gateway;

@@ -1,5 +1,6 @@
 # The infrastructure of the service. It uses only built-in resources, so that the example runs
-# anywhere. In a real repository the network, the load balancer and the ECS service are here, with
+# anywhere. In a real repository the network, the load balancer and the ECS service are here, as in
+# ../infra-cdktn, with
 #   lifecycle { ignore_changes = [task_definition, desired_count] }
 # in the ECS service, because the delivery chooses the revision that it runs. The task definition is
 # here too: the next deployment starts from its newest revision and sets its own image.
