@@ -24,6 +24,8 @@ pub struct Manifest {
     pub engine: Unpacked,
     /// Python packages of the virtual environment.
     pub pip: Pip,
+    /// The rules that templates are checked by.
+    pub checkov: Pip,
     /// Terraform, where the machine has none.
     pub terraform: Pip,
     /// CDKTF's successor, which only a test needs.
@@ -126,6 +128,7 @@ mod tests {
     use super::*;
 
     const PEERS_LOCK: &str = include_str!("../requirements-peers.txt");
+    const CHECKOV_LOCK: &str = include_str!("../requirements-checkov.txt");
 
     #[test]
     fn every_python_package_is_locked_at_the_manifests_version_with_hashes() {
@@ -133,6 +136,7 @@ mod tests {
         for (pip, lock) in [
             (&manifest.pip, LOCK),
             (&manifest.terraform, TERRAFORM_LOCK),
+            (&manifest.checkov, CHECKOV_LOCK),
             (&manifest.peers.pip, PEERS_LOCK),
         ] {
             for requirement in &pip.packages {
@@ -166,7 +170,14 @@ mod tests {
 
     #[test]
     fn locks_and_manifest_name_no_registry() {
-        for text in [TEXT, LOCK, TERRAFORM_LOCK, PEERS_LOCK, CDKTN_LOCK] {
+        for text in [
+            TEXT,
+            LOCK,
+            TERRAFORM_LOCK,
+            PEERS_LOCK,
+            CHECKOV_LOCK,
+            CDKTN_LOCK,
+        ] {
             assert!(!text.contains("://"));
         }
     }

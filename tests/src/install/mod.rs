@@ -45,7 +45,9 @@ pub(crate) fn ensure(instance: &Instance) -> Result<()> {
 /// Installs the linters and nothing else.
 pub(crate) fn linters(instance: &Instance) -> Result<()> {
     let _held = lock(&instance.dir.join("lock"))?;
-    pip::ensure(instance, &Manifest::read()?.pip)
+    let manifest = Manifest::read()?;
+    pip::ensure(instance, &manifest.pip)?;
+    pip::ensure_checkov(instance, &manifest.checkov)
 }
 
 /// Installs what only the test of an application of several stacks needs.

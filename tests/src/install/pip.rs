@@ -19,6 +19,11 @@ pub(super) fn ensure_peers(instance: &Instance, pip: &Pip) -> Result<()> {
     install(instance, pip, "peers", "peers")
 }
 
+/// The rules that templates are checked by, in an environment of their own.
+pub(super) fn ensure_checkov(instance: &Instance, pip: &Pip) -> Result<()> {
+    install(instance, pip, "checkov", "checkov")
+}
+
 /// A newer Terraform, from its Python packaging, behind a small command: the second version that the state step is
 /// tested with, and the only one where the machine has none of its own.
 pub(super) fn ensure_terraform(instance: &Instance, pip: &Pip) -> Result<()> {

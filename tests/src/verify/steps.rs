@@ -142,6 +142,50 @@ fn clippy(instance: &Instance) -> Step {
     step
 }
 
+/// The linter of CloudFormation's own schemas, and the rules of the field. Each template says why a rule does not apply to it.
+fn templates(instance: &Instance) -> Result<Vec<Vec<String>>> {
+    let templates = template_files(&instance.checkout.join("docs/examples"))?;
+    let named = templates.iter().map(|file| file.display().to_string());
+    let mut schemas = words(
+        &instance.venv_bin().join("cfn-lint").display().to_string(),
+        "--format parseable",
+    );
+    schemas.extend(named.clone());
+    let mut rules = words(
+        &instance
+            .dir
+            .join("checkov/bin/checkov")
+            .display()
+            .to_string(),
+        // It would ask its maker's service for texts.
+        "--framework cloudformation --skip-download --compact --quiet --file",
+    );
+    rules.extend(named);
+    Ok(vec![schemas, rules])
+}
+
+/// Returns every CloudFormation template below a folder.
+fn template_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).context(format!("reading {}", folder.display()))? {
+            let entry = entry.context(format!("reading {}", folder.display()))?;
+            let path = entry.path();
+            if path.is_dir() && entry.file_name() != "node_modules" {
+                folders.push(path);
+            } else if entry.file_name() == "template.yaml" {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    match found.is_empty() {
+        true => Err(Fault::new("no CloudFormation template to check")),
+        false => Ok(found),
+    }
+}
+
 fn lint(instance: &Instance) -> Result<Vec<Step>> {
     let (workflows, actions) = workflow_files(&instance.checkout)?;
     let github = |file: &str| instance.checkout.join(".github").join(file);
@@ -203,6 +247,11 @@ fn lint(instance: &Instance) -> Result<Vec<Step>> {
                 "-no-color -shellcheck= -pyflakes=",
                 &workflows,
             )],
+        ),
+        linter(
+            "templates",
+            "CloudFormation templates of the examples",
+            templates(instance)?,
         ),
         linter(
             "schemas",
