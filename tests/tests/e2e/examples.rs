@@ -38,3 +38,28 @@ fn the_storefronts_infrastructure_passes_its_own_tests() {
         .join("cdktf.out/stacks/storefront/cdk.tf.json");
     assert!(written.is_file());
 }
+
+#[test]
+fn the_vaults_components_pass_their_own_tests_and_name_no_registry() {
+    for component in ["page", "status", "read", "write"] {
+        let folder = installed(&format!("vault/components/{component}"));
+        ends(&mut node(&folder, &["--test"]), 0, &["fail 0"]);
+        let lock = std::fs::read_to_string(folder.path().join("package-lock.json")).unwrap();
+        assert!(!lock.contains("\"resolved\""), "{component}");
+    }
+}
+
+#[test]
+fn the_vaults_contract_holds() {
+    let mut check = Command::new(instance().built().join("slipway-contract"));
+    check
+        .arg("check")
+        .current_dir(instance().checkout.join("docs/examples/vault"))
+        .env_clear()
+        .envs([
+            ("BUILD_ACCOUNT_ID", "111111111111"),
+            ("TEST_ACCOUNT_ID", "222222222222"),
+            ("PRODUCTION_ACCOUNT_ID", "333333333333"),
+        ]);
+    ends(&mut check, 0, &[]);
+}
