@@ -7,7 +7,6 @@ use decide::{PersonalAnswer, answer};
 
 use crate::args::Answer as Args;
 use crate::person::acting_person;
-use crate::record::by_aws;
 use crate::requests::{
     Approvers, Asked, Barred, Next, Tally, append, members, people_hash, wanted,
 };
@@ -41,7 +40,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let actor = acting_person(cx, &net, &setting, args.github.repository(), word.noun()).await?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let now = cx.clock.now();
+    let now = net.time()?;
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
     let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
     let run_repository = run_repository(cx, &net, args.github.repository())?;
@@ -62,7 +61,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         Ok(match personal_answer.decide(standing)? {
             Next::Already(recorded) => Next::Already(recorded),
             Next::Write(request) => {
-                let at = by_aws(&rfc3339(now), net.ahead());
+                let at = rfc3339(now);
                 Next::Write(Box::new(Record {
                     run: cx.host.run_url(),
                     reason: args.reason.clone(),

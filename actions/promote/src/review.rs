@@ -4,7 +4,7 @@
 use crate::args::Review as Args;
 use crate::check::Persons;
 use crate::person::{acting_person, logins};
-use crate::record::{by_aws, healthy_until_now};
+use crate::record::healthy_until_now;
 use crate::setting::Setting;
 use crate::standing::{Debt, EnvironmentHistory};
 use kit::clock::rfc3339;
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         ))
     })?;
     let draft = Record {
-        at: by_aws(&rfc3339(cx.clock.now()), net.ahead()),
+        at: rfc3339(net.time()?),
         verdict: Verdict::Reviewed,
         actor: reviewer,
         run: cx.host.run_url(),

@@ -227,7 +227,7 @@ async fn begin(
         permit: permit.number(),
         revision: task_definition.name().to_owned(),
     });
-    let under = permit.start(task_definition.as_str(), cx).await?;
+    let under = permit.start(task_definition.as_str()).await?;
     cx.host.info(under.used_up());
     Ok(PermittedUpdate { under, client })
 }

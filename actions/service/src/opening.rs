@@ -52,7 +52,7 @@ pub(crate) async fn open<'a>(
         None => None,
     };
     let under = match &permit {
-        Some(permit) => Some(permit.check(cx).await?),
+        Some(permit) => Some(permit.check().await?),
         None => None,
     };
     Ok(Opened {

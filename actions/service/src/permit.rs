@@ -165,9 +165,9 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
-    pub(crate) async fn check(&self, cx: &Cx) -> Result<UsedPermit> {
+    pub(crate) async fn check(&self) -> Result<UsedPermit> {
         let attempt = self.attempt();
-        let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
+        let usable = self.ledger.usable(&self.chain, &attempt);
         let usable = usable.await?;
         let number = usable.started.map(|started| started.record.seq);
         let mut under = UsedPermit::of(&usable.permit.record, number);
@@ -181,11 +181,11 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// As [`Permit::check`], or the record cannot be written.
-    pub(crate) async fn start(&self, revision: &str, cx: &Cx) -> Result<UsedPermit> {
+    pub(crate) async fn start(&self, revision: &str) -> Result<UsedPermit> {
         let attempt = self.attempt();
         let started = self
             .ledger
-            .start(&self.chain, &attempt, &self.actor, revision, cx.clock)
+            .start(&self.chain, &attempt, &self.actor, revision)
             .await?;
         Ok(UsedPermit::of(&started.permit.record, Some(started.record)))
     }

@@ -207,7 +207,7 @@ impl Answer<'_> {
         let (cluster, service) = (self.client.cluster.clone(), self.client.service.clone());
         let policy = RetryPolicy::within(self.time);
         let session = Client::new(&account, cluster, service, policy, &self.cx.host);
-        let under = permit.start(revision, self.cx).await?;
+        let under = permit.start(revision).await?;
         self.cx.host.info(under.used_up());
         let told = self.tell(&session).await;
         told.map_err(|error| error.cause(under.used_up()))?;

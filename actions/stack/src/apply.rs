@@ -196,7 +196,7 @@ impl Run<'_> {
             .hint(format!("plan again: {again}")));
         }
         let commit = self.permit.as_ref().map(Permit::commit);
-        let lines = unfit(set, made, commit, self.cx.clock.now());
+        let lines = unfit(set, made, commit, self.found.account.time()?);
         if !lines.is_empty() {
             return Err(
                 Error::refused(format!("plan {} cannot be applied", self.plan))
@@ -307,7 +307,7 @@ impl Run<'_> {
     /// The permit, checked right before something changes.
     async fn permitted(&self) -> Result<Option<AppliedPermit>> {
         match &self.permit {
-            Some(permit) => permit.check(self.cx).await.map(Some),
+            Some(permit) => permit.check().await.map(Some),
             None => Ok(None),
         }
     }

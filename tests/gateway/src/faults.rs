@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Cut,
     /// The call is done, and then the connection breaks: the caller cannot know.
     LostAnswer,
+    /// The call is done, and its answer says a time that is off by so many seconds.
+    Date { seconds: i64 },
     /// The call is done without its conditions, as by a server that does not know them.
     Unconditional,
 }

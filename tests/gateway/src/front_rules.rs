@@ -168,7 +168,7 @@ async fn faulty(
             tokio::time::sleep(std::time::Duration::from_millis(*millis)).await;
             Some(answer)
         }
-        Some(Kind::LostAnswer | Kind::Unconditional) | None => Some(work.await),
+        Some(Kind::LostAnswer | Kind::Unconditional | Kind::Date { .. }) | None => Some(work.await),
     }
 }
 

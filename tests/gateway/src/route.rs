@@ -9,8 +9,10 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode};
+use http::header::DATE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use time::OffsetDateTime;
+use time::macros::format_description;
 
 use crate::answer::{Answer, Content, cut};
 use crate::call::Call;
@@ -90,7 +92,13 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
     }
     let lost = matches!(struck, Some(Kind::LostAnswer));
     match answer {
-        Some(answer) if !lost => answer.into_response(&request_id),
+        Some(mut answer) if !lost => {
+            if let Some(Kind::Date { seconds }) = struck {
+                let time = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+                answer.headers.insert(DATE, http_date(time));
+            }
+            answer.into_response(&request_id)
+        }
         _ => cut(),
     }
 }
@@ -116,8 +124,17 @@ async fn instead(struck: Option<&Kind>, call: &mut Call) -> Option<Option<Answer
             call.take_off_conditions();
             None
         }
-        Some(Kind::LateAnswer { .. } | Kind::LostAnswer) | None => None,
+        Some(Kind::LateAnswer { .. } | Kind::LostAnswer | Kind::Date { .. }) | None => None,
     }
+}
+
+/// A time as the header `Date` says it (RFC 9110, 5.6.7).
+fn http_date(time: OffsetDateTime) -> HeaderValue {
+    let form = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let text = time.format(form).unwrap_or_default();
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Keeps the record of a call with its end.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::gateway;
 use crate::job::Job;
-use crate::support::{TIMEOUT, ends, instance, now, wait, world};
+use crate::support::{TIMEOUT, ago, clocked, ends, instance, now, wait, world};
 
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const QUERY: &str = "DynamoDB_20120810.Query";
@@ -330,6 +330,32 @@ fn a_permit_is_used_once_and_by_one_run() {
     setting.plant(&json!({"verdict": "failed", "under": number}));
     let newer = ["another deployment was recorded since it was granted"];
     ends(&mut setting.deploy_again(&other), 3, &newer);
+}
+
+/// A job that can set its machine's clock must not choose how long a permit lasts.
+#[test]
+fn a_machine_whose_clock_is_behind_uses_no_expired_permit() {
+    let setting = Setting::new("staging", "behind");
+    let off = setting.job.file("clock");
+    let deploy = |by: i64, permit: &str| {
+        std::fs::write(&off, by.to_string()).unwrap();
+        clocked(&off, &setting.deploy(permit, &[]))
+    };
+    let twenty = 20 * 60;
+    let expired = json!({"at": ago(70), "permit": {"expires": ago(10)}});
+    let expired = setting.permit(&expired).to_string();
+    ends(&mut deploy(-twenty, &expired), 3, &["it expired at"]);
+    let stale = json!({"at": ago(15), "permit": {"expires": ago(-45)}});
+    let stale = setting.permit(&stale).to_string();
+    let judged = ["must be judged at most 10 minutes before"];
+    ends(&mut deploy(-twenty, &stale), 3, &judged);
+    // One that is in force is used, and the record of that says AWS's time.
+    let permit = setting.permit(&json!({})).to_string();
+    ends(&mut deploy(twenty, &permit), 0, &["succeeded"]);
+    let records = setting.chain();
+    let started = records.iter().find(|it| it["verdict"] == "started");
+    let at = started.unwrap()["at"].as_str().unwrap();
+    assert!((ago(5).as_str()..=now().as_str()).contains(&at), "{at}");
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be seen.
-    pub async fn check(&self, cx: &Cx) -> Result<AppliedPermit> {
+    pub async fn check(&self) -> Result<AppliedPermit> {
         let attempt = Attempt {
             permit: self.asked.number,
             of: Use::Apply {
@@ -161,7 +161,7 @@ impl<'a> Permit<'a> {
             contract_path: &self.asked.contract.contract_path,
             run: self.run.as_deref(),
         };
-        let usable = self.ledger.usable(&self.chain, &attempt, cx.clock);
+        let usable = self.ledger.usable(&self.chain, &attempt);
         let usable = unless_interrupted(usable).await?;
         Ok(AppliedPermit::of(&usable.permit.record))
     }

@@ -32,7 +32,8 @@ pub const LIFE: u64 = 3600;
 /// The time left is for a job between the two that waits for its runner, not for a migration.
 pub const FRESH: u64 = 600;
 
-/// How far, in seconds, the clock that a permit was written by may be ahead: AWS refuses requests of a clock that is wrong by more.
+/// How far, in seconds, the time of a permit may be ahead of AWS's: `grant` refuses to write one by a clock that is off by more.
+/// AWS itself refuses no request for that, since the SDK signs with AWS's time.
 const AHEAD: u64 = 300;
 
 /// The text before the number of the attempt in the address of a run's page.

@@ -42,6 +42,8 @@ pub enum Append {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub(crate) client: Client,
+    /// Whose credentials it is accessed with.
+    pub(crate) account: Account,
     pub(crate) table: String,
     /// The key that signs records, if one is named.
     pub(crate) key: Option<Arc<Keyed>>,
@@ -58,6 +60,7 @@ impl Ledger {
     pub fn new(account: &Account, table: impl Into<String>) -> Self {
         Self {
             client: Client::new(&account.config),
+            account: account.clone(),
             table: table.into(),
             key: None,
             anchor: None,

@@ -217,8 +217,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
         .collect();
     // Boxed, because eight of them are more than a test's stack holds.
     let revision = "arn:aws:ecs:ca-central-1:111111111111:task-definition/storefront-dev:7";
-    let begin =
-        |attempt| Box::pin(ledger.start(chain, attempt, &actor, revision, Clock::default()));
+    let begin = |attempt| Box::pin(ledger.start(chain, attempt, &actor, revision));
     let ended = join_all(attempts.iter().map(begin)).await;
     let mut began = Vec::new();
     for (attempt, ended) in attempts.iter().zip(ended) {
@@ -237,7 +236,7 @@ async fn one_of_many_begins(ledger: &Ledger, chain: &Chain) {
     assert_eq!(started.record, newest.seq + 3);
     let again = begin(attempt).await.unwrap();
     assert_eq!(again.record, started.record);
-    let seen = ledger.usable(chain, attempt, Clock::default()).await;
+    let seen = ledger.usable(chain, attempt).await;
     assert_eq!(seen.unwrap().started.unwrap().record.seq, started.record);
     assert_eq!(
         ledger.head(chain).await.unwrap().unwrap().seq,

@@ -14,6 +14,7 @@ use kit::Secret;
 use kit::aws::{AccountId, Arn, Region, RoleArn};
 use kit::child::Program;
 use kit::error::{Error, Result};
+use time::OffsetDateTime;
 
 /// Checked credentials for one account.
 #[derive(Debug, Clone)]
@@ -29,12 +30,22 @@ pub struct Account {
     pub arn: Arn,
     /// The region.
     pub region: Region,
+    /// The network that it is reached through.
+    pub(crate) net: Net,
 }
 
 impl Account {
+    /// As [`Net::time`].
+    ///
+    /// # Errors
+    /// As [`Net::time`].
+    pub fn time(&self) -> Result<OffsetDateTime> {
+        self.net.time()
+    }
+
     /// The credentials as they are now: those that were first minted, or newer ones once these near
     /// their end.
-    pub(crate) async fn now(&self) -> Result<Credentials> {
+    pub(crate) async fn current_credentials(&self) -> Result<Credentials> {
         let Some(provider) = self.config.credentials_provider() else {
             return Ok(self.credentials.clone());
         };
@@ -105,6 +116,7 @@ impl Net {
             id,
             arn,
             region,
+            net: self.clone(),
         })
     }
 
@@ -150,7 +162,7 @@ impl Net {
         region: &Region,
         tag: Option<SessionTag>,
     ) -> Result<Account> {
-        let first = from.now().await?;
+        let first = from.current_credentials().await?;
         let credentials = self
             .assume(role, first, &from.arn, region, tag.as_ref())
             .await?;
@@ -183,6 +195,7 @@ impl Net {
             id,
             arn,
             region: region.clone(),
+            net: self.clone(),
         })
     }
 

@@ -2,7 +2,7 @@
 //! leaves, with what it was, how it ended and the service's own ID of it. Never a value: no body, no
 //! query, no header but the ID.
 
-use crate::clock::ClockOffset;
+use crate::clock::AwsClock;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector,
@@ -11,11 +11,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::HeaderMap;
 use kit::aws::AccountId;
+use kit::clock::uptime;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use time::OffsetDateTime;
 
 /// The headers in which AWS, S3 and GitHub return the ID of a request.
 const REQUEST_IDS: [&str; 4] = [
@@ -158,7 +158,7 @@ impl Owners {
 pub(crate) struct Logged {
     pub(crate) inner: SharedHttpConnector,
     pub(crate) owners: Owners,
-    pub(crate) clock: ClockOffset,
+    pub(crate) clock: AwsClock,
 }
 
 impl HttpConnector for Logged {
@@ -171,7 +171,7 @@ impl HttpConnector for Logged {
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Ok(answer) = &answer {
-                clock.answered(answer.headers().get("date"), OffsetDateTime::now_utc());
+                clock.answered(answer.headers().get("date"), uptime());
             }
             match (&answer, call) {
                 (_, None) => {}

@@ -1,4 +1,4 @@
-//! How far this machine's clock is from AWS's, by the `Date` of AWS's answers. The SDK signs requests with AWS's time where the two
+//! AWS's time, and how far this machine's clock is from it, by the `Date` of AWS's answers. The SDK signs requests with AWS's time where the two
 //! differ, so a wrong clock is noticed almost nowhere else.
 
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
@@ -41,49 +41,112 @@ impl ClassifyRetry for ClockWasSet {
     }
 }
 
-/// The difference by the newest answer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ClockOffset(Arc<Mutex<Option<Duration>>>);
+/// How far, in seconds, the two clocks may be apart and count as one: the dates of answers are whole seconds, and answers take a while.
+const SAME: i64 = 5;
 
 /// By how much the machine is ahead of an answer's `Date`, negative if it is behind; nothing if that is not a date.
 pub(crate) fn ahead(date: Option<&str>, now: OffsetDateTime) -> Option<Duration> {
-    let date = DateTime::from_str(date?, Format::HttpDate).ok()?;
-    let date = OffsetDateTime::from_unix_timestamp(date.secs()).ok()?;
-    Some(now - date)
+    Some(now - instant(date?)?)
 }
 
-impl ClockOffset {
-    /// Takes the `Date` of an answer that came at this time of the machine. One that is not a date says nothing.
-    pub(crate) fn answered(&self, date: Option<&str>, now: OffsetDateTime) {
-        if let Some(ahead) = ahead(date, now) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+/// The instant that a `Date` names.
+fn instant(date: &str) -> Option<OffsetDateTime> {
+    let date = DateTime::from_str(date, Format::HttpDate).ok()?;
+    OffsetDateTime::from_unix_timestamp(date.secs()).ok()
+}
+
+/// AWS's clock, by the newest answer that said the time. Between answers it goes on with the time since the machine started, which
+/// nobody sets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AwsClock(Arc<Mutex<Option<Answered>>>);
+
+/// The time that an answer said, and how long the machine had run when it came.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    date: OffsetDateTime,
+    uptime: std::time::Duration,
+}
+
+impl AwsClock {
+    /// Takes the `Date` of an answer that came when the machine had run for so long. One that is not a date says nothing.
+    pub(crate) fn answered(&self, date: Option<&str>, uptime: std::time::Duration) {
+        if let Some(date) = date.and_then(instant) {
+            let answered = Answered { date, uptime };
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
         }
     }
 
-    /// By how much the machine is ahead, negative if it is behind; nothing if no answer said the time.
-    pub(crate) fn ahead(&self) -> Option<Duration> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// AWS's time; nothing if no answer said one. `own` is the machine's, which is finer, and taken where the two agree.
+    pub(crate) fn time(
+        &self,
+        own: OffsetDateTime,
+        uptime: std::time::Duration,
+    ) -> Option<OffsetDateTime> {
+        let ahead = self.ahead(own, uptime)?;
+        Some(match ahead.abs() > Duration::seconds(SAME) {
+            true => own - ahead,
+            false => own,
+        })
+    }
+
+    /// By how much the machine's time `own` is ahead, negative if it is behind; nothing if no answer said the time.
+    pub(crate) fn ahead(
+        &self,
+        own: OffsetDateTime,
+        uptime: std::time::Duration,
+    ) -> Option<Duration> {
+        let answered = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Answered { date, uptime: then } = answered?;
+        Some(own - (date + uptime.saturating_sub(then)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration as Std;
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    /// RFC 9110, 5.6.7.
+    fn date() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(784_111_777).unwrap()
+    }
 
     #[test]
     fn the_newest_date_of_an_answer_tells_how_far_the_clock_is_off() {
-        let offset = ClockOffset::default();
-        // RFC 9110, 5.6.7.
-        let noon = OffsetDateTime::from_unix_timestamp(784_111_777).unwrap();
-        for (date, now, wanted) in [
-            (None, 0, None),
-            (Some("yesterday"), 0, None),
-            (Some("Sun, 06 Nov 1994 08:49:37 GMT"), 90, Some(90)),
-            (Some("Sun, 06 Nov 1994 08:49:37 GMT"), -600, Some(-600)),
-            (None, 0, Some(-600)),
+        let clock = AwsClock::default();
+        for (date_said, uptime, own, wanted) in [
+            (None, 100, 0, None),
+            (Some("yesterday"), 100, 0, None),
+            (Some(DATE), 100, 90, Some(90)),
+            (Some(DATE), 200, -600, Some(-600)),
+            (None, 230, -570, Some(-600)),
         ] {
-            offset.answered(date, noon + Duration::seconds(now));
-            assert_eq!(offset.ahead(), wanted.map(Duration::seconds), "{date:?}");
+            let uptime = Std::from_secs(uptime);
+            clock.answered(date_said, uptime);
+            let ahead = clock.ahead(date() + Duration::seconds(own), uptime);
+            assert_eq!(ahead, wanted.map(Duration::seconds), "{date_said:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_is_awss_whatever_the_machine_says() {
+        let clock = AwsClock::default();
+        assert_eq!(clock.time(date(), Std::ZERO), None);
+        clock.answered(Some(DATE), Std::from_secs(100));
+        // The machine's clock, and AWS's a minute after the answer.
+        for (own, wanted) in [
+            (60, 60),
+            (63, 63),
+            (57, 57),
+            (1260, 60),
+            (-1140, 60),
+            (1_000_000, 60),
+        ] {
+            let own = date() + Duration::seconds(own);
+            let wanted = date() + Duration::seconds(wanted);
+            assert_eq!(clock.time(own, Std::from_secs(160)), Some(wanted), "{own}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One TLS configuration and one resolver behind both HTTP stacks: the AWS SDK's and reqwest.
 
 use crate::calls::{Logged, Owners};
-use crate::clock::ClockOffset;
+use crate::clock::AwsClock;
 use crate::dns::Dns;
 use crate::roots;
 use aws_smithy_http_client::Connector;
@@ -10,12 +10,14 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
+use kit::clock::uptime;
 use kit::env::Env;
 use kit::error::{Context, Error, Result};
 use kit::host::Host;
 use kit::step::Cx;
 use std::sync::Arc;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,7 +29,7 @@ pub struct Net {
     pub(crate) host: Host,
     pub(crate) aws: SharedHttpClient,
     pub(crate) owners: Owners,
-    clock: ClockOffset,
+    clock: AwsClock,
     http: reqwest::Client,
     transfer: reqwest::Client,
 }
@@ -66,7 +68,7 @@ impl Net {
                 .build_with_resolver(dns.clone()),
         );
         let owners = Owners::default();
-        let clock = ClockOffset::default();
+        let clock = AwsClock::default();
         let connector = SharedHttpConnector::new(Logged {
             inner: connector,
             owners: owners.clone(),
@@ -113,7 +115,22 @@ impl Net {
     /// By how much this machine's clock is ahead of AWS's, negative if it is behind, by the newest answer of AWS. Nothing if none said
     /// the time.
     pub fn ahead(&self) -> Option<time::Duration> {
-        self.clock.ahead()
+        self.clock.ahead(OffsetDateTime::now_utc(), uptime())
+    }
+
+    /// AWS's time, by which everybody judges how old a permit or a plan is: nobody on this machine can set it.
+    ///
+    /// # Errors
+    /// No answer of AWS said the time (exit 3).
+    pub fn time(&self) -> Result<OffsetDateTime> {
+        let time = self.clock.time(OffsetDateTime::now_utc(), uptime());
+        time.ok_or_else(|| {
+            Error::refused(
+                "AWS's time is not known, so nothing that has a time limit can be judged",
+            )
+            .cause("no answer of AWS had a `Date` with a time")
+            .hint("let the proxy between this machine and AWS pass the `Date` of answers on")
+        })
     }
 
     /// [`crate::path_style`] for this process.

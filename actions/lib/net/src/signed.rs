@@ -88,7 +88,7 @@ impl Net {
     ) -> Result<Exchange> {
         let failed = || cannot_ask(service, operation);
         let url = self.address(service, &account.region);
-        let identity = account.now().await?.into();
+        let identity = account.current_credentials().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(account.region.as_str())

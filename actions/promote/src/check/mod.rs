@@ -311,7 +311,7 @@ async fn observed(
     }
     let promoter = host.promoters(&facts.promoter, setting, question.breaks_glass);
     let conditions =
-        conditions::observe(cx, net, github, setting, subject, standing, promoter).await;
+        conditions::observe(cx, net, github, setting, subject, standing, promoter).await?;
     Ok((facts, Some(conditions), Some(host)))
 }
 

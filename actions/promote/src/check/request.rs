@@ -11,7 +11,6 @@ use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
 use crate::person::acting_person;
-use crate::record::by_aws;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
@@ -41,11 +40,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let requester = acting_person(cx, &net, &setting, repository, "request").await?;
     let judged = judged_now(&args, cx, &net, &setting, digest).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let now = cx.clock.now();
+    let now = net.time()?;
     let (parts, request) = bound(&setting, approve, &judged, now)?;
     let Judged { subject, facts, .. } = &judged;
     let commit = subject.commit.clone().ok_or_else(unknown)?;
-    let at = by_aws(&rfc3339(now), net.ahead());
+    let at = rfc3339(now);
     let draft = Record {
         run: cx.host.run_url(),
         account: setting.read.account.clone(),

@@ -89,7 +89,7 @@ impl Read {
             Some(digest) => digest,
             None => newest_healthy(&ledger, setting, from.unwrap_or(follows)).await?,
         };
-        let now = cx.clock.now();
+        let now = net.time()?;
         let enough = |records: &[Recorded]| settle_health(setting, &digest, records, now);
         let own = Chain::new(&setting.service, &setting.environment)?;
         let (before, own) = tokio::join!(

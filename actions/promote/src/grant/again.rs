@@ -46,7 +46,7 @@ pub(super) async fn reuse(
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let ledger = setting.reading(&net).await?;
     let (_, records) = ledger.since_deployment(&chain).await?;
-    let found = find_reusable(&records, &attempt, digest, cx.clock.now())
+    let found = find_reusable(&records, &attempt, digest, net.time()?)
         .map_err(|reason| reason.refusal(&chain, &attempt))?;
     Ok(found.map(|(number, why)| report(number, why)))
 }

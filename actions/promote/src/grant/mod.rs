@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     if let (Some(permit), Some(bytes)) = (&mut draft.permit, &kept) {
         permit.evidence = Some(ledger::evidence_name(bytes));
     }
-    let granted = append(cx, &allowed, &standing, draft, kept.as_deref(), &args).await?;
+    let granted = append(&allowed, &standing, draft, kept.as_deref(), &args).await?;
     Ok(report(allowed, &granted))
 }
 
@@ -86,7 +86,7 @@ async fn draft(
     standing: &EnvironmentHistory,
 ) -> Result<Record> {
     let setting = &allowed.setting;
-    let now = cx.clock.now();
+    let now = allowed.net.time()?;
     let by = actor(cx, &allowed.net, github, setting).await;
     let broken = allowed.broken.clone();
     let commit = allowed.commit.clone().ok_or_else(|| {
@@ -131,7 +131,6 @@ async fn draft(
 /// Appends the permit if what it was judged against still stands. If another run appends first, it
 /// looks again.
 async fn append(
-    cx: &Cx,
     allowed: &Allowed,
     standing: &EnvironmentHistory,
     draft: Record,
@@ -147,9 +146,13 @@ async fn append(
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
         decide::require_right_clock(allowed.net.ahead())?;
-        if let Some(own) =
-            decide::existing_permit(&records, standing.last(), &draft, again, cx.clock.now())?
-        {
+        if let Some(own) = decide::existing_permit(
+            &records,
+            standing.last(),
+            &draft,
+            again,
+            allowed.net.time()?,
+        )? {
             return Ok(Written::before(own));
         }
         let record = after(head.as_ref(), &records, draft.clone());

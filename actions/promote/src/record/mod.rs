@@ -8,7 +8,7 @@ mod under;
 mod write;
 
 pub(crate) use actor::actor;
-pub(crate) use write::{Written, after, by_aws, healthy_until_now};
+pub(crate) use write::{Written, after, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
 use crate::live::Live;
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     if let Some(reason) = args.break_glass {
         let standing = EnvironmentHistory::read(&ledger, &chain).await?;
-        let (by, now) = (&draft.actor, cx.clock.now());
+        let (by, now) = (&draft.actor, net.time()?);
         let broken = marks::break_glass_mark(&standing, &setting, by, reason, now);
         draft.break_glass = Some(broken);
     }

@@ -125,7 +125,7 @@ impl Write<'_> {
 
 /// A record's time by AWS's clock: a soak counts from it, permits are held against it, and this machine's may be off. The dates of
 /// answers are whole seconds, and answers take a while.
-pub(crate) fn by_aws(own: &str, ahead: Option<Duration>) -> String {
+fn by_aws(own: &str, ahead: Option<Duration>) -> String {
     let wrong = ahead.filter(|ahead| ahead.abs() > Duration::seconds(5));
     match (at(own), wrong) {
         (Some(own), Some(ahead)) => rfc3339(own - ahead),

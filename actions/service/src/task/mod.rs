@@ -167,7 +167,7 @@ async fn prepare<'a>(
             let policy = RetryPolicy::within(version.usual_time());
             let session = session(cx, permit, client, &task_definition, policy).await?;
             progress.at(Stage::Beginning(permit.number()));
-            let under = permit.start(task_definition.as_str(), cx).await?;
+            let under = permit.start(task_definition.as_str()).await?;
             cx.host.info(under.used_up());
             (Some(session), Some(under))
         }

@@ -15,6 +15,7 @@ use kit::id::PlanId;
 use kit::signal::unless_interrupted;
 use kit::{Cx, Report};
 use ledger::applied::{self, Permit};
+use net::Account;
 
 /// # Errors
 /// A plan that no longer fits (exit 3), the tool's, or a state that is not what was written.
@@ -37,7 +38,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     };
     // None of the code's providers runs without it.
     if let Some(permit) = &permit {
-        permit.check(cx).await?;
+        permit.check().await?;
     }
     let tool = Tool::find(code.tool, code.directory.clone(), &located, cx).await?;
     args.options.arguments(&tool.directory)?;
@@ -51,10 +52,11 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
             let objects = Objects::of(&located, held.state_account(), cx);
             let key = object_of(&objects.key, id);
             let (envelope, private) =
-                unless_interrupted(fetch(&objects, &key, id, &tool, &args, cx)).await?;
+                unless_interrupted(fetch(&objects, &key, id, &tool, &args, held.account(), cx))
+                    .await?;
             // The wait for the lock and the preparation took their time, in which the permit may have ended.
             let under = match &permit {
-                Some(permit) => Some(permit.check(cx).await?),
+                Some(permit) => Some(permit.check().await?),
                 None => None,
             };
             let allowed = under.as_ref().map_or_else(String::new, |under| {
@@ -104,6 +106,7 @@ async fn fetch(
     id: &PlanId,
     tool: &Tool<'_>,
     args: &args::Apply,
+    account: &Account,
     cx: &Cx,
 ) -> Result<(Envelope, Private)> {
     let Some(object) = objects.fetch(key, None).await? else {
@@ -123,7 +126,7 @@ async fn fetch(
     })?;
     let commit = commit(&args.code, cx);
     let now = basis(objects, tool, &envelope.salt, &args.options, commit).await?;
-    let moved = envelope.moved(&now, cx.clock.now());
+    let moved = envelope.moved(&now, account.time()?);
     if moved.is_empty() {
         let private = Private::new(cx)?;
         private.write(plan)?;

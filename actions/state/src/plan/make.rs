@@ -103,8 +103,8 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             }
             let plan = private.read()?;
             drop(private);
-            let mut envelope =
-                Envelope::new(&plan, salt.clone(), after, cx.clock.now(), args.valid_for);
+            let now = held.account().time()?;
+            let mut envelope = Envelope::new(&plan, salt.clone(), after, now, args.valid_for);
             envelope.counts = changes.headline();
             envelope.who = cx
                 .host

@@ -5,6 +5,7 @@ use serde_json::json;
 use sandbox::world::aws::Aws;
 
 use super::{DEADLINE, Stacked, TEMPLATE, VERSION, shows};
+use crate::gateway;
 use crate::govern::permitted::Planned;
 use crate::job::Job;
 use crate::permits::roles::assumed;
@@ -132,18 +133,24 @@ fn where_the_gate_asks_for_it_a_plan_is_applied_only_under_a_permit_that_names_i
 
 #[test]
 fn a_plan_that_lay_about_for_a_day_is_not_applied() {
-    let stack = Stacked::new("old");
+    let stack = Stacked::alone("old");
     let job = stack.job(TEMPLATE, "");
     let plan = stack.planned(&job, &[]);
-    let day = 24 * 3600;
-    std::fs::write(job.file("clock"), (day + 60).to_string()).unwrap();
+    let day = 24 * 3600 + 60;
     let apply = ["apply", "--plan", &plan];
-    let later = clocked(&job.file("clock"), &stack.step(&job, &apply));
-    let ended = job.run(&mut { later });
+    // A day later, by the last answer before the plan is judged. The machine's clock is right.
+    gateway::tell(
+        "faults",
+        &json!({"service": "cloudformation", "operation": "GetTemplate", "account": stack.account(),
+                "fault": {"kind": "date", "seconds": day}}),
+    );
     let expected = ["cannot be applied", "its time was over at", "plan again"];
-    shows(&ended, &apply, 3, &expected);
+    stack.ends(&job, &apply, 3, &expected);
     assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
-    stack.ends(&job, &apply, 0, &["CREATE_COMPLETE"]);
+    // A machine's clock that is a day ahead makes no plan old.
+    std::fs::write(job.file("clock"), day.to_string()).unwrap();
+    let ahead = clocked(&job.file("clock"), &stack.step(&job, &apply));
+    shows(&job.run(&mut { ahead }), &apply, 0, &["CREATE_COMPLETE"]);
 }
 
 /// The names of the stack's change sets.

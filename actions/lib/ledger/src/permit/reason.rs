@@ -243,9 +243,9 @@ impl Reason {
             Reason::Expired(at) => error.cause(format!("it expired at {at}")).hint(grant),
             Reason::Ahead(at) => error
                 .cause(format!(
-                    "it was granted at {at}, which this machine's clock has not reached"
+                    "it was granted at {at}, which AWS's clock has not reached"
                 ))
-                .hint("set the clocks of this machine and of the one that granted it")
+                .hint("set the clock of the machine that granted it")
                 .hint(grant),
             Reason::Stale(record) => stale(error, record, attempt.of),
             Reason::Over(began) => over(error, began).hint(grant),

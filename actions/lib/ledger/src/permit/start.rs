@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::entry::Recorded;
 use crate::record::{Actor, Record, Verdict};
 use crate::store::{Append, LOOK_BACK, Ledger};
-use kit::clock::{Clock, rfc3339};
+use kit::clock::rfc3339;
 use kit::error::Result;
 use time::OffsetDateTime;
 
@@ -42,16 +42,11 @@ impl Ledger {
         Ok((head, records))
     }
 
-    /// Checks that the deployment may begin or go on, or that this same run recorded it before. Writes nothing.
+    /// Checks that the deployment may begin or go on by AWS's clock, or that this same run recorded it before. Writes nothing.
     ///
     /// # Errors
     /// It may not (exit 3), or that cannot be read.
-    pub async fn usable(
-        &self,
-        chain: &Chain,
-        attempt: &Attempt<'_>,
-        clock: Clock,
-    ) -> Result<Usable> {
+    pub async fn usable(&self, chain: &Chain, attempt: &Attempt<'_>) -> Result<Usable> {
         let (_, records) = self.since_deployment(chain).await?;
         if let Some(record) = recorded(&records, attempt) {
             let number = record.seq;
@@ -68,7 +63,8 @@ impl Ledger {
                 });
             }
         }
-        usable(&records, attempt, clock.now()).map_err(|reason| reason.refusal(chain, attempt))
+        usable(&records, attempt, self.account.time()?)
+            .map_err(|reason| reason.refusal(chain, attempt))
     }
 
     /// The record that overtook the deployment that began with record `started`, if there is one.
@@ -82,7 +78,7 @@ impl Ledger {
 
     /// Records that the deployment or a task before it begins, which uses the permit up, and the revision of the task definition that it is
     /// to run. A deployment that this same run began before goes on: without another record in the same attempt, and in a
-    /// later one with a record of its own, so that the earlier one sees that it is over.
+    /// later one with a record of its own, so that the earlier one sees that it is over. Its time is AWS's.
     ///
     /// # Errors
     /// The deployment may not begin (exit 3), or the chain cannot be read or written.
@@ -92,12 +88,12 @@ impl Ledger {
         attempt: &Attempt<'_>,
         actor: &Actor,
         revision: &str,
-        clock: Clock,
     ) -> Result<Started> {
         for wait in attempts() {
             tokio::time::sleep(wait).await;
             let (head, records) = self.since_deployment(chain).await?;
-            let now = clock.now();
+            // Right after AWS answered.
+            let now = self.account.time()?;
             let Usable {
                 permit,
                 started,

@@ -14,12 +14,15 @@ use futures_util::future::join_all;
 use github::GitHub;
 use kit::Cx;
 use kit::clock::rfc3339;
-use kit::error::Error;
+use kit::error::{Error, Result};
 use kit::step::required;
 use ledger::{Actor, Chain};
 use net::Net;
 
 /// Collects them, beside where the environment stands. A fact that cannot be determined is `Unknown`.
+///
+/// # Errors
+/// AWS's time, by which they are judged, is not known (exit 3).
 pub(crate) async fn observe(
     cx: &Cx,
     net: &Net,
@@ -28,7 +31,7 @@ pub(crate) async fn observe(
     subject: &Subject,
     standing: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
-) -> Conditions {
+) -> Result<Conditions> {
     let (anchored, ahead, hands, calendars, missing_before, members) = tokio::join!(
         anchored(net, setting, subject),
         ahead(github, &standing, subject),
@@ -37,8 +40,8 @@ pub(crate) async fn observe(
         missing_before(cx, net, setting, subject),
         members(github, setting.teams()),
     );
-    Conditions {
-        now: cx.clock.now(),
+    Ok(Conditions {
+        now: net.time()?,
         standing,
         anchored,
         missing_before,
@@ -47,7 +50,7 @@ pub(crate) async fn observe(
         hands,
         members,
         promoter,
-    }
+    })
 }
 
 /// GitHub's status for what runs...what is promoted; only if something else runs.

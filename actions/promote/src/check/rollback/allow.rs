@@ -36,7 +36,7 @@ pub(in crate::check) async fn allow(
     let judgement = went.judge(&setting, &standing)?;
     let kept = match keeps && !setting.asks_nothing() {
         true => {
-            let (decision, now) = (&judgement.decision, cx.clock.now());
+            let (decision, now) = (&judgement.decision, net.time()?);
             Some(Kept::rollback(&setting, &went, &asked, decision, now)?)
         }
         false => None,

@@ -209,7 +209,7 @@ fn a_permit_from_the_future_is_refused() {
                 let chain = Chain::new("storefront", "dev").unwrap();
                 let error = reason.refusal(&chain, &attempt);
                 assert_eq!(error.exit(), kit::Exit::Refused);
-                assert!(error.to_string().contains("set the clocks"), "{error}");
+                assert!(error.to_string().contains("set the clock"), "{error}");
             }
         }
     }
