@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 pub(crate) struct EnvironmentHistory {
     /// Newest first.
     records: Vec<Recorded>,
-    /// Digests that were rolled back from, and that no promotion of another digest followed.
+    /// Digests that were rolled back from, and that no promotion by the rules followed.
     pub(crate) refused: Vec<Refused>,
     /// Promotions that overrode rules, in the order in which they happened.
     pub(crate) debts: Vec<Debt>,
@@ -169,13 +169,12 @@ impl EnvironmentHistory {
             return;
         }
         match &record.rollback {
-            // Another digest was promoted, or this one was after a review.
-            None => {
+            // Another digest was promoted by the rules, or this one was after a review. A break-glass settles neither.
+            None if ends(record) => {
                 self.refused.clear();
-                if ends(record) {
-                    self.debts.retain(|debt| !debt.was_reviewed());
-                }
+                self.debts.retain(|debt| !debt.was_reviewed());
             }
+            None => {}
             Some(rollback) => {
                 if let Some(from) = &rollback.from {
                     self.refused.retain(|refused| refused.digest != *from);

@@ -84,7 +84,7 @@ fn build(initiator: &str) -> Value {
 
 fn evidence(gate: &str, own: &[Value], digit: char, judged: &Value, rules: &Value) -> Value {
     json!({
-        "format": "slipway-evidence/5",
+        "format": "slipway-evidence/6",
         "version": env!("CARGO_PKG_VERSION"),
         "contract": {
             "declared": true, "service": "shop", "environment": "production", "follows": null,
@@ -219,10 +219,10 @@ fn a_permit_that_cannot_be_decided_again_refuses_until_a_person_accepts_it() {
 
     // Evidence of another form, and evidence that another version of the step reads.
     let other = changed(
-        &json!({"format": "slipway-evidence/6", "version": "9.0.0"}),
+        &json!({"format": "slipway-evidence/7", "version": "9.0.0"}),
         &json!({}),
     );
-    verified(&other, &[], 3, "it has the form slipway-evidence/6");
+    verified(&other, &[], 3, "it has the form slipway-evidence/7");
     verified(&other, &[flag, "3"], 0, "");
     let newer = json!({"version": "9.0.0", "of_a_newer_version": true});
     verified(
@@ -257,8 +257,8 @@ fn nobody_accepts_what_should_have_evidence() {
         ),
         (json!({"now": "yesterday"}), "its time is not one"),
         (
-            json!({"format": "slipway-evidence/6"}),
-            "it has the form slipway-evidence/6",
+            json!({"format": "slipway-evidence/7"}),
+            "it has the form slipway-evidence/7",
         ),
         (
             json!({"contract": {}}),
@@ -587,7 +587,7 @@ fn the_second_verifier_names_the_same_permits() {
         ),
         (
             changed(
-                &json!({"format": "slipway-evidence/6", "version": "9.0.0"}),
+                &json!({"format": "slipway-evidence/7", "version": "9.0.0"}),
                 &none,
             ),
             json!([["undecided", 3]]),

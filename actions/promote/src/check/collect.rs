@@ -94,8 +94,8 @@ pub(super) async fn contributors_since(
     let brought = range.brought(changes.iter().map(|change| &change.pull));
     let persons = setting.persons();
     let mut all = Contributors::default();
-    let landed = |change: &&Change| brought.landings.contains_key(&change.pull.number);
-    for change in changes.iter().filter(landed) {
+    // Also of a pull request that somebody merged by hand: its commits are in the range, and nothing else tells who opened it.
+    for change in &changes {
         all.add_all(contributors(change, &persons)?);
     }
     let rest = range.unexplained(&brought).into_iter();

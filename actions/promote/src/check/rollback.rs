@@ -8,7 +8,8 @@ pub(super) use allow::allow;
 pub(super) use policy::{Passed, passed, policy_from_github};
 
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
-use super::conditions::{refused, review};
+use super::approved::Hands;
+use super::conditions::{hands_in_rolled_back, refused, review};
 use super::fact::Fact;
 use super::host::Host;
 use super::policy::Policy;
@@ -38,6 +39,8 @@ pub(super) struct RollbackInputs {
     pub(super) host: Host,
     /// How the gate stands to the branch's, if GitHub tells.
     pub(super) branch: Fact<Policy>,
+    /// Who had a hand in the digest, if it was rolled back from and reviewed since, and GitHub tells of the gate.
+    pub(super) hands: Option<Fact<Hands>>,
     /// The ledger's records of gates that were passed, if GitHub does not tell.
     pub(super) passed: Passed,
     /// The people who roll back.
@@ -83,9 +86,13 @@ impl RollbackInputs {
             .person(setting)
             .unwrap_or_else(|| of_runner(cx, setting));
         let repository = args.github.repository();
-        let (branch, asked) = match policy::ask(cx, net, &host, setting, repository).await {
-            Ok((branch, asked)) => (Ok(branch), Ok(asked)),
-            Err(unknown) => (Err(unknown.clone()), Err(unknown)),
+        let told = policy::ask(cx, net, &host, setting, repository).await;
+        let (branch, hands, asked) = match told {
+            Ok((branch, github, asked)) => {
+                let hands = hands_in_rolled_back(&github, setting, &standing, &digest).await;
+                (Ok(branch), hands, Ok(asked))
+            }
+            Err(unknown) => (Err(unknown.clone()), None, Err(unknown)),
         };
         let passed = match &branch {
             Ok(_) => Passed::default(),
@@ -97,6 +104,7 @@ impl RollbackInputs {
             healthy,
             host,
             branch,
+            hands,
             passed,
             promoter,
             break_glass: args.break_glass.clone(),
@@ -124,7 +132,13 @@ impl RollbackInputs {
         let further = further.first().map(|it| &it.record);
         let further = further.filter(|record| says_healthy(record, &self.digest));
         let healthy = standing.healthy_record(&self.digest).or(further);
-        let mut decision = decide(setting, standing, &self.digest, healthy, &self.promoter);
+        let mut decision = decide(
+            setting,
+            standing,
+            &self.digest,
+            healthy,
+            (&self.promoter, self.hands.as_ref()),
+        );
         let subject = Subject {
             digest: self.digest.clone(),
             commit: healthy.map(|record| record.commit.clone()),
@@ -173,20 +187,20 @@ fn rollback_target<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> R
     })
 }
 
-/// Applies the rules of a rollback that are about the digest. Nothing here asks GitHub, and neither
-/// freezes nor debts bind: going back to safety must always be possible.
+/// Applies the rules of a rollback that are about the digest. None needs GitHub to answer, and neither freezes nor debts bind: going back
+/// to safety must always be possible.
 fn decide(
     setting: &Setting,
     standing: &EnvironmentHistory,
     digest: &Digest,
     healthy: Option<&Record>,
-    promoter: &Fact<Vec<Actor>>,
+    (promoter, hands): (&Fact<Vec<Actor>>, Option<&Fact<Hands>>),
 ) -> Decision {
     let findings = [
         ("digest", was_healthy(setting, healthy)),
         (
             "rolled back",
-            refused(setting, standing, digest, promoter, None),
+            refused(setting, standing, digest, promoter, hands),
         ),
         ("approvals", approvals(setting, standing, digest, promoter)),
     ];
@@ -264,12 +278,28 @@ mod tests {
         to: char,
         promoter: Fact<Vec<Actor>>,
     ) -> Vec<(&'static str, Answer)> {
+        answers_with(approvals, records, to, (promoter, None))
+    }
+
+    /// The same where GitHub told who had a hand in it.
+    fn answers_with(
+        approvals: u32,
+        records: &[Record],
+        to: char,
+        (promoter, hands): (Fact<Vec<Actor>>, Option<Fact<Hands>>),
+    ) -> Vec<(&'static str, Answer)> {
         let mut setting = setting();
         setting.gate.rollback_approvals = approvals;
         let standing = standing(records);
         let digest = digest(to);
         let healthy = standing.healthy_record(&digest);
-        let decision = decide(&setting, &standing, &digest, healthy, &promoter);
+        let decision = decide(
+            &setting,
+            &standing,
+            &digest,
+            healthy,
+            (&promoter, hands.as_ref()),
+        );
         let refusing = decision
             .rules
             .iter()
@@ -364,6 +394,43 @@ mod tests {
             [("rolled back", Answer::Unknown)]
         );
         assert_eq!(answers(0, &then("ada"), 'b', dora()), []);
+    }
+
+    #[test]
+    fn a_rolled_back_digest_does_not_return_by_a_review_of_its_author_where_github_tells() {
+        let records = [
+            deployed('a'),
+            deployed('b'),
+            rolled_back('a', 'b'),
+            reviewed('b', "ada"),
+        ];
+        let by = |authors: &[&str], unlisted: &[&str]| {
+            Some(Ok(Hands {
+                authors: authors.iter().map(|login| actor(login)).collect(),
+                unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
+            }))
+        };
+        for (hands, wanted) in [
+            (None, None),
+            (by(&["grace"], &[]), None),
+            (by(&["grace", "ada"], &[]), Some(Answer::Fail)),
+            (by(&["grace"], &["renovate[bot]"]), Some(Answer::Fail)),
+            (
+                Some(Err(Unknown::new(
+                    "an author is unknown",
+                    "list the address",
+                ))),
+                Some(Answer::Unknown),
+            ),
+        ] {
+            let shown = format!("{hands:?}");
+            let refusing = answers_with(0, &records, 'b', (dora(), hands));
+            let wanted: Vec<_> = wanted
+                .map(|answer| ("rolled back", answer))
+                .into_iter()
+                .collect();
+            assert_eq!(refusing, wanted, "{shown}");
+        }
     }
 
     #[test]

@@ -161,6 +161,11 @@ fn a_rolled_back_digest_stays_refused_until_another_one_is_promoted() {
     assert_eq!(then(&[]), [(digest('b'), nobody.clone())]);
     assert_eq!(then(&[failed('c')]), [(digest('b'), nobody.clone())]);
     assert_eq!(then(&[deployed('c')]), []);
+    // A break-glass overrides rules, and settles nothing.
+    for digit in ['b', 'c'] {
+        let past = then(&[forced(digit, "eve")]);
+        assert_eq!(past, [(digest('b'), nobody.clone())]);
+    }
     assert_eq!(
         then(&[reviewed('b', "ada"), reviewed('c', "grace")]),
         [(digest('b'), vec!["ada".to_owned()])]

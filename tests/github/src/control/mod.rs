@@ -19,7 +19,7 @@
 //! | `POST R/pulls/N/reviews/ID/dismiss` | `user? (the owner)` |
 //! | `POST R/pulls/N/base` | `user, base`: points it at another branch |
 //! | `POST R/pulls/N/update-branch` | `user, files?` → `{sha}`, a merge of the base into the head; `files` are added by hand |
-//! | `POST R/pulls/N/merge` | `user, method? (merge, squash, rebase), queue? (false), files?` → `{sha}`, a real commit on the base; with `files` one that was made by hand and pushed |
+//! | `POST R/pulls/N/merge` | `user, method? (merge, squash, rebase), queue? (false), files?, along?` → `{sha}`, a real commit on the base; with `files`, or with the numbers of other pull requests in `along`, one that was made by hand and pushed |
 //! | `POST R/pulls/N/close` | `{}` |
 //! | `POST R/check-runs` | `ref, name, app_id? (15368), app_slug?, status? (completed), conclusion?, suite? (the app's first one on the commit)` → `{id}` |
 //! | `POST R/statuses` | `ref, context, state, description?, target_url?` → `{id}` |

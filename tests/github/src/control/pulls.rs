@@ -303,6 +303,9 @@ struct NewMerge {
     files: BTreeMap<String, Option<String>>,
     /// A merge made by hand and pushed, with this tree.
     tree: Option<String>,
+    /// Other pull requests whose heads the same merge joins, which nothing but a merge by hand does.
+    #[serde(default)]
+    along: Vec<u64>,
 }
 
 fn merge_method() -> MergeMethod {
@@ -337,8 +340,14 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
     let github = github(state);
     let (merger, opener) = (state.signature(&user), state.signature(&pull.user));
     let id = state.id();
+    let along = new.along.iter();
+    let along: Result<Vec<Pull>, _> = along
+        .map(|number| find(state, name, *number).cloned())
+        .collect();
+    let along = along?;
     let repo = repo(state, name)?;
     let head = repo.pull_head(&pull);
+    let heads: Vec<String> = along.iter().map(|pull| repo.pull_head(pull)).collect();
     let base = repo
         .git
         .branch(&pull.base)
@@ -347,7 +356,7 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         .git
         .merge_base(&base, &head)
         .ok_or_else(|| error(409, "no common history"))?;
-    let by_hand = new.tree.is_some() || !new.files.is_empty();
+    let by_hand = new.tree.is_some() || !new.files.is_empty() || !along.is_empty();
     let tree = match new.tree {
         Some(tree) => tree,
         None => repo
@@ -365,6 +374,7 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
     let sides = Sides {
         base: &base,
         head: &head,
+        along: &heads,
         merge_base: &merge_base,
         tree: &tree,
     };
@@ -385,20 +395,25 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         },
         actor: user.clone(),
     });
-    let known = find(state, name, pull.number)?;
-    *known = Pull {
-        head_sha: head,
-        base_sha: base,
-        merge_base,
-        updated_at: at.clone(),
-        closed_at: Some(at.clone()),
-        merged: Some(Merge {
-            by: user,
-            at,
-            commit: sha.clone(),
-        }),
-        ..pull
-    };
+    let merged = [(pull, head)]
+        .into_iter()
+        .chain(along.into_iter().zip(heads));
+    for (pull, head) in merged {
+        let known = find(state, name, pull.number)?;
+        *known = Pull {
+            head_sha: head,
+            base_sha: base.clone(),
+            merge_base: merge_base.clone(),
+            updated_at: at.clone(),
+            closed_at: Some(at.clone()),
+            merged: Some(Merge {
+                by: user.clone(),
+                at: at.clone(),
+                commit: sha.clone(),
+            }),
+            ..pull
+        };
+    }
     Ok(Answer::ok(json!({"sha": sha})))
 }
 
@@ -406,6 +421,8 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
 struct Sides<'a> {
     base: &'a str,
     head: &'a str,
+    /// The heads of other pull requests.
+    along: &'a [String],
     merge_base: &'a str,
     tree: &'a str,
 }
@@ -422,6 +439,7 @@ fn commit(
     let Sides {
         base,
         head,
+        along,
         merge_base,
         tree,
     } = *sides;
@@ -431,8 +449,17 @@ fn commit(
                 "Merge pull request #{} from {}/{}\n\n{}",
                 pull.number, repo.owner, pull.head, pull.title
             );
+            let mut tree = tree.to_owned();
+            let mut parents = vec![base, head];
+            for other in along {
+                let so_far = repo
+                    .git
+                    .commit_tree(&tree, &parents, merger, github, &message)?;
+                tree = repo.git.merge_tree(&so_far, other)?;
+                parents.push(other);
+            }
             repo.git
-                .commit_tree(tree, &[base, head], merger, github, &message)
+                .commit_tree(&tree, &parents, merger, github, &message)
         }
         MergeMethod::Squash => {
             let commits = repo.git.range(merge_base, head)?;

@@ -1,6 +1,7 @@
 //! Break-glass: who may, what is recorded, and the debt that follows.
 
-use serde_json::json;
+use sandbox::runner::hub::Hub;
+use serde_json::{Value, json};
 
 use super::{ALLOWED, Gate, digest};
 use crate::support::{TIMEOUT, instance, now, wait};
@@ -108,6 +109,44 @@ fn is_owed_until_another_reviews(gate: &Gate, fix: &str, next: &str) {
     let settled = gate.run("linus", &["check", "--digest", next]);
     settled.is(0, &[ALLOWED]);
     assert_eq!(settled.answer("debt"), "not asked");
+}
+
+/// Two pull requests that somebody merges by hand in one commit: GitHub shows both as merged, and the second one's head is none of
+/// the first two parents.
+#[test]
+fn who_opened_a_pull_request_that_was_merged_by_hand_has_a_hand_in_it() {
+    let mut gate = Gate::new("gate-octopus");
+    let hub = Hub::new(instance(), &gate.world.repository).unwrap();
+    let act = |action: &str, body: &Value| wait(TIMEOUT, hub.act(action, body)).unwrap();
+    let open = |branch: &str, opener: &str| {
+        let files = json!({(format!("{branch}.txt")): "x\n"});
+        act(
+            "push",
+            &json!({"user": "grace", "branch": branch, "from": "main", "files": files}),
+        );
+        let pull = json!({"user": opener, "head": branch, "title": branch});
+        act("pulls", &pull)["number"].as_u64().unwrap()
+    };
+    let (first, second) = (open("one", "grace"), open("two", "ada"));
+    let by_hand = json!({"user": "grace", "along": [second]});
+    let merged = act(&format!("pulls/{first}/merge"), &by_hand);
+    gate.commits
+        .push(merged["sha"].as_str().unwrap().to_owned());
+    let (fix, next) = (digest('2'), digest('3'));
+    gate.plant("staging", &[gate.healthy(&fix, 3), gate.healthy(&next, 3)]);
+    let by = json!({"login": "linus"});
+    let mut glass = gate.healthy(&fix, 3);
+    glass["break_glass"] = json!({"reason": REASON, "by": by, "expires": "2026-11-21T19:00:00Z"});
+    gate.plant("production", &[gate.healthy(&digest('1'), 2), glass]);
+    gate.declare("");
+    let review = ["review", "--digest", &fix, "--reason", "right to do so"];
+    gate.run("ada", &review).is(0, &["reviewed"]);
+    let check = ["check", "--digest", &next];
+    let own = gate.run("linus", &check);
+    own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+    assert_eq!(own.answer("debt"), "fail");
+    gate.run("dora", &review).is(0, &["reviewed"]);
+    assert_eq!(gate.run("linus", &check).answer("debt"), "not asked");
 }
 
 /// A person who used break-glass does not settle the debt with a second account.

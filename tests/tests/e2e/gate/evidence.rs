@@ -287,7 +287,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
     // This version answers its own questions, and writes no other form.
     for (from, to, why) in [
         (
-            "slipway-evidence/5",
+            "slipway-evidence/6",
             "slipway-evidence/6",
             "it has the form",
         ),

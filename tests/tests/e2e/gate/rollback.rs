@@ -150,6 +150,34 @@ fn a_second_commit_of_a_digest_does_not_hide_who_wrote_it() {
         .is(0, &[ALLOWED]);
 }
 
+/// A rollback brings a digest back past no author's review either, where GitHub answers.
+#[test]
+fn a_rollback_asks_who_had_a_hand_in_what_comes_back() {
+    let gate = Gate::new("gate-back-again");
+    let [good, bad] = ['1', '2'].map(digest);
+    let mut back = gate.healthy(&good, 0);
+    back["rollback"] = json!({"from": bad});
+    let records = [gate.healthy(&good, 0), gate.healthy(&bad, 1), back];
+    gate.plant_anchored("production", &records);
+    gate.declare("");
+    gate.anchor();
+    let review = ["review", "--digest", &bad, "--reason", "it is mended"];
+    gate.run("ada", &review).is(0, &["reviewed"]);
+    let again = ["grant", "--rollback", "--digest", &bad];
+    let own = ended(&mut gate.built("linus", "1", &again));
+    own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+    assert_eq!(own.refusing(), ["rolled back"]);
+    let asked = ["check", "--rollback", "--digest", &bad];
+    let outage = gate.without_github("linus", &asked);
+    outage.is(0, &["GitHub did not tell who had a hand in it"]);
+    gate.run("dora", &review).is(0, &["reviewed"]);
+    let granted = ended(&mut gate.built("linus", "1", &again));
+    granted.is(0, &[ALLOWED, "reviewed by dora"]);
+    let verified = gate.run("grace", &["verify"]);
+    verified.is(0, &[]);
+    assert_eq!(verified.json["decisions"]["followed"], 1);
+}
+
 #[test]
 fn a_digest_that_staging_was_rolled_back_from_does_not_go_on() {
     let gate = Gate::new("gate-left");

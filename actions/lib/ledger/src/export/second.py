@@ -412,7 +412,7 @@ def evidence_of(path, digest, known, seq):
     try:
         kept = parse(data.decode("utf-8"))
         strict(kept, 0)
-        if kept["format"] != "slipway-evidence/5":
+        if kept["format"] != "slipway-evidence/6":
             return "undecided"
         record = known.records[seq]
         sound = of_the_permit(kept, record) and in_chain(kept, known, seq) and soaks(kept) and rests(kept, record)

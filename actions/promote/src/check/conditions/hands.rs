@@ -4,15 +4,16 @@ use crate::check::Subject;
 use crate::check::approved::Hands;
 use crate::check::collect;
 use crate::check::fact::{Fact, Unknown};
+use crate::check::people::Contributors;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use github::GitHub;
 use kit::id::Digest;
-use ledger::{Actor, LOOK_BACK};
+use ledger::LOOK_BACK;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everybody with a hand in a version, by its digest.
-pub(crate) type HandsByDigest = BTreeMap<Digest, Fact<Vec<Actor>>>;
+pub(crate) type HandsByDigest = BTreeMap<Digest, Fact<Hands>>;
 
 /// Asks GitHub for each version with a review that would clear it.
 pub(in crate::check) async fn hands(
@@ -29,6 +30,23 @@ pub(in crate::check) async fn hands(
     all
 }
 
+/// Asks GitHub for a version that the environment was rolled back from and that a review would clear; nothing if this is none.
+pub(in crate::check) async fn hands_in_rolled_back(
+    github: &GitHub,
+    setting: &Setting,
+    standing: &EnvironmentHistory,
+    digest: &Digest,
+) -> Option<Fact<Hands>> {
+    let mut refused = standing.refused.iter();
+    if !refused.any(|it| it.digest == *digest && !it.reviewers.is_empty()) {
+        return None;
+    }
+    let healthy = standing.healthy_record(digest);
+    let commits = healthy.map(|record| record.commit.to_string());
+    let commits = commits.into_iter().collect();
+    Some(of_version(Some(github), setting, standing, digest, commits).await)
+}
+
 /// Everybody with a hand in what a digest brought when it first came to the environment, and in what each of these commits of it brings.
 async fn of_version(
     github: Option<&GitHub>,
@@ -36,7 +54,7 @@ async fn of_version(
     standing: &EnvironmentHistory,
     digest: &Digest,
     mut commits: BTreeSet<String>,
-) -> Fact<Vec<Actor>> {
+) -> Fact<Hands> {
     let github = github.ok_or_else(|| {
         Unknown::new(
             format!("GitHub cannot be asked who wrote {digest}"),
@@ -55,12 +73,11 @@ async fn of_version(
     commits.extend(arrival.by.map(str::to_owned));
     let since = setting.gate.since.as_deref();
     let bases: Vec<&str> = arrival.after.into_iter().chain(since).collect();
-    let mut authors = Vec::new();
+    let mut all = Contributors::default();
     for commit in &commits {
-        let found = collect::contributors_since(github, setting, &bases, commit).await?;
-        authors.extend(Hands::of(found).authors);
+        all.add_all(collect::contributors_since(github, setting, &bases, commit).await?);
     }
-    Ok(authors)
+    Ok(Hands::of(all))
 }
 
 /// The versions that a review may clear, each with the commits that it is recorded under.

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use calendar::{Calendar, look};
 pub(crate) use hands::HandsByDigest;
-pub(in crate::check) use hands::hands;
+pub(in crate::check) use hands::{hands, hands_in_rolled_back};
 pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
 pub(crate) use reviews::review;

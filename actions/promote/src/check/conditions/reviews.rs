@@ -3,6 +3,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
+use crate::check::approved::Hands;
 use crate::check::fact::{Fact, Unknown};
 use crate::person::logins;
 use crate::setting::Setting;
@@ -43,7 +44,7 @@ pub(in crate::check) fn refused(
     standing: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
-    hands: Option<&Fact<Vec<Actor>>>,
+    hands: Option<&Fact<Hands>>,
 ) -> Finding {
     let environment = &setting.environment;
     let mut newest_first = standing.refused.iter().rev();
@@ -90,16 +91,18 @@ pub(in crate::check) fn refused(
         );
     };
     let hands = match hands {
-        None => return pass(format!("{fact}; reviewed by {}", reviewer.login)),
+        None => {
+            return pass(format!(
+                "{fact}; reviewed by {}, and GitHub did not tell who had a hand in it",
+                reviewer.login
+            ));
+        }
         Some(Err(reason)) => return unknown(reason),
         Some(Ok(hands)) => hands,
     };
-    match counting.iter().find(|it| persons.is_other(it, hands)) {
-        Some(reviewer) => pass(format!("{fact}; reviewed by {}", reviewer.login)),
-        None => fail(
-            format!("{fact}; {}", own_hand(counting, "had a hand in it")),
-            next,
-        ),
+    match clearing(setting, &counting, hands) {
+        Ok(reviewers) => pass(format!("{fact}; reviewed by {}", logins(reviewers))),
+        Err(why) => fail(format!("{fact}; {why}"), next + &or_list(hands)),
     }
 }
 
@@ -108,6 +111,45 @@ fn unseen(digest: &Digest) -> Unknown {
         format!("nobody looked at who had a hand in {digest}"),
         "run this again",
     )
+}
+
+/// The reviewers whose reviews clear a version that these had a hand in. An app that the contract does not list may be anybody's, so with
+/// one in it a second person has to review the version, as a pull request of such an app needs one more approval.
+///
+/// # Errors
+/// There are too few, with the reason.
+fn clearing<'a>(
+    setting: &Setting,
+    reviewers: &[&'a Actor],
+    hands: &Hands,
+) -> Result<Vec<&'a Actor>, String> {
+    let persons = setting.persons();
+    let others = reviewers.iter().copied();
+    let others = others.filter(|it| persons.is_other(it, &hands.authors));
+    let others = persons.distinct(others);
+    let needed = 1 + usize::from(!hands.unlisted.is_empty());
+    if others.len() >= needed {
+        return Ok(others);
+    }
+    Err(match others.is_empty() {
+        true => own_hand(reviewers.iter().copied(), "had a hand in it"),
+        false => format!(
+            "only {} has reviewed that, and {needed} people have to: {} had a hand in it, which the contract does not list",
+            logins(others),
+            hands.unlisted.join(", ")
+        ),
+    })
+}
+
+/// The other way out where the contract does not list an app that had a hand in it.
+fn or_list(hands: &Hands) -> String {
+    match hands.unlisted.as_slice() {
+        [] => String::new(),
+        names => format!(
+            "; or say under `apps` of the contract who stands for {}",
+            names.join(", ")
+        ),
+    }
 }
 
 /// Whose review alone there is, and why it does not count.
@@ -129,9 +171,8 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
             }
             Some(Err(reason)) => return unknown(reason),
             Some(Ok(hands)) => {
-                let others = debt.others(persons);
-                if !others.iter().any(|it| persons.is_other(it, hands)) {
-                    return by_its_author(&setting.environment, debt, others);
+                if let Err(why) = clearing(setting, &debt.others(persons), hands) {
+                    return reviewed_too_little(&setting.environment, debt, &why, hands);
                 }
             }
         }
@@ -139,21 +180,18 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
     not_asked("no break-glass waits for a review")
 }
 
-/// The refusal for a break-glass that only people with a hand in what it brought have reviewed.
-fn by_its_author(environment: &str, debt: &Debt, reviewers: Vec<&Actor>) -> Finding {
+/// The refusal for a break-glass that too few people have reviewed who had no hand in what it brought.
+fn reviewed_too_little(environment: &str, debt: &Debt, why: &str, hands: &Hands) -> Finding {
     let by = &debt.glass.by.login;
     fail(
         format!(
-            "{by} used break-glass for {} at {} (record {}): {}; {}",
-            debt.record.digest,
-            debt.record.at,
-            debt.record.seq,
-            debt.glass.reason,
-            own_hand(reviewers, "had a hand in it")
+            "{by} used break-glass for {} at {} (record {}): {}; {why}",
+            debt.record.digest, debt.record.at, debt.record.seq, debt.glass.reason
         ),
         format!(
-            "have somebody review it who neither wrote, committed nor pushed any of it: {}",
-            review(environment, &debt.record.digest)
+            "have somebody review it who neither wrote, committed nor pushed any of it: {}{}",
+            review(environment, &debt.record.digest),
+            or_list(hands)
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::check::answer::{Answer, Decision};
+use crate::check::approved::Hands;
 use crate::check::break_glass::apply_break_glass;
 use crate::check::fact::Unknown;
 use crate::check::tests::setting;
@@ -13,6 +14,14 @@ use crate::standing::tests::{
 use crate::values::reason;
 use kit::contract::{BreakGlass, Freeze};
 use ledger::Record;
+
+/// What Alice had a hand in, and these apps that the contract does not list.
+fn by_alice(unlisted: &[&str]) -> Hands {
+    Hands {
+        authors: vec![actor("alice")],
+        unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
 
 /// A promotion of digest `c` to production, where `a` and then `b` ran, that every rule lets pass.
 struct Scene {
@@ -63,7 +72,7 @@ impl Scene {
             ],
             ahead: Some(Ok("ahead".to_owned())),
             hands: ['b', 'c']
-                .map(|digit| (digest(digit), Ok(vec![actor("alice")])))
+                .map(|digit| (digest(digit), Ok(by_alice(&[]))))
                 .into(),
             members: Ok(Vec::new()),
             promoter: Ok(vec![actor("dora")]),
@@ -290,6 +299,39 @@ const FAILING: &[Case] = &[
         },
     ),
     (
+        "an app's hand in it, and one reviewer",
+        "rolled back",
+        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
+        "say under `apps` of the contract who stands for renovate[bot]",
+        |s| {
+            s.after(&[
+                deployed('a'),
+                deployed('c'),
+                rolled_back('a', 'c'),
+                reviewed('c', "alice"),
+                reviewed('c', "ada"),
+                reviewed('c', "ADA"),
+            ]);
+            let hands = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.hands.insert(digest('c'), hands);
+        },
+    ),
+    (
+        "rolled back from, and another digest forced through since",
+        "rolled back",
+        "and nobody has reviewed that",
+        "somebody review this one",
+        |s| {
+            s.after(&[
+                deployed('a'),
+                deployed('c'),
+                rolled_back('a', 'c'),
+                forced('b', "eve"),
+                reviewed('b', "ada"),
+            ]);
+        },
+    ),
+    (
         "rolled back from in staging",
         "rolled back",
         "staging was rolled back from it",
@@ -316,6 +358,17 @@ const FAILING: &[Case] = &[
             let reviews = [reviewed('b', "eve"), reviewed('b', "alice")];
             let broken = [deployed('a'), forced('b', "eve")];
             s.after(&[&broken[..], &reviews].concat());
+        },
+    ),
+    (
+        "a glass with an app's hand in it, and one reviewer",
+        "debt",
+        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
+        "say under `apps` of the contract who stands for renovate[bot]",
+        |s| {
+            s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
+            let hands = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.hands.insert(digest('b'), hands);
         },
     ),
     (
@@ -462,6 +515,12 @@ fn promotions_that_meet_every_condition_pass() {
         }),
         ("a glass that somebody else reviewed", |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
+        }),
+        ("a glass with an app's hand in it, and two reviewers", |s| {
+            let reviews = [reviewed('b', "ada"), reviewed('b', "grace")];
+            s.after(&[&[deployed('a'), forced('b', "eve")][..], &reviews].concat());
+            let hands = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.hands.insert(digest('b'), hands);
         }),
         ("the promoter reviews another's glass", |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "dora")]);

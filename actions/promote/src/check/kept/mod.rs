@@ -30,7 +30,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The form. Another one means that a rule decides otherwise than before.
-const FORMAT: &str = "slipway-evidence/5";
+const FORMAT: &str = "slipway-evidence/6";
 
 /// The evidence of one decision.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -111,6 +111,7 @@ fn judged(
         healthy: None,
         host: terminal(setting),
         branch: Err(silent.clone()),
+        hands: None,
         passed,
         promoter: Ok(vec![actor("dora")]),
         break_glass: break_glass.map(str::to_owned),
@@ -441,6 +442,7 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
             healthy: Some(entries[0].clone()),
             host: terminal(&setting),
             branch: Err(Unknown::new("GitHub does not answer", "wait")),
+            hands: None,
             passed: Passed::default(),
             promoter: Ok(vec![actor("dora")]),
             break_glass: None,
@@ -519,7 +521,7 @@ fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
 #[test]
 fn evidence_of_another_version_and_invalid_json_are_unreadable() {
     let mut case = sound();
-    case.kept.format = "slipway-evidence/6".to_owned();
+    case.kept.format = "slipway-evidence/7".to_owned();
     let why = wrong(&case).unwrap();
     // This version writes no such form.
     assert!(why.starts_with("it has the form"), "{why}");

@@ -21,15 +21,15 @@ use std::time::Duration;
 /// How long a rollback waits for GitHub, which it can do without.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How the contract and the workflow of this run stand to the branch's newest commit, with what GitHub
-/// was asked.
+/// How the contract and the workflow of this run stand to the branch's newest commit, with the client that GitHub answered, for further
+/// questions, and what it was asked.
 pub(super) async fn ask(
     cx: &Cx,
     net: &Net,
     host: &Host,
     setting: &Setting,
     repository: Option<&str>,
-) -> Fact<(Policy, Asked)> {
+) -> Fact<(Policy, GitHub, Asked)> {
     if cx.host.kind() == Kind::Terminal {
         return Err(no_commit());
     }
@@ -43,7 +43,7 @@ pub(super) async fn ask(
             repository: github.repository().clone(),
             transcript,
         };
-        Ok((branch, asked))
+        Ok((branch, github, asked))
     };
     let within = tokio::time::timeout(TIMEOUT, asked).await;
     within.unwrap_or_else(|_| Err(Unknown::new("GitHub does not answer", "run this again")))

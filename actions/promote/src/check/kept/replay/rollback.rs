@@ -2,6 +2,8 @@
 
 use super::chain::PassedThen;
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository};
+use crate::check::approved::Hands;
+use crate::check::conditions::hands_in_rolled_back;
 use crate::check::fact::Fact;
 use crate::check::host::Host;
 use crate::check::kept::Rollback;
@@ -10,7 +12,9 @@ use crate::check::rollback::{Passed, RollbackInputs, policy_from_github};
 use crate::check::{Evidence, Read};
 use crate::person::accounts;
 use crate::setting::Setting;
+use crate::standing::EnvironmentHistory;
 use github::Run;
+use kit::id::Digest;
 use ledger::{Actor, Entry};
 
 impl Rollback {
@@ -22,12 +26,15 @@ impl Rollback {
         then: &PassedThen,
     ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
+        let standing = read.standing(setting).map_err(broken)?;
+        let (branch, hands) = self.told(host, setting, &read.digest, &standing).await?;
         let went = RollbackInputs {
             digest: read.digest.clone(),
             own: read.own.clone(),
             healthy: self.healthy.clone(),
             host: host.clone(),
-            branch: self.branch(host, setting).await?,
+            branch,
+            hands,
             passed: Passed {
                 newest: self.newest.clone(),
                 own: self.by_this_gate.clone(),
@@ -41,7 +48,6 @@ impl Rollback {
         if went.branch.is_err() {
             self.compared(then)?;
         }
-        let standing = read.standing(setting).map_err(broken)?;
         let judgement = went.judge(setting, &standing).map_err(broken)?;
         Ok(ReplayedDecision {
             decision: judgement.decision,
@@ -52,20 +58,27 @@ impl Rollback {
         })
     }
 
-    /// How the gate stood to the branch's, by GitHub's answers; unknown if GitHub did not answer.
-    async fn branch(&mut self, host: &Host, setting: &Setting) -> Result<Fact<Policy>, Replayed> {
+    /// How the gate stood to the branch's, and who had a hand in the digest, by GitHub's answers; unknown if GitHub did not answer.
+    async fn told(
+        &mut self,
+        host: &Host,
+        setting: &Setting,
+        digest: &Digest,
+        standing: &EnvironmentHistory,
+    ) -> Result<(Fact<Policy>, Option<Fact<Hands>>), Replayed> {
         let answers = match &mut self.github {
             Ok(answers) => answers,
-            Err(unknown) => return Ok(Err(unknown.clone())),
+            Err(unknown) => return Ok((Err(unknown.clone()), None)),
         };
         let github = answers.client().ok_or_else(no_repository)?;
         let branch = policy_from_github(&github, host, setting).await;
         if let (Ok(run), Ok(named)) = (host.workflow(&github).await, &self.promoter) {
             self.started_by(run, named)?;
         }
+        let hands = hands_in_rolled_back(&github, setting, standing, digest).await;
         all_kept(&github)?;
         match branch {
-            Ok(branch) => Ok(Ok(branch)),
+            Ok(branch) => Ok((Ok(branch), hands)),
             // The ledger was not asked, because GitHub had told.
             Err(unknown) => Err(differs(format!(
                 "what GitHub answered does not tell which gate judged: {}",

@@ -240,7 +240,7 @@ pub(super) fn change_bytes(bytes: &mut Vec<u8>, random: &mut Random) {
         2 => *bytes = format!("\u{feff}{text}").into_bytes(),
         3 => {
             *bytes = text
-                .replacen('{', "{\"format\":\"slipway-evidence/5\",", 1)
+                .replacen('{', "{\"format\":\"slipway-evidence/6\",", 1)
                 .into_bytes()
         }
         4 => {
