@@ -332,10 +332,14 @@ async fn of_github(github: &GitHub, setting: &Setting, commit: Option<CommitId>)
     rows
 }
 
-/// The teams whose members may approve promotions.
+/// The teams whose members review changes, and those whose members may approve promotions.
 async fn of_teams(github: &GitHub, setting: &Setting) -> Vec<Row> {
     let mut rows = Vec::new();
-    for team in setting.teams() {
+    let mut teams: Vec<&String> = setting.reviewer_teams().iter().collect();
+    teams.extend(setting.teams());
+    teams.sort();
+    teams.dedup();
+    for team in teams {
         let seen = members(Some(github), std::slice::from_ref(team)).await;
         rows.push(Row::new(
             format!("team {team}"),

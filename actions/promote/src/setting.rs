@@ -252,6 +252,12 @@ impl Setting {
         approve.map_or(&[], |approve| &approve.teams)
     }
 
+    /// The teams whose members' reviews of pull requests count.
+    pub(crate) fn reviewer_teams(&self) -> &[String] {
+        let reviewers = self.gate.reviewers.as_ref();
+        reviewers.map_or(&[], |reviewers| &reviewers.teams)
+    }
+
     /// Returns true if this is the repository, beside the code's own, whose runs may answer requests.
     pub(crate) fn is_for_approvals(&self, repository: &str) -> bool {
         let approve = self.gate.approve.as_ref();

@@ -4,6 +4,7 @@ use super::change::Change;
 use super::fact::{Fact, Unknown};
 use super::people::{Contributors, contributors, opinions, short};
 use super::persons::{Key, Persons};
+use crate::setting::Setting;
 use github::{Event, Review, User};
 
 /// The reviews of one pull request, judged.
@@ -30,11 +31,13 @@ impl Approvals {
 
 /// Judges each review. An approval counts if it is the reviewer's latest opinion, was given to the
 /// final head and for the branch that the change went to, and comes from a person with write access who
-/// did not contribute to the change.
+/// did not contribute to the change, and whom the gate's `reviewers` names if it names anybody. Everybody
+/// with write access may object.
 ///
 /// # Errors
 /// The contributors are unknown.
-pub(super) fn approvals(change: &Change, persons: &Persons<'_>) -> Fact<Approvals> {
+pub(super) fn approvals(change: &Change, setting: &Setting) -> Fact<Approvals> {
+    let persons = &setting.persons();
     let contributors = contributors(change, persons)?;
     let mut found = Approvals {
         unlisted: contributors.unlisted.clone(),
@@ -45,9 +48,14 @@ pub(super) fn approvals(change: &Change, persons: &Persons<'_>) -> Fact<Approval
             "APPROVED" => {
                 let reason = reason_to_ignore(change, user, review, &contributors, persons)
                     .or_else(|| same_person(&found.valid, user, persons));
-                match reason {
-                    Some(reason) => found.ignored.push(reason),
-                    None => found.valid.push(user.clone()),
+                match (reason, is_reviewer(setting, change, user)) {
+                    (Some(reason), _) => found.ignored.push(reason),
+                    (None, Ok(true)) => found.valid.push(user.clone()),
+                    (None, Ok(false)) => found.ignored.push(format!(
+                        "{} is not one of the gate's `reviewers`",
+                        user.login
+                    )),
+                    (None, Err(unknown)) => found.unknown.push(unknown),
                 }
             }
             "CHANGES_REQUESTED" if user.is_person() && review.may_push => {
@@ -60,6 +68,29 @@ pub(super) fn approvals(change: &Change, persons: &Persons<'_>) -> Fact<Approval
         }
     }
     Ok(found)
+}
+
+/// Returns true if reviews of this account's person count: the gate's `reviewers` names the person, or a team that the person is in, or
+/// the gate names nobody.
+///
+/// # Errors
+/// The members of such a team are unknown.
+fn is_reviewer(setting: &Setting, change: &Change, user: &User) -> Fact<bool> {
+    let Some(reviewers) = &setting.gate.reviewers else {
+        return Ok(true);
+    };
+    let persons = setting.persons();
+    let key = persons.key(user);
+    let listed = |name: &String| key == Key::Listed(name.clone());
+    if reviewers.people.iter().any(listed) {
+        return Ok(true);
+    }
+    let mut members = change
+        .team_reviewers
+        .as_deref()
+        .map_err(Clone::clone)?
+        .iter();
+    Ok(members.any(|member| member.is_person() && persons.key(member) == key))
 }
 
 fn reason_to_ignore(

@@ -3,7 +3,7 @@
 use super::fact::Fact;
 use super::pushes::Pushes;
 use super::sides::Sides;
-use github::{CheckRun, Pull};
+use github::{CheckRun, Pull, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One pull request with what is known of it elsewhere than in itself.
@@ -12,6 +12,8 @@ pub(crate) struct Change {
     pub(crate) pull: Pull,
     pub(crate) pushes: Fact<Pushes>,
     pub(crate) checks: Fact<Vec<CheckRun>>,
+    /// The members of the teams that the gate's `reviewers` names; nobody where it names none.
+    pub(crate) team_reviewers: Fact<Vec<User>>,
     /// Both sides of its merge, if the trees alone do not show that the result is its head.
     pub(crate) merge: Fact<Option<Sides>>,
     /// Both sides of the merges of the branch into it, by the commit that made each.

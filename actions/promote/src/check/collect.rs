@@ -9,6 +9,7 @@ use super::people::{Contributors, contributors};
 use super::pushes::Pushes;
 use super::range::{Base, Brought, Range};
 use super::sides::{COMMITS, DirectoryKey, Sides};
+use crate::requests::members;
 use crate::setting::Setting;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
@@ -159,10 +160,28 @@ pub(super) async fn changes(
         let rest = range.unexplained(&brought);
         wanted = rest.into_iter().map(|commit| commit.sha.clone()).collect();
     }
+    Ok(detailed(github, setting, pulls.into_values(), &brought).await)
+}
+
+/// The pull requests with the facts about them that are not part of them.
+pub(super) async fn detailed(
+    github: &GitHub,
+    setting: &Setting,
+    pulls: impl IntoIterator<Item = Pull>,
+    brought: &Brought,
+) -> Vec<Change> {
     let details = pulls
-        .into_values()
-        .map(|pull| detail(github, setting, pull, &brought));
-    Ok(stream::iter(details).buffered(PARALLEL).collect().await)
+        .into_iter()
+        .map(|pull| detail(github, setting, pull, brought));
+    let details = stream::iter(details).buffered(PARALLEL);
+    let (members, mut changes) = tokio::join!(
+        members(Some(github), setting.reviewer_teams()),
+        details.collect::<Vec<Change>>()
+    );
+    for change in &mut changes {
+        change.team_reviewers.clone_from(&members);
+    }
+    changes
 }
 
 /// The commits that come with the promotion although no review stands behind them, in full: those that the
@@ -188,12 +207,7 @@ pub(super) async fn accepted(
 }
 
 /// Collects the facts about a pull request that are not part of it.
-pub(super) async fn detail(
-    github: &GitHub,
-    setting: &Setting,
-    pull: Pull,
-    brought: &Brought,
-) -> Change {
+async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brought) -> Change {
     let landing = brought.landings.get(&pull.number);
     let merge = async {
         match landing.filter(|landing| !landing.up_to_date) {
@@ -229,6 +243,7 @@ pub(super) async fn detail(
     Change {
         pushes,
         checks,
+        team_reviewers: Ok(Vec::new()),
         merge,
         updates,
         pull,

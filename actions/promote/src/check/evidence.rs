@@ -67,7 +67,7 @@ impl Evidence {
     fn add(&mut self, change: &Change, setting: &Setting) {
         self.pulls.push(change.pull.number);
         let persons = setting.persons();
-        let Ok(found) = approvals(change, &persons) else {
+        let Ok(found) = approvals(change, setting) else {
             return;
         };
         for (user, review) in opinions(&change.pull.reviews) {

@@ -25,6 +25,7 @@ pub(super) struct Explained {
 /// Where facts come from, with the permission.
 const LEDGER: &str = "the ledger: dynamodb:Query, role read of the build account";
 const PULLS: &str = "GitHub: contents: read, pull-requests: read";
+const MEMBERS: &str = "GitHub: members: read of the organization, which no job's token has";
 const RUN: &str = "GitHub: actions: read; in CodeBuild the build's initiator, elsewhere the session in AWS, under `people`";
 
 fn asked(
@@ -119,15 +120,23 @@ fn changes(setting: &Setting) -> Vec<Explained> {
     let formerly = gate.formerly.as_ref().map_or_else(String::new, |formerly| {
         format!(" (until {}: into {})", formerly.until, formerly.branch)
     });
+    let by = match &gate.reviewers {
+        Some(reviewers) => format!("those of {reviewers}"),
+        None => "people".to_owned(),
+    };
+    let reads = match setting.reviewer_teams() {
+        [] => PULLS.to_owned(),
+        _ => format!("{PULLS}; {MEMBERS}"),
+    };
     let approvals = match gate.approvals {
         0 => not_asked("approvals", "the contract asks for no approvals of changes"),
         needed => asked(
             "approvals",
             format!(
-                "each pull request has {} of its final head by people with write access who contributed nothing to it, and no objection is open",
+                "each pull request has {} of its final head by {by} with write access who contributed nothing to it, and no objection is open",
                 number(needed, "approval")
             ),
-            PULLS,
+            &reads,
             "have other people review the pull request that is named",
         ),
     };
@@ -319,9 +328,7 @@ fn approved(setting: &Setting) -> Explained {
     let approvers: Vec<String> = approve.people.iter().cloned().chain(teams).collect();
     let reads = match approve.teams.is_empty() {
         true => LEDGER.to_owned(),
-        false => {
-            format!("{LEDGER}; GitHub: members: read of the organization, which no job's token has")
-        }
+        false => format!("{LEDGER}; {MEMBERS}"),
     };
     let notification = match &approve.tell {
         Some(tell) => format!("; they are notified by {tell}"),

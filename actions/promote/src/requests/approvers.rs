@@ -66,7 +66,7 @@ impl Approvers {
     }
 }
 
-/// The members of teams. Unknown if one of them cannot be read: nobody knows then who may approve.
+/// The members of teams. Unknown if one of them cannot be read.
 pub(crate) async fn members(github: Option<&GitHub>, teams: &[String]) -> Fact<Vec<User>> {
     let mut all = Vec::new();
     for team in teams {
@@ -87,7 +87,7 @@ fn unseen(team: &str, why: &str) -> Unknown {
     Unknown::new(
         format!("it is not known who is in {team}: {why}"),
         format!(
-            "give a token that may read the members of {team}, such as an app's with the organization permission `members: read`, as the secret `SLIPWAY_GITHUB_TOKEN` of the callable workflow, or as the input `github-token` of the action: the token of a job never may. Or name people under `approve`"
+            "give a token that may read the members of {team}, such as an app's with the organization permission `members: read`, as the secret `SLIPWAY_GITHUB_TOKEN` of the callable workflow, or as the input `github-token` of the action: the token of a job never may. Or name people instead of the team"
         ),
     )
 }

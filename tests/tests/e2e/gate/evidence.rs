@@ -288,7 +288,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
     for (from, to, why) in [
         (
             "slipway-evidence/6",
-            "slipway-evidence/6",
+            "slipway-evidence/7",
             "it has the form",
         ),
         (

@@ -18,6 +18,7 @@ mod permit;
 mod plan;
 mod principal;
 mod read;
+mod reviewers;
 mod rollback;
 mod teams;
 mod times;

@@ -233,7 +233,7 @@ impl JsonSchema for Plain {
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct DeclaredPerson {
-    /// Number of the GitHub account, which stays when the login changes hands; needed by whom `approve` or `break-glass` names.
+    /// Number of the GitHub account, which stays when the login changes hands; needed by each person whom `reviewers`, `approve` or `break-glass` names.
     pub(super) id: Option<At<u32>>,
     /// Further GitHub accounts of the same person, by login, with their numbers.
     pub(super) accounts: Option<Entries<Login, At<u32>>>,

@@ -166,6 +166,7 @@ mapping!(Environment {
 });
 mapping!(Gate {
     optional approvals: "approvals",
+    optional reviewers: "reviewers",
     optional checks: "checks",
     optional branch: "branch",
     optional formerly: "formerly",

@@ -1,10 +1,13 @@
 //! The gate of an environment: its rules that need no value from outside, and its resolved form.
 
-use super::declared::{Approve, BreakGlass, Declared, Environment, Freeze};
-use super::diagnostics::{At, Mistake, Mistakes, SourceSpan, nearest};
+mod people;
+
+use super::declared::{Declared, Environment, Freeze};
+use super::diagnostics::{At, Mistake, Mistakes, nearest};
 use super::model;
-use super::text::{Day, Text};
+use super::text::{Approver, Day, Text};
 use crate::clock::parse_duration;
+use people::{check_approve, check_break_glass, check_reviewers, is_team};
 use time::Date;
 use time::macros::format_description;
 
@@ -12,19 +15,18 @@ use time::macros::format_description;
 const APPROVALS: u32 = 100;
 /// How long a break-glass stays open when the contract does not say: one hour.
 const EXPIRES: u64 = 3600;
-/// How long it may stay open at most: a day.
-const LONGEST: u64 = 86_400;
 /// How long a request stays open when the contract does not say: a day.
 const REQUEST_EXPIRES: u64 = 86_400;
-/// How long it may stay open at least, so that people can answer it, and at most: a week.
-const REQUEST_SPAN: std::ops::RangeInclusive<u64> = 60..=604_800;
 
 /// The gate of an environment. One that follows another always has one.
 pub(super) fn gate(environment: &Environment) -> model::Gate {
     let gate = environment.gate.clone().unwrap_or_default();
+    let reviewers = gate.reviewers.map(|named| {
+        let (teams, people) = teams_and_people(named);
+        model::Reviewers { people, teams }
+    });
     let approve = gate.approve.map(|approve| {
-        let named = approve.people.value.into_iter().map(text);
-        let (teams, people) = named.partition(|name: &String| is_team(name));
+        let (teams, people) = teams_and_people(approve.people);
         model::Approve {
             count: approve.count.map_or(1, |count| count.value),
             people,
@@ -44,6 +46,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         approvals: gate.approvals.map_or(1, |approvals| approvals.value),
         checks: gate.checks.into_iter().flatten().map(text).collect(),
         workflow: gate.workflow.map(text),
+        reviewers,
         formerly: gate.formerly.map(|formerly| model::Formerly {
             branch: text(formerly.branch),
             until: text(formerly.until),
@@ -78,6 +81,11 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         unpinned: gate.unpinned.into_iter().flatten().map(text).collect(),
         plan: gate.plan.is_some_and(|asked| asked.value),
     }
+}
+
+fn teams_and_people(named: At<Vec<At<Text<Approver>>>>) -> (Vec<String>, Vec<String>) {
+    let named = named.value.into_iter().map(text);
+    named.partition(|name| is_team(name))
 }
 
 fn freeze(window: At<Freeze>) -> model::Freeze {
@@ -152,6 +160,9 @@ pub(super) fn check(declared: &Declared, environment: &Environment, mistakes: &m
     }
     if let Some(approve) = &gate.approve {
         check_approve(declared, approve, mistakes);
+    }
+    if let Some(named) = &gate.reviewers {
+        check_reviewers(declared, gate, named, mistakes);
     }
 }
 
@@ -229,143 +240,6 @@ fn check_days(value: &Freeze, mistakes: &mut Mistakes) {
 fn invalid_day(day: &At<Text<Day>>) -> Mistake {
     let message = format!("there is no day {}", day.value.0);
     Mistake::new(day.span.clone(), message).hint("see how many days the month has")
-}
-
-fn check_break_glass(declared: &Declared, glass: &BreakGlass, mistakes: &mut Mistakes) {
-    let people = &glass.people;
-    if people.value.is_empty() && people.span != SourceSpan::default() {
-        mistakes.add(
-            Mistake::new(
-                people.span.clone(),
-                "`people` is empty, so nobody may use break-glass",
-            )
-            .hint("name at least one, or remove `break-glass`"),
-        );
-    }
-    for login in &people.value {
-        if login.value.0.ends_with("[bot]") {
-            mistakes.add(
-                Mistake::new(
-                    login.span.clone(),
-                    format!("{} is not a person", login.value.0),
-                )
-                .hint("name the people who act through it"),
-            );
-        } else {
-            check_known(declared, login, mistakes);
-        }
-    }
-    if let Some(expires) = &glass.expires {
-        let long = seconds(&expires.value);
-        if long == 0 || long > LONGEST {
-            mistakes.add(
-                Mistake::new(expires.span.clone(), "this is not between 1s and 24h")
-                    .hint("a break-glass is open for that long, such as `expires: 1h`"),
-            );
-        }
-    }
-}
-
-/// A team, whose members GitHub knows.
-fn is_team(name: &str) -> bool {
-    name.contains('/')
-}
-
-/// Whoever decides is known by the number of the account: a login can pass to somebody else, who would decide then.
-fn check_known<K>(declared: &Declared, person: &At<Text<K>>, mistakes: &mut Mistakes) {
-    let login = person.value.0.as_str();
-    let people = declared.people.iter().flat_map(|people| &people.0);
-    let known: Vec<_> = people
-        .map(|(login, entry)| (login.value.0.as_str(), &entry.0))
-        .collect();
-    let number = format!("its number is what this prints: gh api users/{login} --jq .id");
-    match known.iter().find(|(known, _)| *known == login) {
-        Some((_, entry)) if entry.id.is_some() => {}
-        // What is wrong with a text is said elsewhere.
-        _ if login.is_empty() => {}
-        Some(_) => mistakes.add(
-            Mistake::new(
-                person.span.clone(),
-                format!("`people` of the contract gives {login} no `id`, and the login can pass to somebody else"),
-            )
-            .hint(format!("add the number of the account, `{login}: {{ id: NUMBER }}`; {number}")),
-        ),
-        None => {
-            let hint = match nearest(login, known.iter().map(|(known, _)| *known)) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("list {login} under `people`, with the number of the account; {number}"),
-            };
-            let message = format!("`people` of the contract does not list {login}");
-            mistakes.add(Mistake::new(person.span.clone(), message).hint(hint));
-        }
-    }
-}
-
-/// Those who approve are people that the contract knows, each once, and there are enough of them.
-fn check_approve(declared: &Declared, approve: &Approve, mistakes: &mut Mistakes) {
-    let named = &approve.people;
-    if named.value.is_empty() && named.span != SourceSpan::default() {
-        mistakes.add(
-            Mistake::new(
-                named.span.clone(),
-                "`people` is empty, so nobody could approve anything",
-            )
-            .hint("name at least one, or remove `approve`"),
-        );
-    }
-    for (index, person) in named.value.iter().enumerate() {
-        let login = person.value.0.as_str();
-        let earlier = named.value[..index].iter();
-        if let Some(first) = earlier.into_iter().find(|person| person.value.0 == login) {
-            mistakes.add(
-                Mistake::new(person.span.clone(), format!("{login} is named twice"))
-                    .related(first.span.clone(), "first here")
-                    .hint("keep one of them: a person approves once"),
-            );
-        } else if !is_team(login) {
-            check_known(declared, person, mistakes);
-        }
-    }
-    if let Some(count) = &approve.count {
-        let most = named.value.len();
-        let teams = named.value.iter().any(|entry| is_team(&entry.value.0));
-        if count.value == 0 {
-            mistakes.add(
-                Mistake::new(count.span.clone(), "no approvals are asked for here")
-                    .hint("at least 1, or remove `approve`"),
-            );
-        } else if usize::try_from(count.value).is_ok_and(|count| count > most) && most > 0 && !teams
-        {
-            mistakes.add(
-                Mistake::new(
-                    count.span.clone(),
-                    format!("{} are asked to approve, and {most} may", count.value),
-                )
-                .related(named.span.clone(), "these may")
-                .hint("name more people, or ask for fewer"),
-            );
-        }
-    }
-    if let (Some(tell), Some(repository)) = (&approve.tell, &approve.repository)
-        && tell.value.0 == "issue"
-    {
-        mistakes.add(
-            Mistake::new(
-                tell.span.clone(),
-                "an issue in this repository does not reach approvers of another one",
-            )
-            .related(repository.span.clone(), "they approve there")
-            .hint("a job's token reaches only its own repository: notify them by `sns:NAME`"),
-        );
-    }
-    if let Some(expires) = &approve.expires
-        && !REQUEST_SPAN.contains(&seconds(&expires.value))
-    {
-        mistakes.add(
-            Mistake::new(expires.span.clone(), "this is not between 1m and 7d")
-                .hint("a request is open for that long, such as `expires: 24h`"),
-        );
-    }
 }
 
 /// Returns true if the IANA database has a zone of this name. Only the names are asked for, so that the

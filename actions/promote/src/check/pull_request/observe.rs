@@ -49,11 +49,7 @@ pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> 
     });
     let changes = async {
         let landed = Brought::default();
-        let mut changes = Vec::new();
-        for pull in pulls? {
-            changes.push(collect::detail(github, setting, pull, &landed).await);
-        }
-        Ok(changes)
+        Ok(collect::detailed(github, setting, pulls?, &landed).await)
     };
     let policy = async {
         let file = file.as_ref()?;

@@ -61,7 +61,7 @@ impl Context<'_> {
         let mut unknown = false;
         let mut approvers: Vec<User> = Vec::new();
         for change in changes {
-            match approvals(change, &persons) {
+            match approvals(change, self.setting) {
                 Err(_) => unknown = true,
                 Ok(found) => {
                     let approver_keys = found.keys(&persons);

@@ -25,10 +25,9 @@ pub(in crate::check) fn judge_approvals(setting: &Setting, changes: &Fact<Vec<Ch
     if needed == 0 {
         return not_asked("the contract requires no approvals");
     }
-    let persons = setting.persons();
-    each_change(changes, |change| match approvals(change, &persons) {
+    each_change(changes, |change| match approvals(change, setting) {
         Err(reason) => unknown(&reason),
-        Ok(found) => approved(change, &found, needed),
+        Ok(found) => approved(setting, change, &found, needed),
     })
 }
 
@@ -48,7 +47,7 @@ pub(in crate::check) fn judge_checks(setting: &Setting, changes: &Fact<Vec<Chang
     })
 }
 
-fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
+fn approved(setting: &Setting, change: &Change, found: &Approvals, needed: u32) -> Finding {
     let number = change.pull.number;
     let head = short(&change.pull.head);
     if !found.objections.is_empty() {
@@ -85,17 +84,22 @@ fn approved(change: &Change, found: &Approvals, needed: u32) -> Finding {
     if !found.ignored.is_empty() {
         fact.push_str(&format!(" ({})", found.ignored.join("; ")));
     }
-    let people = if missing == 1 {
-        "1 more person"
-    } else {
-        &format!("{missing} more people")
-    };
     fail(
         fact,
         format!(
-            "have {people} with write access, who did not contribute to it, approve #{number} at {head}"
+            "have {} with write access, who did not contribute to it, approve #{number} at {head}",
+            more_reviewers(setting, missing)
         ),
     )
+}
+
+/// So many more of those whose reviews count.
+fn more_reviewers(setting: &Setting, missing: usize) -> String {
+    match (&setting.gate.reviewers, missing) {
+        (Some(reviewers), _) => format!("{missing} more of {reviewers}"),
+        (None, 1) => "1 more person".to_owned(),
+        (None, _) => format!("{missing} more people"),
+    }
 }
 
 /// Judges one check that the contract names, `name` or `name@app-id`. Without an app ID, every run
@@ -149,7 +153,7 @@ fn check(wanted: &str, runs: &[CheckRun], head: &str) -> Finding {
 pub(in crate::check) fn people_of(change: &Change, setting: &Setting) -> People {
     let persons = setting.persons();
     let contributors = contributors(change, &persons).ok();
-    let approvals = approvals(change, &persons).ok();
+    let approvals = approvals(change, setting).ok();
     People {
         authors: contributors.map(|all| all.names().into_iter().map(str::to_owned).collect()),
         approvers: approvals.map(|found| found.valid.into_iter().map(|user| user.login).collect()),

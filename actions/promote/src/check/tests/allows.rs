@@ -21,6 +21,14 @@ fn unusual_promotions_that_satisfy_the_gate_pass() {
                 review("bob", "APPROVED", HEAD),
             ];
         }),
+        ("approved by a named reviewer, of an unseen team", |w| {
+            reviewers(&mut w.setting, &["bob"], &["acme/release"]);
+            w.change().team_reviewers = Err(unseen());
+        }),
+        ("approved by a member of the reviewers' team", |w| {
+            reviewers(&mut w.setting, &[], &["acme/release"]);
+            w.change().team_reviewers = Ok(vec![user("carol"), user("bob")]);
+        }),
         ("approved, then commented", |w| {
             w.pull().reviews.push(review("bob", "COMMENTED", HEAD));
         }),

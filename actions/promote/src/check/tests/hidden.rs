@@ -46,6 +46,10 @@ const HIDDEN: &[Hidden] = &[
         ];
         w.pull().events = vec![dismissed("erin", "dora", "CHANGES_REQUESTED")];
     }),
+    ("who is in the reviewers' team", "approvals", |w| {
+        reviewers(&mut w.setting, &["carol"], &["acme/release"]);
+        w.change().team_reviewers = Err(unseen());
+    }),
     ("checks", "checks", |w| w.change().checks = Err(unseen())),
     ("who promotes", "promoter", |w| {
         w.facts.promoter = Err(unseen())

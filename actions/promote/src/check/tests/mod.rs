@@ -23,7 +23,7 @@ use crate::standing::tests::actor;
 use github::{
     Activity, App, CheckRun, Event, Pull, PullCommit, RangeCommit, Review, Run, Signer, User,
 };
-use kit::contract::{Gate, Person, StandsFor};
+use kit::contract::{Gate, Person, Reviewers, StandsFor};
 use ledger::{Chain, Record, Verdict};
 use net::Target;
 use std::collections::BTreeMap;
@@ -164,6 +164,22 @@ fn range() -> Range {
     Range::new(base, "ahead", commits, Vec::new())
 }
 
+/// A gate's reviewers: people who are listed by the numbers of their accounts, and teams.
+fn reviewers(setting: &mut Setting, people: &[&str], teams: &[&str]) {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    for login in people {
+        let person = Person {
+            id: Some(user(login).id),
+            ..Person::default()
+        };
+        setting.people.insert((*login).to_owned(), person);
+    }
+    setting.gate.reviewers = Some(Reviewers {
+        people: owned(people),
+        teams: owned(teams),
+    });
+}
+
 fn review(login: &str, state: &str, head: &str) -> Review {
     Review {
         id: user(login).id,
@@ -252,6 +268,7 @@ fn change() -> Change {
         pull: pull(),
         pushes: Ok(Pushes::Seen(pushes(&[("alice", HEAD), ("alice", OLD)]))),
         checks: Ok(vec![check("test", 15368, Some("success"))]),
+        team_reviewers: Ok(Vec::new()),
         merge: Ok(None),
         updates: BTreeMap::new(),
     }

@@ -123,6 +123,19 @@ fn the_answer_about_approvals_says_how_many_people_are_missing() {
 }
 
 #[test]
+fn the_answer_about_approvals_names_those_whose_reviews_count() {
+    let mut promotion = Promotion::new();
+    reviewers(
+        &mut promotion.setting,
+        &["carol", "erin"],
+        &["acme/release"],
+    );
+    let next = promotion.decide().next().unwrap();
+    let named = "have 1 more of carol, erin, the members of acme/release with write access";
+    assert!(next.starts_with(named), "{next}");
+}
+
+#[test]
 fn an_address_of_nobody_is_named_with_what_it_did() {
     let why = |spoil: fn(&mut Pull)| {
         let mut promotion = Promotion::new();

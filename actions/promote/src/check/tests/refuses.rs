@@ -45,6 +45,35 @@ const FAILING: &[Case] = &[
     ("only a comment", "approvals", "0 of 1", |w| {
         w.pull().reviews = vec![review("bob", "COMMENTED", HEAD)];
     }),
+    (
+        "approved by somebody whom `reviewers` does not name",
+        "approvals",
+        "0 of 1 approvals (bob is not one of the gate's `reviewers`)",
+        |w| {
+            reviewers(&mut w.setting, &["carol"], &["acme/release"]);
+            w.change().team_reviewers = Ok(vec![user("erin"), user("approver[bot]")]);
+        },
+    ),
+    (
+        "the login of a reviewer passed to another account",
+        "approvals",
+        "bob is not one of the gate's `reviewers`",
+        |w| {
+            reviewers(&mut w.setting, &["bob"], &[]);
+            w.setting.people.get_mut("bob").unwrap().id = Some(4711);
+        },
+    ),
+    (
+        "somebody whom `reviewers` does not name objects",
+        "approvals",
+        "carol requested changes",
+        |w| {
+            reviewers(&mut w.setting, &["bob"], &[]);
+            w.pull()
+                .reviews
+                .push(review("carol", "CHANGES_REQUESTED", HEAD));
+        },
+    ),
     ("two are asked for", "approvals", "1 of 2", |w| {
         w.setting.gate.approvals = 2
     }),

@@ -15,6 +15,9 @@ pub(in crate::contract) struct Gate {
     /// Approvals each pull request needs from people who did not write it; 1 when not given.
     #[schemars(extend("minimum" = 0, "maximum" = 100))]
     pub(in crate::contract) approvals: Option<At<u32>>,
+    /// The people whose reviews of pull requests count, by their names under `people`, or a team on GitHub as ORGANIZATION/TEAM; everybody with write access when not given.
+    #[schemars(extend("minItems" = 1))]
+    pub(in crate::contract) reviewers: Option<At<Vec<At<Text<Approver>>>>>,
     /// Check runs that must have succeeded, as name or name@app-id.
     pub(in crate::contract) checks: Option<Vec<At<Text<CheckName>>>>,
     /// The branch the commit must be on; main when not given.

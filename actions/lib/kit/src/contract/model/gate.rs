@@ -19,6 +19,9 @@ pub struct Gate {
     /// The workflow file a promotion must come from, e.g. `.github/workflows/promote.yml`.
     pub workflow: Option<String>,
     // The settings below are not written if the gate does not declare them, so that the hash of a gate in older records stays the same.
+    /// The people whose reviews of pull requests count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewers: Option<Reviewers>,
     /// The name that the branch had before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub formerly: Option<Formerly>,
@@ -66,6 +69,7 @@ impl Gate {
             approvals,
             checks: Vec::new(),
             workflow: None,
+            reviewers: None,
             formerly: None,
             since: None,
             accepted_commits: Vec::new(),
@@ -79,6 +83,27 @@ impl Gate {
             unpinned: Vec::new(),
             plan: false,
         }
+    }
+}
+
+/// The people whose reviews of pull requests count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reviewers {
+    /// Their names under `people`.
+    pub people: Vec<String>,
+    /// Teams on GitHub, ORGANIZATION/TEAM, whose members' reviews count too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
+}
+
+impl fmt::Display for Reviewers {
+    /// Each person and team, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let teams = self.teams.iter();
+        let teams = teams.map(|team| format!("the members of {team}"));
+        let all: Vec<String> = self.people.iter().cloned().chain(teams).collect();
+        f.write_str(&all.join(", "))
     }
 }
 

@@ -169,6 +169,10 @@ const GOOD: &[Change] = &[
         "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: {id: 2, aws: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}, linus: [arn:aws:sts::111111111111:assumed-role/Operators/linus]}",
     ),
     (
+        "approvals: 2}}",
+        "approvals: 2, reviewers: [ada, grace, acme/release]}}\npeople: {ada: {id: 1}, grace: {id: 2}}",
+    ),
+    (
         "approvals: 2",
         "since: '1111111111111111111111111111111111111111', accepted-commits: [abcdefabcdefabcdefabcdefabcdefabcdefabcd]",
     ),
@@ -253,6 +257,9 @@ const BAD: &[Change] = &[
     ("approvals: 2", "approve: {people: ada}"),
     ("approvals: 2", "approve: {count: 0, people: [ada]}"),
     ("approvals: 2", "approve: [ada]"),
+    ("approvals: 2", "reviewers: []"),
+    ("approvals: 2", "reviewers: ada"),
+    ("approvals: 2", "reviewers: {people: [ada]}"),
     ("type: integer", "type: number"),
     ("type: integer, ", ""),
     ("type: integer", "type: enum"),

@@ -288,6 +288,41 @@ fn approvals_that_nobody_could_give_are_mistakes() {
 }
 
 #[test]
+fn reviewers_are_people_or_teams_and_enough_of_them() {
+    let gate = |text: &str| approved("people: [ada]").replace("approve: {people: [ada]}", text);
+    let reviewers = |text: &str| resolved(&gate(text), "live").gate.reviewers;
+    assert_eq!(reviewers("approvals: 2"), None);
+    let named = reviewers("approvals: 3, reviewers: [ada, acme/release]").unwrap();
+    assert_eq!(named.people, ["ada"]);
+    assert_eq!(named.teams, ["acme/release"]);
+    for (text, message) in [
+        (
+            "reviewers: [gracie]",
+            "`people` of the contract does not list gracie",
+        ),
+        ("reviewers: [ada, ada]", "ada is named twice"),
+        (
+            "reviewers: []",
+            "`reviewers` is empty, so no review could count",
+        ),
+        (
+            "approvals: 2, reviewers: [ada]",
+            "2 are asked to approve each pull request, and the reviews of 1 count",
+        ),
+        (
+            "approvals: 0, reviewers: [ada]",
+            "no review is asked for, so it does not matter whose would count",
+        ),
+    ] {
+        let error = parse(path(), &gate(text)).unwrap_err();
+        let [only] = error.locations.as_slice() else {
+            panic!("{error}");
+        };
+        assert_eq!(only.message.lines().next(), Some(message), "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_approver_is_shown_where_it_is() {
     assert_error(
         &approved("people: [ada, gracie]"),
