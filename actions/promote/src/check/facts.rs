@@ -31,7 +31,7 @@ pub(crate) struct Facts {
     pub(crate) promoter: Fact<Promoter>,
     /// The kind of run this is.
     pub(crate) run: RunKind,
-    /// The comparison of the rules that judge with the branch's own; `None` if the run is of no commit.
+    /// The comparison of the rules that judge with the branch's own; `None` if the run is of no commit and no contract is read.
     pub(crate) policy: Option<Fact<Policy>>,
 }
 

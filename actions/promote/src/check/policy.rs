@@ -58,7 +58,8 @@ impl Judging {
     }
 }
 
-/// Compares the run's commit and its contract with the branch's newest. `None` at a terminal, which has no commit.
+/// Compares the run's commit and its contract with the branch's newest. At a terminal, which has no commit, the contract alone is
+/// compared. `None` where there is neither.
 pub(super) async fn observe(
     github: &GitHub,
     host: &Host,
@@ -67,7 +68,10 @@ pub(super) async fn observe(
 ) -> Option<Fact<Policy>> {
     let contract = host.contract.as_ref();
     let (commit, workflow) = match run {
-        RunKind::Terminal => return None,
+        RunKind::Terminal => {
+            contract?;
+            (tip.clone().unwrap_or_default(), None)
+        }
         RunKind::GitHub(Err(unknown)) => return Some(Err(unknown.clone())),
         RunKind::GitHub(Ok(run)) => (run.head_sha.clone(), Some(run.file().to_owned())),
         RunKind::CodeBuild(build) => match &host.run {
@@ -268,8 +272,14 @@ mod tests {
         assert!(why.contains("does not name the commit"), "{why}");
         let without = of(&host(build(None), None), tip(), by_build()).await;
         assert_eq!(without, None);
-        let terminal = host(build(None), contract);
-        assert_eq!(of(&terminal, tip(), RunKind::Terminal).await, None);
+        // A terminal has no commit, and a contract all the same.
+        let at_a_terminal = || OfHost::Terminal {
+            principal: principal(None),
+        };
+        let terminal = of(&host(at_a_terminal(), contract), tip(), RunKind::Terminal).await;
+        terminal.unwrap().unwrap_err();
+        let bare = of(&host(at_a_terminal(), None), tip(), RunKind::Terminal).await;
+        assert_eq!(bare, None);
     }
 
     /// As `printf hello | git hash-object --stdin` answers, with `--object-format=sha256` for the second.

@@ -5,6 +5,7 @@ mod approvals;
 mod board;
 mod break_glass;
 mod doctor;
+mod edited;
 mod elsewhere;
 mod evidence;
 mod evidence_of_rollback;
@@ -141,11 +142,15 @@ impl Gate {
         std::fs::write(self.folder.path().join("delivery.yaml"), contract).unwrap();
     }
 
-    /// Puts the contract of the folder on the branch, where a run is judged by the branch's alone.
+    /// Puts the contracts of the folder on the branch, which judge only if the branch has them so.
     pub(super) fn contract_on_branch(&self) {
-        let file = self.folder.path().join("delivery.yaml");
-        let put = contract_on_branch(instance(), &self.world, &file, "delivery.yaml");
-        wait(TIMEOUT, put).unwrap();
+        for path in ["delivery.yaml", "shop/delivery.yaml"] {
+            let file = self.folder.path().join(path);
+            if file.exists() {
+                let put = contract_on_branch(instance(), &self.world, &file, path);
+                wait(TIMEOUT, put).unwrap();
+            }
+        }
     }
 
     /// The same, with more about one of the people than a principal.
@@ -235,7 +240,9 @@ impl Gate {
         command
     }
 
+    /// The same by the branch's contract.
     pub(super) fn run(&self, person: &str, arguments: &[&str]) -> Ended {
+        self.contract_on_branch();
         ended(&mut self.command(person, arguments))
     }
 

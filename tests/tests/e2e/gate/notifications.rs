@@ -159,6 +159,7 @@ fn plant(gate: &Gate, body: &str) {
 fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
     let gate = asking("told-race");
     gate.declare(&format!(", approve: {{count: 3, {PEOPLE}, tell: issue}}"));
+    gate.contract_on_branch();
     let started = ["linus", "linus"].map(|person| {
         let mut command = gate.command(person, &["request", "--reason", WHY]);
         crate::support::Started::new(&mut command)

@@ -13,7 +13,6 @@ use crate::setting::Setting;
 use github::{GitHub, Transcript};
 use kit::Cx;
 use kit::error::Result;
-use kit::host::Kind;
 use ledger::{Chain, Entry, LOOK_BACK, Ledger, Record, Verdict};
 use net::Net;
 use std::time::Duration;
@@ -30,9 +29,6 @@ pub(super) async fn ask(
     setting: &Setting,
     repository: Option<&str>,
 ) -> Fact<(Policy, GitHub, Asked)> {
-    if cx.host.kind() == Kind::Terminal {
-        return Err(no_commit());
-    }
     let asked = async {
         let transcript = Transcript::default();
         let github = GitHub::connect(cx, net, repository)
@@ -58,7 +54,7 @@ pub(in crate::check) async fn policy_from_github(
     let run = match &host.run {
         OfHost::GitHub { .. } => RunKind::GitHub(host.workflow(github).await),
         OfHost::CodeBuild { .. } => RunKind::CodeBuild("this build".to_owned()),
-        OfHost::Terminal { .. } => return Err(no_commit()),
+        OfHost::Terminal { .. } => RunKind::Terminal,
     };
     let tip = github.tip(&setting.gate.branch).await;
     let found = observe(github, host, &tip.map_err(Unknown::from), &run).await;

@@ -71,20 +71,9 @@ impl Context<'_> {
     /// The contract that judges, and the workflow that runs, are those of the branch's newest commit.
     pub(in crate::check) fn policy(&self) -> Finding {
         match &self.facts.policy {
-            None => not_asked(self.judged_here()),
+            None => not_asked("no contract is read, and this run is of no commit"),
             Some(Err(reason)) => unknown(reason),
             Some(Ok(policy)) => judge_policy(policy, &self.setting.gate.branch),
-        }
-    }
-
-    /// Which contract judged where nobody compares it with the branch's.
-    fn judged_here(&self) -> String {
-        match self.setting.contract_hash() {
-            Some(hash) => format!(
-                "this run is of no commit: the contract here judged, with the hash {hash}, and was not compared with {}",
-                self.setting.gate.branch
-            ),
-            None => "this run is of no commit".to_owned(),
         }
     }
 }
