@@ -21,6 +21,7 @@ mod principal;
 mod read;
 mod reviewers;
 mod rollback;
+mod shown;
 mod teams;
 mod times;
 

@@ -1,5 +1,7 @@
 //! Soak, freezes, calendars, what still runs, and the way forward.
 
+use serde_json::json;
+
 use super::{ALLOWED, Gate, digest};
 use crate::support::{TIMEOUT, instance, now, until, wait};
 
@@ -133,6 +135,26 @@ fn still_running_refuses_a_digest_that_staging_no_longer_runs() {
     let principal = gate.principal("mallory");
     let unlisted = format!("the contract does not list {principal}");
     stranger.is(3, &[&unlisted, &format!("LOGIN: [{principal}]")]);
+}
+
+/// What runs came by a break-glass, so the commits of the older promotion were examined all the same.
+#[test]
+fn an_older_commit_than_what_a_break_glass_brought_does_not_go_on() {
+    let gate = Gate::new("gate-older");
+    let [first, second, third] = ['1', '2', '3'].map(digest);
+    gate.plant("staging", &[gate.healthy(&second, 1)]);
+    let by = json!({"login": "linus"});
+    let mut glass = gate.healthy(&third, 2);
+    glass["break_glass"] = json!({"reason": "down", "by": by, "expires": "2026-11-21T19:00:00Z"});
+    let mut review = gate.healthy(&third, 2);
+    review["verdict"] = json!("reviewed");
+    review["actor"] = json!({"login": "dora"});
+    review["reason"] = json!("right so");
+    gate.plant("production", &[gate.healthy(&first, 0), glass, review]);
+    gate.declare("");
+    let older = gate.run("linus", &["check", "--digest", &second]);
+    older.is(3, &["is older than"]);
+    assert_eq!(older.refusing(), ["forward"], "{}", older.text);
 }
 
 /// A digest that was healthy in staging and failed there afterwards has its newest record against it.

@@ -227,6 +227,18 @@ fn a_commit_of_another_pull_request_is_one_without_any() {
     scene.no_violations();
 }
 
+/// A commit that was reviewed elsewhere may ride along with a pull request, but nothing is promoted that no pull request ended in.
+#[test]
+fn a_commit_that_the_contract_accepts_is_not_promoted_by_itself() {
+    let scene = Scene::new("range-alone");
+    scene.change("one", "merge");
+    let direct = scene.push(AUTHOR, "main", "direct.txt", &json!({}));
+    scene.contract(&format!(", accepted-commits: ['{direct}']"), "");
+    let alone = scene.check(&direct);
+    alone.refused("pull request", "fail", "no pull request");
+    scene.no_violations();
+}
+
 #[test]
 fn a_run_that_no_person_started_from_the_branch_does_not_promote() {
     let scene = Scene::new("attack-run");

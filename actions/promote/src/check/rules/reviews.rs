@@ -6,8 +6,10 @@ use crate::check::approvals::{Approvals, approvals};
 use crate::check::change::Change;
 use crate::check::fact::Fact;
 use crate::check::people::{contributors, names, short};
+use crate::check::persons::Key;
 use crate::setting::Setting;
 use github::CheckRun;
+use kit::contract::Reviewers;
 
 impl Context<'_> {
     pub(super) fn approvals(&self) -> Finding {
@@ -84,21 +86,42 @@ fn approved(setting: &Setting, change: &Change, found: &Approvals, needed: u32) 
     if !found.ignored.is_empty() {
         fact.push_str(&format!(" ({})", found.ignored.join("; ")));
     }
+    let more = match (&setting.gate.reviewers, missing) {
+        (Some(named), _) => {
+            let left = left(setting, named, change, found);
+            if named.teams.is_empty() && left.people.len() < missing {
+                return fail(
+                    fact,
+                    format!(
+                        "too few of the gate's `reviewers` are left who did not contribute to #{number}: name more people there by a pull request"
+                    ),
+                );
+            }
+            format!("{missing} more of {left}")
+        }
+        (None, 1) => "1 more person".to_owned(),
+        (None, _) => format!("{missing} more people"),
+    };
     fail(
         fact,
         format!(
-            "have {} with write access, who did not contribute to it, approve #{number} at {head}",
-            more_reviewers(setting, missing)
+            "have {more} with write access, who did not contribute to it, approve #{number} at {head}"
         ),
     )
 }
 
-/// So many more of those whose reviews count.
-fn more_reviewers(setting: &Setting, missing: usize) -> String {
-    match (&setting.gate.reviewers, missing) {
-        (Some(reviewers), _) => format!("{missing} more of {reviewers}"),
-        (None, 1) => "1 more person".to_owned(),
-        (None, _) => format!("{missing} more people"),
+/// The named reviewers who can still approve a change: those who neither did so nor contributed to it.
+fn left(setting: &Setting, named: &Reviewers, change: &Change, found: &Approvals) -> Reviewers {
+    let persons = setting.persons();
+    let contributors = contributors(change, &persons).unwrap_or_default();
+    let approvers = found.keys(&persons);
+    let can = |name: &&String| {
+        let key = Key::Listed((*name).clone());
+        !contributors.persons.contains_key(&key) && !approvers.contains(&key)
+    };
+    Reviewers {
+        people: named.people.iter().filter(can).cloned().collect(),
+        teams: named.teams.clone(),
     }
 }
 

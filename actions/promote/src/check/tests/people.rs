@@ -133,6 +133,17 @@ fn the_answer_about_approvals_names_those_whose_reviews_count() {
     let next = promotion.decide().next().unwrap();
     let named = "have 1 more of carol, erin, the members of acme/release with write access";
     assert!(next.starts_with(named), "{next}");
+    // Those who are named may all have contributed, so that nobody could ever lift it.
+    reviewers(&mut promotion.setting, &["alice"], &[]);
+    let next = promotion.decide().next().unwrap();
+    assert!(
+        next.starts_with("too few of the gate's `reviewers`"),
+        "{next}"
+    );
+    reviewers(&mut promotion.setting, &["alice", "bob", "carol"], &[]);
+    promotion.setting.gate.approvals = 2;
+    let next = promotion.decide().next().unwrap();
+    assert!(next.starts_with("have 1 more of carol with"), "{next}");
 }
 
 #[test]
