@@ -6,12 +6,12 @@ pub(crate) use decide::Word;
 use decide::{PersonalAnswer, answer};
 
 use crate::args::Answer as Args;
+use crate::notify::{Message, Notifier};
 use crate::person::acting_person;
 use crate::requests::{
     Approvers, Asked, Barred, Next, Tally, append, members, people_hash, wanted,
 };
 use crate::setting::Setting;
-use crate::tell::{Message, Teller};
 use github::GitHub;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
@@ -87,7 +87,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     if args.dry_run {
         return Ok(report);
     }
-    let teller = Teller {
+    let notifier = Notifier {
         cx,
         net: &net,
         setting: &setting,
@@ -103,7 +103,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         text: &report.text,
         details: None,
     };
-    let notification = teller.tell(&message).await;
+    let notification = notifier.notify(&message).await;
     let report = notification.report(cx, report, args.request);
     Ok(report
         .output("record", record.seq.to_string())
@@ -144,7 +144,7 @@ async fn approvers(
         Err(_) if word == Word::Withdraw => Vec::new(),
         Err(unknown) => {
             return Err(
-                Error::refused("nobody knows who may approve, so nothing was recorded")
+                Error::refused("the approvers are not known, so nothing was recorded")
                     .cause(unknown.why)
                     .hint(unknown.next),
             );

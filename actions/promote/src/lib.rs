@@ -15,6 +15,7 @@ mod grant;
 mod history;
 mod live;
 mod mirrored;
+mod notify;
 mod person;
 mod principal;
 mod record;
@@ -23,7 +24,6 @@ mod review;
 mod setting;
 mod standing;
 mod status;
-mod tell;
 mod values;
 mod verify;
 

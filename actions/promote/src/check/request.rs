@@ -10,11 +10,11 @@ use super::report::{self, Brought, Way};
 use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
+use crate::notify::{Message, Notifier};
 use crate::person::acting_person;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
-use crate::tell::{Message, Teller};
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         outcome: write_outcome(written.already, args.dry_run),
         workflow: workflow(cx, approve, &facts.run),
     };
-    let teller = Teller {
+    let notifier = Notifier {
         cx,
         net: &net,
         setting: &setting,
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     };
     let report = match args.dry_run {
         true => shown.report(),
-        false => shown.report_after_notifying(&teller).await,
+        false => shown.report_after_notifying(&notifier).await,
     };
     if args.dry_run && !written.already {
         return Ok(report);
@@ -353,8 +353,8 @@ impl Shown<'_> {
         }
     }
 
-    /// The report, after the approvers were told.
-    async fn report_after_notifying(&self, teller: &Teller<'_>) -> Report {
+    /// The report, after the approvers were notified.
+    async fn report_after_notifying(&self, notifier: &Notifier<'_>) -> Report {
         let report = self.report();
         let number = self.asked.number();
         let message = Message {
@@ -366,8 +366,8 @@ impl Shown<'_> {
             text: &report.text,
             details: Some(self.details()),
         };
-        let notification = teller.tell(&message).await;
-        notification.report(teller.cx, report, number)
+        let notification = notifier.notify(&message).await;
+        notification.report(notifier.cx, report, number)
     }
 
     /// The request and how to answer it, in Markdown.

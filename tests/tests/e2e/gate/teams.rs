@@ -80,7 +80,7 @@ fn the_members_of_a_team_approve_as_they_are_now() {
     scene.dispatched("dora", &APPROVE).is(
         3,
         &[
-            "nobody knows who may approve, so nothing was recorded",
+            "the approvers are not known, so nothing was recorded",
             "the token of a job never may",
         ],
     );

@@ -1,4 +1,4 @@
-//! The issues that tell people of requests: what each says, and what is to be done so that they say it.
+//! The issues that notify people of requests: the text of each, and the calls that bring the issues in line with it.
 //! Pure.
 
 use crate::requests::{Approvers, Asked, RequestContext, State, Tally};

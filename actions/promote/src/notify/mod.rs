@@ -1,5 +1,5 @@
-//! Tells the people of a gate's `approve` of a request and of each answer, in the way that the contract
-//! names. A request stands whether or not anybody could be told of it.
+//! Notifies the people of a gate's `approve` of a request and of each answer, in the way that the contract
+//! names. A request stands whether or not anybody could be notified of it.
 
 mod issue;
 
@@ -27,7 +27,7 @@ const MESSAGE: usize = 262_144;
 const VERSION: &str = "2010-03-31";
 
 /// The people to notify, and the clients and settings that this needs.
-pub(crate) struct Teller<'a> {
+pub(crate) struct Notifier<'a> {
     pub(crate) cx: &'a Cx,
     pub(crate) net: &'a Net,
     pub(crate) setting: &'a Setting,
@@ -55,7 +55,7 @@ pub(crate) struct Message<'a> {
 /// The outcome of notifying the approvers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notification {
-    /// The contract names no way, or there was nothing left to tell.
+    /// The contract names no way, or there was nothing to notify anybody of.
     Nothing,
     /// The page of the issue, or the ARN of the topic.
     At(String),
@@ -63,7 +63,7 @@ pub(crate) enum Notification {
 }
 
 impl Notification {
-    /// Adds it to a report, and warns if nobody was told.
+    /// Adds it to a report, and warns if nobody was notified.
     pub(crate) fn report(&self, cx: &Cx, mut report: Report, request: u64) -> Report {
         let line = match self {
             Self::Nothing => String::new(),
@@ -98,9 +98,9 @@ impl Notification {
     }
 }
 
-impl Teller<'_> {
+impl Notifier<'_> {
     /// Notifies the approvers. An issue that already says so is left unchanged.
-    pub(crate) async fn tell(&self, message: &Message<'_>) -> Notification {
+    pub(crate) async fn notify(&self, message: &Message<'_>) -> Notification {
         let sent = match &self.approve.tell {
             None => return Notification::Nothing,
             Some(Tell::Issue) => self.by_issue(message).await,
