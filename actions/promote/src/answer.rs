@@ -125,7 +125,7 @@ fn subject(word: Word, setting: &Setting, actor: &Actor, number: u64) -> String 
     format!("Request {number} of {service} in {environment}: {login} {past_tense} it")
 }
 
-/// Who may approve. GitHub is asked only where the contract names a team.
+/// The people who may approve. GitHub is asked only where the contract names a team.
 async fn approvers(
     word: Word,
     cx: &Cx,

@@ -242,7 +242,7 @@ async fn service(cx: &Cx, net: &Net, setting: &Setting) -> Fact<String> {
         .map_err(|error| without(&error, &setting.environment))
 }
 
-/// Who the gate would take for the promoter.
+/// The person whom the gate would take for the promoter.
 async fn person(cx: &Cx, net: &Net, github: Option<&GitHub>, setting: &Setting) -> Row {
     let (from, seen) = match cx.host.kind() {
         Kind::GitHub => ("actions: read", of_run(cx, net, github, setting).await),

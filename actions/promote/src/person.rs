@@ -1,4 +1,4 @@
-//! Who acts, and whether two who acted are one person.
+//! The people who act, and whether two of them are one person.
 
 use crate::check::{Fact, Key, Persons, Unknown};
 use crate::principal::Principal;

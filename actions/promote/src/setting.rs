@@ -238,7 +238,7 @@ impl Setting {
         self.follows.is_none() && !self.gate.required
     }
 
-    /// Who is who, according to the contract.
+    /// The persons and apps that the contract lists.
     pub(crate) fn persons(&self) -> Persons<'_> {
         Persons {
             people: &self.people,

@@ -28,9 +28,9 @@ pub(crate) struct Refused {
     pub(crate) digest: Digest,
     /// The record of the rollback.
     pub(crate) rollback: Record,
-    /// Who has reviewed the digest since.
+    /// The reviewers of the digest since.
     pub(crate) reviewers: Vec<Actor>,
-    /// Who had promoted it past the rules.
+    /// The people who had promoted it past the rules.
     pub(crate) forced_by: Vec<Actor>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Refused {
 pub(crate) struct Debt {
     pub(crate) record: Record,
     pub(crate) glass: BreakGlass,
-    /// Who has reviewed the digest since.
+    /// The reviewers of the digest since.
     reviewers: Vec<Actor>,
 }
 
@@ -49,7 +49,7 @@ impl Debt {
         self.others(persons).is_empty()
     }
 
-    /// Who has reviewed it, but for the person who used break-glass.
+    /// Its reviewers, but for the person who used break-glass.
     pub(crate) fn others(&self, persons: Persons<'_>) -> Vec<&Actor> {
         let reviewers = self.reviewers.iter();
         let others = reviewers.filter(|reviewer| !persons.same(reviewer, &self.glass.by));
@@ -90,7 +90,7 @@ impl EnvironmentHistory {
         standing
     }
 
-    /// What follows from records, without them.
+    /// The history that follows from records, without them.
     fn following_from(records: &[Recorded]) -> Self {
         let mut standing = Self::default();
         for Recorded { record, .. } in records.iter().rev() {
@@ -311,7 +311,7 @@ impl EnvironmentHistory {
         self.healthy().find(|record| record.digest == *digest)
     }
 
-    /// Who has reviewed a digest since the newest deployment.
+    /// The reviewers of a digest since the newest deployment.
     pub(crate) fn reviewers_since(&self, digest: &Digest) -> Vec<&Actor> {
         self.since()
             .filter(|record| record.verdict == Verdict::Reviewed && record.digest == *digest)

@@ -1,4 +1,4 @@
-//! Which approvals of a pull request count, and why the others do not. Pure.
+//! The approvals of a pull request that count, and why the others do not. Pure.
 
 use super::change::Change;
 use super::fact::{Fact, Unknown};
@@ -18,7 +18,7 @@ pub(super) struct Approvals {
     pub(super) ignored: Vec<String>,
     /// Facts that could not be determined and might have counted either way.
     pub(super) unknown: Vec<Unknown>,
-    /// Hands that belong to nobody known; with any, one more person must approve.
+    /// Contributors of whom no person is known; with any, one more person must approve.
     pub(super) unlisted: Vec<String>,
 }
 

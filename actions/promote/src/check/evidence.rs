@@ -33,7 +33,7 @@ pub(crate) struct Evidence {
     pub(crate) pulls: Vec<u64>,
     /// GitHub's numbers of the reviews that count.
     pub(crate) reviews: Vec<u64>,
-    /// Who gave them.
+    /// The people who gave them.
     pub(crate) approvers: Vec<Actor>,
     /// The requests of the environment's chain whose approvals count.
     pub(crate) requests: Vec<u64>,

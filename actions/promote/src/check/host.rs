@@ -51,12 +51,12 @@ pub(crate) enum OfHost {
         commit: Option<String>,
         principal: Principal,
     },
-    /// Who holds the credentials.
+    /// The holder of the credentials.
     Terminal { principal: Principal },
 }
 
 impl Host {
-    /// Who runs this, as AWS names them; on GitHub nobody.
+    /// The principal that runs this, as AWS names it; nothing on GitHub.
     pub(super) fn principal(&self) -> Option<&Principal> {
         match &self.run {
             OfHost::GitHub { .. } => None,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Contributors {
     /// The persons, with a name to print.
     pub(crate) persons: BTreeMap<Key, String>,
-    /// Hands that belong to nobody known: apps that the contract does not list, and whoever pushed to
+    /// Contributors of whom no person is known: apps that the contract does not list, and whoever pushed to
     /// a fork that cannot be seen. With one of them, one more person must approve.
     pub(crate) unlisted: Vec<String>,
 }

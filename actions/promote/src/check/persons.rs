@@ -1,4 +1,4 @@
-//! Who is who: the accounts, addresses and apps that belong to one person, as the contract lists them. Pure.
+//! Persons: the accounts, addresses and apps that belong to one person, as the contract lists them. Pure.
 
 use github::User;
 use kit::contract::{Person, StandsFor};

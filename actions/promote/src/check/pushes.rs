@@ -1,4 +1,4 @@
-//! Who pushed to a pull request's branch, including what was replaced before the merge. Pure.
+//! The accounts that pushed to a pull request's branch, including what was replaced before the merge. Pure.
 
 use super::fact::{Fact, Unknown};
 use crate::values::short;

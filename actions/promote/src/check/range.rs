@@ -97,7 +97,7 @@ impl Range {
         path
     }
 
-    /// Which pull request brought each commit, and why the others brought none.
+    /// The pull request that brought each commit, and why the others brought none.
     pub(crate) fn brought<'a>(&self, pulls: impl Iterator<Item = &'a Pull>) -> Brought {
         let mut brought = Brought::default();
         for pull in pulls {

@@ -2,7 +2,7 @@
 //! lets pass.
 
 use super::answer::{Answer, Decision, not_asked};
-use super::approved::{Hands, RULE, changed, hands, parts};
+use super::approved::{NamedContributors, RULE, changed, contributors_to_promotion, parts};
 use super::fact::RunKind;
 use super::plan;
 use super::range::pulls;
@@ -148,7 +148,7 @@ fn requested(
     Record::new(chain, digest, commit, Verdict::Requested, requester, at)
 }
 
-/// Who may approve.
+/// The people who may approve.
 fn approvers(setting: &Setting, approve: &Approve, judged: &Judged) -> Result<Approvers> {
     let conditions = judged.conditions.as_ref().ok_or_else(unknown)?;
     let members = conditions.members.as_ref().map_err(|reason| {
@@ -186,8 +186,8 @@ fn bound(
     let conditions = conditions.as_ref().ok_or_else(unknown)?;
     let parts = parts(setting, subject, facts, conditions)
         .map_err(|finding| unknown().cause(finding.fact))?;
-    let Hands { authors, unlisted } =
-        hands(setting, facts).map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
+    let NamedContributors { people, unlisted } = contributors_to_promotion(setting, facts)
+        .map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
     let range = facts.range.as_ref().map_err(|_| unknown())?;
     let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
     let request = Request {
@@ -203,7 +203,7 @@ fn bound(
             .map(|pull| pull.number)
             .collect(),
         plan: parts.plan.clone(),
-        contributors: authors,
+        contributors: people,
         unlisted,
     };
     Ok((parts, request))
@@ -260,11 +260,11 @@ fn refuse_too_few_approvers(
     let persons = setting.persons();
     let mut barred = Barred::default();
     barred.add(&persons, [&draft.actor], "asks for it");
-    let hands = Hands {
-        authors: request.contributors.clone(),
+    let contributors = NamedContributors {
+        people: request.contributors.clone(),
         unlisted: request.unlisted.clone(),
     };
-    barred.add_contributors(&persons, &hands);
+    barred.add_contributors(&persons, &contributors);
     let tally = Tally::of(approvers, &persons, None, &barred);
     let missing = tally.missing(approve);
     if missing <= tally.may.len() {

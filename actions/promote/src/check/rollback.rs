@@ -8,8 +8,8 @@ pub(super) use allow::allow;
 pub(super) use policy::{Passed, passed, policy_from_github};
 
 use super::answer::{Decision, Finding, fail, not_asked, pass, unknown};
-use super::approved::Hands;
-use super::conditions::{hands_in_rolled_back, refused, review};
+use super::approved::NamedContributors;
+use super::conditions::{contributors_to_rolled_back, refused, review};
 use super::fact::Fact;
 use super::host::Host;
 use super::policy::Policy;
@@ -39,8 +39,8 @@ pub(super) struct RollbackInputs {
     pub(super) host: Host,
     /// How the gate stands to the branch's, if GitHub tells.
     pub(super) branch: Fact<Policy>,
-    /// Who had a hand in the digest, if it was rolled back from and reviewed since, and GitHub tells of the gate.
-    pub(super) hands: Option<Fact<Hands>>,
+    /// The contributors to the digest, if it was rolled back from and reviewed since, and GitHub tells of the gate.
+    pub(super) contributors: Option<Fact<NamedContributors>>,
     /// The ledger's records of gates that were passed, if GitHub does not tell.
     pub(super) passed: Passed,
     /// The people who roll back.
@@ -87,10 +87,11 @@ impl RollbackInputs {
             .unwrap_or_else(|| of_runner(cx, setting));
         let repository = args.github.repository();
         let told = policy::ask(cx, net, &host, setting, repository).await;
-        let (branch, hands, asked) = match told {
+        let (branch, contributors, asked) = match told {
             Ok((branch, github, asked)) => {
-                let hands = hands_in_rolled_back(&github, setting, &standing, &digest).await;
-                (Ok(branch), hands, Ok(asked))
+                let contributors =
+                    contributors_to_rolled_back(&github, setting, &standing, &digest).await;
+                (Ok(branch), contributors, Ok(asked))
             }
             Err(unknown) => (Err(unknown.clone()), None, Err(unknown)),
         };
@@ -104,7 +105,7 @@ impl RollbackInputs {
             healthy,
             host,
             branch,
-            hands,
+            contributors,
             passed,
             promoter,
             break_glass: args.break_glass.clone(),
@@ -137,7 +138,7 @@ impl RollbackInputs {
             standing,
             &self.digest,
             healthy,
-            (&self.promoter, self.hands.as_ref()),
+            (&self.promoter, self.contributors.as_ref()),
         );
         let subject = Subject {
             digest: self.digest.clone(),
@@ -194,13 +195,13 @@ fn decide(
     standing: &EnvironmentHistory,
     digest: &Digest,
     healthy: Option<&Record>,
-    (promoter, hands): (&Fact<Vec<Actor>>, Option<&Fact<Hands>>),
+    (promoter, contributors): (&Fact<Vec<Actor>>, Option<&Fact<NamedContributors>>),
 ) -> Decision {
     let findings = [
         ("digest", was_healthy(setting, healthy)),
         (
             "rolled back",
-            refused(setting, standing, digest, promoter, hands),
+            refused(setting, standing, digest, promoter, contributors),
         ),
         ("approvals", approvals(setting, standing, digest, promoter)),
     ];
@@ -286,7 +287,7 @@ mod tests {
         approvals: u32,
         records: &[Record],
         to: char,
-        (promoter, hands): (Fact<Vec<Actor>>, Option<Fact<Hands>>),
+        (promoter, contributors): (Fact<Vec<Actor>>, Option<Fact<NamedContributors>>),
     ) -> Vec<(&'static str, Answer)> {
         let mut setting = setting();
         setting.gate.rollback_approvals = approvals;
@@ -298,7 +299,7 @@ mod tests {
             &standing,
             &digest,
             healthy,
-            (&promoter, hands.as_ref()),
+            (&promoter, contributors.as_ref()),
         );
         let refusing = decision
             .rules
@@ -404,13 +405,13 @@ mod tests {
             rolled_back('a', 'b'),
             reviewed('b', "ada"),
         ];
-        let by = |authors: &[&str], unlisted: &[&str]| {
-            Some(Ok(Hands {
-                authors: authors.iter().map(|login| actor(login)).collect(),
+        let by = |people: &[&str], unlisted: &[&str]| {
+            Some(Ok(NamedContributors {
+                people: people.iter().map(|login| actor(login)).collect(),
                 unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
             }))
         };
-        for (hands, wanted) in [
+        for (contributors, wanted) in [
             (None, None),
             (by(&["grace"], &[]), None),
             (by(&["grace", "ada"], &[]), Some(Answer::Fail)),
@@ -423,8 +424,8 @@ mod tests {
                 Some(Answer::Unknown),
             ),
         ] {
-            let shown = format!("{hands:?}");
-            let refusing = answers_with(0, &records, 'b', (dora(), hands));
+            let shown = format!("{contributors:?}");
+            let refusing = answers_with(0, &records, 'b', (dora(), contributors));
             let wanted: Vec<_> = wanted
                 .map(|answer| ("rolled back", answer))
                 .into_iter()

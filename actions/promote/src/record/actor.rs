@@ -1,4 +1,4 @@
-//! Who is recorded as the one who caused a record.
+//! The actor that a record names as its cause.
 
 use crate::principal::Principal;
 use crate::setting::Setting;

@@ -1,4 +1,4 @@
-//! Who approves promotions to an environment: the people whom the gate names, and the members of its
+//! The people who approve promotions to an environment: those whom the gate names, and the members of its
 //! teams. Pure, except for reading the teams.
 
 use crate::check::{Fact, Key, Persons, Unknown};

@@ -74,7 +74,7 @@ impl Asked {
         at(&self.request.expires).is_none_or(|expires| expires <= now)
     }
 
-    /// Who ended it, and how.
+    /// The record that ended it.
     pub(crate) fn ended(&self) -> Option<String> {
         let end = &self.end.as_ref()?.record;
         let why = match &end.reason {

@@ -1,7 +1,7 @@
 //! Whose approvals of a request count, and who may still approve. Pure.
 
 use super::{Approvers, Asked};
-use crate::check::approved::Hands;
+use crate::check::approved::NamedContributors;
 use crate::check::{Key, Persons};
 use kit::contract::Approve;
 use kit::report::count;
@@ -15,7 +15,7 @@ const WROTE: &str = "wrote part of it";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Barred {
     persons: BTreeMap<Key, String>,
-    /// Hands that belong to nobody known. One of them may be an approver's.
+    /// Contributors of whom no person is known. One of them may act for an approver.
     unlisted: Vec<String>,
 }
 
@@ -38,9 +38,13 @@ impl Barred {
     }
 
     /// Bars whoever had a hand in what is promoted.
-    pub(crate) fn add_contributors(&mut self, persons: &Persons<'_>, hands: &Hands) {
-        self.add(persons, &hands.authors, WROTE);
-        for name in &hands.unlisted {
+    pub(crate) fn add_contributors(
+        &mut self,
+        persons: &Persons<'_>,
+        contributors: &NamedContributors,
+    ) {
+        self.add(persons, &contributors.people, WROTE);
+        for name in &contributors.unlisted {
             if !self.unlisted.contains(name) {
                 self.unlisted.push(name.clone());
             }
@@ -77,7 +81,7 @@ pub(crate) struct Tally {
     pub(crate) ignored: Vec<String>,
     /// Listed people who may not approve this one, with the reason.
     pub(crate) barred: Vec<String>,
-    /// Hands in what is promoted that belong to nobody known.
+    /// Contributors to what is promoted of whom no person is known.
     pub(crate) unlisted: Vec<String>,
 }
 

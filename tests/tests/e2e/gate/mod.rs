@@ -4,13 +4,13 @@
 mod approvals;
 mod board;
 mod break_glass;
+mod contributors;
 mod doctor;
 mod edited;
 mod elsewhere;
 mod evidence;
 mod evidence_of_rollback;
 mod fresh;
-mod hands;
 mod mirrored;
 mod moved;
 mod notifications;

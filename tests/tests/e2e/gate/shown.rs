@@ -106,7 +106,7 @@ const RULES: &[Shown] = &[
     ),
     (
         "approved",
-        "gate/hands.rs",
+        "gate/contributors.rs",
         "a_promotion_an_app_contributed_to_needs_one_more_approval",
     ),
 ];

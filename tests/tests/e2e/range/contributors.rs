@@ -1,4 +1,4 @@
-//! The people and apps whose hands are in a range, and whose approvals count.
+//! The people and apps that contributed to a range, and the people whose approvals count.
 
 use super::*;
 

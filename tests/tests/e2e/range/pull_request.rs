@@ -163,7 +163,7 @@ fn what_a_merge_would_be_judged_by_is_said_before_it() {
 }
 
 #[test]
-fn whose_hands_are_in_a_pull_request_is_said_before_its_merge() {
+fn the_contributors_to_a_pull_request_are_named_before_its_merge() {
     let scene = Scene::of_pull_requests("pull-hands");
     // The author's own approval, of what somebody else opened.
     scene.push(AUTHOR, "own", "own.txt", &json!({"from": "main"}));

@@ -1,9 +1,9 @@
 //! The promotion approvals: enough of the people whom the contract lists approved exactly this
 //! promotion, and none of them asked for it, promotes it or wrote part of it. Pure.
 
-mod hands;
+mod contributors;
 
-pub(crate) use hands::{Hands, hands};
+pub(crate) use contributors::{NamedContributors, contributors_to_promotion};
 
 use super::Subject;
 use super::answer::{Finding, Rule, fail, not_asked, not_examined, pass, unknown};
@@ -78,8 +78,10 @@ fn count(
 ) -> Result<Granted, Finding> {
     let environment = &setting.environment;
     let all = Asked::all(conditions.standing.records());
-    let hands = hands(setting, facts);
-    let unlisted = hands.as_ref().map_or(&[][..], |hands| &hands.unlisted);
+    let contributors = contributors_to_promotion(setting, facts);
+    let unlisted = contributors
+        .as_ref()
+        .map_or(&[][..], |contributors| &contributors.unlisted);
     let asked = newest(setting, needed(approve, unlisted), &all, subject)?;
     let number = asked.number();
     let again = ask(environment, &subject.digest, subject.plan.as_deref());
@@ -114,11 +116,11 @@ fn count(
     }
     let promoter = facts.promoter.as_ref().map_err(unknown)?;
     let promoter: Vec<Actor> = promoter.accounts.iter().map(actor).collect();
-    let hands = hands.as_ref().map_err(unknown)?;
+    let contributors = contributors.as_ref().map_err(unknown)?;
     let persons = setting.persons();
     let mut barred = Barred::by(asked, &persons);
     barred.add(&persons, &promoter, "promotes it");
-    barred.add_contributors(&persons, hands);
+    barred.add_contributors(&persons, contributors);
     let members = conditions.members.as_ref().map_err(unknown)?;
     let approvers = Approvers::of(approve, &persons, members);
     let tally = Tally::of(&approvers, &persons, Some(asked), &barred);

@@ -49,7 +49,7 @@ impl Scene {
             missing_before: None,
             calendars: Vec::new(),
             ahead: None,
-            hands: crate::check::conditions::HandsByDigest::new(),
+            contributors: crate::check::conditions::ContributorsByDigest::new(),
             members: Ok(self.members.clone()),
             promoter: Ok(vec![actor("dora")]),
         }

@@ -2,9 +2,9 @@
 //! debts. Their facts come from the ledger, from AWS and, for one comparison, from GitHub.
 
 pub(in crate::check) mod calendar;
+mod contributors;
 mod forward;
 mod freeze;
-mod hands;
 mod observe;
 mod reviews;
 mod soak;
@@ -12,8 +12,8 @@ mod soak;
 mod tests;
 
 pub(crate) use calendar::{Calendar, look};
-pub(crate) use hands::HandsByDigest;
-pub(in crate::check) use hands::{hands, hands_in_rolled_back};
+pub(crate) use contributors::ContributorsByDigest;
+pub(in crate::check) use contributors::{contributors_by_digest, contributors_to_rolled_back};
 pub(in crate::check) use observe::ahead;
 pub(crate) use observe::{observe, without};
 pub(crate) use reviews::review;
@@ -45,7 +45,7 @@ pub(crate) struct Conditions {
     /// GitHub's status for what runs...what is promoted; only if something else runs.
     pub(crate) ahead: Option<Fact<String>>,
     /// Everybody with a hand in the versions that a review may clear.
-    pub(crate) hands: HandsByDigest,
+    pub(crate) contributors: ContributorsByDigest,
     /// The members of the teams that may approve promotions.
     pub(crate) members: Fact<Vec<User>>,
     /// The people who promote.

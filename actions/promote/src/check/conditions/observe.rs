@@ -2,7 +2,7 @@
 
 use super::Conditions;
 use super::calendar::look;
-use super::hands::hands;
+use super::contributors::contributors_by_digest;
 use crate::args::LedgerArgs;
 use crate::check::Subject;
 use crate::check::fact::{Fact, Unknown};
@@ -32,10 +32,10 @@ pub(crate) async fn observe(
     standing: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
 ) -> Result<Conditions> {
-    let (anchored, ahead, hands, calendars, missing_before, members) = tokio::join!(
+    let (anchored, ahead, contributors, calendars, missing_before, members) = tokio::join!(
         anchored(net, setting, subject),
         ahead(github, &standing, subject),
-        hands(github, setting, &standing, subject),
+        contributors_by_digest(github, setting, &standing, subject),
         calendars(net, setting),
         missing_before(cx, net, setting, subject),
         members(github, setting.teams()),
@@ -47,7 +47,7 @@ pub(crate) async fn observe(
         missing_before,
         calendars,
         ahead,
-        hands,
+        contributors,
         members,
         promoter,
     })

@@ -3,7 +3,7 @@
 use super::Conditions;
 use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
-use crate::check::approved::Hands;
+use crate::check::approved::NamedContributors;
 use crate::check::fact::{Fact, Unknown};
 use crate::person::logins;
 use crate::setting::Setting;
@@ -25,14 +25,14 @@ pub(super) fn rolled_back(
             format!("promote another digest, or deploy this one to {before} again"),
         );
     }
-    let hands = conditions.hands.get(&subject.digest);
+    let contributors = conditions.contributors.get(&subject.digest);
     let unasked = Err(unseen(&subject.digest));
     refused(
         setting,
         &conditions.standing,
         &subject.digest,
         &conditions.promoter,
-        Some(hands.unwrap_or(&unasked)),
+        Some(contributors.unwrap_or(&unasked)),
     )
 }
 
@@ -44,7 +44,7 @@ pub(in crate::check) fn refused(
     standing: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
-    hands: Option<&Fact<Hands>>,
+    contributors: Option<&Fact<NamedContributors>>,
 ) -> Finding {
     let environment = &setting.environment;
     let mut newest_first = standing.refused.iter().rev();
@@ -85,12 +85,12 @@ pub(in crate::check) fn refused(
         return fail(
             format!(
                 "{fact}; {}",
-                own_hand(&refused.reviewers, "forced it through")
+                own_contribution(&refused.reviewers, "forced it through")
             ),
             next,
         );
     };
-    let hands = match hands {
+    let contributors = match contributors {
         None => {
             return pass(format!(
                 "{fact}; reviewed by {}, and GitHub did not tell who had a hand in it",
@@ -98,11 +98,11 @@ pub(in crate::check) fn refused(
             ));
         }
         Some(Err(reason)) => return unknown(reason),
-        Some(Ok(hands)) => hands,
+        Some(Ok(contributors)) => contributors,
     };
-    match clearing(setting, &counting, hands) {
+    match clearing(setting, &counting, contributors) {
         Ok(reviewers) => pass(format!("{fact}; reviewed by {}", logins(reviewers))),
-        Err(why) => fail(format!("{fact}; {why}"), next + &or_list(hands)),
+        Err(why) => fail(format!("{fact}; {why}"), next + &or_list(contributors)),
     }
 }
 
@@ -121,29 +121,29 @@ fn unseen(digest: &Digest) -> Unknown {
 fn clearing<'a>(
     setting: &Setting,
     reviewers: &[&'a Actor],
-    hands: &Hands,
+    contributors: &NamedContributors,
 ) -> Result<Vec<&'a Actor>, String> {
     let persons = setting.persons();
     let others = reviewers.iter().copied();
-    let others = others.filter(|it| persons.is_other(it, &hands.authors));
+    let others = others.filter(|it| persons.is_other(it, &contributors.people));
     let others = persons.distinct(others);
-    let needed = 1 + usize::from(!hands.unlisted.is_empty());
+    let needed = 1 + usize::from(!contributors.unlisted.is_empty());
     if others.len() >= needed {
         return Ok(others);
     }
     Err(match others.is_empty() {
-        true => own_hand(reviewers.iter().copied(), "had a hand in it"),
+        true => own_contribution(reviewers.iter().copied(), "had a hand in it"),
         false => format!(
             "only {} has reviewed that, and {needed} people have to: {} had a hand in it, which the contract does not list",
             logins(others),
-            hands.unlisted.join(", ")
+            contributors.unlisted.join(", ")
         ),
     })
 }
 
 /// The other way out where the contract does not list an app that had a hand in it.
-fn or_list(hands: &Hands) -> String {
-    match hands.unlisted.as_slice() {
+fn or_list(contributors: &NamedContributors) -> String {
+    match contributors.unlisted.as_slice() {
         [] => String::new(),
         names => format!(
             "; or say under `apps` of the contract who stands for {}",
@@ -153,7 +153,7 @@ fn or_list(hands: &Hands) -> String {
 }
 
 /// Whose review alone there is, and why it does not count.
-fn own_hand<'a>(reviewers: impl IntoIterator<Item = &'a Actor>, why: &str) -> String {
+fn own_contribution<'a>(reviewers: impl IntoIterator<Item = &'a Actor>, why: &str) -> String {
     format!("only {}, who {why}, has reviewed that", logins(reviewers))
 }
 
@@ -165,14 +165,14 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
         return unreviewed(&setting.environment, debt);
     }
     for debt in &standing.debts {
-        match conditions.hands.get(&debt.record.digest) {
+        match conditions.contributors.get(&debt.record.digest) {
             None => {
                 return unknown(&unseen(&debt.record.digest));
             }
             Some(Err(reason)) => return unknown(reason),
-            Some(Ok(hands)) => {
-                if let Err(why) = clearing(setting, &debt.others(persons), hands) {
-                    return reviewed_too_little(&setting.environment, debt, &why, hands);
+            Some(Ok(contributors)) => {
+                if let Err(why) = clearing(setting, &debt.others(persons), contributors) {
+                    return reviewed_too_little(&setting.environment, debt, &why, contributors);
                 }
             }
         }
@@ -181,7 +181,12 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
 }
 
 /// The refusal for a break-glass that too few people have reviewed who had no hand in what it brought.
-fn reviewed_too_little(environment: &str, debt: &Debt, why: &str, hands: &Hands) -> Finding {
+fn reviewed_too_little(
+    environment: &str,
+    debt: &Debt,
+    why: &str,
+    contributors: &NamedContributors,
+) -> Finding {
     let by = &debt.glass.by.login;
     fail(
         format!(
@@ -191,7 +196,7 @@ fn reviewed_too_little(environment: &str, debt: &Debt, why: &str, hands: &Hands)
         format!(
             "have somebody review it who neither wrote, committed nor pushed any of it: {}{}",
             review(environment, &debt.record.digest),
-            or_list(hands)
+            or_list(contributors)
         ),
     )
 }

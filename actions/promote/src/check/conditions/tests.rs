@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::check::answer::{Answer, Decision};
-use crate::check::approved::Hands;
+use crate::check::approved::NamedContributors;
 use crate::check::break_glass::apply_break_glass;
 use crate::check::fact::Unknown;
 use crate::check::tests::setting;
@@ -15,10 +15,10 @@ use crate::values::reason;
 use kit::contract::{BreakGlass, Freeze};
 use ledger::Record;
 
-/// What Alice had a hand in, and these apps that the contract does not list.
-fn by_alice(unlisted: &[&str]) -> Hands {
-    Hands {
-        authors: vec![actor("alice")],
+/// Alice and these apps, which the contract does not list, as contributors.
+fn by_alice(unlisted: &[&str]) -> NamedContributors {
+    NamedContributors {
+        people: vec![actor("alice")],
         unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
@@ -71,7 +71,7 @@ impl Scene {
                 ("payday".to_owned(), open(None)),
             ],
             ahead: Some(Ok("ahead".to_owned())),
-            hands: ['b', 'c']
+            contributors: ['b', 'c']
                 .map(|digit| (digest(digit), Ok(by_alice(&[]))))
                 .into(),
             members: Ok(Vec::new()),
@@ -312,8 +312,8 @@ const FAILING: &[Case] = &[
                 reviewed('c', "ada"),
                 reviewed('c', "ADA"),
             ]);
-            let hands = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.hands.insert(digest('c'), hands);
+            let contributors = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.contributors.insert(digest('c'), contributors);
         },
     ),
     (
@@ -367,8 +367,8 @@ const FAILING: &[Case] = &[
         "say under `apps` of the contract who stands for renovate[bot]",
         |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-            let hands = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.hands.insert(digest('b'), hands);
+            let contributors = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.contributors.insert(digest('b'), contributors);
         },
     ),
     (
@@ -435,16 +435,16 @@ const HIDDEN: &[Hidden] = &[
     }),
     ("who wrote what was forced through", "debt", |s| {
         s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-        let hands = &mut s.conditions.hands;
-        hands.insert(digest('b'), Err(unseen()));
+        let contributors = &mut s.conditions.contributors;
+        contributors.insert(digest('b'), Err(unseen()));
     }),
     ("who wrote it was not asked", "debt", |s| {
         s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-        s.conditions.hands.clear();
+        s.conditions.contributors.clear();
     }),
     ("who wrote what was rolled back", "rolled back", |s| {
         s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
-        s.conditions.hands.clear();
+        s.conditions.contributors.clear();
     }),
     ("whether the promoter is the reviewer", "rolled back", |s| {
         s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
@@ -519,8 +519,8 @@ fn promotions_that_meet_every_condition_pass() {
         ("a glass with an app's hand in it, and two reviewers", |s| {
             let reviews = [reviewed('b', "ada"), reviewed('b', "grace")];
             s.after(&[&[deployed('a'), forced('b', "eve")][..], &reviews].concat());
-            let hands = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.hands.insert(digest('b'), hands);
+            let contributors = Ok(by_alice(&["renovate[bot]"]));
+            s.conditions.contributors.insert(digest('b'), contributors);
         }),
         ("the promoter reviews another's glass", |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "dora")]);

@@ -54,7 +54,7 @@ struct ReplayedDecision {
     evidence: Evidence,
     /// Where the environment stood.
     standing: EnvironmentHistory,
-    /// Who promotes.
+    /// The people who promote.
     promoter: Fact<Vec<Actor>>,
 }
 

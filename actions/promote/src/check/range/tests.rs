@@ -1,4 +1,4 @@
-//! Which commits a pull request explains, for each way to merge.
+//! The commits that a pull request explains, for each way to merge.
 
 use super::*;
 use crate::check::tests::{commit, on_branch, pull};

@@ -46,7 +46,7 @@ impl<'a> Context<'a> {
         ]
     }
 
-    /// Who is who, according to the contract.
+    /// The persons and apps that the contract lists.
     pub(super) fn persons(&self) -> Persons<'_> {
         self.setting.persons()
     }

@@ -1,4 +1,4 @@
-//! Who had a hand in a change, and how the answers name people.
+//! The contributors to a change, and how the answers name people.
 
 use super::*;
 use crate::check::decide::all;

@@ -1,4 +1,4 @@
-//! Who a permit says granted it, and in whose name rules were overridden.
+//! The person who granted a permit by its own word, and in whose name rules were overridden.
 
 use super::{Replayed, ReplayedDecision, differs, written};
 use crate::check::host::Host;

@@ -1,7 +1,7 @@
 //! A promotion's decision, made again.
 
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository, unreadable};
-use crate::check::conditions::{Conditions, ahead, hands};
+use crate::check::conditions::{Conditions, ahead, contributors_by_digest};
 use crate::check::fact::Fact;
 use crate::check::facts::Facts;
 use crate::check::host::Host;
@@ -43,7 +43,8 @@ impl Promotion {
         let conditions = Conditions {
             now,
             ahead: ahead(github.as_ref(), &standing, &subject).await,
-            hands: hands(github.as_ref(), setting, &standing, &subject).await,
+            contributors: contributors_by_digest(github.as_ref(), setting, &standing, &subject)
+                .await,
             members: members(github.as_ref(), setting.teams()).await,
             standing,
             anchored: self.anchored.clone(),

@@ -2,8 +2,8 @@
 
 use super::chain::PassedThen;
 use super::{Replayed, ReplayedDecision, all_kept, differs, no_repository};
-use crate::check::approved::Hands;
-use crate::check::conditions::hands_in_rolled_back;
+use crate::check::approved::NamedContributors;
+use crate::check::conditions::contributors_to_rolled_back;
 use crate::check::fact::Fact;
 use crate::check::host::Host;
 use crate::check::kept::Rollback;
@@ -27,14 +27,14 @@ impl Rollback {
     ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
         let standing = read.standing(setting).map_err(broken)?;
-        let (branch, hands) = self.told(host, setting, &read.digest, &standing).await?;
+        let (branch, contributors) = self.told(host, setting, &read.digest, &standing).await?;
         let went = RollbackInputs {
             digest: read.digest.clone(),
             own: read.own.clone(),
             healthy: self.healthy.clone(),
             host: host.clone(),
             branch,
-            hands,
+            contributors,
             passed: Passed {
                 newest: self.newest.clone(),
                 own: self.by_this_gate.clone(),
@@ -65,7 +65,7 @@ impl Rollback {
         setting: &Setting,
         digest: &Digest,
         standing: &EnvironmentHistory,
-    ) -> Result<(Fact<Policy>, Option<Fact<Hands>>), Replayed> {
+    ) -> Result<(Fact<Policy>, Option<Fact<NamedContributors>>), Replayed> {
         let answers = match &mut self.github {
             Ok(answers) => answers,
             Err(unknown) => return Ok((Err(unknown.clone()), None)),
@@ -75,10 +75,10 @@ impl Rollback {
         if let (Ok(run), Ok(named)) = (host.workflow(&github).await, &self.promoter) {
             self.started_by(run, named)?;
         }
-        let hands = hands_in_rolled_back(&github, setting, standing, digest).await;
+        let contributors = contributors_to_rolled_back(&github, setting, standing, digest).await;
         all_kept(&github)?;
         match branch {
-            Ok(branch) => Ok((Ok(branch), hands)),
+            Ok(branch) => Ok((Ok(branch), contributors)),
             // The ledger was not asked, because GitHub had told.
             Err(unknown) => Err(differs(format!(
                 "what GitHub answered does not tell which gate judged: {}",

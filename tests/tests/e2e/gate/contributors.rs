@@ -1,4 +1,4 @@
-//! Whose hands are in what is promoted, and what that asks of those who approve the promotion.
+//! Contributors to what is promoted, and the effect on the approvals of the promotion.
 
 use sandbox::runner::hub::Hub;
 use serde_json::{Value, json};

@@ -9,14 +9,14 @@ use ledger::Actor;
 
 /// Everybody who wrote, committed or pushed what is promoted.
 #[derive(Debug, Default)]
-pub(crate) struct Hands {
+pub(crate) struct NamedContributors {
     /// People of the contract by their name there, others by their account.
-    pub(crate) authors: Vec<Actor>,
-    /// Hands that belong to nobody known; with any, one more person must approve.
+    pub(crate) people: Vec<Actor>,
+    /// Contributors of whom no person is known; with any, one more person must approve.
     pub(crate) unlisted: Vec<String>,
 }
 
-impl Hands {
+impl NamedContributors {
     pub(in crate::check) fn of(all: Contributors) -> Self {
         let actor = |(key, name)| match key {
             Key::Listed(login) | Key::Name(login) => Actor { login, id: None },
@@ -26,17 +26,20 @@ impl Hands {
             },
         };
         Self {
-            authors: all.persons.into_iter().map(actor).collect(),
+            people: all.persons.into_iter().map(actor).collect(),
             unlisted: all.unlisted,
         }
     }
 }
 
-/// Whose hands there are: in the pull requests, and in the commits that came without one.
+/// Everybody who contributed to the pull requests, and to the commits that came without one.
 ///
 /// # Errors
 /// The commits, the pull requests or the contributors are unknown.
-pub(crate) fn hands(setting: &Setting, facts: &Facts) -> Fact<Hands> {
+pub(crate) fn contributors_to_promotion(
+    setting: &Setting,
+    facts: &Facts,
+) -> Fact<NamedContributors> {
     let persons = setting.persons();
     let changes = facts.changes.as_ref().map_err(Clone::clone)?;
     let accepted = facts.accepted.as_ref().map_err(Clone::clone)?;
@@ -47,5 +50,5 @@ pub(crate) fn hands(setting: &Setting, facts: &Facts) -> Fact<Hands> {
     for commit in accepted {
         all.add_commit(&persons, commit)?;
     }
-    Ok(Hands::of(all))
+    Ok(NamedContributors::of(all))
 }

@@ -1,7 +1,7 @@
-//! Who had a hand in a version that a review is about: whoever wrote, committed or pushed it does not clear it by a review of their own.
+//! The contributors to a version that a review is about. A review by one of them does not clear it.
 
 use crate::check::Subject;
-use crate::check::approved::Hands;
+use crate::check::approved::NamedContributors;
 use crate::check::collect;
 use crate::check::fact::{Fact, Unknown};
 use crate::check::people::Contributors;
@@ -13,16 +13,16 @@ use ledger::LOOK_BACK;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everybody with a hand in a version, by its digest.
-pub(crate) type HandsByDigest = BTreeMap<Digest, Fact<Hands>>;
+pub(crate) type ContributorsByDigest = BTreeMap<Digest, Fact<NamedContributors>>;
 
 /// Asks GitHub for each version with a review that would clear it.
-pub(in crate::check) async fn hands(
+pub(in crate::check) async fn contributors_by_digest(
     github: Option<&GitHub>,
     setting: &Setting,
     standing: &EnvironmentHistory,
     subject: &Subject,
-) -> HandsByDigest {
-    let mut all = HandsByDigest::new();
+) -> ContributorsByDigest {
+    let mut all = ContributorsByDigest::new();
     for (digest, commits) in reviewed(setting, standing, subject) {
         let found = of_version(github, setting, standing, &digest, commits).await;
         all.insert(digest, found);
@@ -31,12 +31,12 @@ pub(in crate::check) async fn hands(
 }
 
 /// Asks GitHub for a version that the environment was rolled back from and that a review would clear; nothing if this is none.
-pub(in crate::check) async fn hands_in_rolled_back(
+pub(in crate::check) async fn contributors_to_rolled_back(
     github: &GitHub,
     setting: &Setting,
     standing: &EnvironmentHistory,
     digest: &Digest,
-) -> Option<Fact<Hands>> {
+) -> Option<Fact<NamedContributors>> {
     let mut refused = standing.refused.iter();
     if !refused.any(|it| it.digest == *digest && !it.reviewers.is_empty()) {
         return None;
@@ -54,7 +54,7 @@ async fn of_version(
     standing: &EnvironmentHistory,
     digest: &Digest,
     mut commits: BTreeSet<String>,
-) -> Fact<Hands> {
+) -> Fact<NamedContributors> {
     let github = github.ok_or_else(|| {
         Unknown::new(
             format!("GitHub cannot be asked who wrote {digest}"),
@@ -77,7 +77,7 @@ async fn of_version(
     for commit in &commits {
         all.add_all(collect::contributors_since(github, setting, &bases, commit).await?);
     }
-    Ok(Hands::of(all))
+    Ok(NamedContributors::of(all))
 }
 
 /// The versions that a review may clear, each with the commits that it is recorded under.
