@@ -229,9 +229,9 @@ mod tests {
     async fn a_run_is_of_a_commit_or_unknown() {
         const TIP: &str = "2222222222222222222222222222222222222222";
         let repository = github::Repository::parse("acme/storefront").unwrap();
-        let silent = GitHub::kept(repository, Vec::new());
+        let unanswered = GitHub::kept(repository, Vec::new());
         let of = async |host: &Host, tip: Fact<String>, run: RunKind| {
-            observe(&silent, host, &tip, &run).await
+            observe(&unanswered, host, &tip, &run).await
         };
         let tip = || Ok(TIP.to_owned());
         let contract = Some("delivery.yaml");

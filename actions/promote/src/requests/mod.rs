@@ -74,7 +74,7 @@ impl Asked {
         at(&self.request.expires).is_none_or(|expires| expires <= now)
     }
 
-    /// The record that ended it.
+    /// The person who ended it, and how, in words.
     pub(crate) fn ended(&self) -> Option<String> {
         let end = &self.end.as_ref()?.record;
         let why = match &end.reason {

@@ -342,7 +342,7 @@ fn the_time_of_several_dead_tickets_runs_at_once() {
 
 /// Where several leave at once, a line can be taken away under somebody who has just joined it.
 #[test]
-fn nobody_is_given_the_number_of_one_who_stands_there() {
+fn no_two_waiters_get_the_same_number() {
     let state = State::new("same-number");
     let (holder, waiter) = (state.job(), state.job());
     let hold = ["run", "--", "sh", "-c", HOLDING];

@@ -1,5 +1,8 @@
 //! For each rule the cases in which it alone fails or does not know, and what passes.
 
+mod break_glass;
+mod reviews;
+
 use super::*;
 use crate::check::answer::{Answer, Decision};
 use crate::check::approved::NamedContributors;
@@ -246,142 +249,6 @@ const FAILING: &[Case] = &[
             s.subject.trail.not_before = Some("2026-11-21T11:30:00Z".to_owned());
         },
     ),
-    (
-        "rolled back from here",
-        "rolled back",
-        "nobody has reviewed",
-        "promote review --environment production",
-        |s| {
-            s.after(&[deployed('a'), deployed('c'), rolled_back('a', 'c')]);
-        },
-    ),
-    (
-        "reviewed by the promoter alone",
-        "rolled back",
-        "only dora has reviewed",
-        "who neither promotes it nor had a hand in it",
-        |s| {
-            s.after(&[
-                deployed('a'),
-                deployed('c'),
-                rolled_back('a', 'c'),
-                reviewed('c', "Dora"),
-            ]);
-        },
-    ),
-    (
-        "reviewed by its author alone",
-        "rolled back",
-        "only alice, who had a hand in it, has reviewed",
-        "who neither promotes it nor had a hand in it",
-        |s| {
-            s.after(&[
-                deployed('a'),
-                deployed('c'),
-                rolled_back('a', 'c'),
-                reviewed('c', "alice"),
-            ]);
-        },
-    ),
-    (
-        "reviewed by the person who had forced it through",
-        "rolled back",
-        "only eve, who forced it through, has reviewed",
-        "who neither promotes it nor had a hand in it",
-        |s| {
-            s.after(&[
-                deployed('a'),
-                forced('c', "eve"),
-                reviewed('c', "ada"),
-                rolled_back('a', 'c'),
-                reviewed('c', "eve"),
-            ]);
-        },
-    ),
-    (
-        "an app's hand in it, and one reviewer",
-        "rolled back",
-        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
-        "say under `apps` of the contract who stands for renovate[bot]",
-        |s| {
-            s.after(&[
-                deployed('a'),
-                deployed('c'),
-                rolled_back('a', 'c'),
-                reviewed('c', "alice"),
-                reviewed('c', "ada"),
-                reviewed('c', "ADA"),
-            ]);
-            let contributors = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.contributors.insert(digest('c'), contributors);
-        },
-    ),
-    (
-        "rolled back from, and another digest forced through since",
-        "rolled back",
-        "and nobody has reviewed that",
-        "somebody review this one",
-        |s| {
-            s.after(&[
-                deployed('a'),
-                deployed('c'),
-                rolled_back('a', 'c'),
-                forced('b', "eve"),
-                reviewed('b', "ada"),
-            ]);
-        },
-    ),
-    (
-        "rolled back from in staging",
-        "rolled back",
-        "staging was rolled back from it",
-        "deploy this one to staging again",
-        |s| {
-            s.subject.trail.rolled_back = Some(rolled_back('a', 'c'));
-        },
-    ),
-    (
-        "a glass nobody reviewed",
-        "debt",
-        "eve used break-glass for sha256:bb",
-        "somebody other than eve",
-        |s| {
-            s.after(&[deployed('a'), forced('b', "eve")]);
-        },
-    ),
-    (
-        "a glass that its author reviewed",
-        "debt",
-        "only alice, who had a hand in it, has reviewed",
-        "who neither wrote, committed nor pushed any of it",
-        |s| {
-            let reviews = [reviewed('b', "eve"), reviewed('b', "alice")];
-            let broken = [deployed('a'), forced('b', "eve")];
-            s.after(&[&broken[..], &reviews].concat());
-        },
-    ),
-    (
-        "a glass with an app's hand in it, and one reviewer",
-        "debt",
-        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
-        "say under `apps` of the contract who stands for renovate[bot]",
-        |s| {
-            s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-            let contributors = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.contributors.insert(digest('b'), contributors);
-        },
-    ),
-    (
-        "a glass that failed",
-        "debt",
-        "eve used break-glass",
-        "somebody other than eve",
-        |s| {
-            let mut record = forced('b', "eve");
-            record.verdict = ledger::Verdict::Failed;
-            s.after(&[deployed('a'), record]);
-        },
-    ),
 ];
 
 /// The hidden fact, the only rule that is unknown without it, and how it is hidden.
@@ -433,28 +300,11 @@ const HIDDEN: &[Hidden] = &[
     ("a calendar was not asked", "calendar", |s| {
         s.conditions.calendars.pop();
     }),
-    ("who wrote what was forced through", "debt", |s| {
-        s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-        let contributors = &mut s.conditions.contributors;
-        contributors.insert(digest('b'), Err(unseen()));
-    }),
-    ("who wrote it was not asked", "debt", |s| {
-        s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
-        s.conditions.contributors.clear();
-    }),
-    ("who wrote what was rolled back", "rolled back", |s| {
-        s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
-        s.conditions.contributors.clear();
-    }),
-    ("whether the promoter is the reviewer", "rolled back", |s| {
-        s.after(&[deployed('c'), rolled_back('a', 'c'), reviewed('c', "ada")]);
-        s.conditions.promoter = Err(unseen());
-    }),
 ];
 
 #[test]
 fn each_rule_alone_refuses() {
-    for (case, rule, fact, next, spoil) in FAILING {
+    for (case, rule, fact, next, spoil) in FAILING.iter().chain(reviews::FAILING) {
         let mut scene = Scene::new();
         spoil(&mut scene);
         let decision = scene.decide();
@@ -466,14 +316,15 @@ fn each_rule_alone_refuses() {
         assert!(next_step.contains(next), "{case}: {next_step}");
     }
     for rule in names() {
-        let has = FAILING.iter().any(|(_, failing, ..)| *failing == rule);
+        let mut all = FAILING.iter().chain(reviews::FAILING);
+        let has = all.any(|(_, failing, ..)| *failing == rule);
         assert!(has, "{rule} has no case in which it alone fails");
     }
 }
 
 #[test]
 fn each_unknown_condition_refuses_under_its_rule() {
-    for (case, rule, hide) in HIDDEN {
+    for (case, rule, hide) in HIDDEN.iter().chain(reviews::HIDDEN) {
         let mut scene = Scene::new();
         hide(&mut scene);
         let decision = scene.decide();
@@ -552,112 +403,4 @@ fn rules_that_the_contract_does_not_declare_are_not_asked() {
     scene.setting.gate.required = false;
     let none = rules(&scene.setting, &scene.subject, None);
     assert!(none.iter().all(|rule| rule.answer == Answer::NotAsked));
-}
-
-#[test]
-fn the_old_gate_of_a_promotion_is_gone_past_only_while_github_cannot_tell() {
-    for (answer, past) in [(Answer::Fail, false), (Answer::Unknown, true)] {
-        let scene = with_break_glass(&["dora"]);
-        let mut decision = scene.decide();
-        let finding = crate::check::answer::finding(answer, "an older gate");
-        decision.rules.push(finding.named("policy"));
-        let (setting, subject) = (&scene.setting, &scene.subject);
-        let conditions = Some(&scene.conditions);
-        let by = apply_break_glass(&mut decision, "x", setting, subject, conditions);
-        assert_eq!(by.is_some(), past);
-        assert_eq!(refusing(&decision).is_empty(), past);
-        let policy = decision.rules.iter().find(|rule| rule.rule == "policy");
-        let fact = &policy.unwrap().fact;
-        assert_eq!(fact.starts_with("unknown: an older"), past, "{fact}");
-    }
-}
-
-#[test]
-fn a_reason_is_one_line_that_says_something() {
-    assert_eq!(reason("  the shop is down ").unwrap(), "the shop is down");
-    let longest = "é".repeat(500);
-    assert_eq!(reason(&longest).unwrap(), longest);
-    for text in ["", "  ", "one\ntwo", "a\u{1b}[2J", &"é".repeat(501)] {
-        assert!(reason(text).is_err(), "{text:?}");
-    }
-}
-
-fn with_break_glass(people: &[&str]) -> Scene {
-    let mut scene = Scene::new();
-    scene.setting.gate.break_glass = Some(BreakGlass {
-        people: people.iter().map(|login| (*login).to_owned()).collect(),
-        expires: 3600,
-    });
-    scene.conditions.ahead = Some(Err(unseen()));
-    scene.calendar(closed(None));
-    scene
-}
-
-#[test]
-fn a_listed_person_overrides_refusing_rules() {
-    assert_eq!(with_break_glass(&["ada", "Dora"]).forced(), (vec![], true));
-    // Once more while it is open, whoever used it.
-    let mut again = with_break_glass(&["dora"]);
-    again.after(&[deployed('a'), forced('b', "dora")]);
-    again.conditions.now = at("2026-11-21T18:59:59Z").unwrap();
-    assert_eq!(again.forced(), (vec![], true));
-}
-
-#[test]
-fn nobody_else_overrides_any_rule() {
-    let all = vec!["forward", "calendar", "break-glass"];
-    let mut stranger = with_break_glass(&["ada"]);
-    assert_eq!(stranger.forced(), (all.clone(), false));
-    let mut both = with_break_glass(&["dora"]);
-    both.conditions.promoter = Ok(vec![actor("dora"), actor("eve")]);
-    assert_eq!(both.forced(), (all.clone(), false));
-    let mut undeclared = with_break_glass(&["dora"]);
-    undeclared.setting.gate.break_glass = None;
-    assert_eq!(undeclared.forced(), (all.clone(), false));
-    let mut nobody = with_break_glass(&["dora"]);
-    nobody.conditions.promoter = Err(unseen());
-    assert_eq!(nobody.forced(), (all, false));
-    let mut expired = with_break_glass(&["dora"]);
-    expired.after(&[deployed('a'), forced('b', "dora")]);
-    expired.conditions.now = at("2026-11-21T19:00:00Z").unwrap();
-    let (rules, broken) = expired.forced();
-    assert!(!broken && rules.contains(&"debt"), "{rules:?}");
-}
-
-#[test]
-fn break_glass_does_not_override_a_digest_without_a_record() {
-    let mut scene = with_break_glass(&["dora"]);
-    scene.subject.evidence = None;
-    let mut decision = scene.decide();
-    let digest = crate::check::answer::fail("no record of this digest in staging", "deploy it");
-    decision.rules.insert(0, digest.named("digest"));
-    let (setting, subject) = (&scene.setting, &scene.subject);
-    let by = apply_break_glass(
-        &mut decision,
-        "x",
-        setting,
-        subject,
-        Some(&scene.conditions),
-    );
-    assert_eq!((refusing(&decision), by), (vec!["digest"], None));
-    // One that failed before has been seen.
-    scene.subject.evidence = Some(failed('c'));
-    let subject = &scene.subject;
-    let by = apply_break_glass(
-        &mut decision,
-        "x",
-        setting,
-        subject,
-        Some(&scene.conditions),
-    );
-    assert_eq!(refusing(&decision), [] as [&str; 0]);
-    assert!(by.is_some());
-}
-
-#[test]
-fn break_glass_is_not_applied_if_every_rule_passes() {
-    let mut scene = with_break_glass(&["dora"]);
-    scene.conditions.ahead = Some(Ok("ahead".to_owned()));
-    scene.conditions.calendars[1].1 = scene.conditions.calendars[0].1.clone();
-    assert_eq!(scene.forced(), (vec![], false));
 }

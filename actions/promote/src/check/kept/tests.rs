@@ -1,5 +1,7 @@
 //! Decisions made again. Promotions, with GitHub's answers, are the end-to-end tests' part.
 
+mod parts;
+mod rollback;
 mod second;
 mod stated;
 
@@ -86,7 +88,7 @@ fn case(records: &[Record]) -> Case {
     judged(&setting(), records, Passed::default(), None)
 }
 
-/// The same by a setting's gate and what passed others, while GitHub is silent.
+/// The same by a setting's gate and what passed others, while GitHub does not answer.
 fn judged(
     setting: &Setting,
     records: &[Record],
@@ -104,13 +106,13 @@ fn judged(
         before: Vec::new(),
     };
     let standing = read.standing(setting).unwrap();
-    let silent = Unknown::new("GitHub does not answer", "wait");
+    let unanswered = Unknown::new("GitHub does not answer", "wait");
     let went = RollbackInputs {
         digest: digest('a'),
         own,
         healthy: None,
         host: terminal(setting),
-        branch: Err(silent.clone()),
+        branch: Err(unanswered.clone()),
         contributors: None,
         passed,
         promoter: Ok(vec![actor("dora")]),
@@ -118,7 +120,7 @@ fn judged(
     };
     let judgement = went.judge(setting, &standing).unwrap();
     let (decision, now) = (&judgement.decision, at(NOW).unwrap());
-    let kept = Kept::rollback(setting, &went, &Err(silent), decision, now).unwrap();
+    let kept = Kept::rollback(setting, &went, &Err(unanswered), decision, now).unwrap();
     Case {
         permit: permit(setting, &standing),
         known: known(&entries),
@@ -205,112 +207,6 @@ fn a_decision_follows_from_what_it_was_made_from() {
     assert_eq!(entry.record(&chain).unwrap().digest, digest('c'));
 }
 
-#[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
-fn each_part_of_a_permit_that_does_not_follow_from_its_evidence_is_named() {
-    type Change = fn(&mut Case);
-    let changes: [(&str, Change); 28] = [
-        ("another digest", |case| case.permit.digest = digest('b')),
-        ("another policy", |case| case.permit.policy = None),
-        ("another policy", |case| case.kept.contract.gate.push(' ')),
-        ("another contract", |case| {
-            case.permit.permit.as_mut().unwrap().contract = None;
-        }),
-        ("another contract", |case| {
-            let file = case.kept.host.contract.as_mut().unwrap();
-            file.text.push('\n');
-        }),
-        ("another contract_path", |case| {
-            case.permit.contract_path = Some("other.yaml".to_owned());
-        }),
-        ("another contract_path", |case| {
-            case.permit.contract_path = None
-        }),
-        ("`range` is another one", |case| {
-            let permit = case.permit.permit.as_mut().unwrap();
-            permit.range = Some("r".repeat(64));
-        }),
-        ("another rollback", |it| it.permit.rollback = None),
-        ("its `rollback.from` is another one", |it| {
-            it.permit.rollback = Some(ledger::Rollback { from: None });
-        }),
-        ("its `previous` is another one", |it| {
-            it.permit.previous = Some(digest('b'));
-        }),
-        ("another plan", |it| {
-            it.permit.permit.as_mut().unwrap().plan = Some("p".to_owned());
-        }),
-        ("another plan", |case| case.kept.plan = Some("p".to_owned())),
-        ("names no plan, and the gate asks for one", |case| {
-            let mut setting = setting();
-            setting.gate.plan = true;
-            case.kept.contract.gate = serde_json::to_string(&setting.gate).unwrap();
-            case.permit.policy = Some(setting.policy().unwrap());
-            case.permit.rollback = None;
-            let promotion = Promotion {
-                break_glass: None,
-                calendars: Vec::new(),
-                missing_before: None,
-                anchored: None,
-                provenance: None,
-                github: None,
-            };
-            case.kept.judged = DecisionInputs::Promotion(promotion);
-        }),
-        ("another environment", |case| {
-            case.permit.environment = "staging".to_owned();
-        }),
-        ("another account", |case| {
-            case.permit.account = Some("123456789012".parse().unwrap());
-        }),
-        ("another run", |case| {
-            case.permit.run = Some("https://ci.example/7".to_owned());
-        }),
-        ("mallory is not who promoted", |case| {
-            case.permit.actor = actor("mallory");
-        }),
-        ("names no file of the contract", |case| {
-            case.kept.host.lock_file = None;
-        }),
-        ("another commit", |case| {
-            case.permit.commit = "f".repeat(40).parse().unwrap();
-        }),
-        ("`head` is another one", |case| {
-            let permit = case.permit.permit.as_mut().unwrap();
-            permit.head = GENESIS.to_owned();
-        }),
-        ("`pulls` is another one", |case| {
-            let permit = case.permit.permit.as_mut().unwrap();
-            permit.pulls = vec![1];
-        }),
-        ("`expires` is another one", |case| {
-            let permit = case.permit.permit.as_mut().unwrap();
-            permit.expires = "2026-11-21T23:00:00Z".to_owned();
-        }),
-        ("not when it was decided", |case| {
-            case.kept.now = "2026-11-20T18:00:00Z".to_owned();
-        }),
-        ("record 3 is not what it was judged by", |case| {
-            case.known = known(&stored(&[deployed('a'), deployed('a'), failed('c')]));
-        }),
-        ("before deployment 4 was recorded", |case| {
-            case.known = known_with(&records(), &[deployed('b')]);
-        }),
-        ("older records were left out", |case| {
-            case.kept.own.truncate(1);
-        }),
-        ("rolled back answers", |case| {
-            case.kept.rules[1].answer = Answer::Pass
-        }),
-    ];
-    for (expected, change) in changes {
-        let mut case = sound();
-        change(&mut case);
-        let why = wrong(&case).unwrap_or_default();
-        assert!(why.contains(expected), "{expected}: {why}");
-    }
-}
-
 /// The records that a rollback is judged by reach back to one that settles what is older, or to the first.
 #[test]
 fn the_records_reach_far_enough_back() {
@@ -331,32 +227,6 @@ fn the_records_reach_far_enough_back() {
     cut.kept.own.truncate(1);
     let why = wrong(&cut).unwrap_or_default();
     assert!(why.contains("older records were left out"), "{why}");
-}
-
-#[test]
-fn a_permit_is_written_within_ten_minutes_of_its_decision() {
-    let mut case = sound();
-    case.kept.now = "2026-11-21T18:30:00Z".to_owned();
-    let mut written = |at: &str, expires: &str| {
-        case.permit.at = at.to_owned();
-        case.permit.permit.as_mut().unwrap().expires = expires.to_owned();
-        wrong(&case)
-    };
-    assert_eq!(
-        written("2026-11-21T18:30:00Z", "2026-11-21T19:30:00Z"),
-        None
-    );
-    assert_eq!(
-        written("2026-11-21T18:40:00Z", "2026-11-21T19:40:00Z"),
-        None
-    );
-    for (at, expires) in [
-        ("2026-11-21T18:29:59Z", "2026-11-21T19:29:59Z"),
-        ("2026-11-21T18:40:01Z", "2026-11-21T19:40:01Z"),
-    ] {
-        let why = written(at, expires).unwrap();
-        assert!(why.contains("not when it was decided"), "{why}");
-    }
 }
 
 /// The gate is read with the people and the place in the chain that it was judged with.
@@ -424,98 +294,6 @@ fn a_contract_that_another_one_took_the_place_of_does_not_judge_again() {
         None,
     );
     assert_eq!(wrong(&moved), None);
-}
-
-/// The record of a digest that was healthy long ago is looked up separately, so it is checked against the digest once more.
-#[test]
-fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
-    for (record, wanted) in [
-        (deployed('a'), Answer::Pass),
-        (failed('a'), Answer::Fail),
-        (deployed('c'), Answer::Fail),
-    ] {
-        let setting = setting();
-        let entries = stored(&[record.clone(), deployed('b')]);
-        let went = RollbackInputs {
-            digest: digest('a'),
-            own: vec![entries[1].clone()],
-            healthy: Some(entries[0].clone()),
-            host: terminal(&setting),
-            branch: Err(Unknown::new("GitHub does not answer", "wait")),
-            contributors: None,
-            passed: Passed::default(),
-            promoter: Ok(vec![actor("dora")]),
-            break_glass: None,
-        };
-        let chain = Chain::new("storefront", "production").unwrap();
-        let standing = EnvironmentHistory::of(vec![entries[1].recorded(&chain).unwrap()]);
-        let judgement = went.judge(&setting, &standing).unwrap();
-        let digest = &judgement.decision.rules[0];
-        assert_eq!((digest.rule, digest.answer), ("digest", wanted));
-        let commit = judgement.subject.commit;
-        assert_eq!(commit, (wanted == Answer::Pass).then_some(record.commit));
-    }
-}
-
-/// The gate here is an earlier one by the ledger, and GitHub does not answer.
-#[test]
-fn a_rollback_past_an_earlier_gate_follows_with_its_reason_alone() {
-    let setting = declared(
-        &DORA.replace("dora: {", "dora: {id: 43, "),
-        &format!(
-            "follows: staging, gate: {{{GATE}, break-glass: {{people: [dora], expires: 1h}}}}"
-        ),
-    );
-    let by = |policy: String, digit| Record {
-        policy: Some(policy),
-        ..deployed(digit)
-    };
-    let records = [
-        by(setting.policy().unwrap(), 'a'),
-        by("sha256:x".to_owned(), 'b'),
-    ];
-    let entries = stored(&records);
-    let passed = || Passed {
-        newest: Some(entries[1].clone()),
-        own: Some(entries[0].clone()),
-    };
-    let why = wrong(&judged(&setting, &records, passed(), None)).unwrap();
-    assert!(why.starts_with("policy refuses"), "{why}");
-    let reason = "the shop is down";
-    let mut case = judged(&setting, &records, passed(), Some(reason));
-    assert!(wrong(&case).unwrap().contains("rules were overridden"));
-    case.permit.break_glass = forced('a', "dora").break_glass;
-    let why = wrong(&case).unwrap();
-    let until = "overridden by dora until 2026-11-21T19:30:00Z";
-    assert!(why.contains(until), "{why}");
-    if let Some(glass) = &mut case.permit.break_glass {
-        glass.expires = "2026-11-21T19:30:00Z".to_owned();
-    }
-    assert_eq!(wrong(&case), None);
-    // It is not true that GitHub was silent, or that somebody gave a reason.
-    let mut other = case.kept.clone();
-    if let DecisionInputs::Rollback(rollback) = &mut other.judged {
-        other.host.run = OfHost::GitHub { id: Some(5) };
-        rollback.github = Ok(Answers {
-            repository: "acme/storefront".to_owned(),
-            exchanges: Vec::new(),
-        });
-    }
-    let mut altered = Case {
-        kept: other,
-        ..judged(&setting, &records, passed(), None)
-    };
-    altered.permit.break_glass = case.permit.break_glass.clone();
-    let why = wrong(&altered).unwrap();
-    assert!(why.contains("another run"), "{why}");
-    let page = "https://github.com/acme/storefront/actions/runs/5/attempts/1";
-    altered.permit.run = Some(page.to_owned());
-    let why = wrong(&altered).unwrap();
-    assert!(why.contains("this version asks GitHub"), "{why}");
-    if let DecisionInputs::Rollback(rollback) = &mut case.kept.judged {
-        rollback.break_glass = None;
-    }
-    assert!(wrong(&case).unwrap().contains("another break_glass"));
 }
 
 #[test]

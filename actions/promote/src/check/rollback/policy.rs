@@ -210,8 +210,8 @@ mod tests {
 
     #[test]
     fn without_github_a_gate_that_a_newer_one_followed_does_not_send_back() {
-        let silent = Err(Unknown::new("GitHub does not answer", "wait"));
-        let answer = |newest, own| answer(&silent, newest, own);
+        let unanswered = Err(Unknown::new("GitHub does not answer", "wait"));
+        let answer = |newest, own| answer(&unanswered, newest, own);
         assert_eq!(answer(None, None), Answer::Pass);
         // The gate was changed since the newest promotion.
         assert_eq!(answer(Some(deployed('b')), None), Answer::Pass);
