@@ -309,6 +309,7 @@ mod tests {
         for file in [
             "approve.yml",
             "build.yml",
+            "continue.yml",
             "deploy.yml",
             "gate.yml",
             "infrastructure.yml",

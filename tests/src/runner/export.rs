@@ -11,9 +11,10 @@ use crate::instance::{Instance, sha256};
 pub const REPOSITORY: &str = "slipway-delivery/slipway";
 
 /// The workflows that other repositories call.
-pub(super) const CALLABLE: [&str; 5] = [
+pub(super) const CALLABLE: [&str; 6] = [
     "approve.yml",
     "check.yml",
+    "continue.yml",
     "deliver.yml",
     "plan.yml",
     "promote.yml",

@@ -266,10 +266,10 @@ fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> BuildR
     ] {
         let status = i32::from(program == failing);
         let path = folder.path().join(program);
-        // How a deployment ended is what ENDED says.
+        // How a deployment ended is what ENDED says, and of which digest it was OF.
         let output = match program {
             "slipway-service" => {
-                "[ -z \"$ENDED\" ] || echo \"export SERVICE_VERDICT='$ENDED'\" >>\"$SLIPWAY_OUTPUT\"\n"
+                "[ -z \"$ENDED\" ] || echo \"export SERVICE_VERDICT='$ENDED' SERVICE_DIGEST='$OF'\" >>\"$SLIPWAY_OUTPUT\"\n"
             }
             _ => "",
         };
@@ -392,6 +392,61 @@ fn nothing_is_deployed_that_could_not_be_recorded() {
             "slipway-promote record --digest sha256:a --commit c --verdict {verdict} --permit 7"
         );
         assert_eq!(calls(&result).last(), Some(&recorded.as_str()), "{failing}");
+    }
+}
+
+#[test]
+fn a_paused_deployment_is_recorded_when_its_end_was_seen() {
+    let result = shipped("continue.yml", &[("IMAGE_DIGEST", "sha256:a")], "");
+    let words = "IMAGE_DIGEST and IMAGE_COMMIT must be given, as the build that deployed had them";
+    assert!(refuses(&result, words), "{}", result.log);
+    let record = |verdict: &str, permit: &str| {
+        let record = "slipway-promote record --digest sha256:a --commit c";
+        format!("{record} --verdict {verdict}{permit}")
+    };
+    let answers = "slipway-service continue --digest sha256:a --hook h --permit 7";
+    let goes_back = "slipway-service rollback";
+    for (rollback, ended, of, called, recorded) in [
+        (
+            "",
+            "healthy",
+            "sha256:a",
+            answers,
+            Some(record("healthy", " --permit 7")),
+        ),
+        (
+            "",
+            "failed",
+            "sha256:a",
+            answers,
+            Some(record("failed", " --permit 7")),
+        ),
+        ("", "paused", "sha256:a", answers, None),
+        ("", "", "", answers, None),
+        (
+            "true",
+            "rolled-back",
+            "sha256:a",
+            goes_back,
+            Some(record("rolled-back", "")),
+        ),
+        // It went back from another version, or had gone back before.
+        ("true", "healthy", "sha256:b", goes_back, None),
+        ("true", "", "", goes_back, None),
+    ] {
+        let given = [
+            ("IMAGE_DIGEST", "sha256:a"),
+            ("IMAGE_COMMIT", "c"),
+            ("HOOK", "h"),
+            ("PERMIT", "7"),
+            ("ROLLBACK", rollback),
+            ("ENDED", ended),
+            ("OF", of),
+        ];
+        let result = shipped("continue.yml", &given, "");
+        let calls = calls(&result);
+        assert_eq!(calls.first(), Some(&called), "{}", result.log);
+        assert_eq!(calls.get(1).copied(), recorded.as_deref(), "{}", result.log);
     }
 }
 
