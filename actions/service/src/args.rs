@@ -1,7 +1,7 @@
 //! Arguments of slipway-service.
 
 use clap::Subcommand;
-use kit::aws::{ClusterName, ServiceName};
+use kit::aws::{Arn, ClusterName, ServiceName};
 use kit::id::{Digest, argument};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(crate) enum Verb {
     Rollback(RollBack),
     /// Show what a deployment would change in what the service runs
     Diff(Diff),
+    /// Say before a deployment whether a digest could run in the service: image, secrets, log groups, percentages
+    Verify(Verify),
     /// Run a command once in a task of its own, with the image, the roles and the network of the service, and wait for its end
     RunTask(RunTask),
     /// Say what the service runs and how healthy it is
@@ -35,21 +37,27 @@ pub(crate) struct Deploy {
     /// Leave the deployment to ECS if the timeout is over or the run is cancelled, instead of rolling it back
     #[arg(long)]
     pub(crate) no_rollback: bool,
-    /// Deploy to a service whose desired count is 0, where nothing runs that could be verified
+    /// Accept a service whose desired count is 0, where nothing runs that could be verified
     #[arg(long)]
     pub(crate) allow_zero_tasks: bool,
+    /// Deploy over this deployment although it shifts traffic, is paused or goes back: ARN of ECS's record of it, as the refusal names it
+    #[arg(long, value_name = "ARN")]
+    pub(crate) replace: Option<Arn>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Continue {
     #[command(flatten)]
     pub(crate) version: Version,
-    /// Hook to answer; another one that waits is refused [default: the one that waits]
+    /// Hook to answer, the output `hook` of the run that ended at it; another one that waits is refused
     #[arg(long, value_name = "ID")]
-    pub(crate) hook: Option<String>,
+    pub(crate) hook: String,
     /// Leave the deployment to ECS if the timeout is over or the run is cancelled, instead of rolling it back
     #[arg(long)]
     pub(crate) no_rollback: bool,
+    /// Accept a service whose desired count is 0, where nothing runs that could be verified
+    #[arg(long)]
+    pub(crate) allow_zero_tasks: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +67,9 @@ pub(crate) struct RollBack {
     /// How long to wait for the end of the deployment or the task, such as 90s, 15m or 1h [default: 15m, and for a deployment also the waits that the service configures]
     #[arg(long, value_name = "TIME", value_parser = kit::clock::parse_duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Accept a service whose desired count is 0, where nothing runs that could be verified
+    #[arg(long)]
+    pub(crate) allow_zero_tasks: bool,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -80,6 +91,21 @@ pub(crate) struct Diff {
     /// Exit with 6 if there is a difference
     #[arg(long)]
     pub(crate) exit_code: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) selector: ServiceSelector,
+    /// Image digest to run, sha256:… (never a tag)
+    #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
+    pub(crate) digest: Digest,
+    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) repository: Option<String>,
+    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

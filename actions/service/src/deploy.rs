@@ -3,13 +3,13 @@
 use crate::act;
 use crate::args::Deploy;
 use crate::decide::{Plan, Revision, Update, decide, deployable};
-use crate::free::require_free;
+use crate::free::OtherDeployments;
 use crate::interrupt::Progress;
 use crate::logs;
 use crate::observe::{Observed, observe};
 use crate::opening::{Opened, open};
 use crate::owner;
-use crate::permit::{Permit, Work};
+use crate::permit::Work;
 use crate::report;
 use crate::stage::Stage;
 use crate::time::{self, refuse_none};
@@ -23,6 +23,7 @@ use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
 use net::{Account, Net};
+use std::time::Duration;
 
 /// Runs a digest in the service. The first signal ends it where nothing runs yet, and else has its deployment rolled back;
 /// the second one ends it anywhere.
@@ -42,80 +43,147 @@ pub(crate) async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> 
     let defaults = cx.defaults()?;
     let contract = defaults.contract();
     let net = Net::new(cx)?;
-    let Opened {
-        account,
-        client,
-        permit,
-        under,
-        missing,
-    } = open(cx, &net, &defaults, version, digest, Work::Deploy).await?;
-    let (observed, plan) = planned(&client, &args, contract, &account, digest).await?;
-    let service = &observed.seen.service;
-    let timeout = time::allowed(version.timeout, &service.strategy, plan.update)?;
-    let closed = under.as_ref().and_then(UsedPermit::closed);
+    let opened = open(cx, &net, &defaults, version, digest, Work::Deploy).await?;
+    let (client, under) = (&opened.client, opened.under.as_ref());
+    let look = || planned(client, &args, contract, &opened.account, digest);
+    let (mut observed, mut plan) = look().await?;
+    let strategy = &observed.seen.service.strategy;
+    let timeout = time::allowed(version.timeout, strategy, plan.update)?;
+    let closed = under.and_then(UsedPermit::closed);
     if let Some(why) = &closed {
         still_runs(&plan, why, contract)?;
     }
     if version.dry_run {
-        return Ok(report::planned(&client, &plan, under.as_ref(), missing));
+        let missing = opened.missing.clone();
+        return Ok(report::planned(client, &plan, under, missing));
     }
-    require_free(&client, service, plan.update).await?;
-    for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
+    let container = plan.selection.containers.first().cloned();
+    let others = OtherDeployments {
+        client,
+        arguments: &version.selector.arguments(cx),
+        container: container.as_deref(),
+        replace: args.replace.as_ref(),
+        undone: "nothing was deployed over it",
+    };
+    if plan.update != Update::None && others.wait(cx, &observed.seen.service, timeout).await? {
+        (observed, plan) = look().await?;
+    }
+    for line in under
+        .map(UsedPermit::start_line)
+        .into_iter()
+        .chain(plan.lines())
+    {
         cx.host.info(line);
     }
-
-    let task_definition = act::revise(&client, &plan, |arn| {
-        progress.at(Stage::Registered(arn.clone()));
-    })
-    .await?;
-    let before = client.look().await?;
-    unchanged(&before.service.task_definition, &plan)?;
-    require_free(&client, &before.service, plan.update).await?;
-    let left = left(&args, &plan, &before, under.as_ref());
-    let permitted = match (&permit, under) {
-        // Nothing may be changed, and the plan changes nothing.
-        (Some(_), Some(under)) if closed.is_some() => Some(PermittedUpdate {
-            under,
-            client: None,
-        }),
-        (Some(permit), _) => {
-            let policy = RetryPolicy::within(timeout);
-            let session = session(cx, permit, &plan, &task_definition, &client, policy).await?;
-            Some(begin(cx, permit, session, &task_definition, progress).await?)
-        }
-        (None, _) => None,
-    };
-    progress.at(Stage::Updating {
-        revision: task_definition.clone(),
-        left: left.clone(),
-    });
-    let under = permitted.as_ref();
-    let deployment = update(&client, under, &plan, &before, &task_definition).await?;
-    // A rollback that began while the update was repeated has made its own, before this one or after it; and so has a
-    // later attempt of this run, if this one was taken for dead.
-    if let (Some(permit), Some(update)) = (&permit, under.filter(|it| it.client.is_some())) {
-        permit
-            .refuse_overtaken(&update.under, task_definition.name())
-            .await?;
-    }
-    let following = Following {
-        expected: Expected {
-            allow_zero_tasks: args.allow_zero_tasks,
-            ..expected(deployment, task_definition, digest, &plan, &observed)
-        },
-        before,
+    let ready = Ready {
+        cx,
+        args: &args,
+        net: &net,
+        opened: &opened,
+        others: &others,
+        observed: &observed,
+        plan: &plan,
         timeout,
-        left,
-        answered: None,
+        closed: closed.is_some(),
+        progress,
     };
-    let under = under.map(|permitted| &permitted.under);
-    let (net, account, client) = (&net, &account, &client);
-    let place = Place {
-        net,
-        account,
-        client,
-    };
-    to_the_end(cx, &place, &plan, under, progress, following).await
+    ready.deploy().await
+}
+
+/// A deployment that may begin.
+struct Ready<'a> {
+    cx: &'a Cx,
+    args: &'a Deploy,
+    net: &'a Net,
+    opened: &'a Opened<'a>,
+    others: &'a OtherDeployments<'a>,
+    observed: &'a Observed,
+    plan: &'a Plan,
+    timeout: Duration,
+    /// True if nothing may be changed under the permit any more.
+    closed: bool,
+    progress: &'a Progress<Stage>,
+}
+
+impl Ready<'_> {
+    async fn deploy(&self) -> Result<Report> {
+        let (client, plan) = (&self.opened.client, self.plan);
+        let task_definition = act::revise(client, plan, |arn| {
+            self.progress.at(Stage::Registered(arn.clone()));
+        })
+        .await?;
+        let before = client.look().await?;
+        unchanged(&before.service.task_definition, plan)?;
+        if plan.update != Update::None {
+            self.others.refuse(&before.service).await?;
+        }
+        let left = left(self.args, plan, &before, self.opened.under.as_ref());
+        let permitted = self.begin(&task_definition).await?;
+        self.progress.at(Stage::Updating {
+            revision: task_definition.clone(),
+            left: left.clone(),
+        });
+        let under = permitted.as_ref();
+        let deployment = update(client, under, plan, &before, &task_definition).await?;
+        // A rollback that began while the update was repeated has made its own, before this one or after it; and so has a
+        // later attempt of this run, if this one was taken for dead.
+        let updated = under.filter(|it| it.client.is_some());
+        if let (Some(permit), Some(update)) = (&self.opened.permit, updated) {
+            permit
+                .refuse_overtaken(&update.under, task_definition.name())
+                .await?;
+        }
+        let digest = &self.args.version.digest;
+        let following = Following {
+            expected: Expected {
+                allow_zero_tasks: self.args.allow_zero_tasks,
+                ..expected(deployment, task_definition, digest, plan, self.observed)
+            },
+            before,
+            timeout: self.timeout,
+            left,
+            answered: None,
+        };
+        let place = Place {
+            net: self.net,
+            account: &self.opened.account,
+            client,
+            arguments: self.others.arguments,
+        };
+        let under = under.map(|permitted| &permitted.under);
+        to_the_end(self.cx, &place, plan, under, self.progress, following).await
+    }
+
+    /// Uses the permit up, if there is one, after the session is open in which the service is updated.
+    async fn begin(&self, task_definition: &TaskDefinitionArn) -> Result<Option<PermittedUpdate>> {
+        let opened = self.opened;
+        let permit = match (&opened.permit, &opened.under) {
+            // Nothing may be changed, and the plan changes nothing.
+            (Some(_), Some(under)) if self.closed => {
+                return Ok(Some(PermittedUpdate {
+                    under: under.clone(),
+                    client: None,
+                }));
+            }
+            (Some(permit), _) => permit,
+            (None, _) => return Ok(None),
+        };
+        let policy = RetryPolicy::within(self.timeout);
+        let client = match self.plan.update {
+            Update::None => None,
+            Update::Deploy | Update::Again => {
+                let client = permit.client(self.cx, &opened.client, task_definition, policy);
+                Some(client.await?)
+            }
+        };
+        self.progress.at(Stage::Beginning {
+            permit: permit.number(),
+            revision: task_definition.name().to_owned(),
+        });
+        let under = permit.start(task_definition.as_str()).await?;
+        self.cx.host.info(under.used_up());
+        Ok(Some(PermittedUpdate { under, client }))
+    }
 }
 
 /// What the deployment has to come to.
@@ -141,6 +209,8 @@ pub(crate) struct Place<'a> {
     pub(crate) net: &'a Net,
     pub(crate) account: &'a Account,
     pub(crate) client: &'a Client,
+    /// The arguments that lead to it, for hints.
+    pub(crate) arguments: &'a str,
 }
 
 /// Follows a deployment to its verdict, and reports that.
@@ -159,6 +229,7 @@ pub(crate) async fn to_the_end(
         net,
         account,
         client,
+        arguments,
     } = place;
     progress.at(Stage::Following {
         deployment: following.expected.deployment.clone(),
@@ -168,7 +239,7 @@ pub(crate) async fn to_the_end(
     let watch = Watch::new(cx, client, plan, progress, following);
     let mut ended = watch.follow().await?;
     add_logs(net, account, client, &mut ended).await;
-    report::ended(client, account, plan, under, ended)
+    report::ended((client, arguments), account, plan, under, ended)
 }
 
 /// Adds the logs of the tasks of a deployment that did not become healthy.
@@ -213,43 +284,6 @@ struct PermittedUpdate {
     under: UsedPermit,
     /// The client that updates the service; `None` if the service stays as it is.
     client: Option<Client>,
-}
-
-/// Uses the permit up.
-async fn begin(
-    cx: &Cx,
-    permit: &Permit<'_>,
-    client: Option<Client>,
-    task_definition: &TaskDefinitionArn,
-    progress: &Progress<Stage>,
-) -> Result<PermittedUpdate> {
-    progress.at(Stage::Beginning {
-        permit: permit.number(),
-        revision: task_definition.name().to_owned(),
-    });
-    let under = permit.start(task_definition.as_str()).await?;
-    cx.host.info(under.used_up());
-    Ok(PermittedUpdate { under, client })
-}
-
-/// The client that updates the service under a permit. It is made before the permit is used up, so that a refused session
-/// does not cost the permit.
-async fn session(
-    cx: &Cx,
-    permit: &Permit<'_>,
-    plan: &Plan,
-    task_definition: &TaskDefinitionArn,
-    client: &Client,
-    policy: RetryPolicy,
-) -> Result<Option<Client>> {
-    let (cluster, service) = (client.cluster.clone(), client.service.clone());
-    Ok(match plan.update {
-        Update::None => None,
-        Update::Deploy | Update::Again => {
-            let session = permit.session(task_definition.as_str()).await?;
-            Some(Client::new(&session, cluster, service, policy, &cx.host))
-        }
-    })
 }
 
 /// Updates the service: in the session of the permit that the deployment began under, if there is one.

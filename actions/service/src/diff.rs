@@ -3,6 +3,7 @@
 use crate::args::{Diff, Version};
 use crate::compare::Difference;
 use crate::decide::{Plan, Revision, plan};
+use crate::free::describe;
 use crate::locate::{Found, find};
 use crate::observe::observe;
 use crate::time::USUAL;
@@ -24,7 +25,7 @@ pub(crate) async fn diff(args: Diff, cx: &Cx) -> Result<Report> {
     let Found { account, client } = found;
     let exit_code = args.exit_code;
     let plan = compared(&client, &account, args, defaults.contract()).await?;
-    let report = report(&client, &plan);
+    let report = report(&client, &plan, unfinished(cx, &client).await);
     match exit_code && differs(&plan) {
         false => Ok(report),
         true => {
@@ -37,6 +38,23 @@ pub(crate) async fn diff(args: Diff, cx: &Cx) -> Result<Report> {
             Err(error.summary(report.summary))
         }
     }
+}
+
+/// The deployment in progress, whose version the service has already and does not run completely yet.
+async fn unfinished(cx: &Cx, client: &Client) -> Option<String> {
+    let found = match client.service().await {
+        Ok(service) => client.in_progress(&service).await,
+        Err(error) => Err(error),
+    };
+    found
+        .unwrap_or_else(|error| {
+            cx.host.info(format!(
+                "{error}, which needs {}; whether a deployment is in progress is left out",
+                error.permission
+            ));
+            None
+        })
+        .map(|found| describe(&found))
 }
 
 fn differs(plan: &Plan) -> bool {
@@ -92,12 +110,16 @@ async fn of_what_runs(
     plan(&seen.service, &running, newest.as_ref(), selection, &image)
 }
 
-fn report(client: &Client, plan: &Plan) -> Report {
+fn report(client: &Client, plan: &Plan, unfinished: Option<String>) -> Report {
     let title = match differs(plan) {
+        false if unfinished.is_some() => format!(
+            "service {} does not run this completely yet, and deploying it would change nothing",
+            client.service
+        ),
         false => format!("service {} runs this: no difference", client.service),
         true => format!("service {} would change", client.service),
     };
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = unfinished.iter().cloned().collect();
     if differs(plan) {
         lines.extend(plan.revision_lines());
     }
@@ -105,6 +127,7 @@ fn report(client: &Client, plan: &Plan) -> Report {
         "service": client.service,
         "cluster": client.cluster,
         "differs": differs(plan),
+        "in_progress": unfinished,
         "running": plan.running,
         "base": plan.base,
         "image": plan.image,

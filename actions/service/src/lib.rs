@@ -33,6 +33,7 @@ mod task;
 mod time;
 mod under;
 mod verdict;
+mod verify;
 mod watch;
 
 use args::{Args, Verb};
@@ -66,6 +67,14 @@ impl Step for Service {
                 "Where the load balancer answers, if there is one",
             ),
             (
+                "hook",
+                "ID of the pause hook at which the deployment waits, for `continue`; empty unless it is paused",
+            ),
+            (
+                "digest",
+                "Digest of the image that the verdict is of, as `slipway-promote record --digest` takes it: of a rollback, the version that was left where the verdict is `rolled-back`, else the one that runs",
+            ),
+            (
                 "verdict",
                 "How the deployment ended, as `slipway-promote record --verdict` takes it: `healthy`, `rolled-back` or `failed`; also there if the step fails, and empty if nothing was deployed or nobody saw the end. `paused` while it waits for an answer: record nothing then",
             ),
@@ -91,6 +100,7 @@ impl Step for Service {
             Verb::Continue(args) => proceed::proceed(args, cx).await,
             Verb::Rollback(args) => back::roll_back(args, cx).await,
             Verb::Diff(args) => diff::diff(args, cx).await,
+            Verb::Verify(args) => verify::verify(args, cx).await,
             Verb::RunTask(args) => task::run_task(args, cx).await,
             Verb::Status(args) => status::status(args, cx).await,
         }

@@ -6,6 +6,8 @@
 
 use crate::args::Version;
 use crate::under::UsedPermit;
+use ecs::{Client, RetryPolicy};
+use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -228,11 +230,28 @@ impl<'a> Permit<'a> {
         )))
     }
 
+    /// The clients for the same service in a session that may change it to this revision. It is opened before the permit is used
+    /// up, so that a refused session does not cost the permit.
+    ///
+    /// # Errors
+    /// As for [`Permit::session`].
+    pub(crate) async fn client(
+        &self,
+        cx: &Cx,
+        client: &Client,
+        revision: &TaskDefinitionArn,
+        policy: RetryPolicy,
+    ) -> Result<Client> {
+        let account = self.session(revision.as_str()).await?;
+        let (cluster, service) = (client.cluster.clone(), client.service.clone());
+        Ok(Client::new(&account, cluster, service, policy, &cx.host))
+    }
+
     /// The deploy role, in a session whose tag, set by the permit role, allows it to update the service to this revision.
     ///
     /// # Errors
     /// One of the two roles does not allow it.
-    pub(crate) async fn session(&self, revision: &str) -> Result<Account> {
+    async fn session(&self, revision: &str) -> Result<Account> {
         let tag = SessionTag {
             key: TAG,
             value: revision.to_owned(),

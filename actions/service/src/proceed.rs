@@ -17,8 +17,8 @@ use crate::time::{self, refuse_none};
 use crate::under::UsedPermit;
 use crate::verdict::{Pause, Rollback};
 use crate::watch::Following;
-use ecs::{Client, Record, RetryPolicy};
-use kit::aws::Arn;
+use ecs::{Client, Expected, Record, RetryPolicy};
+use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
 use net::Net;
@@ -50,39 +50,27 @@ async fn steps(args: Continue, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     } = opened;
     let observed = observe(&client, version, defaults.contract(), &account, digest).await?;
     let service = &observed.seen.service;
-    deployable(service, false)?;
+    deployable(service, args.allow_zero_tasks)?;
     let plan = waiting(&client, &observed)?;
     let time = time::allowed(version.timeout, &service.strategy, plan.update)?;
-    let current = waits(&client, args.hook.as_deref()).await?;
+    let primary = service.primary().ok_or_else(|| {
+        Error::failed("the service has no primary deployment").hint(status_hint(&client))
+    })?;
+    let (deployment, revision) = (primary.id.clone(), primary.task_definition.clone());
+    let current = waits(&client, &args.hook, &revision).await?;
     let line = match &current {
         Some((_, pause)) => format!("answer hook {} at {}: go on", pause.hook, pause.stage),
         None => "nothing waits for an answer: follow the deployment".to_owned(),
     };
     if version.dry_run {
-        let title = "would continue the deployment of";
+        let (title, lines) = ("would continue the deployment of", vec![line]);
         let under = under.as_ref();
-        return Ok(report::would(
-            &client,
-            &plan,
-            under,
-            missing,
-            title,
-            vec![line],
-        ));
+        return Ok(report::would(&client, &plan, under, missing, title, lines));
     }
     cx.host.info(line);
-    let primary = service.primary().ok_or_else(|| {
-        Error::failed("the service has no primary deployment").hint(status_hint(&client))
-    })?;
-    let (deployment, revision) = (primary.id.clone(), primary.task_definition.clone());
     let mut under = under;
-    let mut left = match args.no_rollback {
-        true => Some(Rollback::Unwanted),
-        false => {
-            let began = under.as_ref().and_then(UsedPermit::began);
-            owner::left(false, Update::None, service, began)
-        }
-    };
+    let began = under.as_ref().and_then(UsedPermit::began);
+    let mut left = owner::left(args.no_rollback, Update::None, service, began);
     let mut answered = None;
     if let Some((record, pause)) = current {
         let answer = Answer {
@@ -93,14 +81,17 @@ async fn steps(args: Continue, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
             pause: &pause,
             time,
         };
-        let taken = answer.give(revision.as_str()).await?;
+        let taken = answer.give(&revision, progress).await?;
         under = taken.or(under);
         // From here on the deployment is this run's.
         left = args.no_rollback.then_some(Rollback::Unwanted);
         answered = Some(pause.hook);
     }
     let following = Following {
-        expected: expected(deployment, revision, digest, &plan, &observed),
+        expected: Expected {
+            allow_zero_tasks: args.allow_zero_tasks,
+            ..expected(deployment, revision, digest, &plan, &observed)
+        },
         before: observed.seen.clone(),
         timeout: time,
         left,
@@ -110,6 +101,7 @@ async fn steps(args: Continue, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
         net: &net,
         account: &account,
         client: &client,
+        arguments: &version.selector.arguments(cx),
     };
     to_the_end(cx, &place, &plan, under.as_ref(), progress, following).await
 }
@@ -144,29 +136,40 @@ fn waiting(client: &Client, observed: &Observed) -> Result<Plan> {
     .hint(status_hint(client)))
 }
 
-/// The hook that waits, with ECS's record of the deployment; `None` if none waits.
+/// The hook that waits, with ECS's record of the deployment; `None` if it waits no longer.
+///
+/// The hook is always named: a run that is repeated after its answer would otherwise answer the next hook, which nobody looked at.
 ///
 /// # Errors
-/// Another hook waits than the one that is asked for (exit 3), or the record cannot be read.
-async fn waits(client: &Client, hook: Option<&str>) -> Result<Option<(Arn, Pause)>> {
-    let Some(current) = client.service().await?.current else {
+/// The deployment in progress is not that of the judged revision, or another hook waits (exit 3), or the record cannot be read.
+async fn waits(
+    client: &Client,
+    hook: &str,
+    revision: &TaskDefinitionArn,
+) -> Result<Option<(Arn, Pause)>> {
+    let service = client.service().await?;
+    let Some(current) = client.in_progress(&service).await? else {
         return Ok(None);
     };
-    let Some((record, _)) = client.record_at(&current).await? else {
-        return Ok(None);
-    };
-    let Some(pause) = paused(&record) else {
-        return match hook.filter(|hook| !is_answered(&record, hook)) {
-            Some(hook) => Err(other(client, hook, "no hook waits for an answer")),
-            None => Ok(None),
-        };
-    };
-    match hook.filter(|hook| *hook != pause.hook) {
-        Some(hook) => {
+    if current.deploys.as_ref() != Some(revision) {
+        let found = current.deploys.as_ref();
+        let found = found.map_or("a revision that ECS does not show", |it| it.name());
+        return Err(Error::refused(format!(
+            "the deployment in progress is of {found} and not of {}, so it was not continued",
+            revision.name()
+        ))
+        .hint(status_hint(client)));
+    }
+    let record = &current.record;
+    match paused(record) {
+        Some(pause) if pause.hook == hook => Ok(Some((current.arn, pause))),
+        // A run that was killed after its answer, or is repeated: what follows is shown, and may be the next pause.
+        _ if is_answered(record, hook) => Ok(None),
+        Some(pause) => {
             let found = format!("hook {} waits for an answer at {}", pause.hook, pause.stage);
             Err(other(client, hook, &found))
         }
-        None => Ok(Some((current, pause))),
+        None => Err(other(client, hook, "no hook waits for an answer")),
     }
 }
 
@@ -198,16 +201,24 @@ impl Answer<'_> {
     ///
     /// # Errors
     /// The permit does not allow it, or ECS refuses.
-    async fn give(&self, revision: &str) -> Result<Option<UsedPermit>> {
+    async fn give(
+        &self,
+        revision: &TaskDefinitionArn,
+        progress: &Progress<Stage>,
+    ) -> Result<Option<UsedPermit>> {
+        progress.at(Stage::Answering {
+            hook: self.pause.hook.clone(),
+            permit: self.permit.map(Permit::number),
+        });
         let Some(permit) = self.permit else {
             self.tell(self.client).await?;
             return Ok(None);
         };
-        let account = permit.session(revision).await?;
-        let (cluster, service) = (self.client.cluster.clone(), self.client.service.clone());
         let policy = RetryPolicy::within(self.time);
-        let session = Client::new(&account, cluster, service, policy, &self.cx.host);
-        let under = permit.start(revision).await?;
+        let session = permit
+            .client(self.cx, self.client, revision, policy)
+            .await?;
+        let under = permit.start(revision.as_str()).await?;
         self.cx.host.info(under.used_up());
         let told = self.tell(&session).await;
         told.map_err(|error| error.cause(under.used_up()))?;

@@ -14,6 +14,8 @@ pub(crate) struct ProgressLog<'a> {
     table: String,
     missing: Vec<String>,
     reminded: Option<(Duration, String)>,
+    /// True if it was said that ECS watches no alarm.
+    warned: bool,
 }
 
 impl<'a> ProgressLog<'a> {
@@ -24,6 +26,7 @@ impl<'a> ProgressLog<'a> {
             table: String::new(),
             missing: Vec::new(),
             reminded: None,
+            warned: false,
         }
     }
 
@@ -35,6 +38,7 @@ impl<'a> ProgressLog<'a> {
         missing: &[String],
         now: Duration,
     ) -> bool {
+        self.warn_of_alarms(seen);
         for event in events {
             self.cx.host.info(format!("  event: {event}"));
         }
@@ -59,6 +63,21 @@ impl<'a> ProgressLog<'a> {
             self.reminded = Some((now, waiting));
         }
         moved
+    }
+}
+
+impl ProgressLog<'_> {
+    /// Says once that no alarm will stop the deployment: ECS does not.
+    fn warn_of_alarms(&mut self, seen: &Seen) {
+        let alarms = seen.record.as_ref().and_then(|it| it.alarms.as_ref());
+        let Some(alarms) = alarms.filter(|alarms| alarms.are_ignored() && !self.warned) else {
+            return;
+        };
+        self.warned = true;
+        self.cx.host.warn(format!(
+            "ECS watches none of the service's alarms during this deployment, because one of them rang already when it began: {}",
+            alarms.names.join(", ")
+        ));
     }
 }
 
@@ -128,6 +147,7 @@ pub(crate) fn shift(record: &Record) -> Vec<String> {
     }
     if let Some(alarms) = &record.alarms {
         match (alarms.triggered.as_slice(), alarms.status.as_str()) {
+            _ if alarms.are_ignored() => parts.push("alarms not watched".to_owned()),
             ([], "MONITORING") => parts.push(format!("alarms watched: {}", alarms.names.len())),
             ([], _) => {}
             (triggered, _) => parts.push(format!("alarms that went off: {}", triggered.join(", "))),

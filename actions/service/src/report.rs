@@ -18,6 +18,8 @@ use net::Account;
 /// A deploy that came to a verdict, and all there is to say of it.
 struct Outcome<'a> {
     client: &'a Client,
+    /// The arguments that lead to the service, for hints.
+    arguments: &'a str,
     account: &'a Account,
     plan: &'a Plan,
     under: Option<&'a UsedPermit>,
@@ -83,7 +85,7 @@ pub(crate) fn would(
 /// # Errors
 /// Every verdict but success.
 pub(crate) fn ended(
-    client: &Client,
+    (client, arguments): (&Client, &str),
     account: &Account,
     plan: &Plan,
     under: Option<&UsedPermit>,
@@ -91,6 +93,7 @@ pub(crate) fn ended(
 ) -> Result<Report> {
     let outcome = Outcome {
         client,
+        arguments,
         account,
         plan,
         under,
@@ -122,7 +125,12 @@ pub(crate) fn ended(
         .summary(summary)
         .output("task-definition-arn", &service.task_definition)
         .output("deployment-id", &ended.expected.deployment)
-        .output("service-arn", &service.arn);
+        .output("service-arn", &service.arn)
+        .output("digest", &ended.expected.digest);
+    let error = match &ended.verdict {
+        Verdict::Paused(pause) => error.output("hook", &pause.hook),
+        _ => error,
+    };
     Err(match ended.verdict.recorded() {
         Some(recorded) => error.output("verdict", recorded),
         None => error,
@@ -163,7 +171,7 @@ impl Outcome<'_> {
 
     fn paused(&self, pause: &Pause) -> Error {
         let ours = self.ended.expected.task_definition.name();
-        let (cluster, service) = (&self.client.cluster, &self.client.service);
+        let arguments = self.arguments;
         let error = Error::new(
             ErrorKind::Paused,
             format!(
@@ -181,13 +189,15 @@ impl Outcome<'_> {
             }
             (None, _) => error,
         };
+        let permit = self
+            .under
+            .map_or_else(String::new, |under| format!(" --permit {}", under.permit));
         error
             .hint(format!(
-                "let it go on: slipway-service continue --cluster {cluster} --service {service}"
+                "let it go on: slipway-service continue {arguments} --digest {} --hook {}{permit}",
+                self.ended.expected.digest, pause.hook
             ))
-            .hint(format!(
-                "or go back: slipway-service rollback --cluster {cluster} --service {service}"
-            ))
+            .hint(format!("or go back: slipway-service rollback {arguments}"))
     }
 
     fn given_up(&self, why: &Why, rollback: &Rollback) -> Error {
@@ -275,6 +285,7 @@ impl Outcome<'_> {
         .output("task-definition-arn", &expected.task_definition)
         .output("deployment-id", &expected.deployment)
         .output("service-arn", &self.ended.seen.service.arn)
+        .output("digest", &expected.digest)
         .output("verdict", "healthy");
         if let Some(address) = &self.ended.address {
             report = report.output("address", address);

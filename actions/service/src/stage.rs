@@ -31,6 +31,18 @@ pub(crate) enum Stage {
         deployment: String,
         revision: String,
     },
+    /// A pause hook is being answered, under a permit if there is one.
+    Answering {
+        hook: String,
+        permit: Option<u64>,
+    },
+    /// `rollback` follows a deployment that goes back.
+    GoingBack {
+        deployment: String,
+        revision: String,
+        /// Whether ECS took this run's request to stop it; `None` if there was none.
+        asked: Option<bool>,
+    },
 }
 
 impl Interruptible for Stage {
@@ -89,6 +101,76 @@ impl Interruptible for Stage {
                     "ECS is rolling back deployment {deployment} of {revision}, as this run asked; the end was not seen"
                 ))
                 .hint(format!("see how it ends: slipway-service status {arguments}")),
+            Stage::Answering { hook, permit } => {
+                let error = error.cause(format!(
+                    "hook {hook} was being answered, and ECS had not confirmed it"
+                ));
+                let error = match permit {
+                    Some(permit) => error.cause(format!(
+                        "the record that this run goes on under permit {permit} may be written"
+                    )),
+                    None => error,
+                };
+                error.hint(status).hint(
+                    "or run the same command again: it answers this hook if it still waits, and follows the deployment",
+                )
+            }
+            Stage::GoingBack {
+                deployment,
+                revision,
+                asked,
+            } => {
+                let what = match asked {
+                    Some(true) => "goes back, as this run asked ECS",
+                    Some(false) => "was to be stopped, and ECS had not confirmed that",
+                    None => "goes on in ECS; this run only followed it",
+                };
+                error
+                    .cause(format!(
+                        "deployment {deployment} of {revision} {what}; the end was not seen"
+                    ))
+                    .hint(format!("see how it ends: slipway-service status {arguments}"))
+                    .hint("or run the same command again: it follows what goes back already")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_continues_or_goes_back_says_how_far_it_got() {
+        let back = |asked| Stage::GoingBack {
+            deployment: "arn:1".to_owned(),
+            revision: "web:8".to_owned(),
+            asked,
+        };
+        let answering = |permit| Stage::Answering {
+            hook: "ecs-pause-1".to_owned(),
+            permit,
+        };
+        for (stage, words) in [
+            (back(Some(true)), "goes back, as this run asked ECS"),
+            (back(Some(false)), "ECS had not confirmed that"),
+            (back(None), "this run only followed it"),
+            (answering(None), "hook ecs-pause-1 was being answered"),
+            (answering(Some(7)), "under permit 7 may be written"),
+        ] {
+            assert!(!stage.goes_on(), "{stage:?}");
+            let error = stage.interrupted("SIGTERM", "--environment dev");
+            assert_eq!(error.exit(), kit::Exit::Interrupted);
+            let text = error.to_string();
+            assert!(
+                text.contains(words) && !text.contains("nothing was"),
+                "{text}"
+            );
+            let hints = error.hints.join("\n");
+            assert!(
+                hints.contains("slipway-service status --environment dev"),
+                "{hints}"
+            );
         }
     }
 }

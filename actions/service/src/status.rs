@@ -67,7 +67,7 @@ async fn observe(args: ServiceSelector, cx: &Cx) -> Result<Status> {
         None
     });
     Ok(Status {
-        missing: lacking(&seen, &definition, &containers),
+        missing: lacking(&seen, &definition, &containers, false),
         account,
         cluster: client.cluster.clone(),
         seen,
@@ -78,8 +78,14 @@ async fn observe(args: ServiceSelector, cx: &Cx) -> Result<Status> {
     })
 }
 
-/// The conditions that are missing for the service to be healthy with the version it runs now.
-pub(crate) fn lacking(seen: &Seen, definition: &Definition, containers: &[String]) -> Vec<String> {
+/// The conditions that are missing for the service to be healthy with the version it runs now; with `allow_zero_tasks` a service that
+/// wants no tasks lacks none of them.
+pub(crate) fn lacking(
+    seen: &Seen,
+    definition: &Definition,
+    containers: &[String],
+    allow_zero_tasks: bool,
+) -> Vec<String> {
     let Some(primary) = seen.service.primary() else {
         return vec!["a primary deployment".to_owned()];
     };
@@ -93,7 +99,11 @@ pub(crate) fn lacking(seen: &Seen, definition: &Definition, containers: &[String
         let mut digests = tasks.filter_map(|task| task.digest(containers.first()?));
         digests.find_map(|digest| Digest::parse(digest).ok())
     };
-    let Some(digest) = by_definition.or_else(by_tasks) else {
+    let found = by_definition.or_else(by_tasks);
+    if found.is_none() && allow_zero_tasks && seen.service.desired == 0 {
+        return Vec::new();
+    }
+    let Some(digest) = found else {
         return vec!["ECS to name the digest of a running task".to_owned()];
     };
     let expected = Expected {
@@ -102,7 +112,7 @@ pub(crate) fn lacking(seen: &Seen, definition: &Definition, containers: &[String
         digest,
         containers: containers.to_vec(),
         health_checked: definition.health_checked(),
-        allow_zero_tasks: false,
+        allow_zero_tasks,
     };
     missing(&expected, seen)
 }
@@ -372,24 +382,24 @@ mod tests {
             ([other.as_str(), other.as_str()], 2),
         ] {
             let (seen, definition) = running(digests);
-            let found = lacking(&seen, &definition, &containers);
+            let found = lacking(&seen, &definition, &containers, false);
             assert_eq!(found.len(), missing, "{found:?}");
         }
         let (mut seen, definition) = running([DIGEST, DIGEST]);
         seen.service.deployments[0].rollout = Rollout::InProgress;
-        let found = lacking(&seen, &definition, &containers);
+        let found = lacking(&seen, &definition, &containers, false);
         assert_eq!(found, ["ECS has not completed the deployment"]);
         seen.service.deployments.clear();
-        assert!(!lacking(&seen, &definition, &containers).is_empty());
+        assert!(!lacking(&seen, &definition, &containers, false).is_empty());
     }
 
     #[test]
     fn an_image_without_a_digest_is_judged_by_what_its_tasks_agree_on() {
         let (seen, definition) = running([DIGEST, DIGEST]);
         let worker = ["worker".to_owned()];
-        assert_eq!(lacking(&seen, &definition, &worker), [""; 0]);
+        assert_eq!(lacking(&seen, &definition, &worker, false), [""; 0]);
         let (seen, definition) = running([DIGEST, "odd"]);
-        assert!(!lacking(&seen, &definition, &worker).is_empty());
+        assert!(!lacking(&seen, &definition, &worker, false).is_empty());
     }
 
     #[test]

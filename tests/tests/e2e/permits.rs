@@ -42,7 +42,17 @@ struct Setting {
 }
 
 impl Setting {
+    /// With a digest that serves, and differs by this mark from others.
     fn new(environment: &'static str, mark: &str) -> Self {
+        Self::of(environment, "exec busybox httpd -f -p 8080 -h /www", mark)
+    }
+
+    /// With a digest that never answers the load balancer.
+    fn silent(environment: &'static str, mark: &str) -> Self {
+        Self::of(environment, "exec sleep 600", mark)
+    }
+
+    fn of(environment: &'static str, script: &str, mark: &str) -> Self {
         static TURNS: [Mutex<()>; 3] = [const { Mutex::new(()) }; 3];
         static WORLD: OnceLock<World> = OnceLock::new();
         let names = World::ENVIRONMENTS.iter();
@@ -55,13 +65,7 @@ impl Setting {
                 world
             })
         });
-        let serves = [
-            "/bin/busybox",
-            "sh",
-            "-c",
-            "exec busybox httpd -f -p 8080 -h /www",
-            mark,
-        ];
+        let runs = ["/bin/busybox", "sh", "-c", script, mark];
         let (aws, build, keys, image) = wait(TIMEOUT, async {
             let account = &world.environment(environment).unwrap().account;
             (
@@ -71,7 +75,7 @@ impl Setting {
                     .codebuild_session(instance(), environment, "e2e")
                     .await
                     .unwrap(),
-                world.image(instance(), &serves).await.unwrap(),
+                world.image(instance(), &runs).await.unwrap(),
             )
         });
         let mut variables = world.variables(instance());
@@ -187,9 +191,10 @@ impl Setting {
         self.plant(&record)
     }
 
-    fn deploy(&self, permit: &str, further: &[&str]) -> Command {
+    /// A verb for the digest, under a permit if its number is not empty.
+    fn under(&self, verb: &str, permit: &str, further: &[&str]) -> Command {
         let mut all = vec![
-            "deploy",
+            verb,
             "--environment",
             self.environment,
             "--digest",
@@ -200,6 +205,10 @@ impl Setting {
         }
         all.extend(further);
         self.job.command("slipway-service", &all)
+    }
+
+    fn deploy(&self, permit: &str, further: &[&str]) -> Command {
+        self.under("deploy", permit, further)
     }
 
     /// The same in another run.

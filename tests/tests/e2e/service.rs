@@ -1,11 +1,13 @@
 //! The service step and deployments that do not go well: what it says, how it ends, and what runs afterwards.
 
+mod back;
 mod given_up;
 mod missing;
 mod pair;
 mod recorded;
 mod shift;
 mod task;
+mod verified;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

@@ -206,6 +206,9 @@ pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
             test: target.requested_test_traffic_weight,
         })
     });
+    let watched = found.deployment_configuration.as_ref();
+    let watched = watched.and_then(|found| found.alarms.as_ref());
+    let wanted = watched.is_some_and(|alarms| alarms.enable && !alarms.alarm_names.is_empty());
     Record {
         status: word(found.status.as_ref().map(|status| status.as_str())),
         reason: found
@@ -227,6 +230,7 @@ pub(crate) fn record_of(found: ecs::ServiceDeployment) -> Record {
             status: word(alarms.status.as_ref().map(|status| status.as_str())),
             names: alarms.alarm_names.unwrap_or_default(),
             triggered: alarms.triggered_alarm_names.unwrap_or_default(),
+            wanted,
         }),
         breaker: found.deployment_circuit_breaker.map(|breaker| Breaker {
             status: word(breaker.status.as_ref().map(|status| status.as_str())),

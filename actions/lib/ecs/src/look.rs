@@ -3,10 +3,11 @@
 use crate::client::Client;
 use crate::convert::{arn, service_of, target_of, task_of};
 use crate::error::Error;
-use crate::seen::{Seen, Service, TargetGroup, Task};
+use crate::record::{NewestRecord, is_over};
+use crate::seen::{Rollout, Seen, Service, TargetGroup, Task};
 use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::types::DesiredStatus;
-use kit::aws::Arn;
+use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::Failure;
 use std::collections::BTreeSet;
 
@@ -80,7 +81,8 @@ impl Client {
     /// # Errors
     /// An API that does not answer.
     pub async fn look(&self) -> Result<Seen, Error> {
-        let service = self.service().await?;
+        let mut service = self.service().await?;
+        self.name_rollout(&mut service).await;
         let mut tasks = self.tasks(Tasks::Current).await?;
         let mut groups = Vec::new();
         let arns: BTreeSet<&Arn> = service
@@ -101,6 +103,21 @@ impl Client {
             groups,
             record: None,
         })
+    }
+
+    /// Takes how far the primary deployment has come from ECS's record of it, where the service does not say: `rolloutState` is
+    /// documented for rolling updates alone (Amazon ECS API Reference, `Deployment`). It stays unknown where the record cannot
+    /// be read.
+    async fn name_rollout(&self, service: &mut Service) {
+        let Some(primary) = service.deployments.iter_mut().find(|it| it.primary) else {
+            return;
+        };
+        if primary.rollout != Rollout::Unknown {
+            return;
+        }
+        if let Ok(Some(found)) = self.newest_record().await {
+            primary.rollout = rollout_by(&found, &primary.task_definition);
+        }
     }
 
     /// The service's tasks.
@@ -223,5 +240,51 @@ impl Client {
                 .and_then(|arn| self.instances.borrow().get(arn).cloned());
         }
         Ok(())
+    }
+}
+
+/// How far the deployment of a task definition has come by ECS's newest record.
+fn rollout_by(newest: &NewestRecord, task_definition: &TaskDefinitionArn) -> Rollout {
+    let deploys = newest.deploys.as_ref() == Some(task_definition);
+    let goes_back = newest.goes_back_to.as_ref() == Some(task_definition);
+    match newest.status.as_str() {
+        "SUCCESSFUL" if deploys => Rollout::Completed,
+        "ROLLBACK_SUCCESSFUL" if goes_back => Rollout::Completed,
+        "STOPPED" if deploys => Rollout::Failed,
+        "ROLLBACK_FAILED" if deploys || goes_back => Rollout::Failed,
+        status if (deploys || goes_back) && !is_over(status) => Rollout::InProgress,
+        _ => Rollout::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_that_the_service_does_not_name_is_that_of_the_record() {
+        let revision = |number: u64| -> TaskDefinitionArn {
+            let arn = format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/web:{number}");
+            arn.parse().unwrap()
+        };
+        for (status, deploys, goes_back_to, wanted) in [
+            ("IN_PROGRESS", 8, None, Rollout::InProgress),
+            ("SUCCESSFUL", 8, None, Rollout::Completed),
+            ("STOPPED", 8, None, Rollout::Failed),
+            ("ROLLBACK_IN_PROGRESS", 9, Some(8), Rollout::InProgress),
+            ("ROLLBACK_SUCCESSFUL", 9, Some(8), Rollout::Completed),
+            ("ROLLBACK_FAILED", 9, Some(8), Rollout::Failed),
+            // The record is of another deployment.
+            ("SUCCESSFUL", 9, None, Rollout::Unknown),
+            ("ROLLBACK_SUCCESSFUL", 8, Some(7), Rollout::Unknown),
+        ] {
+            let newest = NewestRecord {
+                status: status.to_owned(),
+                deploys: Some(revision(deploys)),
+                goes_back_to: goes_back_to.map(revision),
+            };
+            let found = rollout_by(&newest, &revision(8));
+            assert_eq!(found, wanted, "{status} {deploys} {goes_back_to:?}");
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! ECS's own record of a service's deployments.
 
 use crate::client::Client;
-use crate::convert::{arn, record_of};
+use crate::convert::record_of;
 use crate::error::Error;
-use crate::seen::Record;
+use crate::history::NEWEST;
+use crate::seen::{Record, Service};
 use aws_sdk_ecs::types::{
-    ContainerImage, DeploymentLifecycleHookAction, ServiceDeployment, StopServiceDeploymentStopType,
+    DeploymentLifecycleHookAction, ServiceDeployment, StopServiceDeploymentStopType,
 };
 use kit::aws::{Arn, TaskDefinitionArn};
 use kit::error::Context;
-use std::collections::BTreeMap;
 
 /// The parts of ECS's record of a deployment that do not change, as far as earlier looks found them.
 #[derive(Debug, Default)]
@@ -20,20 +20,6 @@ pub struct KnownRecord {
     rollback: Option<(String, TaskDefinitionArn)>,
 }
 
-/// A deployment as ECS lists it.
-struct Listed {
-    arn: Arn,
-    revision: String,
-    status: String,
-}
-
-/// The digest of a container's image: as its tasks found it, else as it is named.
-fn digest_of(image: &ContainerImage) -> Option<(String, String)> {
-    let named = image.image().and_then(|image| image.split_once('@'));
-    let digest = image.image_digest().or(named.map(|(_, digest)| digest));
-    Some((image.container_name()?.to_owned(), digest?.to_owned()))
-}
-
 /// Returns true if a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
 pub fn is_over(status: &str) -> bool {
     matches!(
@@ -42,63 +28,38 @@ pub fn is_over(status: &str) -> bool {
     )
 }
 
-/// A deployment that ECS has a record of.
+/// A deployment that ECS works on.
 #[derive(Debug, Clone)]
-pub struct Past {
+pub struct InProgress {
     /// ARN of the record.
     pub arn: Arn,
-    /// `IN_PROGRESS`, `SUCCESSFUL`, `ROLLBACK_SUCCESSFUL`, …
-    pub status: String,
-    /// The task definition that it deployed, where ECS shows it.
-    pub task_definition: Option<TaskDefinitionArn>,
-    /// The digest of each container's image, where ECS names it.
-    pub digests: BTreeMap<String, String>,
+    /// The record.
+    pub record: Record,
+    /// The task definition that it deploys, where ECS shows it.
+    pub deploys: Option<TaskDefinitionArn>,
 }
 
-/// The records that a history goes back to.
-const PAST: usize = 40;
+/// ECS's newest record, as far as it tells which deployment is the primary one.
+pub(crate) struct NewestRecord {
+    pub(crate) status: String,
+    pub(crate) deploys: Option<TaskDefinitionArn>,
+    /// The task definition that ECS goes back to, where it does.
+    pub(crate) goes_back_to: Option<TaskDefinitionArn>,
+}
 
 impl Client {
-    /// The deployments of the last 90 days, newest first, at most forty (Amazon ECS Developer Guide, "View service history").
-    ///
-    /// # Errors
-    /// An account, region or role may lack this API.
-    pub async fn history(&self) -> Result<Vec<Past>, Error> {
-        const ACTION: &str = "ecs:DescribeServiceRevisions";
-        let mut listed = self.listed().await?;
-        listed.truncate(PAST);
-        let mut revisions = BTreeMap::new();
-        let targets: Vec<String> = listed.iter().map(|it| it.revision.clone()).collect();
-        // DescribeServiceRevisions takes up to 20.
-        for some in targets.chunks(20) {
-            let call = self
-                .ecs
-                .describe_service_revisions()
-                .set_service_revision_arns(Some(some.to_vec()));
-            let doing = format!("describe the revisions of service {}", self.service);
-            let answer = self.call(ACTION, &doing, || call.clone().send()).await?;
-            for found in answer.service_revisions.unwrap_or_default() {
-                if let Some(name) = found.service_revision_arn.clone() {
-                    revisions.insert(name, found);
-                }
-            }
-        }
-        let past = listed.into_iter().map(|it| {
-            let found = revisions.get(&it.revision);
-            let named = found.and_then(|found| found.task_definition.as_deref());
-            let images = found.and_then(|found| found.container_images.as_deref());
-            Past {
-                arn: it.arn,
-                status: it.status,
-                task_definition: named.and_then(|named| named.parse().ok()),
-                digests: images
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(digest_of)
-                    .collect(),
-            }
-        });
-        Ok(past.collect())
+    pub(crate) async fn newest_record(&self) -> Result<Option<NewestRecord>, Error> {
+        let Some((arn, _)) = self.newest().await? else {
+            return Ok(None);
+        };
+        let Some((record, deploys)) = self.record_at(&arn).await? else {
+            return Ok(None);
+        };
+        Ok(Some(NewestRecord {
+            status: record.status,
+            deploys,
+            goes_back_to: self.went_back_to(&arn).await?,
+        }))
     }
 
     /// ECS's record of the deployment that runs `task_definition`, with the task definition that ECS goes back to, if it does.
@@ -239,7 +200,41 @@ impl Client {
         Ok(Some((record_of(found), deploys)))
     }
 
-    async fn described_record(&self, arn: &Arn) -> Result<Option<ServiceDeployment>, Error> {
+    /// The deployment that ECS works on, with its record and the task definition that it deploys; `None` if it works on none.
+    ///
+    /// ECS names it at the service (`currentServiceDeployment`). That need not be there yet when a deployment has begun, nor be
+    /// gone when it is over, so the record decides, and without a name the newest one.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn in_progress(&self, service: &Service) -> Result<Option<InProgress>, Error> {
+        if let Some(arn) = &service.current
+            && let Some(found) = self.unless_over(arn).await?
+        {
+            return Ok(Some(found));
+        }
+        match self.newest().await? {
+            Some((arn, _)) if service.current.as_ref() != Some(&arn) => {
+                self.unless_over(&arn).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn unless_over(&self, arn: &Arn) -> Result<Option<InProgress>, Error> {
+        let found = self.record_at(arn).await?;
+        let found = found.filter(|(record, _)| !is_over(&record.status));
+        Ok(found.map(|(record, deploys)| InProgress {
+            arn: arn.clone(),
+            record,
+            deploys,
+        }))
+    }
+
+    pub(crate) async fn described_record(
+        &self,
+        arn: &Arn,
+    ) -> Result<Option<ServiceDeployment>, Error> {
         let call = self
             .ecs
             .describe_service_deployments()
@@ -257,53 +252,8 @@ impl Client {
 
     /// ARN and target revision of the newest deployment ECS has a record of.
     async fn newest(&self) -> Result<Option<(Arn, String)>, Error> {
-        let newest = self.listed().await?.into_iter().next();
+        let newest = self.listed(NEWEST).await?.into_iter().next();
         Ok(newest.map(|it| (it.arn, it.revision)))
-    }
-
-    /// The deployments that ECS lists, newest first.
-    async fn listed(&self) -> Result<Vec<Listed>, Error> {
-        const ACTION: &str = "ecs:ListServiceDeployments";
-        let call = self
-            .ecs
-            .list_service_deployments()
-            .cluster(&self.cluster)
-            .service(&self.service);
-        let answer = self
-            .call(
-                ACTION,
-                &format!("list the deployments of service {}", self.service),
-                || call.clone().send(),
-            )
-            .await?;
-        let mut found: Vec<_> = answer
-            .service_deployments
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|brief| {
-                Some((
-                    brief.created_at.map_or(0, |at| at.as_nanos()),
-                    brief.service_deployment_arn?,
-                    brief.target_service_revision_arn?,
-                    brief
-                        .status
-                        .map_or_else(String::new, |it| it.as_str().to_owned()),
-                ))
-            })
-            .collect();
-        found.sort();
-        let newest_first = found.into_iter().rev();
-        newest_first
-            .map(|(_, named, revision, status)| {
-                let arn = arn(Some(named), "a service deployment");
-                let arn = arn.map_err(|error| Error::unreadable(ACTION, error))?;
-                Ok(Listed {
-                    arn,
-                    revision,
-                    status,
-                })
-            })
-            .collect()
     }
 
     async fn find_record(&self, task_definition: &TaskDefinitionArn) -> Result<Option<Arn>, Error> {

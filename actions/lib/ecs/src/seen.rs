@@ -289,6 +289,16 @@ pub struct Alarms {
     pub names: Vec<String>,
     /// Those that went off.
     pub triggered: Vec<String>,
+    /// True if the service asks ECS to watch them.
+    pub wanted: bool,
+}
+
+impl Alarms {
+    /// Returns true if ECS watches none of them although the service asks for it: one of them was in `ALARM` already when the
+    /// deployment began (Amazon ECS Developer Guide, "How CloudWatch alarms detect Amazon ECS deployment failures").
+    pub fn are_ignored(&self) -> bool {
+        self.wanted && self.status == "DISABLED"
+    }
 }
 
 /// The deployment circuit breaker.

@@ -3,23 +3,23 @@
 //! Going back twice is going back once: what already goes back, or went back, is followed or verified, and never stopped.
 //! Otherwise the second of two rollbacks would end at the version that the first one left.
 
-/// How the service goes back.
+use super::served::{Served, Version};
+use std::collections::BTreeSet;
+
+/// What is done so that the service goes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// The deployment in progress goes back itself; for this reason.
+pub(crate) enum Action {
+    /// The deployment in progress goes back itself, for this reason: it is followed.
     Follow(&'static str),
     /// The deployment in progress is stopped, and ECS goes back to what ran before it.
     Stop,
     /// This digest is deployed.
-    Deploy(String),
-    /// It went back before: what runs is verified.
+    Deploy(Version),
+    /// It went back before, for this reason: what runs is verified.
     Verify(&'static str),
-    /// It cannot go back; for this reason.
-    No(&'static str),
+    /// Nothing, for this reason.
+    Refuse(String),
 }
-
-/// A version that was deployed successfully: its digest, or where nobody names one, its task definition.
-pub(crate) type Version = String;
 
 /// The deployment in progress.
 #[derive(Debug, Clone)]
@@ -32,73 +32,96 @@ pub(crate) struct Current<'a> {
     pub(crate) replaces: bool,
 }
 
-/// How the newest deployment that is over ended.
+/// How the newest deployment that is over ended, apart from those that another one replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum LastEnd {
     /// It succeeded, or nobody knows any.
-    Well,
-    /// It did not, and the version before it came back or was never gone.
-    Back,
+    Succeeded,
+    /// It did not, and the version before it runs.
+    RolledBack,
     /// It did not, and neither did the way back.
     Stuck,
 }
 
-/// The way back from a deployment in progress, by the versions that were deployed successfully before it, newest first.
-pub(crate) fn from_running(current: &Current<'_>, successes: &[Version]) -> Way {
+/// What is known of the deployments that are over.
+#[derive(Debug, Clone)]
+pub(crate) struct Past {
+    pub(crate) served: Served,
+    pub(crate) last_end: LastEnd,
+    /// The versions that the ledger has records of, and none that they were healthy.
+    pub(crate) unhealthy: BTreeSet<Version>,
+}
+
+/// What is done about a deployment in progress.
+pub(crate) fn in_progress(current: &Current<'_>, past: &Past) -> Action {
     if current.status.starts_with("ROLLBACK") || current.status.starts_with("STOP") {
-        return Way::Follow("ECS rolls it back already");
+        return Action::Follow("ECS rolls it back already");
     }
     if !current.replaces {
-        return Way::No(
-            "it is the first deployment of the service, so ECS has nothing to go back to",
+        return Action::Refuse(
+            "it is the first deployment of the service, so ECS has nothing to go back to"
+                .to_owned(),
         );
     }
     let Some(deploys) = current.deploys else {
-        return Way::No(
-            "ECS does not show which version the deployment in progress is of, so it may be a rollback itself",
+        return Action::Refuse(
+            "ECS does not show which version the deployment in progress is of, so it may be a rollback itself"
+                .to_owned(),
         );
     };
-    // The same image with other settings is a new version, and not a way back.
-    let serves = successes.first().is_some_and(|serving| serving == deploys);
-    if !serves && successes.iter().any(|version| version == deploys) {
-        return Way::Follow(
-            "it deploys a version that was deployed successfully before, so it goes back itself",
-        );
+    // It goes back itself only if going back had to deploy the very same version. One that deploys another version which
+    // served once, such as one that was left before, is to be stopped like any other.
+    let serving = past.served.newest().map(String::as_str);
+    match at_rest(serving, past) {
+        Action::Deploy(version) if version == deploys => {
+            Action::Follow("it deploys the version that going back has to deploy")
+        }
+        _ => Action::Stop,
     }
-    Way::Stop
 }
 
-/// The way back from what runs where nothing is in progress, by the versions that were healthy, newest first.
-pub(crate) fn from_rest(runs: Option<&str>, ended: Ended, healthy: &[Version]) -> Way {
-    let Some(last) = healthy.first() else {
-        return Way::No(
-            "no version is known to have been healthy: neither to the ledger of an environment nor to ECS, which keeps deployments for 90 days",
+/// What is done where nothing is in progress and this version runs.
+pub(crate) fn at_rest(runs: Option<&str>, past: &Past) -> Action {
+    let served = &past.served;
+    let Some(serving) = served.newest() else {
+        return Action::Refuse(
+            "no version is known to have been healthy: neither to the ledger of an environment nor to ECS, which keeps deployments for 90 days"
+                .to_owned(),
         );
     };
+    let healthy = |version: &&Version| !past.unhealthy.contains(*version);
     match runs {
-        None => return Way::No("nobody names the digest that runs"),
-        // What runs was never healthy.
-        Some(runs) if runs != last => return Way::Deploy(last.clone()),
+        None => return Action::Refuse("nobody names the digest that runs".to_owned()),
+        // What runs never succeeded, so the newest version that did is the one before it.
+        Some(runs) if runs != serving => {
+            let mut known = std::iter::once(serving).chain(served.earlier());
+            return deploy(known.find(healthy));
+        }
         Some(_) => {}
     }
-    match ended {
-        Ended::Well => {}
-        Ended::Back => {
-            return Way::Verify(
+    match past.last_end {
+        // The same version once more: the one before it would be two versions back.
+        LastEnd::Stuck => return deploy(Some(serving)),
+        LastEnd::RolledBack => {
+            return Action::Verify(
                 "the last deployment did not succeed, and the version before it runs",
             );
         }
-        // Once more to the same version: the one before it would be two versions back.
-        Ended::Stuck => return Way::Deploy(last.clone()),
+        LastEnd::Succeeded => {}
     }
-    let earlier = &healthy[1..];
-    let other = earlier.iter().position(|version| version != last);
-    let Some(other) = other else {
-        return Way::No("no other version of the service was ever healthy");
-    };
-    match earlier[other..].contains(last) {
-        true => Way::Verify("the last deployment went back itself"),
-        false => Way::Deploy(earlier[other].clone()),
+    if served.went_back() {
+        return Action::Verify("the last deployment went back itself");
+    }
+    deploy(served.earlier().find(healthy))
+}
+
+fn deploy(version: Option<&Version>) -> Action {
+    match version {
+        None => Action::Refuse("no other version of the service was ever healthy".to_owned()),
+        Some(version) if version.starts_with("sha256:") => Action::Deploy(version.clone()),
+        Some(version) => Action::Refuse(format!(
+            "the version before is {version}, and nobody names the digest of its image"
+        )),
     }
 }
 
@@ -106,72 +129,125 @@ pub(crate) fn from_rest(runs: Option<&str>, ended: Ended, healthy: &[Version]) -
 mod tests {
     use super::*;
 
+    /// Versions by one letter each.
     fn versions(names: &str) -> Vec<Version> {
-        names.split_whitespace().map(str::to_owned).collect()
+        let names = names.split_whitespace();
+        names.map(|name| format!("sha256:{name}")).collect()
+    }
+
+    /// What is over, by the successes, oldest first.
+    fn past(successes: &str, last_end: LastEnd, unhealthy: &str) -> Past {
+        Past {
+            served: Served::by(versions(successes)),
+            last_end,
+            unhealthy: versions(unhealthy).into_iter().collect(),
+        }
+    }
+
+    /// An action as one word, with the version that it deploys.
+    fn word(action: Action) -> String {
+        match action {
+            Action::Follow(_) => "follow".to_owned(),
+            Action::Stop => "stop".to_owned(),
+            Action::Deploy(version) => version.replace("sha256:", "deploy "),
+            Action::Verify(_) => "verify".to_owned(),
+            Action::Refuse(_) => "refuse".to_owned(),
+        }
     }
 
     #[test]
-    fn a_deployment_in_progress_is_stopped_unless_it_goes_back_itself() {
-        // Status, what it deploys, what succeeded before (newest first), and the first word of the way.
-        for (status, deploys, successes, wanted) in [
-            ("IN_PROGRESS", Some("c"), "b a", "Stop"),
-            ("PENDING", Some("b"), "a", "Stop"),
+    fn a_deployment_in_progress_is_stopped_unless_going_back_deploys_the_same() {
+        use LastEnd::{RolledBack, Stuck, Succeeded};
+        // Status, what it deploys, what succeeded before (oldest first), and how the last one ended.
+        for (status, deploys, successes, last_end, wanted) in [
+            ("IN_PROGRESS", Some("c"), "a b", Succeeded, "stop"),
+            ("PENDING", Some("b"), "a", Succeeded, "stop"),
             // Infrastructure's change of the version that runs.
-            ("IN_PROGRESS", Some("b"), "b a", "Stop"),
-            ("IN_PROGRESS", Some("a"), "b a", "Follow"),
-            ("IN_PROGRESS", Some("a"), "c b a", "Follow"),
-            ("ROLLBACK_REQUESTED", Some("c"), "b a", "Follow"),
-            ("ROLLBACK_IN_PROGRESS", None, "", "Follow"),
-            ("STOP_REQUESTED", Some("c"), "b", "Follow"),
+            ("IN_PROGRESS", Some("b"), "a b", Succeeded, "stop"),
+            ("IN_PROGRESS", Some("a"), "a b", Succeeded, "follow"),
+            // Two versions back, which nobody asks a rollback for.
+            ("IN_PROGRESS", Some("a"), "a b c", Succeeded, "stop"),
+            ("IN_PROGRESS", Some("b"), "a b c", Succeeded, "follow"),
+            // The bad version was left for the one before it, and comes again.
+            ("IN_PROGRESS", Some("b"), "a b a", Succeeded, "stop"),
+            ("IN_PROGRESS", Some("b"), "a b a c", Succeeded, "stop"),
+            ("IN_PROGRESS", Some("a"), "a b a c", Succeeded, "follow"),
+            // It was rolled back, and comes again.
+            ("IN_PROGRESS", Some("c"), "a b", RolledBack, "stop"),
+            ("IN_PROGRESS", Some("a"), "a b", RolledBack, "stop"),
+            // What a rollback deploys after a way back that failed.
+            ("IN_PROGRESS", Some("b"), "a b", Stuck, "follow"),
+            ("ROLLBACK_REQUESTED", Some("c"), "a b", Succeeded, "follow"),
+            ("ROLLBACK_IN_PROGRESS", None, "", Succeeded, "follow"),
+            ("STOP_REQUESTED", Some("c"), "b", Succeeded, "follow"),
             // What ran before was deployed so long ago that nobody knows it any more.
-            ("IN_PROGRESS", Some("a"), "", "Stop"),
-            ("IN_PROGRESS", None, "b a", "No"),
+            ("IN_PROGRESS", Some("a"), "", Succeeded, "stop"),
+            ("IN_PROGRESS", None, "a b", Succeeded, "refuse"),
         ] {
+            let deploys = deploys.map(|name| format!("sha256:{name}"));
             let current = Current {
                 status,
-                deploys,
+                deploys: deploys.as_deref(),
                 replaces: true,
             };
-            let found = format!("{:?}", from_running(&current, &versions(successes)));
-            assert!(
-                found.starts_with(wanted),
-                "{status} {deploys:?} {successes}: {found}"
-            );
+            let found = word(in_progress(&current, &past(successes, last_end, "")));
+            assert_eq!(found, wanted, "{status} {deploys:?} {successes}");
         }
         let first = Current {
             status: "IN_PROGRESS",
-            deploys: Some("a"),
+            deploys: Some("sha256:a"),
             replaces: false,
         };
-        assert!(matches!(from_running(&first, &[]), Way::No(_)));
+        let nothing = past("", Succeeded, "");
+        assert_eq!(word(in_progress(&first, &nothing)), "refuse");
     }
 
     #[test]
     fn at_rest_it_goes_back_one_version_and_never_two() {
-        use Ended::{Back, Stuck, Well};
-        let deploy = |version: &str| format!("Deploy({version:?})");
-        for (runs, ended, healthy, wanted) in [
-            (Some("b"), Well, "b a", deploy("a")),
-            (Some("b"), Well, "b b a", deploy("a")),
-            // What runs was never healthy, and so the newest that was is the one before it.
-            (Some("c"), Stuck, "b a", deploy("b")),
-            (Some("c"), Back, "b a", deploy("b")),
-            (Some("c"), Well, "b a", deploy("b")),
-            (Some("b"), Stuck, "b a", deploy("b")),
+        use LastEnd::{RolledBack, Stuck, Succeeded};
+        for (runs, last_end, successes, unhealthy, wanted) in [
+            (Some("b"), Succeeded, "a b", "", "deploy a"),
+            (Some("b"), Succeeded, "a b b", "", "deploy a"),
+            (Some("d"), Succeeded, "a b c b d", "", "deploy b"),
+            // What runs never succeeded, and so the newest that did is the one before it.
+            (Some("c"), Stuck, "a b", "", "deploy b"),
+            (Some("c"), RolledBack, "a b", "", "deploy b"),
+            (Some("c"), Succeeded, "a b", "", "deploy b"),
+            (Some("c"), Succeeded, "a b", "b", "deploy a"),
+            (Some("b"), Stuck, "a b", "", "deploy b"),
             // It went back, by ECS or by a deployment: once more is once.
-            (Some("b"), Back, "b a", "Verify".to_owned()),
-            (Some("a"), Well, "a b a", "Verify".to_owned()),
-            (Some("a"), Well, "a b b c a", "Verify".to_owned()),
-            (Some("a"), Well, "a", "No".to_owned()),
-            (Some("a"), Well, "a a", "No".to_owned()),
-            (Some("a"), Well, "", "No".to_owned()),
-            (None, Well, "b a", "No".to_owned()),
+            (Some("b"), RolledBack, "a b", "", "verify"),
+            (Some("a"), Succeeded, "a b a", "", "verify"),
+            (Some("b"), Succeeded, "a b c b", "", "verify"),
+            (Some("a"), Succeeded, "a b b c a", "", "verify"),
+            // The bad version came again after it was left.
+            (Some("b"), Succeeded, "a b a b", "", "deploy a"),
+            // The ledger knows that the version before was not healthy.
+            (Some("c"), Succeeded, "a b c", "b", "deploy a"),
+            (Some("b"), Succeeded, "a b", "a", "refuse"),
+            (Some("a"), Succeeded, "a", "", "refuse"),
+            (Some("a"), Succeeded, "a a", "", "refuse"),
+            (Some("a"), Succeeded, "", "", "refuse"),
+            (None, Succeeded, "a b", "", "refuse"),
         ] {
-            let found = format!("{:?}", from_rest(runs, ended, &versions(healthy)));
-            assert!(
-                found.starts_with(&wanted),
-                "{runs:?} {ended:?} {healthy}: {found}"
-            );
+            let runs = runs.map(|name| format!("sha256:{name}"));
+            let past = past(successes, last_end, unhealthy);
+            let found = word(at_rest(runs.as_deref(), &past));
+            assert_eq!(found, wanted, "{runs:?} {last_end:?} {successes}");
         }
+    }
+
+    #[test]
+    fn a_version_without_a_digest_is_not_passed_over() {
+        let past = Past {
+            served: Served::by(["sha256:a", "web:7", "sha256:c"].map(str::to_owned)),
+            last_end: LastEnd::Succeeded,
+            unhealthy: BTreeSet::new(),
+        };
+        let found = at_rest(Some("sha256:c"), &past);
+        assert!(
+            matches!(&found, Action::Refuse(reason) if reason.contains("web:7")),
+            "{found:?}"
+        );
     }
 }

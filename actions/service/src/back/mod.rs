@@ -4,6 +4,7 @@
 mod decide;
 mod observe;
 mod report;
+mod served;
 
 use crate::args::{Deploy, RollBack, Version};
 use crate::deploy;
@@ -12,14 +13,15 @@ use crate::locate::{Found, find, status_hint};
 use crate::stage::Stage;
 use crate::status::lacking;
 use crate::time::{self, USUAL};
-use decide::{Way, from_rest, from_running};
+use decide::{Action, at_rest, in_progress};
 use ecs::{Client, PollInterval, Record, RetryPolicy};
 use kit::aws::{Arn, TaskDefinitionArn};
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
 use net::{Account, Net, Purpose};
-use observe::{Observed, observe};
+use observe::{Deploying, observe};
+use report::Ending;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -37,8 +39,7 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     time::refuse_none(args.timeout.unwrap_or(USUAL))?;
     let defaults = cx.defaults()?;
     let net = Net::new(cx)?;
-    let time = args.timeout.unwrap_or(USUAL);
-    let policy = || RetryPolicy::within(time);
+    let policy = || RetryPolicy::within(args.timeout.unwrap_or(USUAL));
     let purpose = match args.dry_run {
         true => Purpose::Read,
         false => Purpose::Deploy,
@@ -47,26 +48,32 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     let Found { account, client } = &found;
     let contract = defaults.contract();
     let observed = observe(&net, client, &args.selector, contract).await?;
-    let way = match &observed.current {
-        Some(current) => from_running(&current.view(), &observed.successes),
-        None => from_rest(observed.runs.as_deref(), observed.ended, &observed.healthy),
+    let action = match &observed.current {
+        Some(current) => in_progress(&current.view(), &observed.past),
+        None => at_rest(observed.runs.as_deref(), &observed.past),
     };
     if args.dry_run {
-        return Ok(report::planned(client, &observed, &way));
+        return Ok(report::planned(client, &observed, &action));
     }
-    cx.host.info(report::line(&observed, &way));
-    let going = Going {
+    cx.host.info(report::line(&observed, &action));
+    // A deployment that goes back itself waits as its service is configured to.
+    let usual = USUAL + observed.seen.service.strategy.waits;
+    let time = args.timeout.unwrap_or(usual);
+    let going_back = GoingBack {
         cx,
         client,
         account,
-        observed: &observed,
+        containers: &observed.containers,
+        allow_zero_tasks: args.allow_zero_tasks,
         progress,
         until: Instant::now() + time,
         time,
     };
-    match way {
-        Way::No(reason) => Err(report::refused(client, reason)),
-        Way::Deploy(digest) => {
+    match (action, &observed.current) {
+        (Action::Refuse(reason), current) => {
+            Err(report::refused(client, &reason, current.as_ref()))
+        }
+        (Action::Deploy(digest), _) => {
             if let Some(gated) = contract.filter(|contract| contract.gate.required) {
                 return Err(report::needs_permit(&gated.environment, &digest));
             }
@@ -74,9 +81,15 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
             let digest = Digest::parse(&digest)?;
             deploy::steps(deployment(args, digest), cx, progress).await
         }
-        Way::Verify(reason) => going.verify(None, reason).await,
-        Way::Follow(reason) => going.follow(reason, false).await,
-        Way::Stop => going.stop().await,
+        (Action::Verify(reason), _) => {
+            let runs = observed.runs.as_deref();
+            going_back.verify(None, &Ending::at(runs), reason).await
+        }
+        (Action::Follow(reason), Some(current)) => going_back.follow(current, reason).await,
+        (Action::Stop, Some(current)) => going_back.stop(current).await,
+        (Action::Follow(_) | Action::Stop, None) => {
+            Err(Error::failed("no deployment is in progress"))
+        }
     }
 }
 
@@ -94,66 +107,81 @@ fn deployment(args: RollBack, digest: Digest) -> Deploy {
             dry_run: false,
         },
         no_rollback: true,
-        allow_zero_tasks: false,
+        allow_zero_tasks: args.allow_zero_tasks,
+        replace: None,
     }
 }
 
 /// A service that goes back.
-struct Going<'a> {
+struct GoingBack<'a> {
     cx: &'a Cx,
     client: &'a Client,
     account: &'a Account,
-    observed: &'a Observed,
+    containers: &'a [String],
+    allow_zero_tasks: bool,
     progress: &'a Progress<Stage>,
     until: Instant,
     time: Duration,
 }
 
-impl Going<'_> {
-    /// Has ECS stop the deployment in progress.
-    async fn stop(&self) -> Result<Report> {
-        let Some(current) = &self.observed.current else {
-            return Err(Error::failed("no deployment is in progress"));
+impl GoingBack<'_> {
+    /// Has ECS stop the deployment in progress, and follows it.
+    async fn stop(&self, current: &Deploying) -> Result<Report> {
+        let arn = &current.found.arn;
+        let at = |asked| Stage::GoingBack {
+            deployment: arn.to_string(),
+            revision: current.name(),
+            asked,
         };
-        if let Err(error) = self.client.roll_back(&current.arn).await {
+        self.progress.at(at(Some(false)));
+        if let Err(error) = self.client.roll_back(arn).await {
             // A conflict says only that the state of the deployment does not allow it: it may go back already, or be over.
             if error.code() != Some("ConflictException") {
                 return Err(error.hint(status_hint(self.client)).into());
             }
         }
-        self.progress.at(Stage::RollingBack {
-            deployment: current.arn.to_string(),
-            revision: current.name(),
-        });
-        self.follow("ECS was asked to roll it back", true).await
+        self.progress.at(at(Some(true)));
+        let record = self.ended(arn).await?;
+        if record.status == "SUCCESSFUL" {
+            return Err(Error::failed(format!(
+                "the deployment of {} completed before ECS could stop it",
+                current.name()
+            ))
+            .hint("run this again: it deploys the version before it"));
+        }
+        self.ended_at(current, &record, "ECS was asked to roll it back")
+            .await
     }
 
-    /// Follows the deployment in progress to its end.
-    async fn follow(&self, reason: &str, stopped: bool) -> Result<Report> {
-        let Some(current) = &self.observed.current else {
-            return Err(Error::failed("no deployment is in progress"));
-        };
-        let record = self.ended(&current.arn).await?;
-        match (record.status.as_str(), stopped) {
-            ("ROLLBACK_SUCCESSFUL", _) => {
-                let to = self.client.went_back_to(&current.arn).await?;
+    /// Follows the deployment in progress, which goes back itself.
+    async fn follow(&self, current: &Deploying, reason: &str) -> Result<Report> {
+        self.progress.at(Stage::GoingBack {
+            deployment: current.found.arn.to_string(),
+            revision: current.name(),
+            asked: None,
+        });
+        let record = self.ended(&current.found.arn).await?;
+        self.ended_at(current, &record, reason).await
+    }
+
+    /// Verifies what runs after the deployment is over.
+    async fn ended_at(&self, current: &Deploying, record: &Record, reason: &str) -> Result<Report> {
+        let deployed = current.view().deploys;
+        match record.status.as_str() {
+            "ROLLBACK_SUCCESSFUL" => {
+                let to = self.client.went_back_to(&current.found.arn).await?;
                 let why = match record.reason.as_str() {
                     "" => reason,
                     why => why,
                 };
-                self.verify(to.as_ref(), why).await
+                self.verify(to.as_ref(), &Ending::left(deployed), why).await
             }
-            // It went back itself, and nobody stopped it.
-            ("SUCCESSFUL", false) => {
-                let to = current.task_definition.as_ref();
-                self.verify(to, reason).await
+            // It went back itself.
+            "SUCCESSFUL" => {
+                let to = current.found.deploys.as_ref();
+                self.verify(to, &Ending::at(deployed), reason).await
             }
-            ("SUCCESSFUL", true) => Err(Error::failed(format!(
-                "the deployment of {} completed before ECS could stop it",
-                current.name()
-            ))
-            .hint("run this again: it deploys the version before it")),
-            _ => Err(report::failed(self.client, &record, &current.name())),
+            _ => Err(report::failed(self.client, record, current)),
         }
     }
 
@@ -178,22 +206,19 @@ impl Going<'_> {
                 return Ok(record);
             }
             if Instant::now() >= self.until {
-                return Err(Error::new(
-                    ErrorKind::TimedOut,
-                    format!(
-                        "the deployment was not over within {}",
-                        kit::clock::human(self.time)
-                    ),
-                )
-                .cause(format!("ECS's record of it is {shown}, and goes on"))
-                .hint(status_hint(self.client)));
+                return Err(report::goes_on(self.client, arn, &shown, self.time));
             }
             sleep(interval.next(changed)).await;
         }
     }
 
     /// Waits until what runs is the revision that it should be, completely and healthy.
-    async fn verify(&self, to: Option<&TaskDefinitionArn>, reason: &str) -> Result<Report> {
+    async fn verify(
+        &self,
+        to: Option<&TaskDefinitionArn>,
+        ending: &Ending,
+        reason: &str,
+    ) -> Result<Report> {
         let mut interval = PollInterval::new();
         loop {
             let seen = self.client.look().await?;
@@ -207,12 +232,26 @@ impl Going<'_> {
                 ));
             }
             let definition = self.client.definition(runs.as_str()).await?;
-            missing.extend(lacking(&seen, &definition, &self.observed.containers));
+            let zero = self.allow_zero_tasks;
+            missing.extend(lacking(&seen, &definition, self.containers, zero));
             if missing.is_empty() {
-                return Ok(report::back(self.client, self.account, &seen, reason));
+                return Ok(report::back(
+                    self.client,
+                    self.account,
+                    &seen,
+                    ending,
+                    reason,
+                ));
             }
-            if Instant::now() >= self.until {
-                return Err(report::unhealthy(self.client, &seen, &missing, self.time));
+            let none = seen.service.desired == 0 && !zero;
+            if none || Instant::now() >= self.until {
+                return Err(report::unhealthy(
+                    self.client,
+                    &seen,
+                    &missing,
+                    ending,
+                    self.time,
+                ));
             }
             sleep(interval.next(false)).await;
         }

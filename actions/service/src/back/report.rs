@@ -1,11 +1,12 @@
 //! The outcome of a rollback, for people and machines.
 
-use super::decide::Way;
-use super::observe::Observed;
+use super::decide::Action;
+use super::observe::{Deploying, Observed};
 use crate::locate::status_hint;
 use crate::progress::{first_few, shift};
 use ecs::{Client, Record, Seen};
 use kit::Report;
+use kit::aws::Arn;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind};
 use kit::markdown;
@@ -13,27 +14,53 @@ use kit::report::{markdown_table, text_table};
 use net::Account;
 use std::time::Duration;
 
-/// What is about to be done, in a line.
-pub(super) fn line(observed: &Observed, way: &Way) -> String {
-    let current = observed.current.as_ref();
-    let current = current.map_or_else(String::new, |it| format!("the deployment of {}", it.name()));
-    match way {
-        Way::Stop => format!("stop {current}, and have ECS go back"),
-        Way::Follow(reason) => format!("follow {current}: {reason}"),
-        Way::Deploy(digest) => format!("deploy {digest}, which was healthy last"),
-        Way::Verify(reason) => format!("verify what runs: {reason}"),
-        Way::No(reason) => format!("nothing to go back to: {reason}"),
+/// The version that a verdict is of, and the verdict if all goes well, as `slipway-promote record` takes them.
+pub(super) struct Ending {
+    digest: Option<String>,
+    verdict: &'static str,
+}
+
+impl Ending {
+    fn of(version: Option<&str>, verdict: &'static str) -> Self {
+        let digest = version.filter(|version| version.starts_with("sha256:"));
+        Self {
+            digest: digest.map(str::to_owned),
+            verdict,
+        }
+    }
+
+    /// The service left this version.
+    pub(super) fn left(version: Option<&str>) -> Self {
+        Self::of(version, "rolled-back")
+    }
+
+    /// The service is at this version.
+    pub(super) fn at(version: Option<&str>) -> Self {
+        Self::of(version, "healthy")
     }
 }
 
-pub(super) fn planned(client: &Client, observed: &Observed, way: &Way) -> Report {
-    let line = line(observed, way);
-    let (word, digest) = match way {
-        Way::Stop => ("stop", None),
-        Way::Follow(_) => ("follow", None),
-        Way::Deploy(digest) => ("deploy", Some(digest)),
-        Way::Verify(_) => ("verify", None),
-        Way::No(_) => ("refuse", None),
+/// What is about to be done, in a line.
+pub(super) fn line(observed: &Observed, action: &Action) -> String {
+    let current = observed.current.as_ref();
+    let current = current.map_or_else(String::new, |it| format!("the deployment of {}", it.name()));
+    match action {
+        Action::Stop => format!("stop {current}, and have ECS go back"),
+        Action::Follow(reason) => format!("follow {current}: {reason}"),
+        Action::Deploy(digest) => format!("deploy {digest}, which was healthy last"),
+        Action::Verify(reason) => format!("verify what runs: {reason}"),
+        Action::Refuse(reason) => format!("nothing to go back to: {reason}"),
+    }
+}
+
+pub(super) fn planned(client: &Client, observed: &Observed, action: &Action) -> Report {
+    let line = line(observed, action);
+    let (word, digest) = match action {
+        Action::Stop => ("stop", None),
+        Action::Follow(_) => ("follow", None),
+        Action::Deploy(digest) => ("deploy", Some(digest)),
+        Action::Verify(_) => ("verify", None),
+        Action::Refuse(_) => ("refuse", None),
     };
     let title = format!("would roll back service {}", client.service);
     Report {
@@ -41,21 +68,40 @@ pub(super) fn planned(client: &Client, observed: &Observed, way: &Way) -> Report
         text: format!("{title}:\n  {line}"),
         json: serde_json::json!({
             "dry_run": true, "service": client.service, "cluster": client.cluster,
-            "way": word, "digest": digest, "reason": line,
+            "action": word, "digest": digest, "reason": line,
         }),
         ..Report::default()
     }
 }
 
-pub(super) fn refused(client: &Client, reason: &str) -> Error {
-    Error::refused(format!(
-        "service {} cannot be rolled back, and nothing was changed",
-        client.service
+pub(super) fn refused(client: &Client, reason: &str, current: Option<&Deploying>) -> Error {
+    let (cluster, service) = (&client.cluster, &client.service);
+    let error = Error::refused(format!(
+        "service {service} cannot be rolled back, and nothing was changed"
     ))
-    .cause(reason)
+    .cause(reason);
+    let deploy =
+        format!("slipway-service deploy --cluster {cluster} --service {service} --digest DIGEST");
+    match current.map(|current| current.view().replaces) {
+        // Nothing served before it, so a deployment may take its place.
+        Some(false) => error.hint(format!(
+            "deploy a version that works in its place: {deploy}"
+        )),
+        _ => error.hint(format!("deploy the version that should run: {deploy}")),
+    }
+}
+
+/// The deployment is not over in time.
+pub(super) fn goes_on(client: &Client, arn: &Arn, shown: &str, time: Duration) -> Error {
+    let (cluster, service) = (&client.cluster, &client.service);
+    Error::new(
+        ErrorKind::TimedOut,
+        format!("the deployment was not over within {}", human(time)),
+    )
+    .cause(format!("ECS's record of it is {shown}, and goes on"))
+    .hint(status_hint(client))
     .hint(format!(
-        "deploy the version that should run: slipway-service deploy --cluster {} --service {} --digest DIGEST",
-        client.cluster, client.service
+        "if it hangs, deploy a version that works in its place: slipway-service deploy --cluster {cluster} --service {service} --digest DIGEST --replace {arn}"
     ))
 }
 
@@ -82,22 +128,37 @@ pub(super) fn progress(record: &Record) -> String {
     parts.join(" · ")
 }
 
-pub(super) fn failed(client: &Client, record: &Record, name: &str) -> Error {
+pub(super) fn failed(client: &Client, record: &Record, current: &Deploying) -> Error {
+    let name = current.name();
     let status = record.status.to_lowercase().replace('_', " ");
     let error = Error::failed(format!("the deployment of {name} ended as {status}"));
     let error = match record.reason.as_str() {
         "" => error,
         reason => error.cause(reason),
     };
-    error
+    let error = error
         .hint(status_hint(client))
         .hint("deploy the version that should run; running this again goes back to the one that was healthy last, not to the one before it")
-        .output("verdict", "failed")
+        .output("verdict", "failed");
+    with_digest(error, &Ending::left(current.view().deploys))
 }
 
-pub(super) fn unhealthy(client: &Client, seen: &Seen, missing: &[String], time: Duration) -> Error {
+fn with_digest(error: Error, ending: &Ending) -> Error {
+    match &ending.digest {
+        Some(digest) => error.output("digest", digest),
+        None => error,
+    }
+}
+
+pub(super) fn unhealthy(
+    client: &Client,
+    seen: &Seen,
+    missing: &[String],
+    ending: &Ending,
+    time: Duration,
+) -> Error {
     let service = &seen.service;
-    Error::new(
+    let error = Error::new(
         ErrorKind::TimedOut,
         format!(
             "{} is not healthy within {}",
@@ -109,10 +170,21 @@ pub(super) fn unhealthy(client: &Client, seen: &Seen, missing: &[String], time: 
     .hint(status_hint(client))
     .output("task-definition-arn", &service.task_definition)
     .output("service-arn", &service.arn)
-    .output("verdict", "failed")
+    .output("verdict", "failed");
+    let error = with_digest(error, ending);
+    match service.desired {
+        0 => error.hint("accept that nothing runs which could be verified: --allow-zero-tasks"),
+        _ => error,
+    }
 }
 
-pub(super) fn back(client: &Client, account: &Account, seen: &Seen, reason: &str) -> Report {
+pub(super) fn back(
+    client: &Client,
+    account: &Account,
+    seen: &Seen,
+    ending: &Ending,
+    reason: &str,
+) -> Report {
     let service = &seen.service;
     let runs = service.task_definition.name();
     let facts: Vec<Vec<String>> = [
@@ -131,9 +203,13 @@ pub(super) fn back(client: &Client, account: &Account, seen: &Seen, reason: &str
     .collect();
     let mut report = Report {
         summary: format!(
-            "### Service {}: rolled back\n\n{} runs and is healthy.\n\n{}",
+            "### Service {}: rolled back\n\n{} {}.\n\n{}",
             client.service,
             markdown::code(runs),
+            match service.desired {
+                0 => "is deployed, and nothing runs that could be verified",
+                _ => "runs and is healthy",
+            },
             markdown_table(&["what", "value"], &facts)
         ),
         text: text_table(&["service", &client.service], &facts),
@@ -148,12 +224,17 @@ pub(super) fn back(client: &Client, account: &Account, seen: &Seen, reason: &str
             "desired": service.desired,
             "running": service.running,
             "reason": reason,
+            "digest": ending.digest,
+            "recorded_as": ending.verdict,
         }),
         ..Report::default()
     }
     .output("task-definition-arn", &service.task_definition)
     .output("service-arn", &service.arn)
-    .output("verdict", "rolled-back");
+    .output("verdict", ending.verdict);
+    if let Some(digest) = &ending.digest {
+        report = report.output("digest", digest);
+    }
     if let Some(primary) = service.primary() {
         report = report.output("deployment-id", &primary.id);
     }

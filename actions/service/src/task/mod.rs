@@ -9,21 +9,21 @@ mod stage;
 
 use crate::act;
 use crate::args::{RunTask, Version};
-use crate::decide::{Plan, plan};
+use crate::decide::{Plan, Update, plan};
+use crate::free::OtherDeployments;
 use crate::interrupt::Progress;
 use crate::observe::observe;
 use crate::opening::{Opened, open};
-use crate::permit::{Permit, Work};
+use crate::permit::Work;
 use crate::time::refuse_none;
 use crate::under::UsedPermit;
-use ecs::{Client, OneOff, RetryPolicy};
+use ecs::{Client, OneOff, RetryPolicy, Service};
 use follow::Running;
-use kit::aws::TaskDefinitionArn;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Defaults, Report};
-use net::Net;
+use net::{Account, Net};
 use output::Output;
 use report::Outcome;
 use stage::{Stage, TaskPlace};
@@ -134,14 +134,8 @@ async fn prepare<'a>(
     let contract = defaults.contract();
     let opened = open(cx, net, defaults, version, digest, Work::Task(command)).await?;
     let (client, account) = (&opened.client, &opened.account);
-    let observed = observe(client, version, contract, account, digest).await?;
-    let plan = plan(
-        &observed.seen.service,
-        &observed.running,
-        observed.newest.as_ref(),
-        observed.selection.clone(),
-        &observed.image,
-    )?;
+    let look = || planned(version, contract, account, client);
+    let (service, mut plan) = look().await?;
     let container = container(version, contract, &plan)?;
     if version.dry_run {
         let missing = opened.missing.clone();
@@ -154,6 +148,19 @@ async fn prepare<'a>(
             Error::refused(why).hint("run the task under a new permit, before the deployment")
         );
     }
+    // What the command changes belongs to a version that does not serve yet, unless it is the one that is being deployed.
+    if plan.update != Update::None {
+        let others = OtherDeployments {
+            client,
+            arguments: &version.selector.arguments(cx),
+            container: Some(&container),
+            replace: None,
+            undone: "no task was started beside it",
+        };
+        if others.wait(cx, &service, version.usual_time()).await? {
+            (_, plan) = look().await?;
+        }
+    }
     let lines = opened.under.iter().map(UsedPermit::start_line);
     for line in lines.chain(plan.revision_lines()) {
         cx.host.info(line);
@@ -165,7 +172,8 @@ async fn prepare<'a>(
     let (session, under) = match &opened.permit {
         Some(permit) => {
             let policy = RetryPolicy::within(version.usual_time());
-            let session = session(cx, permit, client, &task_definition, policy).await?;
+            let session = permit.client(cx, client, &task_definition, policy).await?;
+            // A migration is the first that a deployment changes, so it uses the permit up.
             progress.at(Stage::Beginning(permit.number()));
             let under = permit.start(task_definition.as_str()).await?;
             cx.host.info(under.used_up());
@@ -187,18 +195,19 @@ async fn prepare<'a>(
     })))
 }
 
-/// The client that may run tasks under a permit. It is made before the permit is used up, so that a refused session does not
-/// cost the permit. A migration is the first that a deployment changes, so it uses the permit up.
-async fn session(
-    cx: &Cx,
-    permit: &Permit<'_>,
+/// The observed service, and the plan of a deployment of the version.
+async fn planned(
+    version: &Version,
+    contract: Option<&Resolved>,
+    account: &Account,
     client: &Client,
-    task_definition: &TaskDefinitionArn,
-    policy: RetryPolicy,
-) -> Result<Client> {
-    let session = permit.session(task_definition.as_str()).await?;
-    let (cluster, service) = (client.cluster.clone(), client.service.clone());
-    Ok(Client::new(&session, cluster, service, policy, &cx.host))
+) -> Result<(Service, Plan)> {
+    let observed = observe(client, version, contract, account, &version.digest).await?;
+    let service = observed.seen.service;
+    let (selection, image) = (observed.selection, &observed.image);
+    let newest = observed.newest.as_ref();
+    let plan = plan(&service, &observed.running, newest, selection, image)?;
+    Ok((service, plan))
 }
 
 /// The container that runs the command.

@@ -3,37 +3,14 @@
 
 use serde_json::json;
 
-use super::roles::opened;
-use super::{ECS, Setting};
-use crate::support::{Started, TIMEOUT, ends, instance, until, wait};
+use super::Setting;
+use super::roles::by_infrastructure;
+use crate::support::{Started, TIMEOUT, ends, until};
 
 impl Setting {
-    /// The same with a digest that never answers the load balancer.
-    fn silent(environment: &'static str, mark: &str) -> Self {
-        let mut setting = Self::new(environment, mark);
-        let sleeps = ["/bin/busybox", "sh", "-c", "exec sleep 600", mark];
-        let image = wait(TIMEOUT, setting.world.image(instance(), &sleeps)).unwrap();
-        image
-            .split_once('@')
-            .unwrap()
-            .1
-            .clone_into(&mut setting.digest);
-        setting
-    }
-
     fn run_task(&self, permit: &str, script: &str) -> std::process::Command {
-        let mut all = vec![
-            "run-task",
-            "--environment",
-            self.environment,
-            "--digest",
-            &self.digest,
-        ];
-        if !permit.is_empty() {
-            all.extend(["--permit", permit]);
-        }
-        all.extend(["--", "/bin/busybox", "sh", "-c", script]);
-        self.job.command("slipway-service", &all)
+        let command = ["--", "/bin/busybox", "sh", "-c", script];
+        self.under("run-task", permit, &command)
     }
 
     fn record(&self, permit: &str, verdict: &str) -> std::process::Command {
@@ -142,18 +119,12 @@ fn a_task_uses_the_permit_up_and_the_deployment_of_the_run_goes_on_under_it() {
 #[test]
 fn code_of_the_infrastructure_cannot_run_a_task() {
     let setting = Setting::new("production", "no-task");
-    let account = &setting.world.environment("production").unwrap().account.id;
-    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
-    let code = opened(&setting, &deploy, None).unwrap();
     let service = setting.service();
     let input = json!({
         "cluster": setting.cluster(), "launchType": "FARGATE", "taskDefinition": service["taskDefinition"],
         "networkConfiguration": service["networkConfiguration"],
     });
-    let target = format!("{ECS}.RunTask");
-    let call = code.json("ecs", &target, &input);
-    let refused = wait(TIMEOUT, call).unwrap().unwrap_err();
-    let refused = format!("{refused:?}");
+    let refused = by_infrastructure(&setting, "RunTask", &input).unwrap_err();
     assert!(
         refused.contains("AccessDenied") && refused.contains("ecs:RunTask"),
         "{refused}"

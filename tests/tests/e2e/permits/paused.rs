@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::roles::opened;
-use super::{ECS, Setting};
+use super::Setting;
+use super::roles::by_infrastructure;
 use crate::support::{TIMEOUT, element, ends, until, wait};
 
 const ELB: &str = "2015-12-01";
@@ -63,17 +63,10 @@ impl Setting {
 
     /// Continues the deployment in another run than the one that began it.
     fn proceed(&self, permit: &str) -> Command {
-        let mut all = vec![
-            "continue",
-            "--environment",
-            self.environment,
-            "--digest",
-            &self.digest,
-        ];
-        if !permit.is_empty() {
-            all.extend(["--permit", permit]);
-        }
-        let mut command = self.job.command("slipway-service", &all);
+        let outputs = step_job::entries(&self.job.read("output"));
+        let hook = outputs.into_iter().rfind(|(name, _)| name == "hook");
+        let (_, hook) = hook.unwrap();
+        let mut command = self.under("continue", permit, &["--hook", &hook]);
         command
             .env("GITHUB_RUN_ID", "4713")
             .env("GITHUB_ACTOR", "grace");
@@ -100,7 +93,12 @@ fn a_paused_deployment_goes_on_in_another_run_only_under_a_permit_that_is_in_for
     let number = setting.permit(&json!({"permit": {"requests": [77]}}));
     let permit = number.to_string();
     let paused = ["is paused at POST_SCALE_UP and waits for an answer"];
-    ends(&mut setting.deploy(&permit, &[]), 8, &paused);
+    let command = format!(
+        "slipway-service continue --environment staging --digest {} --hook ecs-pause-",
+        setting.digest
+    );
+    let named = [paused[0], &command, &format!(" --permit {permit}")];
+    ends(&mut setting.deploy(&permit, &[]), 8, &named);
     // The deployment is still the first run's, and only its answer is anybody's who may give it.
     ends(
         &mut setting.deploy_again(&permit),
@@ -152,16 +150,11 @@ fn a_paused_deployment_goes_on_in_another_run_only_under_a_permit_that_is_in_for
 
 /// A session of the deploy role without the permit's tag may not answer.
 fn cannot_answer_without_a_permit(setting: &Setting) {
-    let account = &setting.world.environment("staging").unwrap().account.id;
-    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
-    let code = opened(setting, &deploy, None).unwrap();
     let record = setting.service()["currentServiceDeployment"].clone();
     let described = json!({"serviceDeploymentArns": [record]});
     let described = setting.ecs("DescribeServiceDeployments", &described);
     let hook = &described["serviceDeployments"][0]["lifecycleHookDetails"][0]["hookId"];
     let input = json!({"serviceDeploymentArn": record, "hookId": hook});
-    let target = format!("{ECS}.ContinueServiceDeployment");
-    let call = code.json("ecs", &target, &input);
-    let refused = wait(TIMEOUT, call).unwrap().unwrap_err();
-    assert!(refused.is("AccessDenied"), "{refused:?}");
+    let refused = by_infrastructure(setting, "ContinueServiceDeployment", &input).unwrap_err();
+    assert!(refused.contains("AccessDenied"), "{refused}");
 }

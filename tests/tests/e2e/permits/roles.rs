@@ -21,6 +21,21 @@ pub(super) fn opened(setting: &Setting, role: &str, tag: Option<&str>) -> Result
     )
 }
 
+/// A call to ECS in a session of the deploy role without a permit's tag, as code of an infrastructure job makes it; or the refusal.
+pub(super) fn by_infrastructure(
+    setting: &Setting,
+    operation: &str,
+    input: &Value,
+) -> Result<Value, String> {
+    let environment = setting.world.environment(setting.environment).unwrap();
+    let account = &environment.account.id;
+    let deploy = format!("arn:aws:iam::{account}:role/slipway-deploy");
+    let code = opened(setting, &deploy, None).unwrap();
+    let target = format!("{ECS}.{operation}");
+    let answer = wait(TIMEOUT, code.json("ecs", &target, input));
+    answer.unwrap().map_err(|refused| format!("{refused:?}"))
+}
+
 /// A role that a caller assumes, in a session with this tag; or the code of the refusal.
 pub(crate) fn assumed(
     world: &World,

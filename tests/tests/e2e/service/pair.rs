@@ -23,7 +23,14 @@ impl<'a> Pair<'a> {
     ) -> Self {
         let pair = Self { setting, name };
         let image = setting.image(&["/bin/busybox", "sleep", "600"]);
-        let definition = pair.register(&image, &json!({}));
+        pair.create(&image, percent, desired);
+        pair
+    }
+
+    /// Creates it with this image.
+    pub(super) fn create(&self, image: &str, percent: [u32; 2], desired: u32) {
+        let Self { setting, name } = self;
+        let definition = self.register(image, &json!({}));
         let service = setting.service();
         setting.ecs(
             "CreateService",
@@ -38,9 +45,8 @@ impl<'a> Pair<'a> {
             }),
         );
         until("the service of two containers is complete", TIMEOUT, || {
-            (pair.service()["deployments"][0]["rolloutState"] == "COMPLETED").then_some(())
+            (self.service()["deployments"][0]["rolloutState"] == "COMPLETED").then_some(())
         });
-        pair
     }
 
     /// Registers a revision as infrastructure does, with members of the definition and of its first container.

@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::support::{TIMEOUT, instance, log, until, wait};
 
 /// Lets the world's permit role of dev record a service of another name too.
-async fn records_as(world: &World, service: &str) {
+pub(super) async fn records_as(world: &World, service: &str) {
     let aws = world.administrator(instance(), &world.build).await.unwrap();
     let document = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow",
@@ -31,6 +31,11 @@ async fn records_as(world: &World, service: &str) {
 
 /// A job of one stage that promotes a service of another name, whose ledger no other test of this world writes.
 fn job(world: &World, environment: &str) -> Job {
+    job_of(world, environment, "recorded")
+}
+
+/// The same for this service.
+pub(super) fn job_of(world: &World, environment: &str, service: &str) -> Job {
     let stage = world.codebuild_session(instance(), environment, "e2e");
     let mut variables = world.variables(instance());
     variables.extend(world.repository_variables());
@@ -41,7 +46,7 @@ fn job(world: &World, environment: &str) -> Job {
     variables.insert("GITHUB_API_URL".to_owned(), instance().url(port::GITHUB));
     let job = Job::new(variables);
     let contract = include_str!("../../../../docs/examples/storefront/delivery.yaml");
-    let contract = contract.replace("service: storefront", "service: recorded");
+    let contract = contract.replace("service: storefront", &format!("service: {service}"));
     // Nothing was built here, so nothing is signed.
     std::fs::write(job.file("delivery.yaml"), unproven(&contract)).unwrap();
     job

@@ -111,6 +111,14 @@ fn an_alarm_a_signal_and_a_timeout_end_at_the_version_before() {
         assert!(text.contains(piece), "no {piece:?} in\n{text}");
     }
     assert_eq!(shifting.runs(), first);
+
+    // It still rings: ECS would say nothing, and watches no alarm of the next deployment.
+    let started = Started::new(&mut shifting.deploy(&next, &[]));
+    shifting.at_stage("BAKE_TIME");
+    ends(&mut shifting.run("rollback", &[]), 0, &["rolled back"]);
+    let text = crate::support::log(&started.end(TIMEOUT));
+    let unwatched = "ECS watches none of the service's alarms during this deployment";
+    assert!(text.contains(unwatched), "{text}");
     alarm(&setting, "OK");
 
     // The last deployment failed, and the service stays deployable.

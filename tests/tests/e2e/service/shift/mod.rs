@@ -2,6 +2,7 @@
 
 mod back;
 mod ends;
+mod over;
 mod pause;
 
 use std::process::Command;
@@ -22,6 +23,21 @@ struct Shifting<'a> {
 impl<'a> Shifting<'a> {
     /// Creates it with this deployment configuration, and waits until its first version runs.
     fn new(setting: &'a Setting, name: &'static str, configuration: &Value) -> Self {
+        let serves = Self { setting, name }.version("1");
+        let shifting = Self::create(setting, name, configuration, &serves);
+        until("the first version runs", TIMEOUT, || {
+            (shifting.record()["status"] == "SUCCESSFUL").then_some(())
+        });
+        shifting
+    }
+
+    /// Creates it with this first version.
+    fn create(
+        setting: &'a Setting,
+        name: &'static str,
+        configuration: &Value,
+        digest: &str,
+    ) -> Self {
         let shifting = Self { setting, name };
         let [blue, green] = ["blue", "green"].map(|color| shifting.group(color));
         let balancer = shifting.elb(
@@ -47,7 +63,7 @@ impl<'a> Shifting<'a> {
             "CreateService",
             &json!({
                 "cluster": setting.cluster(), "serviceName": name, "desiredCount": 1,
-                "launchType": "FARGATE", "taskDefinition": shifting.register(&shifting.version("1")),
+                "launchType": "FARGATE", "taskDefinition": shifting.register(digest),
                 "networkConfiguration": service["networkConfiguration"],
                 "healthCheckGracePeriodSeconds": 60,
                 "deploymentConfiguration": configuration,
@@ -60,9 +76,6 @@ impl<'a> Shifting<'a> {
                 }],
             }),
         );
-        until("the first version runs", TIMEOUT, || {
-            (shifting.record()["status"] == "SUCCESSFUL").then_some(())
-        });
         shifting
     }
 
