@@ -6,7 +6,7 @@ use crate::client::{Client, Executed};
 use crate::fit::unfit;
 use crate::follow::Verdict;
 use crate::foreign::foreign;
-use crate::identity::{Made, Protects, token};
+use crate::identity::{Made, PREFIX, Protects, token};
 use crate::judge::judge;
 use crate::locate::{self, Found};
 use crate::progress::Progress;
@@ -31,7 +31,7 @@ const LOOKS: usize = 3;
 /// How long it waits between two of these looks.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The key of the tag that holds the change set's name: without it the deploy role executes none in an environment whose gate says
-/// `plan: true` (docs/policies/deploy-stack.json).
+/// `plan: true`, and protects no stack otherwise (docs/policies/deploy-stack.json).
 const TAG: &str = "slipway-change-set";
 /// The status of a stack of which only change sets were made.
 const REVIEW: &str = "REVIEW_IN_PROGRESS";
@@ -138,7 +138,8 @@ impl Run<'_> {
         let all = ordered(set);
         judge(&stack.name, &all, &made.allow_replace, policy.as_deref()).map_err(|error| *error)?;
         let under = self.permitted().await?;
-        let session = self.session(set).await?;
+        let session = self.session(set.name.clone()).await;
+        let session = session.map_err(|error| error.cause("nothing was executed"))?;
         let allowed = under.as_ref().map_or_else(String::new, |under| {
             format!(", under permit {}", under.line())
         });
@@ -148,7 +149,8 @@ impl Run<'_> {
             Kind::Create => Vec::new(),
             Kind::Update => {
                 self.progress.replace(Progress::Protecting);
-                enforce(client, &stack.id, &self.protection).await?
+                let protecting = session.as_ref().unwrap_or(client);
+                enforce(protecting, &stack.id, &self.protection).await?
             }
         };
         let token = token(self.plan.as_str(), &made.protects);
@@ -171,7 +173,7 @@ impl Run<'_> {
         if ended.verdict == Verdict::Succeeded {
             self.same_role(made, &ended)?;
             if kind == Kind::Create {
-                enforced = enforce(client, &stack.id, &self.protection).await?;
+                enforced = self.protect(&stack.id).await?;
             }
         }
         report::ended(&self.applied(enforced, under), ended).map(Some)
@@ -249,8 +251,7 @@ impl Run<'_> {
                 under = self.permitted().await.map_err(|error| {
                     error.hint("the plan was applied, and the stack is not protected as it says: plan again, and apply that")
                 })?;
-                self.progress.replace(Progress::Protecting);
-                enforced = enforce(client, &stack.id, &self.protection).await?;
+                enforced = self.protect(&stack.id).await?;
             }
         }
         report::ended(&self.applied(enforced, under), ended)
@@ -260,8 +261,7 @@ impl Run<'_> {
     async fn nothing(&self, stack: &Stack) -> Result<Report> {
         standing(Some(stack), &self.arguments).map_err(|error| *error)?;
         let under = self.permitted().await?;
-        self.progress.replace(Progress::Protecting);
-        let enforced = enforce(&self.found.client, &stack.id, &self.protection).await?;
+        let enforced = self.protect(&stack.id).await?;
         Ok(report::nothing(&self.applied(enforced, under), stack))
     }
 
@@ -312,18 +312,33 @@ impl Run<'_> {
         }
     }
 
-    /// The client that may execute this change set, where that takes a permit. It is made before anything is changed.
-    async fn session(&self, set: &ChangeSet) -> Result<Option<Client>> {
+    /// Sets the protection that the stack lacks, with no change set under way.
+    async fn protect(&self, stack: &str) -> Result<Vec<String>> {
+        let client = &self.found.client;
+        if missing(client, stack, &self.protection).await?.is_nothing() {
+            return Ok(Vec::new());
+        }
+        // No change set can have this name, so the session executes none.
+        let session = self.session(format!("{PREFIX}protection:{}", self.plan));
+        let session = session
+            .await
+            .map_err(|error| error.cause("the stack's protection was not set"))?;
+        self.progress.replace(Progress::Protecting);
+        enforce(session.as_ref().unwrap_or(client), stack, &self.protection).await
+    }
+
+    /// The client that may execute the change set of this name and protect the stack, where that takes a permit. It is made before
+    /// anything is changed.
+    async fn session(&self, change_set: String) -> Result<Option<Client>> {
         let Some(permit) = &self.permit else {
             return Ok(None);
         };
         let tag = SessionTag {
             key: TAG,
-            value: set.name.clone(),
+            value: change_set,
         };
         let session = permit.session(tag).await;
-        let session = session.map_err(|error| error.cause("nothing was executed"))?;
-        Ok(Some(Client::new(&session)))
+        Ok(Some(Client::new(&session?)))
     }
 
     fn applied(&self, enforced: Vec<String>, under: Option<AppliedPermit>) -> Applied<'_> {

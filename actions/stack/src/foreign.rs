@@ -3,6 +3,7 @@
 //! A person who may make change sets can give one the name and the description of a plan, so its other settings count too.
 
 use crate::identity::Made;
+use crate::readable::revealed;
 use crate::seen::{ChangeSet, Stack};
 use crate::standing::Kind;
 
@@ -16,15 +17,19 @@ pub(crate) fn foreign(set: &ChangeSet, made: &Made, stack: &Stack, kind: Kind) -
     if !set.includes_nested {
         lines.push("it does not include nested stacks".to_owned());
     }
-    // A stack that is not there yet has nothing that a plan could keep.
+    // A stack that is not there yet has nothing that a plan could keep, except the role of an earlier plan.
     let none = Stack::default();
-    let stack = match kind {
+    let before = match kind {
         Kind::Create => &none,
         Kind::Update => stack,
     };
     for (noun, given, kept) in [
-        ("notifications to", &set.notifications, &stack.notifications),
-        ("rollback triggers", &set.rollback, &stack.rollback),
+        (
+            "notifications to",
+            &set.notifications,
+            &before.notifications,
+        ),
+        ("rollback triggers", &set.rollback, &before.rollback),
     ] {
         if !given.is_empty() && given != kept {
             lines.push(format!("it has {noun} {}", given.join(", ")));
@@ -38,6 +43,14 @@ pub(crate) fn foreign(set: &ChangeSet, made: &Made, stack: &Stack, kind: Kind) -
             name(&made.kept_role)
         ));
     }
+    let unsaid = revealed(before, set).into_iter();
+    lines.extend(
+        unsaid
+            .filter(|parameter| !made.readable.iter().any(|it| it == parameter))
+            .map(|parameter| {
+                format!("it makes the value of the parameter {parameter} readable, which the plan does not say")
+            }),
+    );
     lines
 }
 
@@ -49,6 +62,7 @@ mod tests {
         Stack {
             role: Some("arn:role".to_owned()),
             notifications: vec!["arn:topic".to_owned()],
+            parameters: [("Password".to_owned(), "****".to_owned())].into(),
             ..Stack::default()
         }
     }
@@ -60,10 +74,10 @@ mod tests {
             includes_nested: true,
             ..ChangeSet::default()
         };
-        let mut made = Made::default();
-        if kind == Kind::Update {
-            made.kept_role = stack().role;
-        }
+        let mut made = Made {
+            kept_role: stack().role,
+            ..Made::default()
+        };
         change(&mut set, &mut made);
         foreign(&set, &made, &stack(), kind)
     }
@@ -85,7 +99,21 @@ mod tests {
         let moved = |_: &mut ChangeSet, made: &mut Made| {
             made.kept_role = Some("arn:other".to_owned());
         };
-        let cases: [(Alter, Kind, &str); 10] = [
+        let shows = |set: &mut ChangeSet, _: &mut Made| {
+            set.parameters
+                .insert("Password".to_owned(), "hunter2".to_owned());
+        };
+        let says = |set: &mut ChangeSet, made: &mut Made| {
+            set.parameters
+                .insert("Password".to_owned(), "hunter2".to_owned());
+            made.readable.push("Password".to_owned());
+        };
+        let readable =
+            "it makes the value of the parameter Password readable, which the plan does not say";
+        let cases: [(Alter, Kind, &str); 13] = [
+            (shows, Update, readable),
+            (shows, Create, ""),
+            (says, Update, ""),
             (|_, _| {}, Create, ""),
             (|_, _| {}, Update, ""),
             (topic, Update, ""),
@@ -102,7 +130,7 @@ mod tests {
             (
                 moved,
                 Create,
-                "the stack has the role none now, and the plan is for arn:other",
+                "the stack has the role arn:role now, and the plan is for arn:other",
             ),
         ];
         for (change, kind, wanted) in cases {

@@ -27,6 +27,9 @@ pub(crate) struct Made {
     /// The resources whose data may be lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) allow_replace: Vec<String>,
+    /// The parameters whose value the stack hides so far, and shows after the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) readable: Vec<String>,
     /// The protection that the plan gives the stack.
     #[serde(default, skip_serializing_if = "Protects::is_nothing")]
     pub(crate) protects: Protects,

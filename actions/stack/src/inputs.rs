@@ -2,6 +2,7 @@
 
 use crate::client::Value;
 use crate::hidden::is_reference;
+use crate::readable::hides;
 use crate::seen::{Stack, Template};
 use kit::Secret;
 use kit::contract::Capability;
@@ -72,6 +73,15 @@ pub(crate) fn parameters(
                 continue;
             }
             (None, Some(value), false) => Value::Secret(value.clone()),
+            (None, None, true) if !parameter.no_echo && hides(stack, name) => {
+                wrong.push(format!(
+                    "the parameter `{name}` keeps a value that the stack hides, and the template would show it: it has no NoEcho for it any more"
+                ));
+                hints.push(format!(
+                    "add `NoEcho: true` to the parameter {name} again, or give it a value that is not a secret: --parameter {name}=VALUE"
+                ));
+                continue;
+            }
             (None, None, true) if has => Value::Kept,
             (None, None, true) => {
                 wrong.push(format!(
@@ -226,6 +236,22 @@ mod tests {
                 .contains("the stack has no value of the parameter `Image` to keep"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_hidden_value_is_not_kept_where_the_template_would_show_it() {
+        let mut template = template();
+        template.parameters[2].no_echo = false;
+        let given = given(&[("Image", "i")], &[], &["Password"]);
+        let error = parameters(&template, &given, Some(&stack())).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.exit(), Exit::Usage);
+        for piece in [
+            "`Password` keeps a value that the stack hides",
+            "NoEcho: true",
+        ] {
+            assert!(text.contains(piece), "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod policy;
 mod progress;
 mod prose;
 mod protect;
+mod readable;
 mod report;
 mod search;
 mod seen;

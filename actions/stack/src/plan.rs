@@ -9,6 +9,7 @@ use crate::judge::judge;
 use crate::locate::{self, Found};
 use crate::make::{Made, make};
 use crate::progress::Progress;
+use crate::readable::declared_readable;
 use crate::report::plan::{self as report, Subject};
 use crate::seen::{ChangeSet, Template};
 use crate::settings::{Settings, protection, settings};
@@ -42,18 +43,20 @@ pub(crate) async fn plan(
     let kind = standing(stack.as_ref(), &arguments).map_err(|error| *error)?;
     // A stack that was only ever planned has nothing that could be kept or compared.
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
-    let kept_role = current.and_then(|stack| stack.role.clone());
+    let template = template(&client, &settings).await?;
+    acknowledged(&template, &settings)?;
+    // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
+    let kept_role = stack.as_ref().and_then(|stack| stack.role.clone());
     let description = Description {
         commit: locate::commit(args.commit.as_ref(), cx),
         kept_role: kept_role.filter(|_| settings.role.is_none()),
         role: settings.role.as_ref().map(String::from),
         protects: protection.protects(),
         allow_replace: settings.allow_replace.clone(),
+        readable: declared_readable(&template, current),
     };
-    let commit = description.commit.clone();
+    let made_as = description.clone();
     let description = text_of(&description)?;
-    let template = template(&client, &settings).await?;
-    acknowledged(&template, &settings)?;
     let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
     let change_set_name = format!("{PREFIX}{}", uuid::Uuid::new_v4());
     let capabilities: Vec<&'static str> = settings
@@ -82,7 +85,7 @@ pub(crate) async fn plan(
         stack: current,
         protection: &protection,
         settings: &settings,
-        commit,
+        made: &made_as,
         kept: kept(&values),
     };
     match made {

@@ -3,6 +3,7 @@
 use crate::changes::{Planned, counts};
 use crate::fit::until;
 use crate::hidden::{masked, parameter};
+use crate::identity::Made;
 use crate::inputs::differences;
 use crate::protect::is_same;
 use crate::seen::{ChangeSet, Stack};
@@ -11,7 +12,6 @@ use crate::text;
 use kit::Report;
 use kit::clock::rfc3339;
 use kit::error::Error;
-use kit::id::CommitId;
 use kit::markdown;
 use net::Account;
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) stack: Option<&'a Stack>,
     pub(crate) protection: &'a Protection,
     pub(crate) settings: &'a Settings,
-    /// The commit of the template, where it is known.
-    pub(crate) commit: Option<CommitId>,
+    /// The settings that CloudFormation does not tell: the commit, the role, and so on.
+    pub(crate) made: &'a Made,
     /// The parameters that keep the value that the stack has.
     pub(crate) kept: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub(crate) fn planned(
     json["plan_id"] = id.into();
     json["change_set"] = set.name.clone().into();
     json["stack_id"] = set.stack_id.clone().into();
-    let commit = subject.commit.as_ref();
+    let commit = subject.made.commit.as_ref();
     let until = until(set).map(rfc3339).unwrap_or_default();
     json["commit"] = json!(commit);
     json["until"] = json!(until);
@@ -95,7 +95,16 @@ pub(crate) fn unchanged(
     policy: Option<&str>,
     id: &str,
 ) -> Report {
-    let settings = subject.protection_lines(stack.termination_protection, policy);
+    let mut settings = subject.protection_lines(stack.termination_protection, policy);
+    // CloudFormation executes nothing here, so it takes no other role either.
+    if let Some(role) = &subject.made.role
+        && stack.role.as_deref() != Some(role)
+    {
+        settings.push(format!(
+            "role: the stack keeps {} until a plan changes something, and has {role} from then on",
+            stack.role.as_deref().unwrap_or("none")
+        ));
+    }
     let title = format!("plan of the stack {}: no changes", subject.name);
     let mut json = subject.json(&[], &settings);
     json["plan_id"] = id.into();
@@ -219,6 +228,11 @@ impl Subject<'_> {
                 "parameter {name}: the template's default, because the variable {variable} is not set"
             ));
         }
+        for name in &self.made.readable {
+            lines.push(format!(
+                "[READABLE] parameter {name}: everybody who may describe the stack can read its value from here on, because the template has no NoEcho for it any more"
+            ));
+        }
         for name in &self.kept {
             lines.push(format!("parameter {name}: kept as the stack has it"));
         }
@@ -228,14 +242,7 @@ impl Subject<'_> {
                 value.to_owned()
             }));
         }
-        match (&self.settings.role, &before.role) {
-            (Some(role), Some(old)) if role != old.as_str() => {
-                lines.push(format!("role: {old} → {role}"))
-            }
-            (Some(role), None) => lines.push(format!("role: {role} (new)")),
-            (None, Some(role)) => lines.push(format!("role: {role}, kept as the stack has it")),
-            _ => {}
-        }
+        lines.extend(self.role_line(before.role.as_deref()));
         for capability in &set.capabilities {
             if !before.capabilities.contains(capability) {
                 lines.push(format!("capability {capability} (new)"));
@@ -243,6 +250,24 @@ impl Subject<'_> {
         }
         lines.extend(self.protection_lines(before.termination_protection, policy));
         lines
+    }
+
+    /// The role with which CloudFormation changes the resources, unless it is the one that the stack has and that was given again.
+    fn role_line(&self, before: Option<&str>) -> Option<String> {
+        match (self.made.role.as_deref(), self.made.kept_role.as_deref()) {
+            (Some(role), _) if Some(role) == before => None,
+            (Some(role), _) => Some(match before {
+                Some(old) => format!("role: {old} → {role}"),
+                None => format!("role: {role} (new)"),
+            }),
+            (None, Some(role)) => Some(format!(
+                "role: {role}, which the stack has from before, because none was given"
+            )),
+            (None, None) => Some(
+                "role: none; CloudFormation changes the resources with the permissions of the role that applies the plan"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn protection_lines(&self, protected: bool, policy: Option<&str>) -> Vec<String> {
@@ -274,6 +299,9 @@ impl Subject<'_> {
             "account": self.account.id,
             "region": self.account.region,
             "new": self.stack.is_none(),
+            "role": self.made.effective_role(),
+            "role_kept": self.made.kept_role.is_some(),
+            "readable": self.made.readable,
             "counts": counts(all),
             "changes": all.iter().map(|planned| text::json(planned, &secrets)).collect::<Vec<_>>(),
             "settings": settings.iter().map(|line| masked(line, &secrets)).collect::<Vec<_>>(),

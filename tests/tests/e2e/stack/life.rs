@@ -223,3 +223,29 @@ fn the_steps_arguments_alone_are_enough() {
     let ended = job.run(&mut job.command("slipway-stack", &arguments));
     super::shows(&ended, &arguments, 0, &["CREATE_COMPLETE"]);
 }
+
+#[test]
+fn a_plan_that_is_given_no_role_names_the_one_that_the_stack_has() {
+    let stack = Stacked::new("role");
+    let job = stack.job(TEMPLATE, "");
+    let role = format!("arn:aws:iam::{}:role/{}", stack.account(), stack.role);
+    stack.ends(&job, &["plan"], 0, &[&format!("role: {role} (new)")]);
+    stack.applied(&job);
+    // Another contract of the same stack, without a role.
+    let job = stack.job(
+        &TEMPLATE.replace("DisplayName: one", "DisplayName: two"),
+        "",
+    );
+    let contract = job.file("delivery.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    let named = format!(", role: {}", stack.role);
+    assert!(text.contains(&named), "{text}");
+    std::fs::write(&contract, text.replace(&named, "")).unwrap();
+    let said = format!("role: {role}, which the stack has from before, because none was given");
+    stack.ends(&job, &["plan"], 0, &[&said]);
+    let planned = stack.json(&job, &["plan"]);
+    assert_eq!(planned["role"], role.as_str());
+    assert_eq!(planned["role_kept"], true);
+    let plan = planned["plan_id"].as_str().unwrap();
+    stack.ends(&job, &["apply", "--plan", plan], 0, &["UPDATE_COMPLETE"]);
+}

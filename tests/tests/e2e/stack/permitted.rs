@@ -209,6 +209,19 @@ fn the_role_that_deploys_executes_a_change_set_only_in_the_session_of_a_permit()
         let arn = crate::support::element(&described, "ChangeSetId").unwrap();
         denied(&code, &stack, &arn);
     }
+    // Nor does it change the stack's protection.
+    for (action, more) in [
+        (
+            "UpdateTerminationProtection",
+            ("EnableTerminationProtection", "false"),
+        ),
+        ("SetStackPolicy", ("StackPolicyBody", "{\"Statement\":[]}")),
+    ] {
+        let asked = [("StackName", stack.name.as_str()), more];
+        let call = code.query("cloudformation", VERSION, action, &asked);
+        let refused = format!("{:?}", wait(DEADLINE, call).unwrap().unwrap_err());
+        assert!(refused.contains("AccessDenied"), "{action}: {refused}");
+    }
     // Only the permit role sets the tag, and no other tag with it.
     let tag = Some(("slipway-change-set", first.as_str()));
     let refused = assumed(stack.world, &stage, &deploy, tag).err().unwrap();
@@ -243,4 +256,27 @@ fn a_session_that_is_refused_changes_nothing() {
     ];
     stack.ends(&job, &apply, 3, &expected);
     assert!(stack.described().contains("REVIEW_IN_PROGRESS"));
+}
+
+/// A plan that only protects the stack has no change set, and its session executes none.
+#[test]
+fn the_protection_alone_is_set_in_the_session_of_a_permit() {
+    let stack = Stacked::permitted("guarded");
+    let ledger = Planned::new(stack.world, "of-a-guarded-stack");
+    let job = gated(&stack, "");
+    let plan = stack.planned(&job, &[]);
+    let permit = ledger.permit(&plan, &json!({}));
+    let apply = ["apply", "--plan", &plan, "--permit", &permit];
+    stack.ends(&job, &apply, 0, &["CREATE_COMPLETE"]);
+    let job = gated(&stack, ", termination-protection: true");
+    let plan = stack.planned(&job, &[]);
+    let permit = ledger.permit(&plan, &json!({}));
+    let apply = ["apply", "--plan", &plan, "--permit", &permit];
+    let expected = ["no changes", "termination protection switched on"];
+    stack.ends(&job, &apply, 0, &expected);
+    assert!(
+        stack
+            .described()
+            .contains("<EnableTerminationProtection>true")
+    );
 }

@@ -162,3 +162,33 @@ fn a_secret_is_kept_only_if_the_plan_says_so() {
         ],
     );
 }
+
+#[test]
+fn a_parameter_that_loses_its_no_echo_keeps_no_hidden_value_and_is_marked() {
+    let stack = Stacked::new("readable");
+    let mut job = stack.job(TEMPLATE, ", secret-parameters: {Note: NOTE}");
+    job.set("NOTE", SECRET);
+    stack.applied(&job);
+    let plain = TEMPLATE.replace(", NoEcho: true", "");
+    let job = stack.job(&plain, "");
+    let text = stack.ends(
+        &job,
+        &["plan", "--keep-parameter", "Note"],
+        2,
+        &[
+            "the parameter `Note` keeps a value that the stack hides",
+            "add `NoEcho: true` to the parameter Note again",
+        ],
+    );
+    assert!(!text.contains(SECRET), "{text}");
+    assert!(!stack.change_sets().contains("AVAILABLE"));
+    // Another value may be shown, and the plan says that it will be.
+    let given = ["plan", "--parameter", "Note=anybody-may-read-this"];
+    let marked = "[READABLE] parameter Note: everybody who may describe the stack";
+    let text = stack.ends(&job, &given, 0, &[marked]);
+    assert!(!text.contains(SECRET), "{text}");
+    let planned = stack.json(&job, &given);
+    assert_eq!(planned["readable"][0], "Note");
+    let plan = planned["plan_id"].as_str().unwrap();
+    stack.ends(&job, &["apply", "--plan", plan], 0, &["UPDATE_COMPLETE"]);
+}
