@@ -45,6 +45,7 @@ pub(crate) async fn apply(
 ) -> Result<Report> {
     let plan = &args.plan;
     refuse_no_time(args.wait.timeout)?;
+    refuse_pull_requests(cx)?;
     let defaults = cx.defaults_stack()?;
     let name = locate::name(&defaults, &args.stack)?;
     let protection = protection(&defaults)?;
@@ -76,6 +77,16 @@ fn refuse_no_time(timeout: Duration) -> Result<()> {
         Error::usage("--timeout is zero: nothing is executed that fast")
             .hint("give it as long as the resources need, such as 60m"),
     )
+}
+
+fn refuse_pull_requests(cx: &Cx) -> Result<()> {
+    match github::pull_run(&cx.env) {
+        None => Ok(()),
+        Some(_) => Err(
+            Error::refused("nothing is applied from a pull request's run")
+                .hint("merge it first; the run on the branch plans and applies"),
+        ),
+    }
 }
 
 /// One run of the verb.

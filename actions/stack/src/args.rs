@@ -33,6 +33,9 @@ pub(crate) struct Plan {
     /// Template, a file of JSON or YAML [default: the contract's]
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
+    /// Folder of the commit whose template is planned [default: the contract's]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) directory: Option<PathBuf>,
     /// Value of a parameter, NAME=VALUE; may be given several times, and comes before the contract's
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = '\n')]
     pub(crate) parameter: Vec<String>,

@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 /// The beginning of the names of change sets that this step makes.
 pub(crate) const PREFIX: &str = "slipway-";
 
+/// The beginning of the names of change sets that only show what a pull request would change. The role that plans those may make and
+/// delete no others (docs/policies/read-stack-plan.json), and none of them is ever a plan.
+pub(crate) const PULL_PREFIX: &str = "slipway-pull-";
+
+/// Returns true if a change set of this name can be a plan.
+pub(crate) fn is_plan(name: &str) -> bool {
+    name.starts_with(PREFIX) && !name.starts_with(PULL_PREFIX)
+}
+
 /// CloudFormation keeps this much of a change set's description.
 pub(crate) const LONGEST_DESCRIPTION: usize = 1024;
 
@@ -311,6 +320,17 @@ mod tests {
             all.sort();
             all.dedup();
             assert_eq!(all.len(), 4, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_pull_request_would_change_is_not_a_plan() {
+        for (name, plan) in [
+            ("slipway-1", true),
+            ("slipway-pull-1", false),
+            ("by-hand", false),
+        ] {
+            assert_eq!(is_plan(name), plan, "{name}");
         }
     }
 

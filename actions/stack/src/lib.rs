@@ -20,6 +20,7 @@ mod marks;
 mod plan;
 mod policy;
 mod progress;
+mod proposal;
 mod prose;
 mod protect;
 mod readable;
@@ -34,7 +35,7 @@ mod text;
 mod watch;
 
 use args::{Args, Verb};
-use kit::action::Action;
+use kit::action::{Action, SecretInput};
 use kit::error::Result;
 use kit::{Cx, Report, Step};
 use progress::Progress;
@@ -53,7 +54,7 @@ impl Step for Stack {
         outputs: &[
             (
                 "plan-id",
-                "plan: the ID that `apply --plan` and `slipway-promote grant --plan` take",
+                "plan: the ID that `apply --plan` and `slipway-promote grant --plan` take; empty on a pull request",
             ),
             (
                 "has-changes",
@@ -70,7 +71,11 @@ impl Step for Stack {
                 "apply and status: the stack's outputs as a JSON object, by name",
             ),
         ],
-        secrets: &[],
+        secrets: &[SecretInput {
+            name: "github-token",
+            description: "Token that writes a plan as a comment on its pull request (`pull-requests: write`)",
+            default: "${{ github.token }}",
+        }],
         post: false,
     };
 
@@ -89,7 +94,7 @@ impl Step for Stack {
         };
         let work = async {
             match args.verb {
-                Verb::Plan(args) => plan::plan(args, cx, &progress).await,
+                Verb::Plan(args) => proposal::plan(args, cx, &progress).await,
                 Verb::Apply(args) => apply::apply(args, cx, &progress).await,
                 Verb::Status(args) => status::status(args, cx).await,
                 Verb::Drift(args) => drift::drift(args, cx).await,

@@ -3,7 +3,9 @@
 use crate::args;
 use crate::changes::ordered;
 use crate::client::{Client, Creation, Value, is_code};
-use crate::identity::{LONGEST_DESCRIPTION, Made as Description, PREFIX, empty_plan_id, plan_id};
+use crate::identity::{
+    LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
+};
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
 use crate::locate::{self, Found};
@@ -21,22 +23,25 @@ use net::{Account, Purpose};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+/// Plans. One that only shows something (`look`) is made by the role that reads, and is gone when this ends.
+///
 /// # Errors
 /// Bad input, a stack that cannot be changed, or changes that nobody allowed (exit 3).
 pub(crate) async fn plan(
     args: args::Plan,
     cx: &Cx,
     progress: &RefCell<Progress>,
+    look: bool,
 ) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
     let name = locate::name(&defaults, &args.stack)?;
-    let settings = settings(cx, &defaults, &args)?;
+    let mut settings = settings(cx, &defaults, &args, look)?;
     let protection = protection(&defaults)?;
     let Found {
         account,
         client,
         name,
-    } = locate::find(cx, &defaults, name, Purpose::Deploy).await?;
+    } = locate::find(cx, &defaults, name, purpose(look)).await?;
     same_account(&settings, &account)?;
     let stack = client.stack(&name).await?;
     let arguments = args.stack.arguments(cx);
@@ -57,8 +62,12 @@ pub(crate) async fn plan(
     };
     let made_as = description.clone();
     let description = text_of(&description)?;
+    if look {
+        settings.keep_unset(&template, current);
+    }
     let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
-    let change_set_name = format!("{PREFIX}{}", uuid::Uuid::new_v4());
+    let prefix = if look { PULL_PREFIX } else { PREFIX };
+    let change_set_name = format!("{prefix}{}", uuid::Uuid::new_v4());
     let capabilities: Vec<&'static str> = settings
         .capabilities
         .iter()
@@ -72,7 +81,8 @@ pub(crate) async fn plan(
         parameters: &values,
         tags: &settings.tags,
         capabilities: &capabilities,
-        role: settings.role.as_ref(),
+        // The role that reads may pass none, and nothing is executed with it.
+        role: settings.role.as_ref().filter(|_| !look),
         description: &description,
     };
     progress.replace(Progress::Planning(change_set_name.clone()));
@@ -87,6 +97,7 @@ pub(crate) async fn plan(
         settings: &settings,
         made: &made_as,
         kept: kept(&values),
+        look,
     };
     match made {
         Made::Changes(set) => changed(cx, &client, &subject, &set).await,
@@ -99,11 +110,12 @@ pub(crate) async fn plan(
             };
             standing(Some(&stack), &subject.arguments).map_err(|error| *error)?;
             let policy = client.policy(&stack.id).await?;
+            let id = (!look).then(|| empty_plan_id(&stack, &protection.protects()));
             Ok(report::unchanged(
                 &subject,
                 &stack,
                 policy.as_deref(),
-                &empty_plan_id(&stack, &protection.protects()),
+                id.as_deref(),
             ))
         }
     }
@@ -133,6 +145,13 @@ async fn changed(
         &subject.settings.allow_replace,
         in_force,
     );
+    if subject.look && judged.is_ok() {
+        // Nothing of a pull request may be applied.
+        client
+            .delete(&set.id)
+            .await
+            .map_err(|error| left(error, set))?;
+    }
     let unused = match judged {
         Ok(unused) => unused,
         Err(error) => {
@@ -150,9 +169,18 @@ async fn changed(
             "--allow-replace {name} allows nothing: this plan loses no data of it"
         ));
     }
+    if subject.look {
+        return Ok(report::planned(subject, set, &all, policy.as_deref(), None));
+    }
     let template = client.template_of(&set.id).await;
     let id = plan_id(set, &template.map_err(|error| left(error, set))?);
-    Ok(report::planned(subject, set, &all, policy.as_deref(), &id))
+    Ok(report::planned(
+        subject,
+        set,
+        &all,
+        policy.as_deref(),
+        Some(&id),
+    ))
 }
 
 /// The error of a plan that was made and could not be judged or named.
@@ -201,6 +229,13 @@ fn acknowledged(template: &Template, settings: &Settings) -> Result<()> {
         flags.join(" "),
         names.join(", ")
     )))
+}
+
+fn purpose(look: bool) -> Purpose {
+    match look {
+        true => Purpose::Read,
+        false => Purpose::Deploy,
+    }
 }
 
 /// The role that CloudFormation assumes is one of the stack's own account.

@@ -1,7 +1,7 @@
 //! Finding the plan that an ID names.
 
 use crate::client::Client;
-use crate::identity::{Made, PREFIX, Protects, empty_plan_id, plan_id, token, token_prefix};
+use crate::identity::{Made, Protects, empty_plan_id, is_plan, plan_id, token, token_prefix};
 use crate::seen::{ChangeSet, Event, Stack};
 use kit::error::Result;
 use kit::id::PlanId;
@@ -47,7 +47,7 @@ pub(crate) async fn search(
         return Ok(Search::Nothing);
     }
     for listed in client.change_sets(&stack.id).await? {
-        if listed.status != "CREATE_COMPLETE" || !listed.name.starts_with(PREFIX) {
+        if listed.status != "CREATE_COMPLETE" || !is_plan(&listed.name) {
             continue;
         }
         // It may be gone since it was listed.

@@ -5,6 +5,7 @@ use crate::identity::Protects;
 use crate::inputs::Given;
 use crate::locate::declared;
 use crate::policy::Policy;
+use crate::seen::{Stack, Template};
 use kit::aws::RoleArn;
 use kit::contract::{Capability, WithStack};
 use kit::error::{Error, Result};
@@ -28,6 +29,19 @@ pub(crate) struct Settings {
     pub(crate) allow_replace: Vec<String>,
     /// The parameters whose secret is optional and whose variable is not set, with that variable.
     pub(crate) unset: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Keeps the stack's values of the secrets that are not there, for a plan that is only shown.
+    pub(crate) fn keep_unset(&mut self, template: &Template, stack: Option<&Stack>) {
+        let has = |name: &String| stack.is_some_and(|stack| stack.parameters.contains_key(name));
+        let hidden = template.parameters.iter().filter(|it| it.no_echo);
+        for name in hidden.map(|it| &it.name).filter(|name| has(name)) {
+            if self.unset.remove(name).is_some() {
+                self.given.kept.push(name.clone());
+            }
+        }
+    }
 }
 
 /// The wanted protection of the stack.
@@ -55,7 +69,8 @@ impl Protection {
     }
 }
 
-/// Reads the settings of a plan. Secrets are masked in the log before anything else is done with them.
+/// Reads the settings of a plan. Secrets are masked in the log before anything else is done with them. A plan that only shows
+/// something (`look`) does without those that are not there: a pull request has none.
 ///
 /// # Errors
 /// An argument, a file or a variable is missing or wrong (exit 2).
@@ -63,15 +78,16 @@ pub(crate) fn settings(
     cx: &Cx,
     defaults: &Defaults<WithStack>,
     args: &args::Plan,
+    look: bool,
 ) -> Result<Settings> {
     let stack = declared(defaults);
-    let template = template(defaults, args.template.as_deref())?;
+    let template = template(defaults, args)?;
     let plain = pairs("parameter", &args.parameter)?;
     let mut unset = BTreeMap::new();
     let mut secret = secrets(
         cx,
         &pairs("secret-parameter", &args.secret_parameter)?,
-        |_| true,
+        |_| !look,
         &mut unset,
     )?;
     let kept = names(&args.keep_parameter);
@@ -95,7 +111,7 @@ pub(crate) fn settings(
             .map(|contract| contract.resolved.secrets.as_slice());
         let required = |variable: &str| {
             let mut specs = specs.into_iter().flatten();
-            specs.any(|spec| spec.name == variable && spec.required)
+            !look && specs.any(|spec| spec.name == variable && spec.required)
         };
         secret.extend(secrets(cx, &variables, required, &mut unset)?);
     }
@@ -165,8 +181,12 @@ pub(crate) fn protection(defaults: &Defaults<WithStack>) -> Result<Protection> {
     })
 }
 
-fn template(defaults: &Defaults<WithStack>, given: Option<&Path>) -> Result<String> {
-    let path = located(defaults, given, |stack| Some(&stack.template));
+fn template(defaults: &Defaults<WithStack>, args: &args::Plan) -> Result<String> {
+    let folder = args.directory.as_deref();
+    let path = args
+        .template
+        .clone()
+        .or_else(|| located(defaults, folder, |stack| Some(&stack.template)));
     let Some(path) = path else {
         return Err(Error::usage("--template is missing").hint(match defaults {
             Defaults::None => "give --template, or --environment NAME to take it from the contract",
@@ -185,18 +205,15 @@ fn template(defaults: &Defaults<WithStack>, given: Option<&Path>) -> Result<Stri
     Ok(text)
 }
 
-/// The path that an argument names, else the one of the contract, which starts from the contract's folder.
+/// The path that the contract names, in this folder, else in the contract's own.
 fn located(
     defaults: &Defaults<WithStack>,
-    given: Option<&Path>,
+    folder: Option<&Path>,
     named: impl FnOnce(&kit::contract::Stack) -> Option<&str>,
 ) -> Option<PathBuf> {
-    if let Some(given) = given {
-        return Some(given.to_owned());
-    }
     let contract = defaults.contract()?;
     let path = named(contract.stack.as_ref()?)?;
-    Some(contract.resolved.directory.join(path))
+    Some(folder.unwrap_or(&contract.resolved.directory).join(path))
 }
 
 fn read(path: &Path, noun: &str) -> Result<String> {

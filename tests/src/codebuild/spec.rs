@@ -313,6 +313,7 @@ mod tests {
             "deploy.yml",
             "gate.yml",
             "infrastructure.yml",
+            "stack.yml",
         ] {
             let text = std::fs::read_to_string(folder.join(file)).unwrap();
             Spec::parse(&text).unwrap_or_else(|fault| panic!("{file}: {fault}"));

@@ -18,6 +18,7 @@ pub(super) const CALLABLE: [&str; 6] = [
     "deliver.yml",
     "plan.yml",
     "promote.yml",
+    "stack.yml",
 ];
 
 /// A copy of the checkout, as act takes it.

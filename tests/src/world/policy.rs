@@ -24,6 +24,7 @@ const DEPLOY: &str = include_str!("../../../docs/policies/deploy.json");
 const DEPLOY_UNGATED: &str = include_str!("../../../docs/policies/deploy-ungated.json");
 const DEPLOY_STACK: &str = include_str!("../../../docs/policies/deploy-stack.json");
 const DEPLOY_STACK_UNGATED: &str = include_str!("../../../docs/policies/deploy-stack-ungated.json");
+const READ_STACK_PLAN: &str = include_str!("../../../docs/policies/read-stack-plan.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const RUNTIME_STACK: &str =
@@ -253,7 +254,8 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
 /// The permissions of the roles `slipway-deploy` and `slipway-read` on the stacks whose names begin like the environment's: the
 /// documented ones, for all of these. Where permits are asked for, the role that deploys executes a change set only under one.
 pub(crate) fn stacks(world: &World, environment: &Environment, permitted: bool) -> [Value; 2] {
-    let [deploy, ungated, read] = [DEPLOY_STACK, DEPLOY_STACK_UNGATED, READ].map(|policy| {
+    let all = [DEPLOY_STACK, DEPLOY_STACK_UNGATED, READ, READ_STACK_PLAN];
+    let [deploy, ungated, read, plan] = all.map(|policy| {
         let all = policy.replace("stack/STACK/", "stack/STACK-*/");
         filled(world, Some(environment), &all)
     });
@@ -265,7 +267,7 @@ pub(crate) fn stacks(world: &World, environment: &Environment, permitted: bool) 
     let compared = json!({"Statement": [
         {"Effect": "Allow", "Action": ["sns:Get*", "sns:List*", "sqs:Get*", "sqs:List*"], "Resource": ["*"]},
     ]});
-    [deploy, both(read, compared)]
+    [deploy, both(both(read, plan), compared)]
 }
 
 /// The role that CloudFormation changes an environment's stack with. It may do what the tests' templates need.
@@ -343,6 +345,7 @@ fn read_trust(world: &World, account: &str, names: &[&str]) -> Value {
     let workflows = [
         format!("{repository}/.github/workflows/plan.yml@refs/pull/*"),
         "slipway-delivery/slipway/.github/workflows/plan.yml@*".to_owned(),
+        "slipway-delivery/slipway/.github/workflows/stack.yml@*".to_owned(),
     ];
     if let Some(statements) = trust["Statement"].as_array_mut() {
         let pull = json!(format!("repo:{repository}:pull_request"));
@@ -360,7 +363,7 @@ fn trust(world: &World, account: &str, environments: &[&str]) -> Value {
         .collect();
     // The subject says which environment a job names, not which branch it is on: a branch that nobody reviewed could name
     // staging. So the branch counts too, and the workflow file, the repository's own or the one it calls.
-    let workflows: Vec<String> = ["deliver.yml", "promote.yml"]
+    let workflows: Vec<String> = ["deliver.yml", "promote.yml", "stack.yml"]
         .iter()
         .flat_map(|file| {
             [

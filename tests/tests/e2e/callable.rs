@@ -259,6 +259,7 @@ fn an_environment_can_hold_the_secrets_that_the_workflows_take() {
         "deliver.yml",
         "plan.yml",
         "promote.yml",
+        "stack.yml",
     ] {
         let text = read(&instance().checkout.join(".github/workflows").join(workflow));
         for name in taken(workflow) {
@@ -288,7 +289,7 @@ fn an_environment_can_hold_the_secrets_that_the_workflows_take() {
 }
 
 /// Puts a healthy record into dev's chain, as a delivery writes it.
-async fn healthy_in_dev(world: &World, digest: &str, commit: &str) {
+pub(crate) async fn healthy_in_dev(world: &World, digest: &str, commit: &str) {
     let record = json!({
         "seq": 1, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "dev", "digest": digest,
         "commit": commit, "verdict": "healthy", "actor": {"login": RELEASER},

@@ -1,8 +1,11 @@
 //! Comments on a pull request, which are issue comments in GitHub's API.
 
+use crate::address::token;
 use crate::client::GitHub;
 use crate::model::User;
 use crate::unknown::Unknown;
+use kit::Cx;
+use net::Net;
 use serde::{Deserialize, Serialize};
 
 /// The maximum length of a comment. Source: GitHub's own refusal, "body is too long (maximum is 65536
@@ -84,6 +87,27 @@ impl GitHub {
             }
         };
         Ok(comment.html_url)
+    }
+}
+
+/// Writes a plan on pull request `number`, as the one comment that begins with `marker`, which is changed when the plan changes.
+/// `text` gets the most bytes that fit. A comment that cannot be written is a warning, since the plan is in the log too.
+pub async fn comment_plan(cx: &Cx, number: u64, marker: &str, text: impl FnOnce(usize) -> String) {
+    let unsaid = |why: String| {
+        cx.host
+            .warn(format!("#{number} gets no comment with the plan: {why}"));
+    };
+    if token(cx).is_none() {
+        return unsaid("there is no GitHub token".to_owned());
+    }
+    let github = match Net::new(cx).and_then(|net| GitHub::connect(cx, &net, None)) {
+        Ok(github) => github,
+        Err(error) => return unsaid(error.message),
+    };
+    let text = text(COMMENT_LIMIT - marker.len() - 1);
+    match github.set_comment(number, marker, &text).await {
+        Ok(url) => cx.host.info(format!("the plan is on #{number}: {url}")),
+        Err(unknown) => unsaid(unknown.to_string()),
     }
 }
 

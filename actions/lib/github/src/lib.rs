@@ -15,13 +15,14 @@ mod kept;
 mod model;
 mod problem;
 mod pull;
+mod pull_run;
 mod pulls;
 mod repository;
 mod unknown;
 
 pub use address::token;
 pub use client::GitHub;
-pub use comments::COMMENT_LIMIT;
+pub use comments::{COMMENT_LIMIT, comment_plan};
 pub use deployments::{NewDeployment, State};
 pub use files::{Changes, Content, Entry};
 pub use history::{Base, HISTORY_LIMIT, History, RANGE_LIMIT, Range, RangeCommit};
@@ -31,6 +32,7 @@ pub use model::{
     Activity, App, CheckRun, Comparison, Deployment, DeploymentStatus, Permission, Run, User,
 };
 pub use pull::{Event, Pull, PullCommit, Review, Signer};
+pub use pull_run::{PullRun, pull_run};
 pub use pulls::PullState;
 pub use repository::Repository;
 pub use unknown::{Unknown, Why};

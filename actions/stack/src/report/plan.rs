@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 /// there needs room too.
 const SUMMARY_LIMIT: usize = 900_000;
 
+/// The plan of a pull request.
+const LOOKED: &str = "for a pull request: its change set is deleted, and it cannot be applied";
+
 /// The subject of a plan, and its sources.
 pub(crate) struct Subject<'a> {
     pub(crate) account: &'a Account,
@@ -36,6 +39,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) made: &'a Made,
     /// The parameters that keep the value that the stack has.
     pub(crate) kept: Vec<String>,
+    /// True if it only shows what a pull request would change.
+    pub(crate) look: bool,
 }
 
 /// A plan that changes something.
@@ -44,14 +49,14 @@ pub(crate) fn planned(
     set: &ChangeSet,
     all: &[Planned<'_>],
     policy: Option<&str>,
-    id: &str,
+    id: Option<&str>,
 ) -> Report {
     let settings = subject.settings(set, policy);
     let lines = subject.lines(all, &settings);
     let title = format!("plan of the stack {}: {}", subject.name, counts(all));
     let next = subject.next(id);
     let mut json = subject.json(all, &settings);
-    json["plan_id"] = id.into();
+    json["plan_id"] = json!(id);
     json["change_set"] = set.name.clone().into();
     json["stack_id"] = set.stack_id.clone().into();
     let commit = subject.made.commit.as_ref();
@@ -62,13 +67,16 @@ pub(crate) fn planned(
         || "an unknown commit".to_owned(),
         |it| format!("commit {it}"),
     );
-    let limits = format!("it is of {commit}, and can be applied until {until}");
+    let limits = match id {
+        Some(_) => format!("it is of {commit}, and can be applied until {until}"),
+        None => format!("it is of {commit}, {LOOKED}"),
+    };
     let mut shown = lines.clone();
     shown.push(limits.clone());
     Report {
-        summary: summary(&title, Some(id), subject, &shown),
+        summary: summary(&title, id, subject, &shown),
         text: format!(
-            "{title}\naccount {}, {}{}\n\n{}\n\nplan {id} (change set {})\n{limits}\n{next}\n",
+            "{title}\naccount {}, {}{}\n\n{}\n\n{}{limits}\n{next}",
             subject.account.id,
             subject.account.region,
             if subject.stack.is_none() {
@@ -77,12 +85,15 @@ pub(crate) fn planned(
                 ""
             },
             lines.join("\n"),
-            set.name
+            id.map_or_else(String::new, |id| format!(
+                "plan {id} (change set {})\n",
+                set.name
+            )),
         ),
         json,
         ..Report::default()
     }
-    .output("plan-id", id)
+    .output("plan-id", id.unwrap_or_default())
     .output("has-changes", "true")
     .output("changes", all.len().to_string())
     .output("stack-id", &set.stack_id)
@@ -93,7 +104,7 @@ pub(crate) fn unchanged(
     subject: &Subject<'_>,
     stack: &Stack,
     policy: Option<&str>,
-    id: &str,
+    id: Option<&str>,
 ) -> Report {
     let mut settings = subject.protection_lines(stack.termination_protection, policy);
     // CloudFormation executes nothing here, so it takes no other role either.
@@ -107,25 +118,26 @@ pub(crate) fn unchanged(
     }
     let title = format!("plan of the stack {}: no changes", subject.name);
     let mut json = subject.json(&[], &settings);
-    json["plan_id"] = id.into();
+    json["plan_id"] = json!(id);
     json["stack_id"] = stack.id.clone().into();
     let lines = match settings.is_empty() {
         true => vec!["the stack already matches the template".to_owned()],
         false => settings,
     };
     Report {
-        summary: summary(&title, Some(id), subject, &lines),
+        summary: summary(&title, id, subject, &lines),
         text: format!(
-            "{title}\naccount {}, {}\n\n{}\n\nplan {id}\n{}\n",
+            "{title}\naccount {}, {}\n\n{}\n\n{}{}",
             subject.account.id,
             subject.account.region,
             lines.join("\n"),
+            id.map_or_else(String::new, |id| format!("plan {id}\n")),
             subject.next(id)
         ),
         json,
         ..Report::default()
     }
-    .output("plan-id", id)
+    .output("plan-id", id.unwrap_or_default())
     .output("has-changes", "false")
     .output("changes", "0")
     .output("stack-id", &stack.id)
@@ -176,15 +188,33 @@ fn summary(title: &str, id: Option<&str>, subject: &Subject<'_>, lines: &[String
     )
 }
 
+/// A page of this file, shortened to so many bytes. `rest` says where the whole is.
+pub(crate) fn fitting(page: &str, limit: usize, rest: &str) -> String {
+    if page.len() <= limit {
+        return page.to_owned();
+    }
+    // The page ends with the fence of its block.
+    let fence = page.trim_end().rsplit('\n').next().unwrap_or_default();
+    let end = format!("\n… the rest is in {rest}\n{fence}\n");
+    let room = limit.saturating_sub(end.len());
+    let cut = (0..=room).rev().find(|at| page.is_char_boundary(*at));
+    let head = &page[..cut.unwrap_or_default()];
+    let head = head.rsplit_once('\n').map_or(head, |(whole, _)| whole);
+    format!("{head}{end}")
+}
+
 impl Subject<'_> {
     /// How the plan is applied, with the same account and role, and under the same gate.
-    fn next(&self, id: &str) -> String {
+    fn next(&self, id: Option<&str>) -> String {
+        let Some(id) = id else {
+            return String::new();
+        };
         let apply = format!("slipway-stack apply {} --plan {id}", self.arguments);
         match &self.gate {
-            None => format!("apply it: {apply}"),
+            None => format!("apply it: {apply}\n"),
             Some(environment) => format!(
                 "let it be permitted: slipway-promote grant --environment {environment} --digest DIGEST --plan {id}\n\
-                 then apply it: {apply} --permit NUMBER"
+                 then apply it: {apply} --permit NUMBER\n"
             ),
         }
     }
@@ -306,5 +336,22 @@ impl Subject<'_> {
             "changes": all.iter().map(|planned| text::json(planned, &secrets)).collect::<Vec<_>>(),
             "settings": settings.iter().map(|line| masked(line, &secrets)).collect::<Vec<_>>(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_page_keeps_its_fence_and_says_where_the_rest_is() {
+        let lines = vec!["one change of a resource"; 40].join("\n");
+        let page = format!("### plan\n\n{}", markdown::block("text", &lines));
+        assert_eq!(fitting(&page, page.len(), "the run"), page);
+        let short = fitting(&page, 300, "the run: https://example.com/1");
+        assert!(short.len() <= 300, "{short}");
+        let end =
+            "one change of a resource\n… the rest is in the run: https://example.com/1\n~~~\n";
+        assert!(short.ends_with(end), "{short}");
     }
 }

@@ -4,7 +4,7 @@ use super::args;
 use super::envelope::Envelope;
 use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
-use super::{pull, report};
+use super::report;
 use crate::hold::{Holding, held};
 use crate::locate;
 use crate::lock::Lock;
@@ -21,7 +21,7 @@ use net::Account;
 /// A plan that no longer fits (exit 3), the tool's, or a state that is not what was written.
 pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     let id = &args.plan;
-    if pull::of(&cx.env).is_some() {
+    if github::pull_run(&cx.env).is_some() {
         return Err(
             Error::refused("nothing is applied from a pull request's run")
                 .hint("merge it first; the run on the branch plans and applies"),

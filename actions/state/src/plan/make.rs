@@ -5,7 +5,6 @@ use super::changes::Changes;
 use super::envelope::Envelope;
 use super::prepare::{basis, commit, init, make, object_of, prepare};
 use super::private::Private;
-use super::pull;
 use super::report::{self, Kept};
 use crate::access::Access;
 use crate::backend::Hold;
@@ -21,14 +20,14 @@ use kit::{Cx, Report};
 /// # Errors
 /// The tool's, AWS's, or a state that changed although it is locked.
 pub(crate) async fn plan(args: args::Plan, cx: &Cx) -> Result<Report> {
-    let pull = pull::of(&cx.env);
+    let pull = github::pull_run(&cx.env);
     let number = args.pull_request.or(pull.and_then(|pull| pull.number));
     let report = if args.read_only || pull.is_some() {
         look(&args, cx).await?
     } else {
         keep(&args, cx).await?
     };
-    report::comment(report, number, cx).await
+    Ok(report::comment(report, number, cx).await)
 }
 
 /// Plans without the lock and with the role that can only read.

@@ -11,7 +11,6 @@ mod make;
 mod options;
 mod prepare;
 mod private;
-mod pull;
 mod render;
 mod report;
 mod text;

@@ -6,12 +6,10 @@ use super::render::{self, Fact};
 use crate::dependencies::Notes;
 use crate::hash::sha256;
 use crate::object::StateVersion;
-use github::{COMMENT_LIMIT, GitHub};
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::{CommitId, PlanId};
 use kit::{Cx, Report};
 use ledger::applied::AppliedPermit;
-use net::Net;
 use serde_json::json;
 
 /// GitHub takes 1 MiB of summary a step (docs.github.com, "Step isolation and limits"); what else a
@@ -145,25 +143,10 @@ fn resources(changes: &Changes) -> serde_json::Value {
 
 /// The report, and the same on the pull request: one comment for each state, changed when the plan
 /// changes. A comment that cannot be written is reported and does not fail the plan.
-pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Result<Report> {
+pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Report {
     let report = planned.report();
     let Some(number) = pull else {
-        return Ok(report);
-    };
-    let unsaid = |why: String| {
-        cx.host
-            .warn(format!("#{number} gets no comment with the plan: {why}"));
-    };
-    if github::token(cx).is_none() {
-        unsaid("there is no GitHub token".to_owned());
-        return Ok(report);
-    }
-    let github = match Net::new(cx).and_then(|net| GitHub::connect(cx, &net, None)) {
-        Ok(github) => github,
-        Err(error) => {
-            unsaid(error.message);
-            return Ok(report);
-        }
+        return report;
     };
     // A key may hold what would end an HTML comment, its hash does not.
     let marker = format!(
@@ -176,13 +159,8 @@ pub(crate) async fn comment(planned: Planned, pull: Option<u64>, cx: &Cx) -> Res
         .map_or("the run's log has them all".to_owned(), |url| {
             format!("the run has them all: {url}")
         });
-    let limit = COMMENT_LIMIT - marker.len() - 1;
-    let text = planned.markdown(limit, &rest);
-    match github.set_comment(number, &marker, &text).await {
-        Ok(url) => cx.host.info(format!("the plan is on #{number}: {url}")),
-        Err(unknown) => unsaid(unknown.to_string()),
-    }
-    Ok(report)
+    github::comment_plan(cx, number, &marker, |limit| planned.markdown(limit, &rest)).await;
+    report
 }
 
 pub(super) fn applied(

@@ -1,10 +1,12 @@
 //! CloudFormation stacks, planned and applied by the step, on the sandbox's own resources.
 
+mod callable;
 mod drift;
 mod failures;
 mod killed;
 mod life;
 mod permitted;
+mod proposed;
 mod protected;
 mod refused;
 mod runtime;

@@ -2,17 +2,17 @@
 
 use kit::env::Env;
 
-/// A pull request.
+/// A run that is about a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pull {
-    /// Its number, where the host says it.
-    pub(crate) number: Option<u64>,
+pub struct PullRun {
+    /// The pull request's number, where the host says it.
+    pub number: Option<u64>,
 }
 
-/// The pull request this run is about, if it is about one. Sources: docs.github.com, "Events that
+/// The pull request that this run is about, if it is about one. Sources: docs.github.com, "Events that
 /// trigger workflows" and "Variables reference"; CodeBuild User Guide, "Environment variables in
 /// build environments".
-pub(crate) fn of(env: &Env) -> Option<Pull> {
+pub fn pull_run(env: &Env) -> Option<PullRun> {
     if let Some(event) = env.get("GITHUB_EVENT_NAME") {
         if !event.starts_with("pull_request") {
             return None;
@@ -21,11 +21,11 @@ pub(crate) fn of(env: &Env) -> Option<Pull> {
             let rest = env.get("GITHUB_REF")?.strip_prefix("refs/pull/")?;
             rest.split('/').next()?.parse().ok()
         });
-        return Some(Pull { number });
+        return Some(PullRun { number });
     }
     // `pr/NUMBER`, set for builds that a webhook started.
     let number = env.get("CODEBUILD_WEBHOOK_TRIGGER")?.strip_prefix("pr/")?;
-    Some(Pull {
+    Some(PullRun {
         number: number.parse().ok(),
     })
 }
@@ -47,7 +47,7 @@ mod tests {
             let pairs = pairs
                 .iter()
                 .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
-            of(&pairs.collect::<Env>())
+            pull_run(&pairs.collect::<Env>())
         };
         let event = "GITHUB_EVENT_NAME";
         assert_eq!(of(&[]), None);
@@ -57,16 +57,16 @@ mod tests {
         );
         assert_eq!(
             of(&[(event, "pull_request"), ("GITHUB_REF", "refs/pull/7/merge")]),
-            Some(Pull { number: Some(7) })
+            Some(PullRun { number: Some(7) })
         );
         // Without a number it still is one, and gets no rights of main.
         assert_eq!(
             of(&[(event, "pull_request_target")]),
-            Some(Pull { number: None })
+            Some(PullRun { number: None })
         );
         assert_eq!(
             of(&[("CODEBUILD_WEBHOOK_TRIGGER", "pr/12")]),
-            Some(Pull { number: Some(12) })
+            Some(PullRun { number: Some(12) })
         );
         assert_eq!(of(&[("CODEBUILD_WEBHOOK_TRIGGER", "branch/main")]), None);
     }
@@ -80,6 +80,6 @@ mod tests {
             ("GITHUB_EVENT_NAME", "pull_request_target"),
             ("GITHUB_EVENT_PATH", path),
         ]);
-        assert_eq!(of(&env), Some(Pull { number: Some(9) }));
+        assert_eq!(pull_run(&env), Some(PullRun { number: Some(9) }));
     }
 }
