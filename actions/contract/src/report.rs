@@ -209,6 +209,9 @@ fn stack_rows(stack: &Stack) -> Vec<Vec<String>> {
     if let Some(policy) = &stack.policy {
         rows.push(("stack policy".to_owned(), policy.clone()));
     }
+    if let Some(bucket) = &stack.bucket {
+        rows.push(("bucket for templates".to_owned(), bucket.clone()));
+    }
     if let Some(role) = &stack.role {
         rows.push(("role of the stack".to_owned(), role.to_string()));
     }

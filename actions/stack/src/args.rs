@@ -33,6 +33,9 @@ pub(crate) struct Plan {
     /// Template, a file of JSON or YAML [default: the contract's]
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
+    /// Bucket of the stack's account and region, for a template that does not fit into a request [default: the contract's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bucket: Option<String>,
     /// Folder of the commit whose template is planned [default: the contract's]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) directory: Option<PathBuf>,

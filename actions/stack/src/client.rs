@@ -9,7 +9,7 @@ mod write;
 #[cfg(test)]
 pub(crate) use drift::Difference;
 pub(crate) use drift::{Detection, Drifted};
-pub(crate) use write::{Creation, Executed, Value};
+pub(crate) use write::{Creation, Executed, Source, Value};
 
 use crate::prose;
 use aws_sdk_cloudformation::config::http::HttpResponse;

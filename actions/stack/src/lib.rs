@@ -3,6 +3,7 @@
 
 mod apply;
 mod args;
+mod bucket;
 mod cause;
 mod changes;
 mod client;

@@ -1,8 +1,9 @@
 //! The verb `plan`: observe the stack and the template, make a change set, judge it, and name it by an ID.
 
 use crate::args;
+use crate::bucket::Bucket;
 use crate::changes::ordered;
-use crate::client::{Client, Creation, Value, is_code};
+use crate::client::{Client, Creation, Source, Value, is_code};
 use crate::identity::{
     LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
 };
@@ -48,7 +49,8 @@ pub(crate) async fn plan(
     let kind = standing(stack.as_ref(), &arguments).map_err(|error| *error)?;
     // A stack that was only ever planned has nothing that could be kept or compared.
     let current = stack.as_ref().filter(|_| kind == Kind::Update);
-    let template = template(&client, &settings).await?;
+    let source = source(cx, &account, &settings, look).await?;
+    let template = template(&client, &source).await?;
     acknowledged(&template, &settings)?;
     // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
     let kept_role = stack.as_ref().and_then(|stack| stack.role.clone());
@@ -77,7 +79,7 @@ pub(crate) async fn plan(
         stack: &name,
         name: &change_set_name,
         kind,
-        template: &settings.template,
+        template: &source,
         parameters: &values,
         tags: &settings.tags,
         capabilities: &capabilities,
@@ -173,7 +175,15 @@ async fn changed(
         return Ok(report::planned(subject, set, &all, policy.as_deref(), None));
     }
     let template = client.template_of(&set.id).await;
-    let id = plan_id(set, &template.map_err(|error| left(error, set))?);
+    let template = template.map_err(|error| left(error, set))?;
+    if subject.settings.detour().is_some() && !is_same(&subject.settings.template, &template) {
+        return Err(left(
+            Error::refused("CloudFormation holds another template than the one that was sent")
+                .hint("find out in CloudTrail who writes to the bucket for templates"),
+            set,
+        ));
+    }
+    let id = plan_id(set, &template);
     Ok(report::planned(
         subject,
         set,
@@ -195,9 +205,24 @@ fn left_hint(set: &ChangeSet) -> String {
     )
 }
 
+/// The template as it goes to CloudFormation: in the request, or through the bucket.
+async fn source(cx: &Cx, account: &Account, settings: &Settings, look: bool) -> Result<Source> {
+    let text = &settings.template;
+    let Some(name) = settings.detour() else {
+        return Ok(Source::Body(text.clone()));
+    };
+    let bucket = Bucket::new(cx, account, name, look);
+    let key = bucket.keep(".template", text.as_bytes()).await?;
+    cx.host.info(format!(
+        "the template has {} bytes, so CloudFormation reads it from s3://{name}/{key}",
+        text.len()
+    ));
+    Ok(Source::Url(bucket.url(&key)))
+}
+
 /// The parameters and capabilities that the template asks for.
-async fn template(client: &Client, settings: &Settings) -> Result<Template> {
-    client.template(&settings.template).await.map_err(|error| {
+async fn template(client: &Client, source: &Source) -> Result<Template> {
+    client.template(source).await.map_err(|error| {
         if !is_code(&error, &["ValidationError"]) {
             return error;
         }
@@ -236,6 +261,11 @@ fn purpose(look: bool) -> Purpose {
         true => Purpose::Read,
         false => Purpose::Deploy,
     }
+}
+
+/// Returns true if two texts are one template, whatever the ends of their lines.
+fn is_same(sent: &str, held: &str) -> bool {
+    sent.lines().eq(held.lines())
 }
 
 /// The role that CloudFormation assumes is one of the stack's own account.

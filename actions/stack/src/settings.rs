@@ -13,8 +13,10 @@ use kit::{Cx, Defaults, Secret};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The largest template that fits into a request (CloudFormation API Reference, CreateChangeSet).
-const LARGEST_TEMPLATE: usize = 51_200;
+/// The largest template that fits into a request, and the largest in a bucket (CloudFormation User Guide, "Understand CloudFormation
+/// quotas": 51,200 bytes and 1 MB).
+const LARGEST_IN_REQUEST: usize = 51_200;
+const LARGEST_TEMPLATE: usize = 1_000_000;
 /// The largest stack policy (CloudFormation API Reference, SetStackPolicy).
 const LARGEST_POLICY: usize = 16_384;
 
@@ -22,6 +24,8 @@ const LARGEST_POLICY: usize = 16_384;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) template: String,
+    /// The bucket for a template that does not fit into a request; always there if this one does not.
+    pub(crate) bucket: Option<String>,
     pub(crate) given: Given,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) capabilities: Vec<Capability>,
@@ -32,6 +36,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The bucket that the template has to go through, if it does not fit into a request.
+    pub(crate) fn detour(&self) -> Option<&str> {
+        let bucket = self.bucket.as_deref();
+        bucket.filter(|_| self.template.len() > LARGEST_IN_REQUEST)
+    }
+
     /// Keeps the stack's values of the secrets that are not there, for a plan that is only shown.
     pub(crate) fn keep_unset(&mut self, template: &Template, stack: Option<&Stack>) {
         let has = |name: &String| stack.is_some_and(|stack| stack.parameters.contains_key(name));
@@ -81,7 +91,11 @@ pub(crate) fn settings(
     look: bool,
 ) -> Result<Settings> {
     let stack = declared(defaults);
-    let template = template(defaults, args)?;
+    let bucket = args
+        .bucket
+        .clone()
+        .or_else(|| stack.and_then(|stack| stack.bucket.clone()));
+    let template = template(defaults, args, bucket.is_some())?;
     let plain = pairs("parameter", &args.parameter)?;
     let mut unset = BTreeMap::new();
     let mut secret = secrets(
@@ -135,6 +149,7 @@ pub(crate) fn settings(
         .or_else(|| stack.and_then(|stack| stack.role.as_ref()));
     Ok(Settings {
         template,
+        bucket,
         given: Given {
             plain: given_plain,
             secret,
@@ -181,7 +196,7 @@ pub(crate) fn protection(defaults: &Defaults<WithStack>) -> Result<Protection> {
     })
 }
 
-fn template(defaults: &Defaults<WithStack>, args: &args::Plan) -> Result<String> {
+fn template(defaults: &Defaults<WithStack>, args: &args::Plan, has_bucket: bool) -> Result<String> {
     let folder = args.directory.as_deref();
     let path = args
         .template
@@ -196,11 +211,20 @@ fn template(defaults: &Defaults<WithStack>, args: &args::Plan) -> Result<String>
     let text = read(&path, "template")?;
     if text.len() > LARGEST_TEMPLATE {
         return Err(Error::usage(format!(
-            "the template {} has {} bytes; a request to CloudFormation takes {LARGEST_TEMPLATE}",
+            "the template {} has {} bytes; CloudFormation takes {LARGEST_TEMPLATE}",
             path.display(),
             text.len()
         ))
         .hint("move a part of it into a stack of its own; JSON without indentation is smaller"));
+    }
+    if text.len() > LARGEST_IN_REQUEST && !has_bucket {
+        return Err(Error::usage(format!(
+            "the template {} has {} bytes; a request to CloudFormation takes {LARGEST_IN_REQUEST}, and there is no bucket for a larger one",
+            path.display(),
+            text.len()
+        ))
+        .hint("name a bucket of the stack's account and region: --bucket NAME, or `bucket` of the contract's `stack`")
+        .hint("or move a part of it into a stack of its own; JSON without indentation is smaller"));
     }
     Ok(text)
 }

@@ -212,6 +212,7 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
             ("EXECUTION_ROLE", role_name(world, environment, "execution")),
             ("TASK_ROLE", role_name(world, environment, "task")),
             ("STACK", environment.cluster(&world.service)),
+            ("STACK_BUCKET", environment.state_bucket.clone()),
             ("STACK_ROLE", role_name(world, environment, "stack")),
         ]);
     }

@@ -1,7 +1,7 @@
 //! The calls that read.
 
 use super::convert::{change, change_set, event, listed, problem, stack, words};
-use super::{Client, is_code, no_such_stack};
+use super::{Client, Source, is_code, no_such_stack};
 use crate::seen::{Change, ChangeSet, DEPTH, Declared, Event, ListedChangeSet, Stack, Template};
 use aws_sdk_cloudformation::types::{self, TemplateStage};
 use kit::error::{Error, Result};
@@ -129,11 +129,12 @@ impl Client {
     }
 
     /// The parameters and capabilities that a template asks for.
-    pub(crate) async fn template(&self, body: &str) -> Result<Template> {
+    pub(crate) async fn template(&self, source: &Source) -> Result<Template> {
         let call = async || {
             self.api
                 .get_template_summary()
-                .template_body(body)
+                .set_template_body(source.body())
+                .set_template_url(source.url())
                 .send()
                 .await
         };

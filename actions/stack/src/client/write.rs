@@ -17,13 +17,38 @@ pub(crate) enum Value {
     Kept,
 }
 
+/// Where CloudFormation finds a template.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// In the request.
+    Body(String),
+    /// In a bucket.
+    Url(String),
+}
+
+impl Source {
+    pub(super) fn body(&self) -> Option<String> {
+        match self {
+            Self::Body(text) => Some(text.clone()),
+            Self::Url(_) => None,
+        }
+    }
+
+    pub(super) fn url(&self) -> Option<String> {
+        match self {
+            Self::Body(_) => None,
+            Self::Url(url) => Some(url.clone()),
+        }
+    }
+}
+
 /// A change set that is to be made.
 #[derive(Debug)]
 pub(crate) struct Creation<'a> {
     pub(crate) stack: &'a str,
     pub(crate) name: &'a str,
     pub(crate) kind: Kind,
-    pub(crate) template: &'a str,
+    pub(crate) template: &'a Source,
     pub(crate) parameters: &'a BTreeMap<String, Value>,
     /// Without any, the stack keeps its own.
     pub(crate) tags: &'a BTreeMap<String, String>,
@@ -70,7 +95,8 @@ impl Client {
                 .stack_name(wanted.stack)
                 .change_set_name(wanted.name)
                 .change_set_type(ChangeSetType::from(wanted.kind.as_str()))
-                .template_body(wanted.template)
+                .set_template_body(wanted.template.body())
+                .set_template_url(wanted.template.url())
                 .set_parameters((!parameters.is_empty()).then(|| parameters.clone()))
                 .set_tags((!tags.is_empty()).then(|| tags.clone()))
                 .set_capabilities((!capabilities.is_empty()).then(|| capabilities.clone()))

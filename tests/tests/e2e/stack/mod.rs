@@ -4,6 +4,7 @@ mod callable;
 mod drift;
 mod failures;
 mod killed;
+mod large;
 mod life;
 mod permitted;
 mod proposed;

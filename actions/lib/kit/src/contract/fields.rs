@@ -250,5 +250,6 @@ mapping!(Stack {
     optional capabilities: "capabilities",
     optional termination_protection: "termination-protection",
     optional policy: "policy",
+    optional bucket: "bucket",
     optional role: "role",
 });

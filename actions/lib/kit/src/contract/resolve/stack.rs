@@ -1,6 +1,6 @@
 //! The CloudFormation stack of an environment.
 
-use super::Resolver;
+use super::{BUCKET, Resolver};
 use crate::aws::{AccountId, Region};
 use crate::contract::declared::Entries;
 use crate::contract::diagnostics::At;
@@ -66,6 +66,13 @@ impl Resolver<'_> {
             }
             None => Some(None),
         };
+        let bucket = match own.bucket.or(top.bucket) {
+            Some(bucket) => {
+                let bucket = self.fill.given(&bucket, true);
+                self.fill.checked(bucket, BUCKET, "bucket name").map(Some)
+            }
+            None => Some(None),
+        };
         let mut tags = tags?;
         tags.extend(own_tags?);
         Some(Some(Stack {
@@ -89,6 +96,7 @@ impl Resolver<'_> {
                 .or(top.termination_protection)
                 .map(|protected| protected.value),
             policy: own.policy.or(top.policy).map(|path| path.value.0),
+            bucket: bucket?,
             role: role?,
         }))
     }
