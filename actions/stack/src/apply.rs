@@ -69,7 +69,7 @@ pub(crate) async fn apply(
     run.to_the_end().await
 }
 
-fn refuse_no_time(timeout: Duration) -> Result<()> {
+pub(crate) fn refuse_no_time(timeout: Duration) -> Result<()> {
     if !timeout.is_zero() {
         return Ok(());
     }
@@ -79,11 +79,11 @@ fn refuse_no_time(timeout: Duration) -> Result<()> {
     )
 }
 
-fn refuse_pull_requests(cx: &Cx) -> Result<()> {
+pub(crate) fn refuse_pull_requests(cx: &Cx) -> Result<()> {
     match github::pull_run(&cx.env) {
         None => Ok(()),
         Some(_) => Err(
-            Error::refused("nothing is applied from a pull request's run")
+            Error::refused("no stack is changed from a pull request's run")
                 .hint("merge it first; the run on the branch plans and applies"),
         ),
     }

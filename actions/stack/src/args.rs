@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     Status(Status),
     /// Compare the stack's resources with its template; exit 6 if they differ
     Drift(Drift),
+    /// Let a rollback that failed go on, past the resources that are named
+    Recover(Recover),
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +94,17 @@ pub(crate) struct Status {
 pub(crate) struct Drift {
     #[command(flatten)]
     pub(crate) stack: StackName,
+    #[command(flatten)]
+    pub(crate) wait: Wait,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Recover {
+    #[command(flatten)]
+    pub(crate) stack: StackName,
+    /// Logical ID of a resource that could not be rolled back and is left as it is, or STACK.LOGICAL-ID in a nested stack; may be given several times
+    #[arg(long, value_name = "LOGICAL-ID", value_delimiter = '\n')]
+    pub(crate) skip: Vec<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }

@@ -25,6 +25,7 @@ mod proposal;
 mod prose;
 mod protect;
 mod readable;
+mod recover;
 mod report;
 mod search;
 mod seen;
@@ -92,6 +93,7 @@ impl Step for Stack {
             Verb::Apply(apply) => apply.stack.arguments(cx),
             Verb::Status(status) => status.stack.arguments(cx),
             Verb::Drift(drift) => drift.stack.arguments(cx),
+            Verb::Recover(recover) => recover.stack.arguments(cx),
         };
         let work = async {
             match args.verb {
@@ -99,6 +101,7 @@ impl Step for Stack {
                 Verb::Apply(args) => apply::apply(args, cx, &progress).await,
                 Verb::Status(args) => status::status(args, cx).await,
                 Verb::Drift(args) => drift::drift(args, cx).await,
+                Verb::Recover(args) => recover::recover(args, cx, &progress).await,
             }
         };
         tokio::select! {

@@ -13,6 +13,8 @@ pub(crate) enum Progress {
     Protecting,
     /// The change set was, or is about to be, executed.
     Executing,
+    /// A rollback goes on, or is about to.
+    Recovering,
 }
 
 /// The error of an interrupted run: how far it got, and what to do next.
@@ -28,6 +30,10 @@ pub(crate) fn interrupted(signal: &str, progress: &Progress, arguments: &str) ->
         Progress::Protecting => error
             .cause("the stack's protection may be set; nothing else was changed")
             .hint("run the same apply again"),
+        Progress::Recovering => error
+            .cause("CloudFormation goes on with the rollback; it was not cancelled")
+            .hint(format!("see how it ends: slipway-stack status {arguments}"))
+            .hint("or run the same command again: it follows what is under way"),
         Progress::Executing => error
             .cause("CloudFormation goes on with the change set; it was not cancelled")
             .hint(format!("see how it ends: slipway-stack status {arguments}"))
@@ -50,6 +56,7 @@ mod tests {
             ),
             (Progress::Protecting, "protection may be set"),
             (Progress::Executing, "goes on with the change set"),
+            (Progress::Recovering, "goes on with the rollback"),
         ] {
             let error = interrupted("SIGTERM", &progress, "--name shop");
             assert_eq!(error.exit(), Exit::Interrupted);

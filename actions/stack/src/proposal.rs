@@ -39,10 +39,9 @@ pub(crate) async fn plan(
 
 /// An error without a page of its own: an old plan must not stay in its place.
 fn told(error: &Error) -> String {
-    let lines: Vec<&str> = error.causes.iter().map(String::as_str).collect();
-    let why = match lines.is_empty() {
-        true => String::new(),
-        false => format!("\n{}", markdown::block("text", &lines.join("\n"))),
-    };
-    format!("### No plan: {}\n{why}", markdown::text(&error.message))
+    format!(
+        "### No plan: {}\n\n{}",
+        markdown::text(&error.message),
+        markdown::block("text", &error.to_string())
+    )
 }

@@ -3,4 +3,5 @@
 pub(crate) mod apply;
 pub(crate) mod drift;
 pub(crate) mod plan;
+pub(crate) mod recover;
 pub(crate) mod status;

@@ -273,7 +273,7 @@ fn pairs(argument: &str, lines: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(all)
 }
 
-fn names(lines: &[String]) -> Vec<String> {
+pub(crate) fn names(lines: &[String]) -> Vec<String> {
     let names = lines.iter().map(|name| name.trim());
     names
         .filter(|name| !name.is_empty())

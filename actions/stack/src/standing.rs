@@ -64,7 +64,7 @@ pub(crate) fn standing(stack: Option<&Stack>, arguments: &str) -> Result<Kind, B
         "UPDATE_ROLLBACK_FAILED" => Err(Box::new(
             stuck("an update failed, and so did its rollback")
                 .hint(format!("see which resource could not be rolled back: slipway-stack status {arguments}"))
-                .hint(format!("fix what stops it, then let the rollback finish, and plan again: aws cloudformation continue-update-rollback --stack-name {name}")),
+                .hint(format!("fix what stops it, then let the rollback finish, and plan again: slipway-stack recover {arguments}")),
         )),
         "IMPORT_ROLLBACK_FAILED" => Err(Box::new(
             stuck("an import failed, and so did its rollback")
@@ -142,7 +142,7 @@ mod tests {
             (
                 "UPDATE_ROLLBACK_FAILED",
                 Exit::Refused,
-                "continue-update-rollback",
+                "slipway-stack recover",
             ),
             (
                 "IMPORT_ROLLBACK_FAILED",

@@ -98,7 +98,7 @@ impl<'a> Watch<'a> {
         self.tell(&self.events);
         let (verdict, stack) = loop {
             let (stack, more) = self.look().await.map_err(|error| {
-                error.hint("CloudFormation goes on, but this run no longer follows it; run the same apply again to follow it")
+                error.hint("CloudFormation goes on, but this run no longer follows it; run the same command again to follow it")
             })?;
             if let Next::Done(verdict) = next(&self.token, stack.as_ref(), &self.events) {
                 break (verdict, stack);
@@ -198,7 +198,7 @@ impl<'a> Watch<'a> {
             ),
         )
         .cause("CloudFormation goes on with it; nothing was cancelled")
-        .hint("run the same apply again to follow it further, with a longer --timeout")
+        .hint("run the same command again to follow it further, with a longer --timeout")
     }
 
     /// The events of this operation.

@@ -1,8 +1,10 @@
-//! The calls that compare a stack's resources with its template.
+//! The calls that list a stack's resources and compare them with its template.
 
 use super::Client;
 use super::convert::{time, word};
-use aws_sdk_cloudformation::types::{StackResourceDrift, StackResourceDriftStatus};
+use aws_sdk_cloudformation::types::{
+    StackResourceDrift, StackResourceDriftStatus, StackResourceSummary,
+};
 use kit::error::{Error, Result};
 
 /// How a detection stands.
@@ -90,6 +92,29 @@ impl Client {
 
     /// The resources that CloudFormation could not compare, each with its type.
     pub(crate) async fn not_compared(&self, stack: &str) -> Result<Vec<String>> {
+        let resources = self.resources(stack).await?.into_iter();
+        let left = resources.filter_map(|resource| {
+            let drift = resource.drift_information;
+            let status = word(drift.and_then(|drift| drift.stack_resource_drift_status));
+            let status = status.unwrap_or_default();
+            let id = resource.logical_resource_id.unwrap_or_default();
+            let kind = resource.resource_type.unwrap_or_default();
+            let compared = matches!(status.as_str(), "IN_SYNC" | "MODIFIED" | "DELETED");
+            (!compared).then(|| format!("{id} ({kind})"))
+        });
+        Ok(left.collect())
+    }
+
+    /// The logical IDs of the resources in this status.
+    pub(crate) async fn resources_in(&self, stack: &str, status: &str) -> Result<Vec<String>> {
+        let resources = self.resources(stack).await?.into_iter();
+        let found = resources
+            .filter(|it| it.resource_status.as_ref().map(|it| it.as_str()) == Some(status))
+            .filter_map(|it| it.logical_resource_id);
+        Ok(found.collect())
+    }
+
+    async fn resources(&self, stack: &str) -> Result<Vec<StackResourceSummary>> {
         let (mut found, mut next) = (Vec::new(), None);
         let action = format!("list the resources of the stack {stack}");
         loop {
@@ -98,19 +123,7 @@ impl Client {
                 call.set_next_token(next.clone()).send().await
             };
             let page = self.retried(&action, call).await?;
-            for resource in page.stack_resource_summaries.unwrap_or_default() {
-                let status = resource
-                    .drift_information
-                    .map(|drift| drift.stack_resource_drift_status);
-                let status = word(status.flatten()).unwrap_or_default();
-                if !matches!(status.as_str(), "IN_SYNC" | "MODIFIED" | "DELETED") {
-                    found.push(format!(
-                        "{} ({})",
-                        resource.logical_resource_id.unwrap_or_default(),
-                        resource.resource_type.unwrap_or_default()
-                    ));
-                }
-            }
+            found.extend(page.stack_resource_summaries.unwrap_or_default());
             next = page.next_token;
             if next.is_none() {
                 return Ok(found);

@@ -162,6 +162,29 @@ impl Client {
         }
     }
 
+    /// Lets the rollback of an update go on. Its events can be told by the token.
+    pub(crate) async fn continue_rollback(
+        &self,
+        stack: &str,
+        skip: &[String],
+        token: &str,
+    ) -> Result<()> {
+        let call = async || {
+            let call = self.api.continue_update_rollback().stack_name(stack);
+            call.set_resources_to_skip((!skip.is_empty()).then(|| skip.to_vec()))
+                .client_request_token(token)
+                .send()
+                .await
+        };
+        let action = format!("let the rollback of the stack {stack} go on");
+        match self.retried(&action, call).await {
+            Ok(_) => Ok(()),
+            // The first of two attempts was taken.
+            Err(error) if is_code(&error, &["TokenAlreadyExistsException"]) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Switches the protection from deletion.
     pub(crate) async fn protect(&self, stack: &str, on: bool) -> Result<()> {
         let call = async || {

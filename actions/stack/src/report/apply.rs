@@ -115,7 +115,7 @@ pub(crate) fn ended(applied: &Applied<'_>, ended: Ended) -> Result<Report> {
 }
 
 /// The causes as lines, the root cause first.
-fn why(causes: &Causes) -> Vec<String> {
+pub(super) fn why(causes: &Causes) -> Vec<String> {
     let root = causes.root.iter().map(|line| format!("root cause: {line}"));
     let others = causes.others.iter().map(|line| format!("also: {line}"));
     let cancelled = (causes.cancelled > 0).then(|| {

@@ -116,13 +116,72 @@ fn a_rollback_that_fails_is_no_rollback() {
             "the topic stays",
         ],
     );
-    stack.ends(&job, &["plan"], 3, &["continue-update-rollback"]);
+    stack.ends(&job, &["plan"], 3, &["slipway-stack recover"]);
     stack.ends(
         &job,
         &["status"],
         0,
         &["UPDATE_ROLLBACK_FAILED", "the topic stays"],
     );
+    // Only what could not be rolled back is left out of it, and only by its name.
+    stack.ends(
+        &job,
+        &["recover", "--skip", "Queue"],
+        2,
+        &["--skip names what could be rolled back", "Topic"],
+    );
+    stack.strike("Topic", "rollback", &json!({"reason": "it still stays"}));
+    stack.ends(
+        &job,
+        &["recover"],
+        1,
+        &[
+            "failed again",
+            "not rolled back: UPDATE_FAILED Topic",
+            "it still stays",
+        ],
+    );
+    stack.ends(
+        &job,
+        &["recover", "--skip", "Topic"],
+        0,
+        &[
+            "UPDATE_ROLLBACK_COMPLETE",
+            "left as it is",
+            "slipway-stack drift",
+        ],
+    );
+    let over = "has no rollback that failed";
+    stack.ends(&job, &["recover"], 3, &[over]);
+    stack.ends(&job, &["plan"], 0, &[]);
+}
+
+#[test]
+fn a_rollback_that_a_killed_run_let_go_on_is_followed() {
+    let stack = Stacked::new("followed");
+    stack.applied(&stack.job(TEMPLATE, ""));
+    let chained = TEMPLATE.replace(
+        "Type: AWS::SQS::Queue",
+        "Type: AWS::SQS::Queue\n    DependsOn: Topic",
+    );
+    let job = stack.job(&chained.replace("one", "two"), ", parameters: {Delay: 7}");
+    let plan = stack.planned(&job, &[]);
+    stack.strike("Queue", "update", &json!({"reason": "the queue says no"}));
+    stack.strike("Topic", "rollback", &json!({"reason": "the topic stays"}));
+    stack.ends(
+        &job,
+        &["apply", "--plan", &plan],
+        1,
+        &["UPDATE_ROLLBACK_FAILED"],
+    );
+    stack.strike("Topic", "rollback", &json!({"delay": 8000}));
+    let short = ["recover", "--timeout", "2s"];
+    stack.ends(&job, &short, 9, &["did not reach an end within"]);
+    let followed = [
+        "an earlier run let the rollback go on",
+        "UPDATE_ROLLBACK_COMPLETE",
+    ];
+    stack.ends(&job, &["recover"], 0, &followed);
 }
 
 #[test]

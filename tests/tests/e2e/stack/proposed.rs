@@ -53,6 +53,6 @@ fn a_pull_request_is_shown_by_the_role_that_reads_and_leaves_nothing() {
     stack.ends(&losing, &["plan"], 3, &["loses data"]);
     assert!(!stack.change_sets().contains("slipway-pull-"));
     let apply = ["apply", "--plan", &"1".repeat(64)];
-    let refused = "nothing is applied from a pull request's run";
+    let refused = "no stack is changed from a pull request's run";
     stack.ends(&job, &apply, 3, &[refused]);
 }
