@@ -209,6 +209,9 @@ fn stack_rows(stack: &Stack) -> Vec<Vec<String>> {
     if let Some(policy) = &stack.policy {
         rows.push(("stack policy".to_owned(), policy.clone()));
     }
+    for region in &stack.regions {
+        rows.push(("region of the stack".to_owned(), region.to_string()));
+    }
     if let Some(bucket) = &stack.bucket {
         rows.push(("bucket for templates".to_owned(), bucket.clone()));
     }

@@ -11,12 +11,15 @@ use crate::judge::judge;
 use crate::locate::{self, Found};
 use crate::progress::Progress;
 use crate::protect::{enforce, missing};
+use crate::regions::bound;
 use crate::report::apply::{self as report, Applied};
+use crate::report::regions::{self, halted};
 use crate::search::{Execution, Search, search};
 use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, protection};
-use crate::standing::{Kind, is_terminal, standing};
+use crate::standing::{Kind, change_set_kind, is_terminal};
 use crate::watch::{Ended, Watch};
+use kit::aws::Region;
 use kit::error::{Error, Result};
 use kit::id::PlanId;
 use kit::{Cx, Report};
@@ -47,7 +50,6 @@ pub(crate) async fn apply(
     refuse_no_time(args.wait.timeout)?;
     refuse_pull_requests(cx)?;
     let defaults = cx.defaults_stack()?;
-    let name = locate::name(&defaults, &args.stack)?;
     let protection = protection(&defaults)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
     let commit = locate::commit(args.commit.as_ref(), cx);
@@ -55,18 +57,41 @@ pub(crate) async fn apply(
         Some(asked) => Some(Permit::open_vouching(asked, plan.as_str(), cx).await?),
         None => None,
     };
-    let found = locate::find(cx, &defaults, name, Purpose::Deploy).await?;
-    let run = Run {
-        cx,
-        found: &found,
-        plan,
-        permit,
-        protection,
-        timeout: args.wait.timeout,
-        arguments: args.stack.arguments(cx),
-        progress,
-    };
-    run.to_the_end().await
+    let all = locate::find(cx, &defaults, &args.stack, Purpose::Deploy).await?;
+    let bound = bound(&all, plan, &protection.protects()).await?;
+    let mut done = Vec::new();
+    for (index, (found, part)) in all.iter().zip(&bound).enumerate() {
+        let region = &found.account.region;
+        let run = Run {
+            cx,
+            found,
+            plan: part.as_ref().unwrap_or(plan),
+            permit: permit.as_ref(),
+            protection: &protection,
+            timeout: args.wait.timeout,
+            arguments: args.stack.arguments(cx),
+            progress,
+        };
+        if all.len() == 1 {
+            return run.to_the_end().await;
+        }
+        let number = index + 1;
+        cx.host
+            .info(format!("region {number} of {}: {region}", all.len()));
+        let ended = match part {
+            Some(_) => run.to_the_end().await,
+            None => run.unchanged().await,
+        };
+        match ended {
+            Ok(report) => done.push((region.clone(), report)),
+            Err(error) => {
+                let rest: Vec<&Region> =
+                    all[number..].iter().map(|it| &it.account.region).collect();
+                return Err(halted(&done, region, error, &rest));
+            }
+        }
+    }
+    Ok(regions::applied(done))
 }
 
 pub(crate) fn refuse_no_time(timeout: Duration) -> Result<()> {
@@ -94,8 +119,8 @@ struct Run<'a> {
     cx: &'a Cx,
     found: &'a Found,
     plan: &'a PlanId,
-    permit: Option<Permit<'a>>,
-    protection: Protection,
+    permit: Option<&'a Permit<'a>>,
+    protection: &'a Protection,
     timeout: Duration,
     arguments: String,
     progress: &'a RefCell<Progress>,
@@ -139,7 +164,7 @@ impl Run<'_> {
     /// Executes a change set; nothing if somebody else did so at the same moment.
     async fn open(&self, stack: &Stack, set: &ChangeSet, made: &Made) -> Result<Option<Report>> {
         let client = &self.found.client;
-        let kind = standing(Some(stack), &self.arguments).map_err(|error| *error)?;
+        let kind = change_set_kind(Some(stack), &self.arguments).map_err(|error| *error)?;
         self.refuse_unreviewed(stack, set, made, kind)?;
         let policy = match (kind, &self.protection.policy) {
             (Kind::Create, _) => None,
@@ -161,7 +186,7 @@ impl Run<'_> {
             Kind::Update => {
                 self.progress.replace(Progress::Protecting);
                 let protecting = session.as_ref().unwrap_or(client);
-                enforce(protecting, &stack.id, &self.protection).await?
+                enforce(protecting, &stack.id, self.protection).await?
             }
         };
         let token = token(self.plan.as_str(), &made.protects);
@@ -208,7 +233,7 @@ impl Run<'_> {
             .with_causes(lines)
             .hint(format!("plan again: {again}")));
         }
-        let commit = self.permit.as_ref().map(Permit::commit);
+        let commit = self.permit.map(Permit::commit);
         let lines = unfit(set, made, commit, self.found.account.time()?);
         if !lines.is_empty() {
             return Err(
@@ -255,7 +280,7 @@ impl Run<'_> {
                 let planned = made.as_ref().map(|made| &made.protects);
                 return Err(self.protected_otherwise("was applied with", planned));
             }
-            if !missing(client, &stack.id, &self.protection)
+            if !missing(client, &stack.id, self.protection)
                 .await?
                 .is_nothing()
             {
@@ -268,9 +293,17 @@ impl Run<'_> {
         report::ended(&self.applied(enforced, under), ended)
     }
 
+    /// A region in which the plan changes no resource.
+    async fn unchanged(&self) -> Result<Report> {
+        match self.found.client.stack(&self.found.name).await? {
+            Some(stack) => self.nothing(&stack).await,
+            None => Err(self.unknown(None)),
+        }
+    }
+
     /// A plan without changes of resources: the protection is enforced all the same.
     async fn nothing(&self, stack: &Stack) -> Result<Report> {
-        standing(Some(stack), &self.arguments).map_err(|error| *error)?;
+        change_set_kind(Some(stack), &self.arguments).map_err(|error| *error)?;
         let under = self.permitted().await?;
         let enforced = self.protect(&stack.id).await?;
         Ok(report::nothing(&self.applied(enforced, under), stack))
@@ -317,7 +350,7 @@ impl Run<'_> {
 
     /// The permit, checked right before something changes.
     async fn permitted(&self) -> Result<Option<AppliedPermit>> {
-        match &self.permit {
+        match self.permit {
             Some(permit) => permit.check().await.map(Some),
             None => Ok(None),
         }
@@ -326,7 +359,7 @@ impl Run<'_> {
     /// Sets the protection that the stack lacks, with no change set under way.
     async fn protect(&self, stack: &str) -> Result<Vec<String>> {
         let client = &self.found.client;
-        if missing(client, stack, &self.protection).await?.is_nothing() {
+        if missing(client, stack, self.protection).await?.is_nothing() {
             return Ok(Vec::new());
         }
         // No change set can have this name, so the session executes none.
@@ -335,20 +368,21 @@ impl Run<'_> {
             .await
             .map_err(|error| error.cause("the stack's protection was not set"))?;
         self.progress.replace(Progress::Protecting);
-        enforce(session.as_ref().unwrap_or(client), stack, &self.protection).await
+        enforce(session.as_ref().unwrap_or(client), stack, self.protection).await
     }
 
     /// The client that may execute the change set of this name and protect the stack, where that takes a permit. It is made before
     /// anything is changed.
     async fn session(&self, change_set: String) -> Result<Option<Client>> {
-        let Some(permit) = &self.permit else {
+        let Some(permit) = self.permit else {
             return Ok(None);
         };
         let tag = SessionTag {
             key: TAG,
             value: change_set,
         };
-        let session = permit.session(tag).await;
+        let region = &self.found.account.region;
+        let session = permit.session(region, tag).await;
         Ok(Some(Client::new(&session?)))
     }
 

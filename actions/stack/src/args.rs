@@ -121,15 +121,22 @@ pub(crate) struct StackName {
     /// Name of the stack [default: the contract's]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Region of the stack; of several, they are changed in this order, one after the other; may be given several times [default: the contract's]
+    #[arg(long, value_name = "REGION", value_delimiter = '\n')]
+    pub(crate) region: Vec<String>,
 }
 
 impl StackName {
     /// The arguments that lead to the same stack again, for a hint.
     pub(crate) fn arguments(&self, cx: &kit::Cx) -> String {
         let environment = cx.common.environment.as_deref();
+        let regions = self.region.iter().map(|region| region.trim());
+        let regions = regions.filter(|region| !region.is_empty());
         [("environment", environment), ("name", self.name.as_deref())]
-            .iter()
-            .filter_map(|(name, value)| Some(format!("--{name} {}", (*value)?)))
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .chain(regions.map(|region| ("region", region)))
+            .map(|(name, value)| format!("--{name} {value}"))
             .collect::<Vec<_>>()
             .join(" ")
     }

@@ -4,6 +4,7 @@ use crate::args;
 use crate::client::Detection;
 use crate::locate::{self, Found};
 use crate::report::drift::{Compared, report};
+use crate::report::regions;
 use crate::standing::{busy, is_terminal};
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
@@ -19,16 +20,25 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// The stack has drifted (exit 6), or CloudFormation could not compare it.
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = locate::name(&defaults, &args.stack)?;
-    let found = locate::find(cx, &defaults, name, Purpose::Read).await?;
-    let stack = found.existing(&args.stack.arguments(cx)).await?;
+    let arguments = args.stack.arguments(cx);
+    let timeout = args.wait.timeout;
+    let mut all = Vec::new();
+    for found in locate::find(cx, &defaults, &args.stack, Purpose::Read).await? {
+        let region = found.account.region.clone();
+        all.push((region, in_region(found, &arguments, timeout, cx).await));
+    }
+    regions::each(all)
+}
+
+async fn in_region(found: Found, arguments: &str, timeout: Duration, cx: &Cx) -> Result<Report> {
+    let stack = found.existing(arguments).await?;
     let Found {
         account,
         client,
         name,
     } = found;
     if !is_terminal(&stack.status) {
-        return Err(busy(&stack, &args.stack.arguments(cx)));
+        return Err(busy(&stack, arguments));
     }
     let id = client.detect_drift(&stack.id).await?;
     let start = Instant::now();
@@ -38,12 +48,12 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
         if seen.status != "DETECTION_IN_PROGRESS" {
             break seen;
         }
-        if start.elapsed() > args.wait.timeout {
+        if start.elapsed() > timeout {
             return Err(Error::new(
                 ErrorKind::TimedOut,
                 format!(
                     "CloudFormation did not compare the stack {name} within {}",
-                    human(args.wait.timeout)
+                    human(timeout)
                 ),
             )
             .hint("give it longer: --timeout 1h"));

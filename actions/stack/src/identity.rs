@@ -1,7 +1,8 @@
 //! The ID of a plan: a hash over everything that was reviewed. Pure.
 
 use crate::seen::{ChangeSet, Stack};
-use kit::id::CommitId;
+use kit::aws::Region;
+use kit::id::{CommitId, PlanId};
 use serde::{Deserialize, Serialize};
 
 /// The beginning of the names of change sets that this step makes.
@@ -39,9 +40,20 @@ pub(crate) struct Made {
     /// The parameters whose value the stack hides so far, and shows after the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) readable: Vec<String>,
+    /// The plans of the regions that are changed before this one. So the ID of the last region's plan covers all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) after: Vec<Before>,
     /// The protection that the plan gives the stack.
     #[serde(default, skip_serializing_if = "Protects::is_nothing")]
     pub(crate) protects: Protects,
+}
+
+/// The plan of a region that is changed before another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Before {
+    pub(crate) region: Region,
+    pub(crate) plan: PlanId,
 }
 
 /// The protection of the stack after the plan.
@@ -100,7 +112,7 @@ impl Made {
 #[derive(Debug, Serialize)]
 struct Envelope<'a> {
     format: &'static str,
-    stacks: [Part<'a>; 1],
+    stacks: Vec<Part<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -127,23 +139,24 @@ pub(crate) fn plan_id(change_set: &ChangeSet, template: &str) -> String {
     sort(&mut change_set);
     id(&Envelope {
         format: FORMAT,
-        stacks: [Part::Changes {
+        stacks: vec![Part::Changes {
             template: ledger::sha256(template.as_bytes()),
             change_set: &change_set,
         }],
     })
 }
 
-/// The ID of a plan that changes no resource of this stack, and protects it.
-pub(crate) fn empty_plan_id(stack: &Stack, protects: &Protects) -> String {
+/// The ID of a plan that changes no resource of these stacks, one in each region, and protects them.
+pub(crate) fn empty_plan_id(stacks: &[&Stack], protects: &Protects) -> String {
+    let unchanged = stacks.iter().map(|stack| Part::Unchanged {
+        stack: &stack.id,
+        status: &stack.status,
+        protects,
+        updated: stack.updated.as_deref().unwrap_or(&stack.created),
+    });
     id(&Envelope {
         format: FORMAT,
-        stacks: [Part::Unchanged {
-            stack: &stack.id,
-            status: &stack.status,
-            protects,
-            updated: stack.updated.as_deref().unwrap_or(&stack.created),
-        }],
+        stacks: unchanged.collect(),
     })
 }
 
@@ -271,17 +284,17 @@ mod tests {
             ..stack.clone()
         };
         let none = Protects::default();
-        let id = empty_plan_id(&stack, &none);
-        assert_eq!(empty_plan_id(&stack.clone(), &none), id);
-        assert_ne!(empty_plan_id(&updated, &none), id);
+        let id = empty_plan_id(&[&stack], &none);
+        assert_eq!(empty_plan_id(&[&stack.clone()], &none), id);
+        assert_ne!(empty_plan_id(&[&updated], &none), id);
         // A deletion that stopped halfway does not change the time of the last update.
         let broken = Stack {
             status: "DELETE_FAILED".to_owned(),
             ..stack.clone()
         };
-        assert_ne!(empty_plan_id(&broken, &none), id);
+        assert_ne!(empty_plan_id(&[&broken], &none), id);
         for protects in protections() {
-            assert_ne!(empty_plan_id(&stack, &protects), id, "{protects:?}");
+            assert_ne!(empty_plan_id(&[&stack], &protects), id, "{protects:?}");
         }
     }
 

@@ -26,6 +26,7 @@ mod prose;
 mod protect;
 mod readable;
 mod recover;
+mod regions;
 mod report;
 mod search;
 mod seen;

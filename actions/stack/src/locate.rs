@@ -3,6 +3,8 @@
 use crate::args::StackName;
 use crate::client::Client;
 use crate::seen;
+use crate::settings::names;
+use kit::aws::Region;
 use kit::contract::{Stack, WithStack};
 use kit::error::{Error, Result};
 use kit::id::CommitId;
@@ -37,7 +39,7 @@ impl Found {
 ///
 /// # Errors
 /// It is missing, or no stack can have it (exit 2).
-pub(crate) fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<String> {
+fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<String> {
     let declared = declared(defaults).map(|stack| stack.name.clone());
     let Some(name) = given.name.clone().or(declared) else {
         return Err(Error::usage("--name is missing").hint(match defaults {
@@ -54,26 +56,52 @@ pub(crate) fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<
         .hint("letters, digits and hyphens, beginning with a letter, at most 128"))
 }
 
-/// Gets credentials for the account and a client for the stack.
+/// Gets credentials for the account, and a client for the stack in each of its regions, in the order in which they are changed.
 ///
 /// # Errors
-/// The credentials are not what the contract says (exit 3), or there are none.
+/// The credentials are not what the contract says (exit 3), or there are none; or a region is not one, or named twice (exit 2).
 pub(crate) async fn find(
     cx: &Cx,
     defaults: &Defaults<WithStack>,
-    name: String,
+    given: &StackName,
     purpose: Purpose,
-) -> Result<Found> {
+) -> Result<Vec<Found>> {
+    let name = name(defaults, given)?;
+    let regions = regions(defaults, given)?;
     let net = Net::new(cx)?;
     let contract = defaults.contract().map(|contract| &contract.resolved);
-    let account = net
-        .account(&Target::chosen(contract, purpose, None, None))
-        .await?;
-    let client = Client::new(&account);
-    Ok(Found {
-        account,
-        client,
-        name,
+    let mut all = Vec::new();
+    for region in regions {
+        let target = Target::chosen(contract, purpose, None, region.as_ref());
+        let account = net.account(&target).await?;
+        all.push(Found {
+            client: Client::new(&account),
+            account,
+            name: name.clone(),
+        });
+    }
+    Ok(all)
+}
+
+/// The regions of the stack; without any it is the one of the credentials.
+fn regions(defaults: &Defaults<WithStack>, given: &StackName) -> Result<Vec<Option<Region>>> {
+    let mut found: Vec<Region> = Vec::new();
+    for name in names(&given.region) {
+        let region: Region = name.parse().map_err(|_| {
+            Error::usage(format!("`{name}` is not a region"))
+                .hint("a region's name looks like `ca-central-1`")
+        })?;
+        if found.contains(&region) {
+            return Err(Error::usage(format!("--region {region} is given twice")));
+        }
+        found.push(region);
+    }
+    if found.is_empty() {
+        found = declared(defaults).map_or_else(Vec::new, |stack| stack.regions.clone());
+    }
+    Ok(match found.is_empty() {
+        true => vec![None],
+        false => found.into_iter().map(Some).collect(),
     })
 }
 

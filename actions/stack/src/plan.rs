@@ -5,7 +5,7 @@ use crate::bucket::Bucket;
 use crate::changes::ordered;
 use crate::client::{Client, Creation, Source, Value, is_code};
 use crate::identity::{
-    LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
+    Before, LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
 };
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
@@ -13,10 +13,10 @@ use crate::locate::{self, Found};
 use crate::make::{Made, make};
 use crate::progress::Progress;
 use crate::readable::declared_readable;
-use crate::report::plan::{self as report, Subject};
-use crate::seen::{ChangeSet, Template};
-use crate::settings::{Settings, protection, settings};
-use crate::standing::{Kind, standing};
+use crate::report::plan::{self as report, MadeHere, Part, Subject};
+use crate::seen::{ChangeSet, Stack, Template};
+use crate::settings::{Protection, Settings, protection, settings};
+use crate::standing::{Kind, change_set_kind};
 use kit::contract::WithStack;
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Defaults, Report};
@@ -24,7 +24,20 @@ use net::{Account, Purpose};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// Plans. One that only shows something (`look`) is made by the role that reads, and is gone when this ends.
+/// The plan in every region of the stack.
+struct Run<'a> {
+    cx: &'a Cx,
+    args: &'a args::Plan,
+    settings: &'a Settings,
+    protection: &'a Protection,
+    gate: Option<&'a str>,
+    progress: &'a RefCell<Progress>,
+    /// True if it only shows what a pull request would change.
+    look: bool,
+}
+
+/// Plans in each region of the stack. A plan that only shows something (`look`) is made by the role that reads, and is gone when this
+/// ends.
 ///
 /// # Errors
 /// Bad input, a stack that cannot be changed, or changes that nobody allowed (exit 3).
@@ -35,101 +48,159 @@ pub(crate) async fn plan(
     look: bool,
 ) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = locate::name(&defaults, &args.stack)?;
-    let mut settings = settings(cx, &defaults, &args, look)?;
+    let settings = settings(cx, &defaults, &args, look)?;
     let protection = protection(&defaults)?;
-    let Found {
-        account,
-        client,
-        name,
-    } = locate::find(cx, &defaults, name, purpose(look)).await?;
-    same_account(&settings, &account)?;
-    let stack = client.stack(&name).await?;
-    let arguments = args.stack.arguments(cx);
-    let kind = standing(stack.as_ref(), &arguments).map_err(|error| *error)?;
-    // A stack that was only ever planned has nothing that could be kept or compared.
-    let current = stack.as_ref().filter(|_| kind == Kind::Update);
-    let source = source(cx, &account, &settings, look).await?;
-    let template = template(&client, &source).await?;
-    acknowledged(&template, &settings)?;
-    // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
-    let kept_role = stack.as_ref().and_then(|stack| stack.role.clone());
-    let description = Description {
-        commit: locate::commit(args.commit.as_ref(), cx),
-        kept_role: kept_role.filter(|_| settings.role.is_none()),
-        role: settings.role.as_ref().map(String::from),
-        protects: protection.protects(),
-        allow_replace: settings.allow_replace.clone(),
-        readable: declared_readable(&template, current),
-    };
-    let made_as = description.clone();
-    let description = text_of(&description)?;
-    if look {
-        settings.keep_unset(&template, current);
-    }
-    let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
-    let prefix = if look { PULL_PREFIX } else { PREFIX };
-    let change_set_name = format!("{prefix}{}", uuid::Uuid::new_v4());
-    let capabilities: Vec<&'static str> = settings
-        .capabilities
-        .iter()
-        .map(|one| one.as_str())
-        .collect();
-    let wanted = Creation {
-        stack: &name,
-        name: &change_set_name,
-        kind,
-        template: &source,
-        parameters: &values,
-        tags: &settings.tags,
-        capabilities: &capabilities,
-        // The role that reads may pass none, and nothing is executed with it.
-        role: settings.role.as_ref().filter(|_| !look),
-        description: &description,
-    };
-    progress.replace(Progress::Planning(change_set_name.clone()));
-    let made = make(cx, &client, &wanted).await?;
-    let subject = Subject {
-        account: &account,
-        name: &name,
-        arguments,
-        gate: gated(&defaults),
-        stack: current,
-        protection: &protection,
+    let gate = gated(&defaults);
+    let run = Run {
+        cx,
+        args: &args,
         settings: &settings,
-        made: &made_as,
-        kept: kept(&values),
+        protection: &protection,
+        gate: gate.as_deref(),
+        progress,
         look,
     };
-    match made {
-        Made::Changes(set) => changed(cx, &client, &subject, &set).await,
-        Made::Nothing => {
-            let Some(stack) = client.stack(&name).await? else {
-                return Err(
-                    Error::failed(format!("the stack {name} was deleted meanwhile"))
-                        .hint("find out who deleted it, and plan again"),
-                );
-            };
-            standing(Some(&stack), &subject.arguments).map_err(|error| *error)?;
-            let policy = client.policy(&stack.id).await?;
-            let id = (!look).then(|| empty_plan_id(&stack, &protection.protects()));
-            Ok(report::unchanged(
-                &subject,
-                &stack,
-                policy.as_deref(),
-                id.as_deref(),
-            ))
+    let all = locate::find(cx, &defaults, &args.stack, purpose(look)).await?;
+    let (mut parts, mut stacks, mut before) = (Vec::new(), Vec::new(), Vec::new());
+    for found in &all {
+        let region = &found.account.region;
+        let part = match run.in_region(found, &before).await {
+            Ok(part) => part,
+            Err(error) => {
+                let error = run.undone(&all, &parts, error).await;
+                return Err(match all.len() {
+                    1 => error,
+                    _ => error.under(format!("no plan: it was not made in {region}")),
+                });
+            }
+        };
+        match &part.made {
+            MadeHere::ChangeSet {
+                plan: Some(plan), ..
+            } => before.push(Before {
+                region: region.clone(),
+                plan: plan.clone(),
+            }),
+            MadeHere::ChangeSet { plan: None, .. } => {}
+            MadeHere::Unchanged(stack) => stacks.push(stack.clone()),
         }
+        parts.push(part);
+    }
+    let stacks: Vec<&Stack> = stacks.iter().map(AsRef::as_ref).collect();
+    let id = match before.last() {
+        _ if look => None,
+        Some(last) => Some(last.plan.to_string()),
+        None => Some(empty_plan_id(&stacks, &protection.protects())),
+    };
+    let arguments = args.stack.arguments(cx);
+    Ok(report::whole(parts, id.as_deref(), &arguments, run.gate))
+}
+
+impl Run<'_> {
+    /// The plan in one region. `before` are those of the regions that are changed before it.
+    async fn in_region(&self, found: &Found, before: &[Before]) -> Result<Part> {
+        let Self { cx, look, .. } = *self;
+        let Found {
+            account,
+            client,
+            name,
+        } = found;
+        let mut settings = self.settings.clone();
+        same_account(&settings, account)?;
+        let stack = client.stack(name).await?;
+        let arguments = self.args.stack.arguments(cx);
+        let kind = change_set_kind(stack.as_ref(), &arguments).map_err(|error| *error)?;
+        // A stack that was only ever planned has nothing that could be kept or compared.
+        let current = stack.as_ref().filter(|_| kind == Kind::Update);
+        let source = source(cx, account, &settings, look).await?;
+        let template = template(client, &source).await?;
+        acknowledged(&template, &settings)?;
+        // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
+        let kept_role = stack.as_ref().and_then(|stack| stack.role.clone());
+        let description = Description {
+            commit: locate::commit(self.args.commit.as_ref(), cx),
+            kept_role: kept_role.filter(|_| settings.role.is_none()),
+            role: settings.role.as_ref().map(String::from),
+            protects: self.protection.protects(),
+            allow_replace: settings.allow_replace.clone(),
+            readable: declared_readable(&template, current),
+            after: before.to_vec(),
+        };
+        if look {
+            settings.keep_unset(&template, current);
+        }
+        let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
+        let prefix = if look { PULL_PREFIX } else { PREFIX };
+        let change_set_name = format!("{prefix}{}", uuid::Uuid::new_v4());
+        let capabilities: Vec<&'static str> = settings
+            .capabilities
+            .iter()
+            .map(|one| one.as_str())
+            .collect();
+        let wanted = Creation {
+            stack: name,
+            name: &change_set_name,
+            kind,
+            template: &source,
+            parameters: &values,
+            tags: &settings.tags,
+            capabilities: &capabilities,
+            // The role that reads may pass none, and nothing is executed with it.
+            role: settings.role.as_ref().filter(|_| !look),
+            description: &text_of(&description)?,
+        };
+        self.progress
+            .replace(Progress::Planning(change_set_name.clone()));
+        let made = make(cx, client, &wanted).await?;
+        let subject = Subject {
+            account,
+            name,
+            stack: current,
+            protection: self.protection,
+            settings: &settings,
+            made: &description,
+            kept: kept(&values),
+            look,
+        };
+        match made {
+            Made::Changes(set) => changed(cx, client, &subject, &set).await,
+            Made::Nothing => {
+                let Some(stack) = client.stack(name).await? else {
+                    return Err(
+                        Error::failed(format!("the stack {name} was deleted meanwhile"))
+                            .hint("find out who deleted it, and plan again"),
+                    );
+                };
+                change_set_kind(Some(&stack), &arguments).map_err(|error| *error)?;
+                let policy = client.policy(&stack.id).await?;
+                let report = report::unchanged(&subject, &stack, policy.as_deref());
+                Ok(Part {
+                    report,
+                    made: MadeHere::Unchanged(Box::new(stack)),
+                })
+            }
+        }
+    }
+
+    /// Deletes what was made in the regions before the one that failed: nobody can apply a part of a plan.
+    async fn undone(&self, all: &[Found], parts: &[Part], error: Error) -> Error {
+        let mut error = error;
+        for (found, part) in all.iter().zip(parts) {
+            let MadeHere::ChangeSet { id, .. } = &part.made else {
+                continue;
+            };
+            if let Err(second) = found.client.delete(id).await {
+                error = error
+                    .with_second_failure(second)
+                    .hint(format!("the change set {id} is left behind"));
+            }
+        }
+        error
     }
 }
 
 /// The report of a change set, unless it changes what nobody allowed. Then it is deleted, so that nobody can execute it.
-async fn changed(
-    cx: &Cx,
-    client: &Client,
-    subject: &Subject<'_>,
-    set: &ChangeSet,
-) -> Result<Report> {
+async fn changed(cx: &Cx, client: &Client, subject: &Subject<'_>, set: &ChangeSet) -> Result<Part> {
     let all = ordered(set);
     let policy = match subject.stack {
         Some(stack) => client
@@ -171,8 +242,16 @@ async fn changed(
             "--allow-replace {name} allows nothing: this plan loses no data of it"
         ));
     }
+    let report = report::planned(subject, set, &all, policy.as_deref());
+    let part = |plan| Part {
+        report,
+        made: MadeHere::ChangeSet {
+            id: set.id.clone(),
+            plan,
+        },
+    };
     if subject.look {
-        return Ok(report::planned(subject, set, &all, policy.as_deref(), None));
+        return Ok(part(None));
     }
     let template = client.template_of(&set.id).await;
     let template = template.map_err(|error| left(error, set))?;
@@ -183,14 +262,9 @@ async fn changed(
             set,
         ));
     }
-    let id = plan_id(set, &template);
-    Ok(report::planned(
-        subject,
-        set,
-        &all,
-        policy.as_deref(),
-        Some(&id),
-    ))
+    let id = plan_id(set, &template).parse();
+    let id = id.map_err(|_| Error::failed("the hash of a plan is not an ID"))?;
+    Ok(part(Some(id)))
 }
 
 /// The error of a plan that was made and could not be judged or named.
@@ -292,10 +366,10 @@ fn text_of(made: &Description) -> Result<String> {
     if description.len() <= LONGEST_DESCRIPTION {
         return Ok(description);
     }
-    Err(
-        Error::usage("--allow-replace names more resources than one plan can hold")
-            .hint("replace them in several plans"),
+    Err(Error::usage(
+        "the plan names more resources and regions than a change set's description can hold",
     )
+    .hint("replace fewer resources in one plan, or plan fewer regions"))
 }
 
 fn kept(values: &BTreeMap<String, Value>) -> Vec<String> {

@@ -3,7 +3,7 @@
 use crate::apply::{refuse_no_time, refuse_pull_requests};
 use crate::args;
 use crate::client::Client;
-use crate::locate;
+use crate::locate::{self, Found};
 use crate::progress::Progress;
 use crate::report::recover::{Recovered, report};
 use crate::search::Execution;
@@ -29,8 +29,15 @@ pub(crate) async fn recover(
     refuse_no_time(args.wait.timeout)?;
     refuse_pull_requests(cx)?;
     let defaults = cx.defaults_stack()?;
-    let name = locate::name(&defaults, &args.stack)?;
-    let found = locate::find(cx, &defaults, name, Purpose::Deploy).await?;
+    let found = locate::find(cx, &defaults, &args.stack, Purpose::Deploy).await?;
+    let [found] = <[Found; 1]>::try_from(found).map_err(|several| {
+        let regions: Vec<&str> = several
+            .iter()
+            .map(|it| it.account.region.as_str())
+            .collect();
+        Error::usage("a rollback goes on in one region at a time")
+            .hint(format!("name it: --region, one of {}", regions.join(", ")))
+    })?;
     let arguments = args.stack.arguments(cx);
     let stack = found.existing(&arguments).await?;
     let client = &found.client;

@@ -43,7 +43,7 @@ pub(crate) async fn search(
     plan: &PlanId,
     protects: &Protects,
 ) -> Result<Search> {
-    if empty_plan_id(stack, protects) == plan.as_str() {
+    if empty_plan_id(&[stack], protects) == plan.as_str() {
         return Ok(Search::Nothing);
     }
     for listed in client.change_sets(&stack.id).await? {

@@ -21,7 +21,7 @@ const LARGEST_TEMPLATE: usize = 1_000_000;
 const LARGEST_POLICY: usize = 16_384;
 
 /// The settings that a change set is made from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) template: String,
     /// The bucket for a template that does not fit into a request; always there if this one does not.

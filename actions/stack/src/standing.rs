@@ -28,7 +28,7 @@ impl Kind {
 ///
 /// # Errors
 /// Another operation is under way (exit 4), or the stack cannot be changed before somebody repaired it (exit 3).
-pub(crate) fn standing(stack: Option<&Stack>, arguments: &str) -> Result<Kind, Box<Error>> {
+pub(crate) fn change_set_kind(stack: Option<&Stack>, arguments: &str) -> Result<Kind, Box<Error>> {
     let Some(stack) = stack else {
         return Ok(Kind::Create);
     };
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn each_status_leads_to_one_decision() {
-        assert_eq!(standing(None, "").unwrap(), Kind::Create);
+        assert_eq!(change_set_kind(None, "").unwrap(), Kind::Create);
         for (status, wanted) in [
             ("REVIEW_IN_PROGRESS", Kind::Create),
             ("CREATE_COMPLETE", Kind::Update),
@@ -129,7 +129,7 @@ mod tests {
             ("IMPORT_ROLLBACK_COMPLETE", Kind::Update),
         ] {
             assert_eq!(
-                standing(Some(&stack(status)), "").unwrap(),
+                change_set_kind(Some(&stack(status)), "").unwrap(),
                 wanted,
                 "{status}"
             );
@@ -161,7 +161,7 @@ mod tests {
             ("UPDATE_ROLLBACK_IN_PROGRESS", Exit::Busy, "wait for it"),
             ("DELETE_IN_PROGRESS", Exit::Busy, "wait for it"),
         ] {
-            let error = standing(Some(&stack(status)), "--environment dev").unwrap_err();
+            let error = change_set_kind(Some(&stack(status)), "--environment dev").unwrap_err();
             assert_eq!(error.exit(), exit, "{status}");
             assert!(
                 error.hints.iter().any(|it| it.contains(hint)),

@@ -4,6 +4,7 @@ use crate::args;
 use crate::cause::{Causes, causes};
 use crate::identity::PREFIX;
 use crate::locate::{self, Found};
+use crate::report::regions;
 use crate::report::status::{Status, report};
 use crate::seen::Event;
 use crate::watch::deepest;
@@ -16,9 +17,17 @@ use std::cell::{Cell, RefCell};
 /// There is no such stack, or CloudFormation does not answer.
 pub(crate) async fn status(args: args::Status, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let name = locate::name(&defaults, &args.stack)?;
-    let found = locate::find(cx, &defaults, name, Purpose::Read).await?;
-    let stack = found.existing(&args.stack.arguments(cx)).await?;
+    let arguments = args.stack.arguments(cx);
+    let mut all = Vec::new();
+    for found in locate::find(cx, &defaults, &args.stack, Purpose::Read).await? {
+        let region = found.account.region.clone();
+        all.push((region, in_region(found, &arguments).await));
+    }
+    regions::each(all)
+}
+
+async fn in_region(found: Found, arguments: &str) -> Result<Report> {
+    let stack = found.existing(arguments).await?;
     let Found {
         account, client, ..
     } = found;

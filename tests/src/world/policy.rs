@@ -257,7 +257,10 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
 pub(crate) fn stacks(world: &World, environment: &Environment, permitted: bool) -> [Value; 2] {
     let all = [DEPLOY_STACK, DEPLOY_STACK_UNGATED, READ, READ_STACK_PLAN];
     let [deploy, ungated, read, plan] = all.map(|policy| {
-        let all = policy.replace("stack/STACK/", "stack/STACK-*/");
+        // In every region, for stacks that have several.
+        let all = policy
+            .replace("stack/STACK/", "stack/STACK-*/")
+            .replace(":cloudformation:REGION:", ":cloudformation:*:");
         filled(world, Some(environment), &all)
     });
     let deploy = match permitted {

@@ -7,6 +7,7 @@
 use crate::permit::{Attempt, Use, number};
 use crate::{Chain, Ledger, Record, Trust};
 use kit::Cx;
+use kit::aws::Region;
 use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::id::CommitId;
@@ -133,15 +134,15 @@ impl<'a> Permit<'a> {
         &self.asked.commit
     }
 
-    /// The deploy role, in a session whose tag, set by the permit role, allows it what this permit is for.
+    /// The deploy role in this region, in a session whose tag, set by the permit role, allows it what this permit is for.
     ///
     /// # Errors
     /// One of the two roles does not allow it.
-    pub async fn session(&self, tag: SessionTag) -> Result<Account> {
-        let Resolved { roles, region, .. } = self.asked.contract;
-        let session =
-            self.net
-                .account_tagged(&self.account, &self.target, &roles.deploy, region, tag);
+    pub async fn session(&self, region: &Region, tag: SessionTag) -> Result<Account> {
+        let deploy = &self.asked.contract.roles.deploy;
+        let session = self
+            .net
+            .account_tagged(&self.account, &self.target, deploy, region, tag);
         unless_interrupted(session).await
     }
 

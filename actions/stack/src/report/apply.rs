@@ -174,6 +174,7 @@ impl Applied<'_> {
             json: {
                 let mut json = self.json(&stack.status, Some(stack));
                 json["left_behind"] = left.into();
+                json["result"] = what.into();
                 json
             },
             ..Report::default()

@@ -12,6 +12,7 @@ use crate::text;
 use kit::Report;
 use kit::clock::rfc3339;
 use kit::error::Error;
+use kit::id::PlanId;
 use kit::markdown;
 use net::Account;
 use serde_json::{Value, json};
@@ -27,10 +28,6 @@ const LOOKED: &str = "for a pull request: its change set is deleted, and it cann
 pub(crate) struct Subject<'a> {
     pub(crate) account: &'a Account,
     pub(crate) name: &'a str,
-    /// The arguments that lead to the stack again.
-    pub(crate) arguments: String,
-    /// The environment whose gate lets a plan be applied only under a permit.
-    pub(crate) gate: Option<String>,
     /// The stack as it is; `None` if there is none yet.
     pub(crate) stack: Option<&'a Stack>,
     pub(crate) protection: &'a Protection,
@@ -43,20 +40,88 @@ pub(crate) struct Subject<'a> {
     pub(crate) look: bool,
 }
 
+/// A plan in one region.
+pub(crate) struct Part {
+    pub(crate) report: Report,
+    pub(crate) made: MadeHere,
+}
+
+/// What was made in a region.
+pub(crate) enum MadeHere {
+    /// A change set, by its ARN, with the ID of the plan unless it was only shown.
+    ChangeSet { id: String, plan: Option<PlanId> },
+    /// Nothing, since the stack is as the template says.
+    Unchanged(Box<Stack>),
+}
+
+/// The parts as one plan, and how it is applied. Without an ID it was only shown. `gate` is the environment whose gate lets a plan be
+/// applied only under a permit.
+pub(crate) fn whole(
+    parts: Vec<Part>,
+    id: Option<&str>,
+    arguments: &str,
+    gate: Option<&str>,
+) -> Report {
+    let mut whole = Report::default();
+    let (mut changes, mut data, mut stack) = (0, Vec::new(), String::new());
+    for Part { report, .. } in parts {
+        if !whole.text.is_empty() {
+            whole.text.push('\n');
+            whole.summary.push('\n');
+        }
+        whole.text.push_str(&report.text);
+        whole.summary.push_str(&report.summary);
+        changes += report.json["changes"].as_array().map_or(0, Vec::len);
+        if stack.is_empty() {
+            stack.push_str(report.json["stack_id"].as_str().unwrap_or_default());
+        }
+        data.push(report.json);
+    }
+    // A change set can change outputs alone.
+    let has_changes = data.iter().any(|one| one["change_set"].is_string());
+    whole.json = match data.len() {
+        1 => data.remove(0),
+        _ => json!({"regions": data}),
+    };
+    whole.json["plan_id"] = json!(id);
+    if let Some(id) = id {
+        whole
+            .text
+            .push_str(&format!("plan {id}\n{}", next(id, arguments, gate)));
+        whole
+            .summary
+            .push_str(&format!("\nPlan {}\n", markdown::code(id)));
+    }
+    whole
+        .output("plan-id", id.unwrap_or_default())
+        .output("has-changes", has_changes.to_string())
+        .output("changes", changes.to_string())
+        .output("stack-id", stack)
+}
+
+/// How a plan is applied, with the same account and role, and under the same gate.
+fn next(id: &str, arguments: &str, gate: Option<&str>) -> String {
+    let apply = format!("slipway-stack apply {arguments} --plan {id}");
+    match gate {
+        None => format!("apply it: {apply}\n"),
+        Some(environment) => format!(
+            "let it be permitted: slipway-promote grant --environment {environment} --digest DIGEST --plan {id}\n\
+             then apply it: {apply} --permit NUMBER\n"
+        ),
+    }
+}
+
 /// A plan that changes something.
 pub(crate) fn planned(
     subject: &Subject<'_>,
     set: &ChangeSet,
     all: &[Planned<'_>],
     policy: Option<&str>,
-    id: Option<&str>,
 ) -> Report {
     let settings = subject.settings(set, policy);
-    let lines = subject.lines(all, &settings);
+    let mut lines = subject.lines(all, &settings);
     let title = format!("plan of the stack {}: {}", subject.name, counts(all));
-    let next = subject.next(id);
     let mut json = subject.json(all, &settings);
-    json["plan_id"] = json!(id);
     json["change_set"] = set.name.clone().into();
     json["stack_id"] = set.stack_id.clone().into();
     let commit = subject.made.commit.as_ref();
@@ -67,16 +132,16 @@ pub(crate) fn planned(
         || "an unknown commit".to_owned(),
         |it| format!("commit {it}"),
     );
-    let limits = match id {
-        Some(_) => format!("it is of {commit}, and can be applied until {until}"),
-        None => format!("it is of {commit}, {LOOKED}"),
+    let shown = lines.join("\n");
+    let limits = match subject.look {
+        false => format!("it is of {commit}, and can be applied until {until}"),
+        true => format!("it is of {commit}, {LOOKED}"),
     };
-    let mut shown = lines.clone();
-    shown.push(limits.clone());
+    lines.push(limits.clone());
     Report {
-        summary: summary(&title, id, subject, &shown),
+        summary: summary(&title, subject, &lines),
         text: format!(
-            "{title}\naccount {}, {}{}\n\n{}\n\n{}{limits}\n{next}",
+            "{title}\naccount {}, {}{}\n\n{shown}\n\nchange set {}\n{limits}\n",
             subject.account.id,
             subject.account.region,
             if subject.stack.is_none() {
@@ -84,28 +149,15 @@ pub(crate) fn planned(
             } else {
                 ""
             },
-            lines.join("\n"),
-            id.map_or_else(String::new, |id| format!(
-                "plan {id} (change set {})\n",
-                set.name
-            )),
+            set.name,
         ),
         json,
         ..Report::default()
     }
-    .output("plan-id", id.unwrap_or_default())
-    .output("has-changes", "true")
-    .output("changes", all.len().to_string())
-    .output("stack-id", &set.stack_id)
 }
 
 /// A plan that changes nothing.
-pub(crate) fn unchanged(
-    subject: &Subject<'_>,
-    stack: &Stack,
-    policy: Option<&str>,
-    id: Option<&str>,
-) -> Report {
+pub(crate) fn unchanged(subject: &Subject<'_>, stack: &Stack, policy: Option<&str>) -> Report {
     let mut settings = subject.protection_lines(stack.termination_protection, policy);
     // CloudFormation executes nothing here, so it takes no other role either.
     if let Some(role) = &subject.made.role
@@ -118,29 +170,22 @@ pub(crate) fn unchanged(
     }
     let title = format!("plan of the stack {}: no changes", subject.name);
     let mut json = subject.json(&[], &settings);
-    json["plan_id"] = json!(id);
     json["stack_id"] = stack.id.clone().into();
     let lines = match settings.is_empty() {
         true => vec!["the stack already matches the template".to_owned()],
         false => settings,
     };
     Report {
-        summary: summary(&title, id, subject, &lines),
+        summary: summary(&title, subject, &lines),
         text: format!(
-            "{title}\naccount {}, {}\n\n{}\n\n{}{}",
+            "{title}\naccount {}, {}\n\n{}\n\n",
             subject.account.id,
             subject.account.region,
             lines.join("\n"),
-            id.map_or_else(String::new, |id| format!("plan {id}\n")),
-            subject.next(id)
         ),
         json,
         ..Report::default()
     }
-    .output("plan-id", id.unwrap_or_default())
-    .output("has-changes", "false")
-    .output("changes", "0")
-    .output("stack-id", &stack.id)
 }
 
 /// The error of a plan that is refused, with everything that it would change.
@@ -159,7 +204,6 @@ pub(crate) fn refused(
     json["refused"] = error.message.clone().into();
     error.summary = Some(summary(
         &format!("refused: {}", error.message),
-        None,
         subject,
         &lines,
     ));
@@ -168,7 +212,7 @@ pub(crate) fn refused(
     error
 }
 
-fn summary(title: &str, id: Option<&str>, subject: &Subject<'_>, lines: &[String]) -> String {
+fn summary(title: &str, subject: &Subject<'_>, lines: &[String]) -> String {
     let mut text = lines.join("\n");
     if text.len() > SUMMARY_LIMIT {
         let end = (0..=SUMMARY_LIMIT)
@@ -178,9 +222,8 @@ fn summary(title: &str, id: Option<&str>, subject: &Subject<'_>, lines: &[String
         text.truncate(end);
         text.push_str("\n… the rest is in the step's log");
     }
-    let id = id.map_or_else(String::new, |id| format!("Plan {}\n\n", markdown::code(id)));
     format!(
-        "### {}\n\n{id}Account {} in {}\n\n{}",
+        "### {}\n\nAccount {} in {}\n\n{}",
         markdown::text(title),
         subject.account.id,
         subject.account.region,
@@ -204,21 +247,6 @@ pub(crate) fn fitting(page: &str, limit: usize, rest: &str) -> String {
 }
 
 impl Subject<'_> {
-    /// How the plan is applied, with the same account and role, and under the same gate.
-    fn next(&self, id: Option<&str>) -> String {
-        let Some(id) = id else {
-            return String::new();
-        };
-        let apply = format!("slipway-stack apply {} --plan {id}", self.arguments);
-        match &self.gate {
-            None => format!("apply it: {apply}\n"),
-            Some(environment) => format!(
-                "let it be permitted: slipway-promote grant --environment {environment} --digest DIGEST --plan {id}\n\
-                 then apply it: {apply} --permit NUMBER\n"
-            ),
-        }
-    }
-
     fn secrets(&self) -> Vec<String> {
         let secrets = self.settings.given.secret.values();
         secrets.map(|secret| secret.expose().to_owned()).collect()

@@ -10,6 +10,7 @@ mod permitted;
 mod proposed;
 mod protected;
 mod refused;
+mod regions;
 mod runtime;
 mod secrets;
 

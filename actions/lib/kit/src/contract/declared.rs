@@ -339,6 +339,8 @@ pub(super) struct Stack {
     pub(super) termination_protection: Option<At<bool>>,
     /// Its stack policy, a JSON file from the contract's folder; it stays as it is when not given.
     pub(super) policy: Option<At<Text<RelativePath>>>,
+    /// Regions of the stack, in the order in which they are changed; the environment's when not given.
+    pub(super) regions: Option<Vec<At<Templated<InRegion>>>>,
     /// S3 bucket of the environment's account and region, for templates that do not fit into a request; none when not given.
     pub(super) bucket: Option<At<Templated<PerEnvironment>>>,
     /// The role that CloudFormation assumes to change resources, by name or ARN; the stack keeps the one that it has when not given.

@@ -250,6 +250,7 @@ mapping!(Stack {
     optional capabilities: "capabilities",
     optional termination_protection: "termination-protection",
     optional policy: "policy",
+    optional regions: "regions",
     optional bucket: "bucket",
     optional role: "role",
 });

@@ -274,6 +274,8 @@ pub struct Stack {
     pub termination_protection: Option<bool>,
     /// The file of its stack policy, relative to the contract's folder. `None`: it stays as it is.
     pub policy: Option<String>,
+    /// Its regions, in the order in which they are changed. Empty: the environment's.
+    pub regions: Vec<Region>,
     /// The bucket for templates that do not fit into a request.
     pub bucket: Option<String>,
     /// The role that CloudFormation assumes. `None`: the stack keeps the one that it has.

@@ -66,6 +66,12 @@ impl Resolver<'_> {
             }
             None => Some(None),
         };
+        let regions: Vec<_> = own.regions.or(top.regions).into_iter().flatten().collect();
+        let regions: Vec<Option<Region>> = regions
+            .iter()
+            .map(|region| self.fill.region(region, true))
+            .collect();
+        let regions: Option<Vec<Region>> = regions.into_iter().collect();
         let bucket = match own.bucket.or(top.bucket) {
             Some(bucket) => {
                 let bucket = self.fill.given(&bucket, true);
@@ -96,6 +102,7 @@ impl Resolver<'_> {
                 .or(top.termination_protection)
                 .map(|protected| protected.value),
             policy: own.policy.or(top.policy).map(|path| path.value.0),
+            regions: regions?,
             bucket: bucket?,
             role: role?,
         }))

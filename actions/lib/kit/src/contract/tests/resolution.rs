@@ -368,8 +368,8 @@ fn a_stack_has_default_names_and_what_the_environment_adds() {
     );
     let env = Env::from([("SLIPWAY_VARS", r#"{"IMAGE": "i", "IMAGE_LIVE": "l"}"#)]);
     expect![[r#"
-        {"name":"shop-dev","template":"infra/stack.yaml","parameters":{"Image":"i","Key":"plain","Size":"2"},"secret_parameters":{"Token":"TOKEN"},"tags":{"stage":"dev","team":"shop"},"capabilities":["CAPABILITY_NAMED_IAM"],"termination_protection":true,"policy":null,"bucket":null,"role":"arn:aws:iam::111111111111:role/stacks"}
-        {"name":"shop-live","template":"live.yaml","parameters":{"Image":"l","Size":"3","Token":"none"},"secret_parameters":{"Key":"OTHER"},"tags":{"stage":"live","team":"ops"},"capabilities":[],"termination_protection":false,"policy":null,"bucket":null,"role":"arn:aws:iam::222222222222:role/others"}"#]]
+        {"name":"shop-dev","template":"infra/stack.yaml","parameters":{"Image":"i","Key":"plain","Size":"2"},"secret_parameters":{"Token":"TOKEN"},"tags":{"stage":"dev","team":"shop"},"capabilities":["CAPABILITY_NAMED_IAM"],"termination_protection":true,"policy":null,"regions":[],"bucket":null,"role":"arn:aws:iam::111111111111:role/stacks"}
+        {"name":"shop-live","template":"live.yaml","parameters":{"Image":"l","Size":"3","Token":"none"},"secret_parameters":{"Key":"OTHER"},"tags":{"stage":"live","team":"ops"},"capabilities":[],"termination_protection":false,"policy":null,"regions":[],"bucket":null,"role":"arn:aws:iam::222222222222:role/others"}"#]]
     .assert_eq(
         &["dev", "live"]
             .map(|name| serde_json::to_string(&stack(&text, name, &env)).unwrap())
