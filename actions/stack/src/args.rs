@@ -18,6 +18,8 @@ pub struct Args {
 pub(crate) enum Verb {
     /// Make a change set, show what it changes, and name it by an ID
     Plan(Plan),
+    /// Make a change set that takes over resources that exist, and name it by an ID; nothing of them changes
+    Import(Import),
     /// Execute exactly the change set that was planned, and follow it to its end
     Apply(Apply),
     /// Say how the stack stands: its last operation, its outputs and its open change sets
@@ -65,6 +67,15 @@ pub(crate) struct Plan {
     /// Commit of the template, as a full hash, which plan and permit must be for [default: the run's]
     #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>)]
     pub(crate) commit: Option<CommitId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) plan: Plan,
+    /// Resource to take over, LOGICAL-ID=IDENTIFIER, such as Queue=https://…; LOGICAL-ID=NAME=VALUE,NAME=VALUE if it has several; may be given several times
+    #[arg(long, value_name = "LOGICAL-ID=IDENTIFIER", value_delimiter = '\n')]
+    pub(crate) resource: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -28,19 +28,8 @@ pub(crate) fn parameters(
     given: &Given,
     stack: Option<&Stack>,
 ) -> Result<BTreeMap<String, Value>, Box<Error>> {
-    let mut wrong = Vec::new();
+    let mut wrong = undeclared(template, given);
     let mut hints = Vec::new();
-    let declared = |name: &str| template.parameters.iter().find(|it| it.name == name);
-    let names = given
-        .plain
-        .keys()
-        .chain(given.secret.keys())
-        .chain(&given.kept);
-    for name in names {
-        if declared(name).is_none() {
-            wrong.push(format!("the template has no parameter `{name}`"));
-        }
-    }
     let mut values = BTreeMap::new();
     for parameter in &template.parameters {
         let name = &parameter.name;
@@ -115,6 +104,17 @@ pub(crate) fn parameters(
     };
     error.hints = hints;
     Err(Box::new(error))
+}
+
+/// The values for parameters that the template does not have, each as a line.
+fn undeclared(template: &Template, given: &Given) -> Vec<String> {
+    let declared = |name: &&String| template.parameters.iter().any(|it| it.name == **name);
+    let names = given.plain.keys().chain(given.secret.keys());
+    names
+        .chain(&given.kept)
+        .filter(|name| !declared(name))
+        .map(|name| format!("the template has no parameter `{name}`"))
+        .collect()
 }
 
 /// The capabilities that a template needs and that are not acknowledged.

@@ -13,6 +13,7 @@ mod follow;
 mod foreign;
 mod hidden;
 mod identity;
+mod imports;
 mod inputs;
 mod judge;
 mod locate;
@@ -91,6 +92,7 @@ impl Step for Stack {
         let progress = RefCell::new(Progress::default());
         let arguments = match &args.verb {
             Verb::Plan(plan) => plan.stack.arguments(cx),
+            Verb::Import(import) => import.plan.stack.arguments(cx),
             Verb::Apply(apply) => apply.stack.arguments(cx),
             Verb::Status(status) => status.stack.arguments(cx),
             Verb::Drift(drift) => drift.stack.arguments(cx),
@@ -98,7 +100,11 @@ impl Step for Stack {
         };
         let work = async {
             match args.verb {
-                Verb::Plan(args) => proposal::plan(args, cx, &progress).await,
+                Verb::Plan(args) => proposal::plan(&args, &[], cx, &progress).await,
+                Verb::Import(args) => {
+                    let resources = imports::given(&args.resource)?;
+                    proposal::plan(&args.plan, &resources, cx, &progress).await
+                }
                 Verb::Apply(args) => apply::apply(args, cx, &progress).await,
                 Verb::Status(args) => status::status(args, cx).await,
                 Verb::Drift(args) => drift::drift(args, cx).await,

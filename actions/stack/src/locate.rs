@@ -39,7 +39,7 @@ impl Found {
 ///
 /// # Errors
 /// It is missing, or no stack can have it (exit 2).
-fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<String> {
+pub(crate) fn name(defaults: &Defaults<WithStack>, given: &StackName) -> Result<String> {
     let declared = declared(defaults).map(|stack| stack.name.clone());
     let Some(name) = given.name.clone().or(declared) else {
         return Err(Error::usage("--name is missing").hint(match defaults {
@@ -87,17 +87,19 @@ pub(crate) async fn find(
 fn regions(defaults: &Defaults<WithStack>, given: &StackName) -> Result<Vec<Option<Region>>> {
     let mut found: Vec<Region> = Vec::new();
     for name in names(&given.region) {
-        let region: Region = name.parse().map_err(|_| {
+        found.push(name.parse().map_err(|_| {
             Error::usage(format!("`{name}` is not a region"))
                 .hint("a region's name looks like `ca-central-1`")
-        })?;
-        if found.contains(&region) {
-            return Err(Error::usage(format!("--region {region} is given twice")));
-        }
-        found.push(region);
+        })?);
     }
     if found.is_empty() {
         found = declared(defaults).map_or_else(Vec::new, |stack| stack.regions.clone());
+    }
+    for (index, region) in found.iter().enumerate() {
+        if found[..index].contains(region) {
+            return Err(Error::usage(format!("the region {region} is named twice"))
+                .hint("name each region once, the one first that is changed first"));
+        }
     }
     Ok(match found.is_empty() {
         true => vec![None],

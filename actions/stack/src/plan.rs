@@ -7,6 +7,7 @@ use crate::client::{Client, Creation, Source, Value, is_code};
 use crate::identity::{
     Before, LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
 };
+use crate::imports::{Wanted, identified};
 use crate::inputs::{missing_capabilities, parameters};
 use crate::judge::judge;
 use crate::locate::{self, Found};
@@ -28,6 +29,8 @@ use std::collections::BTreeMap;
 struct Run<'a> {
     cx: &'a Cx,
     args: &'a args::Plan,
+    /// The resources to take over; without any, the plan is an update.
+    imports: &'a [Wanted],
     settings: &'a Settings,
     protection: &'a Protection,
     gate: Option<&'a str>,
@@ -42,18 +45,22 @@ struct Run<'a> {
 /// # Errors
 /// Bad input, a stack that cannot be changed, or changes that nobody allowed (exit 3).
 pub(crate) async fn plan(
-    args: args::Plan,
+    args: &args::Plan,
+    imports: &[Wanted],
     cx: &Cx,
     progress: &RefCell<Progress>,
     look: bool,
 ) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
-    let settings = settings(cx, &defaults, &args, look)?;
+    // Everything that is missing is said before a file is read.
+    locate::name(&defaults, &args.stack)?;
+    let settings = settings(cx, &defaults, args, look)?;
     let protection = protection(&defaults)?;
     let gate = gated(&defaults);
     let run = Run {
         cx,
-        args: &args,
+        args,
+        imports,
         settings: &settings,
         protection: &protection,
         gate: gate.as_deref(),
@@ -61,6 +68,12 @@ pub(crate) async fn plan(
         look,
     };
     let all = locate::find(cx, &defaults, &args.stack, purpose(look)).await?;
+    if all.len() > 1 && !imports.is_empty() {
+        return Err(
+            Error::usage("resources are taken over in one region at a time")
+                .hint("name the region: --region REGION"),
+        );
+    }
     let (mut parts, mut stacks, mut before) = (Vec::new(), Vec::new(), Vec::new());
     for found in &all {
         let region = &found.account.region;
@@ -107,6 +120,12 @@ impl Run<'_> {
         } = found;
         let mut settings = self.settings.clone();
         same_account(&settings, account)?;
+        if look {
+            cx.host.info(format!(
+                "planning with {}: the change set is only shown, and deleted again",
+                account.arn
+            ));
+        }
         let stack = client.stack(name).await?;
         let arguments = self.args.stack.arguments(cx);
         let kind = change_set_kind(stack.as_ref(), &arguments).map_err(|error| *error)?;
@@ -115,20 +134,15 @@ impl Run<'_> {
         let source = source(cx, account, &settings, look).await?;
         let template = template(client, &source).await?;
         acknowledged(&template, &settings)?;
-        // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
-        let kept_role = stack.as_ref().and_then(|stack| stack.role.clone());
         let description = Description {
-            commit: locate::commit(self.args.commit.as_ref(), cx),
-            kept_role: kept_role.filter(|_| settings.role.is_none()),
-            role: settings.role.as_ref().map(String::from),
-            protects: self.protection.protects(),
-            allow_replace: settings.allow_replace.clone(),
             readable: declared_readable(&template, current),
             after: before.to_vec(),
+            ..self.description(stack.as_ref())
         };
         if look {
             settings.keep_unset(&template, current);
         }
+        let imports = identified(&template, self.imports).map_err(|error| *error)?;
         let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
         let prefix = if look { PULL_PREFIX } else { PREFIX };
         let change_set_name = format!("{prefix}{}", uuid::Uuid::new_v4());
@@ -141,6 +155,7 @@ impl Run<'_> {
             stack: name,
             name: &change_set_name,
             kind,
+            imports: &imports,
             template: &source,
             parameters: &values,
             tags: &settings.tags,
@@ -164,21 +179,22 @@ impl Run<'_> {
         };
         match made {
             Made::Changes(set) => changed(cx, client, &subject, &set).await,
-            Made::Nothing => {
-                let Some(stack) = client.stack(name).await? else {
-                    return Err(
-                        Error::failed(format!("the stack {name} was deleted meanwhile"))
-                            .hint("find out who deleted it, and plan again"),
-                    );
-                };
-                change_set_kind(Some(&stack), &arguments).map_err(|error| *error)?;
-                let policy = client.policy(&stack.id).await?;
-                let report = report::unchanged(&subject, &stack, policy.as_deref());
-                Ok(Part {
-                    report,
-                    made: MadeHere::Unchanged(Box::new(stack)),
-                })
-            }
+            Made::Nothing => nothing(client, &subject, &arguments).await,
+        }
+    }
+
+    /// The settings that CloudFormation does not tell, as far as they do not depend on the template and on other regions.
+    fn description(&self, stack: Option<&Stack>) -> Description {
+        let settings = self.settings;
+        // A stack that was only ever planned can have a role too, which CloudFormation uses where the change set names none.
+        let kept_role = stack.and_then(|stack| stack.role.clone());
+        Description {
+            commit: locate::commit(self.args.commit.as_ref(), self.cx),
+            kept_role: kept_role.filter(|_| settings.role.is_none()),
+            role: settings.role.as_ref().map(String::from),
+            protects: self.protection.protects(),
+            allow_replace: settings.allow_replace.clone(),
+            ..Description::default()
         }
     }
 
@@ -197,6 +213,23 @@ impl Run<'_> {
         }
         error
     }
+}
+
+/// The report of a plan in a region whose stack is as the template says.
+async fn nothing(client: &Client, subject: &Subject<'_>, arguments: &str) -> Result<Part> {
+    let name = subject.name;
+    let Some(stack) = client.stack(name).await? else {
+        return Err(
+            Error::failed(format!("the stack {name} was deleted meanwhile"))
+                .hint("find out who deleted it, and plan again"),
+        );
+    };
+    change_set_kind(Some(&stack), arguments).map_err(|error| *error)?;
+    let policy = client.policy(&stack.id).await?;
+    Ok(Part {
+        report: report::unchanged(subject, &stack, policy.as_deref()),
+        made: MadeHere::Unchanged(Box::new(stack)),
+    })
 }
 
 /// The report of a change set, unless it changes what nobody allowed. Then it is deleted, so that nobody can execute it.

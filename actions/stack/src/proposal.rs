@@ -1,6 +1,7 @@
 //! The plan of a pull request: the same change set, made by the role that only reads, shown as one comment and deleted again.
 
 use crate::args;
+use crate::imports::Wanted;
 use crate::plan::plan as make;
 use crate::progress::Progress;
 use crate::report::plan::fitting;
@@ -11,15 +12,16 @@ use std::cell::RefCell;
 /// # Errors
 /// Those of any plan.
 pub(crate) async fn plan(
-    args: args::Plan,
+    args: &args::Plan,
+    imports: &[Wanted],
     cx: &Cx,
     progress: &RefCell<Progress>,
 ) -> Result<Report> {
     let Some(run) = github::pull_run(&cx.env) else {
-        return make(args, cx, progress, false).await;
+        return make(args, imports, cx, progress, false).await;
     };
     let stack = args.stack.arguments(cx);
-    let planned = make(args, cx, progress, true).await;
+    let planned = make(args, imports, cx, progress, true).await;
     if let Some(number) = run.number {
         // The arguments may hold what would end an HTML comment, their hash does not.
         let marker = format!(

@@ -150,6 +150,15 @@ pub(crate) struct Template {
     pub(crate) parameters: Vec<Declared>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) capabilities_reason: Option<String>,
+    /// The resources of types that can be taken over, by logical ID.
+    pub(crate) identifiers: BTreeMap<String, Identifiers>,
+}
+
+/// The properties that identify a resource to CloudFormation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Identifiers {
+    pub(crate) kind: String,
+    pub(crate) names: Vec<String>,
 }
 
 /// A parameter that a template declares.

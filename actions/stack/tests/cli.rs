@@ -73,7 +73,7 @@ fn a_template_that_is_too_large_for_a_request_is_refused_with_its_size() {
     let large = format!("{TEMPLATE}#{}\n", "x".repeat(51_200));
     std::fs::write(job.file("t.yaml"), &large).unwrap();
     let message = format!(
-        "error: the template t.yaml has {} bytes; a request to CloudFormation takes 51200\n\nhint: move a part of it",
+        "error: the template t.yaml has {} bytes; a request to CloudFormation takes 51200, and there is no bucket for a larger one\n\nhint: name a bucket",
         large.len()
     );
     job.refuses(

@@ -256,6 +256,8 @@ pub(crate) struct ChangeSet {
     pub(crate) on_failure: Option<String>,
     /// True if the change sets of nested stacks were asked for. There are no nested stacks, so the call only repeats it.
     pub(crate) nested: bool,
+    /// The resources that it takes over, each with its physical ID.
+    pub(crate) imports: Vec<(String, String)>,
     pub(crate) changes: Vec<Change>,
     pub(crate) operation: String,
     /// The findings of early validation.

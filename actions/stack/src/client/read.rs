@@ -2,9 +2,12 @@
 
 use super::convert::{change, change_set, event, listed, problem, stack, words};
 use super::{Client, Source, is_code, no_such_stack};
-use crate::seen::{Change, ChangeSet, DEPTH, Declared, Event, ListedChangeSet, Stack, Template};
+use crate::seen::{
+    Change, ChangeSet, DEPTH, Declared, Event, Identifiers, ListedChangeSet, Stack, Template,
+};
 use aws_sdk_cloudformation::types::{self, TemplateStage};
 use kit::error::{Error, Result};
+use std::collections::BTreeMap;
 
 impl Client {
     /// The stack, by name or ARN, if there is one. A name leads to the stack that has it now.
@@ -152,6 +155,7 @@ impl Client {
                 .collect(),
             capabilities: words(answer.capabilities),
             capabilities_reason: answer.capabilities_reason,
+            identifiers: identifiers(answer.resource_identifier_summaries),
         })
     }
 
@@ -238,6 +242,23 @@ impl Client {
             }
         }
     }
+}
+
+/// The identifying properties of each resource, by logical ID.
+fn identifiers(
+    all: Option<Vec<types::ResourceIdentifierSummary>>,
+) -> BTreeMap<String, Identifiers> {
+    let mut found = BTreeMap::new();
+    for summary in all.unwrap_or_default() {
+        let of_kind = Identifiers {
+            kind: summary.resource_type.unwrap_or_default(),
+            names: summary.resource_identifiers.unwrap_or_default(),
+        };
+        for id in summary.logical_resource_ids.unwrap_or_default() {
+            found.insert(id, of_kind.clone());
+        }
+    }
+    found
 }
 
 /// A change set within another one.

@@ -1,8 +1,9 @@
 //! The calls that change something. Each can be made again after its answer was lost.
 
 use super::{Client, is_code};
+use crate::imports::Import;
 use crate::standing::Kind;
-use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceToImport, Tag};
 use kit::Secret;
 use kit::aws::RoleArn;
 use kit::error::{Error, Result};
@@ -48,6 +49,8 @@ pub(crate) struct Creation<'a> {
     pub(crate) stack: &'a str,
     pub(crate) name: &'a str,
     pub(crate) kind: Kind,
+    /// The resources that it takes over.
+    pub(crate) imports: &'a [Import],
     pub(crate) template: &'a Source,
     pub(crate) parameters: &'a BTreeMap<String, Value>,
     /// Without any, the stack keeps its own.
@@ -89,12 +92,25 @@ impl Client {
             .iter()
             .map(|name| Capability::from(*name));
         let capabilities: Vec<Capability> = capabilities.collect();
+        let kind = match wanted.imports.is_empty() {
+            true => wanted.kind.as_str(),
+            false => "IMPORT",
+        };
+        let imports = wanted.imports.iter().map(|import| {
+            ResourceToImport::builder()
+                .resource_type(&import.kind)
+                .logical_resource_id(&import.logical_id)
+                .set_resource_identifier(Some(import.identifier.clone().into_iter().collect()))
+                .build()
+        });
+        let imports: Vec<ResourceToImport> = imports.collect();
         let call = async || {
             self.api
                 .create_change_set()
                 .stack_name(wanted.stack)
                 .change_set_name(wanted.name)
-                .change_set_type(ChangeSetType::from(wanted.kind.as_str()))
+                .change_set_type(ChangeSetType::from(kind))
+                .set_resources_to_import((!imports.is_empty()).then(|| imports.clone()))
                 .set_template_body(wanted.template.body())
                 .set_template_url(wanted.template.url())
                 .set_parameters((!parameters.is_empty()).then(|| parameters.clone()))

@@ -161,6 +161,12 @@ impl Applied<'_> {
             self.name,
             markdown_table(&["what", "value"], &facts)
         );
+        if stack.status == "IMPORT_COMPLETE" {
+            text.push_str(&format!(
+                "\ncompare what was taken over with the template: slipway-stack drift {}\n",
+                self.arguments
+            ));
+        }
         if !outputs.is_empty() {
             text.push_str(&format!("\n{}", text_table(&["output", "value"], &outputs)));
             summary.push_str(&format!(

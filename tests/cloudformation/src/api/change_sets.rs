@@ -13,8 +13,7 @@ use crate::template::Template;
 use crate::template::parameters::{Given, HIDDEN};
 
 /// Members that change what is deployed and that this stand-in does not act on.
-const NOT_IMPLEMENTED: [&str; 6] = [
-    "ResourcesToImport",
+const NOT_IMPLEMENTED: [&str; 5] = [
     "ImportExistingResources",
     "DeploymentMode",
     "RollbackConfiguration",
@@ -25,9 +24,6 @@ const NOT_IMPLEMENTED: [&str; 6] = [
 pub(super) async fn create(scope: &Scope<'_>) -> Answer {
     scope.refuse(&NOT_IMPLEMENTED)?;
     let kind = scope.text("ChangeSetType").unwrap_or("UPDATE");
-    if kind == "IMPORT" {
-        return Err(ApiError::missing("change sets of type IMPORT"));
-    }
     let named = scope.need("StackName");
     let name = scope.need("ChangeSetName");
     pattern(
@@ -57,10 +53,67 @@ pub(super) async fn create(scope: &Scope<'_>) -> Answer {
             .work(Default::default(), Some(role.to_owned()), None)
             .await?;
     }
-    let set = new(scope, kind, template, parameters, stack.as_ref());
+    let imports = imports(scope, kind, &template, stack.as_ref())?;
+    let mut set = new(scope, kind, template, parameters, stack.as_ref());
+    set.imports = imports;
     let (stack_id, id) = scope.with(|region| add(scope, region, stack, set));
     compute(scope, &stack_id, &id);
     Ok(json!({"Id": id, "StackId": stack_id}))
+}
+
+/// The resources that the call takes over, each with its physical ID.
+/// Source: AWS CloudFormation User Guide, "Import AWS resources into a CloudFormation stack".
+fn imports(
+    scope: &Scope<'_>,
+    kind: &str,
+    template: &Template,
+    stack: Option<&Stack>,
+) -> Result<Vec<(String, String)>, ApiError> {
+    let given = scope.list("ResourcesToImport");
+    if (kind == "IMPORT") == given.is_empty() {
+        return Err(ApiError::validation(
+            "ResourcesToImport is required for change sets of type IMPORT, and only for those",
+        ));
+    }
+    let mut found = Vec::new();
+    for one in given {
+        let id = one["LogicalResourceId"].as_str().unwrap_or_default();
+        let kind = one["ResourceType"].as_str().unwrap_or_default();
+        let declared = template.resource(id).filter(|it| it.kind == kind);
+        let declared = declared.ok_or_else(|| {
+            ApiError::validation(format!(
+                "ResourcesToImport [{id}] of type {kind} is not in the template"
+            ))
+        })?;
+        if declared.deletion_policy.is_none() {
+            return Err(ApiError::validation(format!(
+                "Resources [{id}] is missing DeletionPolicy attribute in template"
+            )));
+        }
+        if stack.is_some_and(|stack| stack.resource(id).is_some()) {
+            return Err(ApiError::validation(format!(
+                "Resources [{id}] already exist in the stack"
+            )));
+        }
+        let schema = scope.inner.schemas.get(kind);
+        let names = schema
+            .map(|schema| schema.identifiers())
+            .unwrap_or_default();
+        let values = names
+            .iter()
+            .map(|name| one["ResourceIdentifier"][*name].as_str());
+        let values: Option<Vec<&str>> = values.collect();
+        match values {
+            Some(values) if !values.is_empty() => found.push((id.to_owned(), values.join("|"))),
+            _ => {
+                return Err(ApiError::validation(format!(
+                    "Resource identifier of {id} needs [{}]",
+                    names.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn pattern(member: &str, name: &str) -> Result<(), ApiError> {
@@ -102,10 +155,11 @@ fn ready(region: &Region, named: &str, kind: &str, name: &str) -> Result<Option<
     let found = region.find(named).filter(|stack| stack.deleted.is_none());
     let refused = |message: String| Err(ApiError::validation(message));
     match (found, kind) {
-        (None, "CREATE") if named.starts_with("arn:") => {
+        (None, "CREATE" | "IMPORT") if named.starts_with("arn:") => {
             refused(format!("Stack [{named}] does not exist"))
         }
-        (None, "CREATE") => Ok(None),
+        (None, "CREATE" | "IMPORT") => Ok(None),
+        (Some(stack), "IMPORT") if stack.status == "REVIEW_IN_PROGRESS" => Ok(Some(stack.clone())),
         (None, _) => refused(format!("Stack [{named}] does not exist")),
         (Some(stack), "CREATE") if stack.status != "REVIEW_IN_PROGRESS" => refused(format!(
             "Stack [{}] already exists and cannot be created again with the changeSet [{name}].",
@@ -173,6 +227,7 @@ fn new(
         on_failure: scope.text("OnStackFailure").map(str::to_owned),
         nested: scope.flag("IncludeNestedStacks"),
         changes: Vec::new(),
+        imports: Vec::new(),
         operation: ids::uuid(),
         invalid: Vec::new(),
         token: scope.text("ClientToken").map(str::to_owned),

@@ -39,20 +39,25 @@ pub(super) async fn execute(scope: &Scope<'_>) -> Answer {
     };
     let id = set.id.clone();
     // The status is an operation's before the call is answered, so that nobody sees the stack as it was.
-    let begun = if create {
-        "CREATE_IN_PROGRESS"
-    } else {
-        "UPDATE_IN_PROGRESS"
+    let begun = match set.kind.as_str() {
+        "CREATE" => "CREATE_IN_PROGRESS",
+        "IMPORT" => "IMPORT_IN_PROGRESS",
+        _ => "UPDATE_IN_PROGRESS",
     };
+    let imports = set.imports.clone();
     work.with(|stack| stack.status = begun);
     tokio::spawn(async move {
         let after = work.clone();
         match create {
             true => run::create(work, plan, on_failure).await,
+            false if !imports.is_empty() => run::import(work, plan, imports).await,
             false => run::update(work, plan).await,
         }
         after.with(|stack| {
-            let done = matches!(stack.status, "CREATE_COMPLETE" | "UPDATE_COMPLETE");
+            let done = matches!(
+                stack.status,
+                "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE"
+            );
             if let Some(set) = stack.change_sets.iter_mut().find(|set| set.id == id) {
                 set.execution = if done {
                     "EXECUTE_COMPLETE"
@@ -102,6 +107,7 @@ fn ready(stack: &Stack, set: &ChangeSet) -> Result<(), ApiError> {
     }
     let can = match set.kind.as_str() {
         "CREATE" => stack.status == "REVIEW_IN_PROGRESS",
+        "IMPORT" if stack.status == "REVIEW_IN_PROGRESS" => true,
         _ => updatable(stack.status),
     };
     match can {

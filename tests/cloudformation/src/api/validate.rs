@@ -235,6 +235,10 @@ impl Draft {
             Ok(changes) => changes,
             Err(reason) => return self.fail(reason, Vec::new()),
         };
+        let changes = match imported(&set, changes) {
+            Ok(changes) => changes,
+            Err(reason) => return self.fail(reason, Vec::new()),
+        };
         let invalid = self.invalid(&changes).await;
         if let Some(first) = invalid.first() {
             let check = match first.name {
@@ -341,6 +345,30 @@ impl Draft {
         }
         found
     }
+}
+
+/// The changes of a change set that takes resources over: those are imported, and nothing else may change.
+/// Source: AWS CloudFormation User Guide, "Import AWS resources into a CloudFormation stack".
+fn imported(set: &ChangeSet, changes: Vec<Change>) -> Result<Vec<Change>, String> {
+    if set.kind != "IMPORT" {
+        return Ok(changes);
+    }
+    let taken = |id: &str| set.imports.iter().find(|(known, _)| known == id);
+    let (ours, others): (Vec<Change>, Vec<Change>) =
+        changes.into_iter().partition(|it| taken(&it.id).is_some());
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|it| it.id.as_str()).collect();
+        return Err(format!(
+            "You have modified resources [{}] in your template that are not being imported. Update, create or delete operations cannot be executed during import operations.",
+            names.join(", ")
+        ));
+    }
+    let import = |change: Change| Change {
+        action: "Import",
+        physical: taken(&change.id).map(|(_, physical)| physical.clone()),
+        ..change
+    };
+    Ok(ours.into_iter().map(import).collect())
 }
 
 /// Where a change set's stack is and what the change set gives it.

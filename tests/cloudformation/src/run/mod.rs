@@ -3,6 +3,7 @@
 
 mod create;
 mod delete;
+mod import;
 mod put;
 mod rollback;
 mod update;
@@ -23,6 +24,7 @@ use crate::{Inner, state};
 
 pub(crate) use create::create;
 pub(crate) use delete::delete;
+pub(crate) use import::import;
 pub(crate) use rollback::{continue_rollback, roll_back};
 pub(crate) use update::update;
 

@@ -14,10 +14,6 @@ const FILE: &str = "infra/stack.yaml";
 const BRANCH: &str = "another-name";
 
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, each step of which needs the one before it"
-)]
 fn a_pull_request_is_planned_a_merge_applied_and_a_gate_asked() {
     let instance = instance();
     let _turn = heavy();

@@ -25,15 +25,18 @@ fn a_large_template_goes_through_the_bucket_under_its_hash() {
     // Once more: it is there already.
     let plan = stack.planned(&job, &[]);
     stack.ends(&job, &["apply", "--plan", &plan], 0, &["CREATE_COMPLETE"]);
-    let kept = wait(DEADLINE, stack.aws.get(&format!("/{bucket}/{key}")));
+    let path = format!("/{bucket}/{key}");
+    let kept = wait(DEADLINE, stack.aws.get(&path));
     assert_eq!(kept.unwrap().unwrap(), large);
 
     // Somebody puts another template where the next one goes.
     let larger = padded(60_000).replace("one", "two");
     let key = format!("slipway/{}.template", sha256(larger.as_bytes()));
     let other = padded(60_000).replace("one", "six");
-    let put = stack.aws.put(&format!("/{bucket}/{key}"), other);
-    wait(DEADLINE, put).unwrap().unwrap();
+    let path = format!("/{bucket}/{key}");
+    wait(DEADLINE, stack.aws.put(&path, other))
+        .unwrap()
+        .unwrap();
     let job = stack.job(&larger, &settings);
     stack.ends(&job, &["plan"], 3, &["is not what its name says"]);
     let too_large = stack.job(&padded(1_000_000), &settings);

@@ -3,6 +3,7 @@
 mod callable;
 mod drift;
 mod failures;
+mod imported;
 mod killed;
 mod large;
 mod life;

@@ -29,7 +29,7 @@ fn a_pull_request_is_shown_by_the_role_that_reads_and_leaves_nothing() {
         &["plan", "--verbose"],
         0,
         &[
-            "role/slipway-read",
+            ":assumed-role/slipway-read/",
             "DisplayName: one → two",
             "parameter Note: kept as the stack has it",
             "it cannot be applied",

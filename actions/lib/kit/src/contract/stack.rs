@@ -1,7 +1,7 @@
 //! The rules of the section `stack` that need no value from outside.
 
 use super::declared::{Declared, Stack};
-use super::diagnostics::{At, Mistake, Mistakes};
+use super::diagnostics::{Mistake, Mistakes};
 use super::model::Sink;
 
 /// Checks the section at the top and that of each environment.
@@ -10,7 +10,6 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
     let own = environments.filter_map(|(_, environment)| environment.stack.as_ref());
     for stack in declared.stack.iter().chain(own) {
         check_secrets(declared, stack, mistakes);
-        check_regions(stack, mistakes);
         for (key, _) in stack.tags.iter().flat_map(|all| &all.0) {
             if key.value.0.starts_with("aws:") {
                 mistakes.add(
@@ -21,21 +20,6 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
                     .hint("give the tag another name"),
                 );
             }
-        }
-    }
-}
-
-/// A region is changed once.
-fn check_regions(stack: &Stack, mistakes: &mut Mistakes) {
-    let regions: Vec<_> = stack.regions.iter().flatten().collect();
-    for (index, region) in regions.iter().enumerate() {
-        let same = |other: &&&At<_>| other.value == region.value;
-        if let Some(other) = regions[..index].iter().find(same) {
-            mistakes.add(
-                Mistake::new(region.span.clone(), "this region is there twice")
-                    .related(other.span.clone(), "the other")
-                    .hint("keep one of the two"),
-            );
         }
     }
 }

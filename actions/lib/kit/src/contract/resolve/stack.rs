@@ -5,7 +5,7 @@ use crate::aws::{AccountId, Region};
 use crate::contract::declared::Entries;
 use crate::contract::diagnostics::At;
 use crate::contract::model::Stack;
-use crate::contract::template::{InVariable, Templated};
+use crate::contract::template::{InRegion, InVariable, PerEnvironment, Templated};
 use std::collections::BTreeMap;
 
 /// A stack's name (CloudFormation API Reference, CreateChangeSet).
@@ -66,19 +66,8 @@ impl Resolver<'_> {
             }
             None => Some(None),
         };
-        let regions: Vec<_> = own.regions.or(top.regions).into_iter().flatten().collect();
-        let regions: Vec<Option<Region>> = regions
-            .iter()
-            .map(|region| self.fill.region(region, true))
-            .collect();
-        let regions: Option<Vec<Region>> = regions.into_iter().collect();
-        let bucket = match own.bucket.or(top.bucket) {
-            Some(bucket) => {
-                let bucket = self.fill.given(&bucket, true);
-                self.fill.checked(bucket, BUCKET, "bucket name").map(Some)
-            }
-            None => Some(None),
-        };
+        let regions = self.stack_regions(own.regions.or(top.regions));
+        let bucket = self.stack_bucket(own.bucket.or(top.bucket));
         let mut tags = tags?;
         tags.extend(own_tags?);
         Some(Some(Stack {
@@ -106,6 +95,30 @@ impl Resolver<'_> {
             bucket: bucket?,
             role: role?,
         }))
+    }
+
+    fn stack_regions(
+        &mut self,
+        declared: Option<Vec<At<Templated<InRegion>>>>,
+    ) -> Option<Vec<Region>> {
+        let declared = declared.unwrap_or_default();
+        // Each is filled in, so that every mistake is found.
+        let all: Vec<Option<Region>> = declared
+            .iter()
+            .map(|region| self.fill.region(region, true))
+            .collect();
+        all.into_iter().collect()
+    }
+
+    fn stack_bucket(
+        &mut self,
+        declared: Option<At<Templated<PerEnvironment>>>,
+    ) -> Option<Option<String>> {
+        let Some(declared) = declared else {
+            return Some(None);
+        };
+        let bucket = self.fill.given(&declared, true);
+        self.fill.checked(bucket, BUCKET, "bucket name").map(Some)
     }
 
     /// The values by name, without those that `left_out` names; `None` if one is wrong.
