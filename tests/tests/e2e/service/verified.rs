@@ -1,11 +1,32 @@
 //! What `verify` says before a deployment.
 
+use serde_json::json;
+
 use super::recorded::job_of;
 use super::{Setting, ends};
+use crate::support::{TIMEOUT, instance, wait};
 
 #[test]
 fn a_version_that_could_run_is_verified_and_one_without_an_image_is_not() {
     let setting = Setting::new("staging");
+    // The documented policy names the service's own repository.
+    wait(TIMEOUT, async {
+        let document = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["ecr:BatchGetImage"], "Resource": "*"},
+        ]});
+        let document = document.to_string();
+        let parameters = [
+            ("RoleName", "slipway-read"),
+            ("PolicyName", "placeholder"),
+            ("PolicyDocument", document.as_str()),
+        ];
+        let build = setting
+            .world
+            .administrator(instance(), &setting.world.build);
+        let build = build.await.unwrap();
+        let put = build.query("iam", "2010-05-08", "PutRolePolicy", &parameters);
+        put.await.unwrap().unwrap();
+    });
     let job = job_of(setting.world, "staging", &setting.world.service);
     let cluster = setting.cluster();
     let verify = |digest: &str| {
