@@ -60,14 +60,11 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         };
         Ok(match personal_answer.decide(standing)? {
             Next::Already(recorded) => Next::Already(recorded),
-            Next::Write(request) => {
-                let at = rfc3339(now);
-                Next::Write(Box::new(Record {
-                    run: cx.host.run_url(),
-                    reason: args.reason.clone(),
-                    ..answer(word, &actor, args.request, at, *request)
-                }))
-            }
+            Next::Write(request) => Next::Write(Box::new(Record {
+                run: cx.host.run_url(),
+                reason: args.reason.clone(),
+                ..answer(word, &actor, args.request, rfc3339(now), *request)
+            })),
         })
     })
     .await?;

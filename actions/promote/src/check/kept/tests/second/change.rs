@@ -131,46 +131,50 @@ pub(super) fn change_records(records: &mut Vec<Value>, random: &mut Random) {
     }
 }
 
+/// Members of evidence.
+const PATHS: [&str; 31] = [
+    "/contract/declared",
+    "/contract/service",
+    "/contract/environment",
+    "/contract/follows",
+    "/contract/account",
+    "/contract/gate",
+    "/digest",
+    "/plan",
+    "/host/contract/path",
+    "/host/contract/text",
+    "/host/contract",
+    "/now",
+    "/own",
+    "/own/0",
+    "/own/1",
+    "/own/0/seq",
+    "/own/0/hash",
+    "/own/0/prev",
+    "/own/1/record",
+    "/before",
+    "/before/0",
+    "/before/1",
+    "/before/1/hash",
+    "/before/2/record",
+    "/judged/promotion/break_glass",
+    "/judged/promotion/anchored",
+    "/judged/rollback/healthy",
+    "/rules",
+    "/rules/0/answer",
+    "/judged",
+    "/host",
+];
+
 /// Changes the members of evidence.
 pub(super) fn change_evidence(kept: &mut Value, random: &mut Random) {
-    const PATHS: [&str; 31] = [
-        "/contract/declared",
-        "/contract/service",
-        "/contract/environment",
-        "/contract/follows",
-        "/contract/account",
-        "/contract/gate",
-        "/digest",
-        "/plan",
-        "/host/contract/path",
-        "/host/contract/text",
-        "/host/contract",
-        "/now",
-        "/own",
-        "/own/0",
-        "/own/1",
-        "/own/0/seq",
-        "/own/0/hash",
-        "/own/0/prev",
-        "/own/1/record",
-        "/before",
-        "/before/0",
-        "/before/1",
-        "/before/1/hash",
-        "/before/2/record",
-        "/judged/promotion/break_glass",
-        "/judged/promotion/anchored",
-        "/judged/rollback/healthy",
-        "/rules",
-        "/rules/0/answer",
-        "/judged",
-        "/host",
-    ];
     let path = *random.one(&PATHS);
     match random.below(12) {
         0..=2 => {
             let value = odd(random);
-            kept.pointer_mut(path).map(|it| *it = value);
+            if let Some(it) = kept.pointer_mut(path) {
+                *it = value;
+            }
         }
         3 => kept["now"] = json!(random.one(&TIMES)),
         4 => {
@@ -187,7 +191,9 @@ pub(super) fn change_evidence(kept: &mut Value, random: &mut Random) {
         }
         5 => {
             let answer = json!(random.one(&["break-glass", "pass", "fail"]));
-            kept.pointer_mut("/rules/0/answer").map(|it| *it = answer);
+            if let Some(it) = kept.pointer_mut("/rules/0/answer") {
+                *it = answer;
+            }
         }
         6 => {
             kept["digest"] = json!(digest(*random.one(&['a', 'b'])));
