@@ -1,5 +1,7 @@
 //! The ledger's proofs: what somebody with the table in hand can do to a chain, and that each reader refuses it.
 
+mod locked;
+
 use std::process::Command;
 
 use sandbox::instance::sha256;

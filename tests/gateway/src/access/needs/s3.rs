@@ -36,7 +36,7 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
     // Which objects a list deletes is in a body that streams, so only what may delete all may delete any.
     let mut needs = vec![match operation {
         "DeleteObjects" => on(scene, &bucket, Some("*"))(action),
-        _ => encrypted(scene, object(action)),
+        _ => asked(scene, object(action)),
     }];
     for (header, action) in [
         ("x-amz-tagging", "PutObjectTagging"),
@@ -61,9 +61,11 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
     Some(needs)
 }
 
-/// The encryption that a write asks for.
-fn encrypted(scene: &Scene<'_>, need: Need) -> Need {
+/// The encryption that a write asks for, and whether it may replace what is there (S3 User Guide, "Enforce conditional writes on Amazon S3
+/// buckets").
+fn asked(scene: &Scene<'_>, need: Need) -> Need {
     [
+        "if-none-match",
         "x-amz-server-side-encryption",
         "x-amz-server-side-encryption-aws-kms-key-id",
     ]
