@@ -1,8 +1,6 @@
 //! GitHub that fails, limits, answers in part, is slow or never answers, under each verb that asks it: the verb refuses and
 //! writes nothing, or ends right. Nothing passes because it could not be seen.
 
-use std::collections::BTreeSet;
-
 use sandbox::runner::hub::Hub;
 use serde_json::{Value, json};
 
@@ -110,17 +108,24 @@ impl Outage {
         ended
     }
 
-    /// The kinds of requests that were made so far: the path below the repository without what differs from commit to commit
-    /// and from number to number.
-    fn asked(&self) -> BTreeSet<String> {
+    /// The requests to GitHub that the verbs make while nobody disturbs them, each once: what a fault that hits it alone has to match.
+    fn asked(&self, verbs: &[&[&str]]) -> Vec<Value> {
+        let since = wait(TIMEOUT, self.hub.calls()).unwrap().len();
+        for verb in verbs {
+            self.gate.run("linus", verb).is(0, &[]);
+        }
         let calls = wait(TIMEOUT, self.hub.calls()).unwrap();
-        let below = format!("/repos/{}/", self.gate.world.repository);
-        let paths = calls
-            .iter()
-            .filter_map(|call| call["path"].as_str()?.strip_prefix(&below));
-        paths
-            .map(|path| path.split('/').next().unwrap().to_owned())
-            .collect()
+        let mut all: Vec<Value> = Vec::new();
+        for call in &calls[since..] {
+            let one = match call["asked"].as_str() {
+                Some(asked) => json!({"path": "/graphql", "asks": asked}),
+                None => json!({"path": call["path"], "query": call["query"]}),
+            };
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all
     }
 }
 
@@ -190,9 +195,9 @@ fn each_verb_refuses_or_ends_right_whatever_github_answers() {
     assert_eq!(verdicts, wanted);
 }
 
-/// One kind of request fails at a time, while GitHub answers all others.
+/// Each request that the journal has of an undisturbed run fails by itself, while GitHub answers all others.
 #[test]
-fn a_check_refuses_without_each_single_thing_that_it_asks() {
+fn a_grant_refuses_without_each_single_answer_that_it_asks_for() {
     let outage = Outage::new("outage-one");
     let gate = &outage.gate;
     let fix = digest('2');
@@ -200,33 +205,36 @@ fn a_check_refuses_without_each_single_thing_that_it_asks() {
     gate.plant("production", &[gate.healthy(&digest('1'), 0)]);
     gate.declare("");
     let grant = ["grant", "--digest", &fix];
-    gate.run("linus", &["check", "--digest", &fix])
-        .is(0, &[ALLOWED]);
-    let paths: Vec<String> = outage
-        .asked()
-        .iter()
-        .map(|path| format!("/{path}"))
-        .collect();
-    assert!(paths.len() > 2, "{paths:?}");
-    let queries = ["associatedPullRequests", "reviews(", "commits("];
-    let requests = paths.iter().map(|path| (Some(path.as_str()), None));
-    let all = requests.chain(queries.map(|asks| (None, Some(asks))));
+    let all = outage.asked(&[
+        &["check", "--digest", &fix],
+        &["grant", "--digest", &fix, "--dry-run"],
+    ]);
+    let queries = all.iter().filter(|one| one["path"] == "/graphql").count();
+    assert!(queries > 2 && all.len() > queries + 4, "{all:#?}");
     let kinds = kinds();
-    for (index, (path, asks)) in all.enumerate() {
-        for (name, kind) in [
-            &kinds[index % kinds.len()],
-            &kinds[(index + 5) % kinds.len()],
-        ] {
-            outage.add_faults(path, asks, 100_000, kind);
-            let refused = gate.run("linus", &grant);
-            outage.clear_faults();
-            assert_eq!(
-                refused.exit,
-                Some(3),
-                "{path:?} {asks:?} {name}: {}",
-                refused.text
-            );
-            assert!(!refused.refusing().is_empty(), "{}", refused.text);
+    let slow = ("is slow", json!({"delay_ms": 3000}));
+    for (index, request) in all.iter().enumerate() {
+        let two = [index, index + 5].map(|kind| &kinds[kind % kinds.len()]);
+        for (name, kind) in two.into_iter().chain([&slow]) {
+            let mut fault = request.clone();
+            fault["times"] = json!(100_000);
+            let members = fault.as_object_mut().unwrap();
+            members.extend(kind.as_object().unwrap().clone());
+            wait(TIMEOUT, outage.hub.call("faults", &fault)).unwrap();
+            // What the lock files bring is shown, and no rule asks for it.
+            let asks = request["asks"].as_str().unwrap_or_default();
+            let shown = asks.contains(".terraform.lock.hcl");
+            let dry = ["grant", "--digest", &fix, "--dry-run"];
+            let passes = shown || *name == slow.0;
+            let ended = gate.run("linus", if passes { &dry } else { &grant });
+            let about = json!({"about": request["path"]});
+            wait(TIMEOUT, outage.hub.call("faults/clear", &about)).unwrap();
+            if passes {
+                ended.is(0, &[ALLOWED]);
+                continue;
+            }
+            assert_eq!(ended.exit, Some(3), "{request:#} {name}: {}", ended.text);
+            assert!(!ended.refusing().is_empty(), "{}", ended.text);
         }
     }
     // A list that says that it goes on, and is empty.
