@@ -11,7 +11,7 @@ use crate::instance::{Instance, sha256};
 pub const REPOSITORY: &str = "slipway-delivery/slipway";
 
 /// The workflows that other repositories call.
-pub(super) const CALLABLE: [&str; 6] = [
+pub(super) const CALLABLE: [&str; 7] = [
     "approve.yml",
     "check.yml",
     "continue.yml",
