@@ -254,7 +254,6 @@ fn a_build_that_hangs_is_ended_with_all_it_started() {
 
 /// A build of one of the shipped buildspecs, with programs that print how they are called in place of the steps.
 fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> BuildResult {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     for program in [
         "slipway-contract",
@@ -265,7 +264,6 @@ fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> BuildR
         "slipway-state",
     ] {
         let status = i32::from(program == failing);
-        let path = folder.path().join(program);
         // How a deployment ended is what ENDED says, and of which digest it was OF.
         let output = match program {
             "slipway-service" => {
@@ -274,8 +272,7 @@ fn shipped(buildspec: &str, variables: &[(&str, &str)], failing: &str) -> BuildR
             _ => "",
         };
         let script = format!("#!/bin/sh\necho \"{program} $*\"\n{output}exit {status}\n");
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        step_job::program(&folder.path().join(program), &script);
     }
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../buildspecs");
     let text = std::fs::read_to_string(own.join(buildspec)).unwrap();

@@ -1,8 +1,6 @@
 //! Plans by a Terraform behind the wrapper that setup-terraform installs by default: it prints commands for the runner on
 //! the same standard output, and turns the exit code that says "something to apply" into 0.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 /// The part of setup-terraform 3's `wrapper/terraform.js` that matters here, and the line that older versions print before the output.
@@ -22,9 +20,7 @@ fn a_plan_and_its_drift_are_read_through_setup_terraforms_wrapper() {
     let bin = job.file("bin");
     std::fs::create_dir(&bin).unwrap();
     let real = instance().bin().join("terraform").display().to_string();
-    let wrapper = bin.join("terraform");
-    std::fs::write(&wrapper, WRAPPER.replace("$REAL", &real)).unwrap();
-    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    step_job::program(&bin.join("terraform"), &WRAPPER.replace("$REAL", &real));
     let path = format!(
         "{}:{}",
         bin.display(),
