@@ -1,7 +1,6 @@
 //! The states that a command really runs Terraform on, whatever its words: a second party holds the lock of every state but the step's
 //! own, and none of those states ever changes.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
@@ -61,7 +60,12 @@ const AROUND: [&str; 3] = [
     "hash -p \"$REAL/terraform\" terraform; terraform state rm terraform_data.it",
 ];
 
-/// Generated commands, each a script.
+/// The same call under OpenTofu's name. A folder or a type of resource keeps its name.
+fn by_tofu(call: &str) -> String {
+    call.replace("terraform ", "tofu ")
+}
+
+/// Generated commands, each a script. Some call the tool as `tofu`.
 fn generated() -> Vec<String> {
     let mut seed = 7_u64;
     let mut pick = |length: usize| {
@@ -73,6 +77,10 @@ fn generated() -> Vec<String> {
     for elsewhere in ELSEWHERE {
         for action in ACTIONS {
             let call = elsewhere.replace("{}", &format!("{{ {action}; }}"));
+            let call = match pick(3) {
+                0 => by_tofu(&call),
+                _ => call,
+            };
             all.push((call, WRAPPERS[pick(WRAPPERS.len())]));
         }
         let action = AROUND[pick(AROUND.len())];
@@ -106,6 +114,11 @@ impl Scene {
     pub(super) fn new(name: &str) -> Self {
         let state = State::new(name);
         let job = state.job();
+        let real = instance().bin().join("terraform");
+        std::fs::create_dir(job.file("tools")).unwrap();
+        for tool in ["terraform", "tofu"] {
+            std::os::unix::fs::symlink(&real, job.file("tools").join(tool)).unwrap();
+        }
         let backend = "terraform {\n  backend \"s3\" {\n  }\n}\n";
         let block = |key: &str| backend.replace("\n  }", &format!("\n    key = \"{key}\"\n  }}"));
         let write = |name: &str, text: &str| {
@@ -151,28 +164,25 @@ impl Scene {
         (ended.status.code(), said)
     }
 
-    /// A verb that runs a script with real Terraform on PATH.
+    /// A verb that runs a script with real Terraform on PATH, also under OpenTofu's name.
     pub(super) fn command(&self, arguments: &[&str], script: &str) -> Command {
         let path = &self.state.world.variables(instance())["PATH"];
         let arguments = [arguments, &["--", "bash", "-c", script]].concat();
         let mut command = verb(&self.state, &self.job, &arguments);
         command
-            .env("PATH", format!("{}:{path}", instance().bin().display()))
+            .env("PATH", format!("{}:{path}", self.job.file("tools").display()))
             .env("HOME", self.job.file(""))
             .env("TOP", self.job.file(""))
-            .env("REAL", instance().bin())
+            .env("REAL", self.job.file("tools"))
             .env("CHECKPOINT_DISABLE", "1");
         command
     }
 
-    /// Writes an executable script of the user's in a folder of the job. It is renamed into place: no other thread's child
-    /// holds it open for writing.
+    /// Writes an executable script of the user's in a folder of the job.
     pub(super) fn program(&self, name: &str, script: &str) {
         let path = self.job.file(name);
-        let new = path.with_extension("new");
-        write_to(&new, script);
-        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::fs::rename(new, path).unwrap();
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        step_job::program(&path, script);
     }
 
     /// The key as a URL has it.
@@ -276,8 +286,12 @@ fn unchanged_while_held(locking: &str, scripts: &[String]) {
                 "bash {file} > out 2>&1 && {{ echo 'ended well: {file}'; cat {file} out; }}; rm -rf again\n"
             ));
         }
-        // The held state is worked on all the while.
-        whole.push_str("terraform apply -auto-approve -no-color >&2 || echo 'ended badly'\n");
+        // The held state is worked on all the while, by one tool and by the other.
+        for tool in ["terraform", "tofu"] {
+            whole.push_str(&format!(
+                "{tool} apply -auto-approve -no-color >&2 || echo 'ended badly'\n"
+            ));
+        }
         let (code, said) = run(&whole);
         assert_eq!(code, Some(0), "{said}");
         assert!(
