@@ -10,6 +10,7 @@ use clap::{Subcommand, ValueEnum};
 use kit::id::{CommitId, Digest, argument};
 use pairs::Pairs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The arguments of the binary.
 #[derive(Debug, clap::Args)]
@@ -309,7 +310,7 @@ pub(crate) struct Scan {
     /// Finding that is waived until a day, ID=YYYY-MM-DD, e.g. CVE-2026-1234=2026-12-31
     #[arg(long, value_name = "ID=DAY", value_delimiter = '\n')]
     pub(crate) waive: Vec<String>,
-    /// Minutes to wait for a scan to end
-    #[arg(long, value_name = "MINUTES", default_value_t = 10, value_parser = kit::number::whole(0..=1440_u64))]
-    pub(crate) wait: u64,
+    /// Time to wait for a scan to end
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = kit::clock::parse_duration)]
+    pub(crate) wait: Duration,
 }

@@ -33,8 +33,7 @@ pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
     let net = Net::new(cx)?;
     let ecr = Ecr::new(&net.account(&primary.target).await?, primary.repository);
     let parts = api::parts(&ecr, &digest).await?;
-    let timeout = Duration::from_secs(args.wait.saturating_mul(60));
-    let scanned = follow(cx, &ecr, parts, timeout).await?;
+    let scanned = follow(cx, &ecr, parts, args.wait).await?;
     let judgement = judge::judge(scanned, args.fail_on, &waivers);
     for note in &judgement.notes {
         cx.host.warn(note);
@@ -102,7 +101,7 @@ fn timed_out(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
         ),
     )
     .cause(state)
-    .hint("run the step again, or give it more minutes with --wait")
+    .hint("run the step again, or give it more time with --wait, such as --wait 30m")
     .hint(format!(
         "if no scan ever begins, see how the registry scans {}: aws ecr get-registry-scanning-configuration",
         ecr.repository
