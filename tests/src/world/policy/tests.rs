@@ -66,6 +66,28 @@ fn only_the_permit_role_of_an_environment_tags_a_session_of_its_deploy_role() {
     }
 }
 
+/// Another partition's policies are made by replacing one prefix (docs/getting-started.md).
+#[test]
+fn all_arns_of_the_documented_policies_have_the_one_replaceable_prefix() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/policies");
+    let mut arns = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            // `sed` replaces the first of a line.
+            let found: Vec<&str> = line.split("arn:").skip(1).collect();
+            assert!(found.len() <= 1, "{}: {line}", path.display());
+            assert!(
+                found.iter().all(|arn| arn.starts_with("aws:")),
+                "{}: {line}",
+                path.display()
+            );
+            arns += found.len();
+        }
+    }
+    assert!(arns > 50, "{arns}");
+}
+
 /// A stage that runs the repository's code reaches neither a permit nor the role that publishes.
 #[test]
 fn infrastructure_is_trusted_by_the_roles_of_its_environment_alone() {
