@@ -29,6 +29,7 @@ pub fn up(instance: &Instance) -> Result<()> {
 /// Installs what is missing and starts nothing.
 pub(crate) fn install(instance: &Instance) -> Result<()> {
     let _held = lock(&instance.dir.join("lock"))?;
+    may_install(instance)?;
     prepare(instance)
 }
 
@@ -52,6 +53,7 @@ fn prepare(instance: &Instance) -> Result<()> {
 
 fn start_missing(instance: &Instance) -> Result<()> {
     let began = Instant::now();
+    may_install(instance)?;
     prepare(instance)?;
     let mut supervisor = Supervisor {
         instance,
@@ -111,6 +113,21 @@ pub fn down(instance: &Instance, force: bool) -> Result<()> {
     }
     note(&format!("sandbox {} is down", instance.id));
     Ok(())
+}
+
+/// Checks that nobody uses the programs that an installation would replace.
+fn may_install(instance: &Instance) -> Result<()> {
+    if install::is_complete(instance)? {
+        return Ok(());
+    }
+    let other_users = users::other_users(instance)?;
+    match other_users.is_empty() {
+        true => Ok(()),
+        false => {
+            let subject = "the sandbox's installation, which differs from tests/parts.toml,";
+            Err(in_use(subject.to_owned(), &other_users))
+        }
+    }
 }
 
 fn in_use(subject: String, other_users: &[Other]) -> Fault {
@@ -447,6 +464,22 @@ mod tests {
         for name in ["moto", "serve"] {
             supervisor.stop(name, Duration::from_secs(5)).unwrap();
         }
+    }
+
+    #[test]
+    fn nothing_is_installed_anew_while_somebody_uses_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let instance = Instance::of(folder.path(), folder.path());
+        let mut user = users::holder(&instance);
+        std::fs::write(instance.dir.join("installed"), "by other parts").unwrap();
+        let message = up(&instance).unwrap_err().to_string();
+        let expected = format!(
+            "the sandbox's installation, which differs from tests/parts.toml, is in use by process {} (e2e --exact)",
+            user.id()
+        );
+        assert!(message.starts_with(&expected), "{message}");
+        user.kill().unwrap();
+        user.wait().unwrap();
     }
 
     #[test]

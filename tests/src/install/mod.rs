@@ -20,17 +20,31 @@ use crate::process::{create_log, tail};
 use crate::say::{Progress, note, seconds};
 use crate::state::lock;
 
+/// The file that says for which manifest everything is installed.
+fn stamp(instance: &Instance) -> PathBuf {
+    instance.dir.join("installed")
+}
+
+/// Its content if nothing is missing. A folder that was moved has another name in its virtual environments.
+fn fingerprint(instance: &Instance) -> String {
+    format!("{} {}", instance.dir.display(), Manifest::fingerprint())
+}
+
+/// Returns true if everything that the manifest names is installed.
+pub(crate) fn is_complete(instance: &Instance) -> Result<bool> {
+    let done = fs::read_to_string(stamp(instance)).unwrap_or_default();
+    let mut commands = Manifest::read()?.apt.into_iter();
+    Ok(commands.all(|apt| find(&apt.command).is_some())
+        && done == fingerprint(instance)
+        && links::hold(instance))
+}
+
 /// Installs everything that is missing.
 pub(crate) fn ensure(instance: &Instance) -> Result<()> {
-    let stamp = instance.dir.join("installed");
-    // A folder that was moved has another name in its virtual environments.
-    let fingerprint = format!("{} {}", instance.dir.display(), Manifest::fingerprint());
-    let done = fs::read_to_string(&stamp).unwrap_or_default();
-    let manifest = Manifest::read()?;
-    let commands = manifest.apt.iter().all(|apt| find(&apt.command).is_some());
-    if commands && done == fingerprint && links::hold(instance) {
+    if is_complete(instance)? {
         return Ok(());
     }
+    let manifest = Manifest::read()?;
     apt::ensure(instance, &manifest.apt)?;
     buildx::ensure(instance, &manifest.buildx)?;
     pip::ensure(instance, &manifest.pip)?;
@@ -39,7 +53,8 @@ pub(crate) fn ensure(instance: &Instance) -> Result<()> {
         npm::ensure(instance, npm)?;
     }
     links::make(instance)?;
-    fs::write(&stamp, fingerprint).context(format!("writing {}", stamp.display()))
+    let stamp = stamp(instance);
+    fs::write(&stamp, fingerprint(instance)).context(format!("writing {}", stamp.display()))
 }
 
 /// Installs the linters and nothing else.

@@ -1,14 +1,16 @@
 //! Two sandboxes on one machine, as of two checkouts: each runs the demo while the other does, and one that is ended leaves
-//! nothing running while the other goes on.
+//! nothing running while the other goes on. And two commands on one sandbox.
 
 use std::fs;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use sandbox::demo::Host;
 use sandbox::instance::{Instance, port};
 use sandbox::process::marked;
+use sandbox::state::State;
 
 use crate::support::{Started, demo, instance, log};
 
@@ -137,4 +139,34 @@ fn two_sandboxes_run_the_demo_at_once_and_one_ends_without_a_trace() {
     // Down again, with nothing there, is not an error.
     let again = Started::new(&mut there.sandbox(&["down"])).end(DEADLINE);
     assert!(again.status.success(), "{}", log(&again));
+}
+
+/// A part keeps in memory what the tests made, so one that is replaced under them fails them all.
+#[test]
+fn another_up_leaves_the_parts_to_the_tests_that_use_them() {
+    let here = instance();
+    let parts = || {
+        let parts = State::read(&here.dir).parts.into_iter();
+        let pids = parts.map(|(name, started)| (name, started.process.pid));
+        pids.collect::<Vec<_>>()
+    };
+    let before = parts();
+    let up = |program: &Path| {
+        let mut command = Command::new(program);
+        let ended = Started::new(command.arg("up").env("CARGO", "true")).end(DEADLINE);
+        assert_eq!(parts(), before, "{}", log(&ended));
+        ended
+    };
+    let built = here.built().join("sandbox");
+    let same = up(&built);
+    assert!(same.status.success(), "{}", log(&same));
+    assert!(log(&same).contains("(found running in "), "{}", log(&same));
+
+    let folder = tempfile::tempdir_in(here.built()).unwrap();
+    let another = folder.path().join("sandbox");
+    fs::hard_link(&built, &another).unwrap();
+    let other = up(&another);
+    assert_eq!(other.status.code(), Some(1), "{}", log(&other));
+    let why = format!("is in use by process {} (e2e", std::process::id());
+    assert!(log(&other).contains(&why), "{}", log(&other));
 }
