@@ -1,6 +1,7 @@
 //! AWS's time, and how far this machine's clock is from it, by the `Date` of AWS's answers. The SDK signs requests with AWS's time where the two
 //! differ, so a wrong clock is noticed almost nowhere else.
 
+use crate::prose;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::DateTime;
@@ -11,10 +12,6 @@ use time::{Duration, OffsetDateTime};
 
 /// The code by which S3 refuses the time of a request (S3 API Reference, "Error responses").
 pub(crate) const S3_CODE: &str = "RequestTimeTooSkewed";
-
-/// The beginnings of the messages by which other services do, under a code that also means a wrong signature (IAM User Guide,
-/// "Troubleshoot Signature Version 4 signing").
-pub(crate) const MESSAGES: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
 /// Has a client make a call again that was refused for its time although the clock is right when the refusal comes. So it is where the
 /// clock was off and has just been set: the SDK signed with the difference that it had measured before, measures none now, and takes
@@ -29,8 +26,7 @@ impl ClassifyRetry for ClockWasSet {
             .filter(|answer| matches!(answer.status().as_u16(), 400 | 403))
             .and_then(|answer| answer.body().bytes());
         let text = body.map(String::from_utf8_lossy).unwrap_or_default();
-        let mut words = MESSAGES.iter().chain([&S3_CODE]);
-        match words.any(|words| text.contains(words)) {
+        match text.contains(S3_CODE) || prose::holds_refused_time(&text) {
             true => RetryAction::retryable_error(ErrorKind::ServerError),
             false => RetryAction::NoActionIndicated,
         }

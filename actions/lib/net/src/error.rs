@@ -1,7 +1,7 @@
 //! AWS errors as a person reads them: what was being done, the service's own code and words, and
 //! a hint where the code tells what to do.
 
-use crate::clock::MESSAGES;
+use crate::prose;
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
@@ -102,9 +102,7 @@ where
             } else {
                 "check the network, the region, and AWS_ENDPOINT_URL if it is set"
             };
-            // Where it cannot apply an endpoint, the SDK quotes the request, whose body can contain a token.
-            let quotes = |part: &(dyn StdError + 'static)| part.to_string().contains("SdkBody");
-            if chain(&error).any(quotes) {
+            if chain(&error).any(|part| prose::quotes_request(&part.to_string())) {
                 return failed
                     .cause("the endpoint is not an address")
                     .hint("correct `endpoint_url` in the AWS configuration, or remove it");
@@ -244,10 +242,10 @@ pub(crate) fn answered(
     ahead: Option<Duration>,
 ) -> Failure {
     let off = ahead.is_some_and(|ahead| ahead.abs() > DETECTED);
-    let said = || message.is_some_and(|message| MESSAGES.iter().any(|it| message.starts_with(it)));
+    let is_refused_time = || message.is_some_and(prose::refuses_time);
     match code {
         Some(code) if SKEWED.contains(&code) => Failure::Skewed,
-        Some(code) if MAYBE_SKEWED.contains(&code) && (off || said()) => Failure::Skewed,
+        Some(code) if MAYBE_SKEWED.contains(&code) && (off || is_refused_time()) => Failure::Skewed,
         _ => meaning(code, status),
     }
 }

@@ -12,6 +12,7 @@ mod http;
 mod keys;
 mod mint;
 mod oidc;
+mod prose;
 mod renew;
 mod roots;
 mod session;
