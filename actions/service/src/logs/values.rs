@@ -28,8 +28,8 @@ pub(crate) async fn read(
     for secret in each {
         let unread = |error: Error| error.under(format!("secret {} cannot be hidden", secret.name));
         let value = one(net, account, &secret.from).await.map_err(unread)?;
-        let key = key(&secret.from);
-        let given = key.map(|key| of_key(value.expose(), key).map_err(unread));
+        let key = Managed::parse(&secret.from).and_then(|managed| managed.key);
+        let given = key.map(|key| of_key(value.expose(), &key).map_err(unread));
         for value in std::iter::once(value).chain(given.transpose()?) {
             values.push(SecretValue {
                 name: secret.name.clone(),
@@ -40,13 +40,44 @@ pub(crate) async fn read(
     Ok(values)
 }
 
-/// The key of the secret's JSON whose value ECS gives to the container, if the reference names one.
-fn key(from: &str) -> Option<&str> {
-    let parts: Vec<&str> = from.split(':').collect();
-    let key = parts
-        .get(7)
-        .filter(|_| parts.get(2) == Some(&"secretsmanager"));
-    key.copied().filter(|key| !key.is_empty())
+/// A reference to a secret of Secrets Manager, `ARN:KEY:STAGE:VERSION`, of which the last three may be empty or missing (Amazon ECS
+/// API Reference, `Secret`).
+struct Managed {
+    /// The ARN of the whole secret.
+    secret: Arn,
+    /// The key of the secret's JSON whose value ECS gives to the container.
+    key: Option<String>,
+    stage: Option<String>,
+    version: Option<String>,
+}
+
+impl Managed {
+    /// Takes a reference apart; `None` for one to a parameter.
+    fn parse(from: &str) -> Option<Self> {
+        let arn: Arn = from.parse().ok()?;
+        let mut parts = arn.resource.split(':');
+        let (kind, name) = (parts.next()?, parts.next()?);
+        if arn.service != "secretsmanager" {
+            return None;
+        }
+        let secret = Arn::new(
+            arn.partition,
+            &arn.service,
+            arn.region.as_ref(),
+            arn.account.as_ref(),
+            &format!("{kind}:{name}"),
+        );
+        let mut next = || {
+            let part = parts.next().filter(|part| !part.is_empty());
+            part.map(str::to_owned)
+        };
+        Some(Self {
+            secret,
+            key: next(),
+            stage: next(),
+            version: next(),
+        })
+    }
 }
 
 /// The value of a key of a secret's JSON. To the container it is the whole secret, so that it must be hidden where a part of a
@@ -95,19 +126,21 @@ struct Request {
 /// The call for a reference of a task definition (Amazon ECS API Reference, `Secret`). It reads the whole secret also where one key of
 /// its JSON is asked for, since its other values are secret too.
 fn request(from: &str) -> Request {
-    // arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME:KEY:STAGE:VERSION
-    let parts: Vec<&str> = from.split(':').collect();
-    if parts.get(2) != Some(&"secretsmanager") {
+    let Some(managed) = Managed::parse(from) else {
         return Request {
             service: "ssm",
             target: "AmazonSSM.GetParameters",
             input: json!({"Names": [from], "WithDecryption": true}),
             path: "/Parameters/0/Value",
         };
-    }
-    let mut input = json!({"SecretId": parts[..parts.len().min(7)].join(":")});
-    for (name, index) in [("VersionStage", 8), ("VersionId", 9)] {
-        if let Some(value) = parts.get(index).filter(|value| !value.is_empty()) {
+    };
+    let mut input = json!({"SecretId": managed.secret.as_str()});
+    let version = [
+        ("VersionStage", managed.stage),
+        ("VersionId", managed.version),
+    ];
+    for (name, value) in version {
+        if let Some(value) = value {
             input[name] = json!(value);
         }
     }
@@ -128,10 +161,14 @@ mod tests {
     #[test]
     fn the_value_of_a_key_is_a_secret_of_its_own() {
         let arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/api-AbCdEf";
+        let key = |from: &str| Managed::parse(from).and_then(|managed| managed.key);
         assert_eq!(key(arn), None);
         assert_eq!(key("/shop/url"), None);
         assert_eq!(key(&format!("{arn}::AWSPREVIOUS:")), None);
-        assert_eq!(key(&format!("{arn}:password::")), Some("password"));
+        assert_eq!(
+            key(&format!("{arn}:password::")),
+            Some("password".to_owned())
+        );
         let json = r#"{"password": "12345", "pin": 7}"#;
         assert_eq!(of_key(json, "pin").unwrap().expose(), "7");
         for (value, key) in [(json, "other"), ("no json", "password")] {
