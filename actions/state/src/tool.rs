@@ -290,7 +290,7 @@ fn one_state(directory: &Path, backend: &Backend, cx: &Cx) -> Result<()> {
         (Some(_), _) => "default".to_owned(),
         (None, Some(name)) => name.to_owned(),
         (None, None) => crate::shim::selected(&directory.join(data_dir).join("environment"))
-            .map_err(Error::refused)?,
+            .map_err(|unseen| Error::refused(unseen.to_string()))?,
     };
     let reason = if workspace != "default" {
         format!("workspace `{workspace}` has a state of its own, which this lock would not cover")

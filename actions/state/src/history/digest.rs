@@ -3,7 +3,7 @@
 use super::seen::{Known, Looked, Verdict};
 use super::{Change, args, change_digest, item, report, verify_written};
 use crate::backend::Hold;
-use crate::hold::{self, Holding, held};
+use crate::hold::{self, HeldLock, held};
 use crate::locate;
 use crate::lock::Item;
 use crate::object::{Found, Objects, StateFile, kept_digest};
@@ -86,7 +86,7 @@ pub(crate) async fn repair(args: args::Repair, cx: &Cx) -> Result<Report> {
         &located,
         &args.locked.wait,
         cx,
-        async |held: &mut Holding<'_>| {
+        async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let item = item(held.lock().item(), "repair")?.clone();
             let looked = unless_interrupted(look(&objects, &item)).await?;

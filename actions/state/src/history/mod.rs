@@ -12,7 +12,7 @@ pub(crate) use digest::{repair, verify};
 pub(crate) use rollback::rollback;
 pub(crate) use versions::versions;
 
-use crate::hold::Holding;
+use crate::hold::HeldLock;
 use crate::lock::Item;
 use crate::object::{Objects, StateFile, kept_digest};
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
@@ -43,7 +43,7 @@ enum Change<'a> {
 ///
 /// # Errors
 /// DynamoDB's, a digest that is another by now, or a lock that was removed (exit 1).
-async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -> Result<()> {
+async fn change_digest(held_lock: &HeldLock<'_>, item: &Item, change: Change<'_>) -> Result<()> {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let bad = |error| Error::failed("bad request").because(error);
     let (table, id) = (&item.table, format!("{}-md5", item.id));
@@ -51,7 +51,7 @@ async fn change_digest(holding: &Holding<'_>, item: &Item, change: Change<'_>) -
         .table_name(table)
         .key("LockID", text(&item.id))
         .condition_expression("Info = :info")
-        .expression_attribute_values(":info", text(&holding.info().to_json()))
+        .expression_attribute_values(":info", text(&held_lock.info().to_json()))
         .build()
         .map_err(bad)?;
     let put = |state: &StateFile| {

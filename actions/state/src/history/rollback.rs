@@ -4,7 +4,7 @@
 use super::seen::Back;
 use super::{Change, args, change_digest, difference, report, verify_written};
 use crate::backend::Hold;
-use crate::hold::{self, Holding, held};
+use crate::hold::{self, HeldLock, held};
 use crate::locate;
 use crate::object::{Found, Objects, StateFile};
 use kit::error::{Error, Result};
@@ -30,7 +30,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
         &located,
         &args.locked.wait,
         cx,
-        async |held: &mut Holding<'_>| {
+        async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let Some(back) = unless_interrupted(find(&objects, &args.to_version)).await? else {
                 return Ok(report::rolled_back(&objects, None, false));

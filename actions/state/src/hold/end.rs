@@ -1,6 +1,6 @@
 //! The end of a hold: a state that the command could not write is rescued, and the lock is released or kept.
 
-use super::holding::{Holding, Stage};
+use super::held_lock::{HeldLock, Stage};
 use super::opened::{expired, open};
 use super::{handover, repair};
 use crate::lease::Phase;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long a hold is kept that says nothing else, as with `--max`.
 const KEPT: Duration = Duration::from_secs(6 * 3600);
 
-impl Holding<'_> {
+impl HeldLock<'_> {
     /// Releases the lock after a failure, and adds the outcome to the error. While a command may be running the lock is
     /// kept: no other run may acquire it until its lease has ended, which ends the command.
     pub(super) async fn release_after_failure(&mut self, error: Error, succeeded: bool) -> Error {
@@ -102,7 +102,7 @@ impl Holding<'_> {
 
     /// The folder of a call in which Terraform could not have left a state.
     pub(super) fn unwritable_folder(&self) -> Option<PathBuf> {
-        let mut worked = self.worked.iter();
+        let mut worked = self.calls.worked.iter();
         worked
             .find(|(folder, worked)| worked.creates && !rescue::can_write_state(folder))
             .map(|(folder, _)| folder.clone())
@@ -194,7 +194,7 @@ impl Holding<'_> {
     fn origin(&self, file: &Path) -> Origin {
         let folder = file.parent().unwrap_or(Path::new("."));
         let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        let state = match self.worked.get(&folder) {
+        let state = match self.calls.worked.get(&folder) {
             Some(worked) => worked.state.clone(),
             None => shim::state_in(&folder, self.located.backend.workspace.as_deref()),
         };

@@ -1,6 +1,6 @@
 //! Work of this program's own under Terraform's lock: commands it starts, and calls between them.
 
-use super::holding::{Holding, Stage, Watchers};
+use super::held_lock::{Ending, HeldLock, Stage, Watchers};
 use super::opened::open;
 use super::take;
 use crate::args::Wait;
@@ -21,14 +21,14 @@ use std::process::ExitStatus;
 /// Where commands run: under a lock that is kept alive, or without one.
 pub(crate) enum Runs<'h, 'a> {
     Free(&'h Account),
-    Held(&'h mut Holding<'a>),
+    Held(&'h mut HeldLock<'a>),
 }
 
 impl Runs<'_, '_> {
     pub(crate) fn account(&self) -> &Account {
         match self {
             Runs::Free(account) => account,
-            Runs::Held(holding) => holding.account(),
+            Runs::Held(held_lock) => held_lock.account(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Runs<'_, '_> {
     ) -> Result<(ExitStatus, Vec<u8>)> {
         match self {
             Runs::Free(_) => program.capture(&cx.host).await,
-            Runs::Held(holding) => holding.capture(program).await,
+            Runs::Held(held_lock) => held_lock.capture(program).await,
         }
     }
 }
@@ -58,23 +58,23 @@ pub(crate) async fn held<T>(
     located: &LocatedState,
     wait: &Wait,
     cx: &Cx,
-    work: impl AsyncFnOnce(&mut Holding<'_>) -> Result<T>,
+    work: impl AsyncFnOnce(&mut HeldLock<'_>) -> Result<T>,
 ) -> Result<T> {
     let opened = unless_interrupted(open(located, Hold::Native, cx)).await?;
     let record = take::record(&opened, verb, Phase::Running, wait.lease, cx);
     let since = take::take(&opened, &record, wait, located, cx).await?;
-    let mut holding = Holding::new(opened, record, since, located, cx);
-    let done = work(&mut holding).await;
-    if holding.stage == Stage::Broken {
+    let mut held_lock = HeldLock::new(opened, record, since, located, cx);
+    let done = work(&mut held_lock).await;
+    if held_lock.stage == Stage::Broken {
         return done;
     }
     match done {
-        Ok(done) => holding.release_or_keep(true).await.map(|()| done),
-        Err(error) => Err(holding.release_after_failure(error, true).await),
+        Ok(done) => held_lock.release_or_keep(true).await.map(|()| done),
+        Err(error) => Err(held_lock.release_after_failure(error, true).await),
     }
 }
 
-impl Holding<'_> {
+impl HeldLock<'_> {
     /// The credentials that commands are given.
     pub(crate) fn account(&self) -> &Account {
         &self.opened.access.account
@@ -110,7 +110,7 @@ impl Holding<'_> {
     /// Runs a command and returns its output; renews the lease meanwhile.
     ///
     /// # Errors
-    /// As [`Holding::log`].
+    /// As [`HeldLock::log`].
     pub(crate) async fn capture(&mut self, program: Program) -> Result<(ExitStatus, Vec<u8>)> {
         self.renew_lease().await?;
         let (program, watchers) = self.begin(program)?;
@@ -144,14 +144,12 @@ impl Holding<'_> {
 
     async fn end(&mut self, running: Running, watchers: Watchers) -> Result<ExitStatus> {
         let ended = self.until_ended(running, watchers).await?;
-        if let Some(found) = &ended.lost {
-            return Err(self.lock_lost(found.as_ref()));
-        }
-        if ended.unreached {
-            return Err(Error::failed(
+        match ended.ending {
+            Ending::LockLost(found) => Err(self.lock_lost(found.as_ref())),
+            Ending::NotRenewed => Err(Error::failed(
                 "the command was stopped, because the lock could not be renewed in time",
-            ));
+            )),
+            Ending::Exited | Ending::Interrupted => Ok(ended.status),
         }
-        Ok(ended.status)
     }
 }

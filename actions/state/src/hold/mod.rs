@@ -8,7 +8,7 @@ mod contention;
 mod end;
 mod handover;
 mod held;
-mod holding;
+mod held_lock;
 mod keep;
 mod left;
 mod manual;
@@ -26,7 +26,7 @@ mod wait;
 
 pub(crate) use handover::{park, unlock};
 pub(crate) use held::{Runs, held};
-pub(crate) use holding::Holding;
+pub(crate) use held_lock::HeldLock;
 pub(crate) use left::release_left;
 pub(crate) use manual::{force_unlock, status};
 pub(crate) use moving::move_lock;

@@ -1,7 +1,7 @@
 //! The lock around a command: taken or adopted, kept while the command runs, and released,
 //! unless the command left a state that it could not write.
 
-use super::holding::{Ended, Holding};
+use super::held_lock::{Ended, Ending, HeldLock};
 use super::opened::{Opened, open};
 use super::{handover, take};
 use crate::args::{Adopt, Wait};
@@ -73,26 +73,26 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
     program()?;
     let notes = Notes::of(located, &directory, job.base, cx)?;
 
-    let mut holding = acquire(located, &job, hold, cx).await?;
-    holding.free = true;
-    let ended = match holding.ensure_credentials_last(job.budget).await {
+    let mut held_lock = acquire(located, &job, hold, cx).await?;
+    held_lock.free = true;
+    let ended = match held_lock.ensure_credentials_last(job.budget).await {
         Ok(()) => {
-            let program = holding.opened.access.account.add_credentials(program()?);
-            holding.command(program).await
+            let program = held_lock.opened.access.account.add_credentials(program()?);
+            held_lock.command(program).await
         }
         Err(error) => Err(error),
     };
     let program = program()?;
     let shown = program.shown();
-    holding.conclude(shown, ended, folder.as_ref()).await?;
+    held_lock.conclude(shown, ended, folder.as_ref()).await?;
     if let Some(folder) = folder {
         folder.after()?;
     }
     Ok(report::ran(
         shown,
-        &holding.opened.lock,
-        &holding.record,
-        holding.adopted,
+        &held_lock.opened.lock,
+        &held_lock.record,
+        held_lock.adopted,
         &notes,
     ))
 }
@@ -103,14 +103,14 @@ async fn acquire<'a>(
     job: &Job<'_>,
     hold: Hold,
     cx: &'a Cx,
-) -> Result<Holding<'a>> {
+) -> Result<HeldLock<'a>> {
     let length = job.wait.lease;
     if job.adopt.which.lock_id.is_none() {
         let opened = unless_interrupted(open(located, hold, cx)).await?;
         refuse_short_credentials(&opened, job.budget, cx)?;
         let record = take::record(&opened, "run", Phase::Running, length, cx);
         let since = take::take(&opened, &record, job.wait, located, cx).await?;
-        return Ok(Holding::new(opened, record, since, located, cx));
+        return Ok(HeldLock::new(opened, record, since, located, cx));
     }
     let (opened, held) = unless_interrupted(handover::find(located, job.adopt, cx)).await?;
     require_hold(&opened, job.hold)?;
@@ -121,9 +121,9 @@ async fn acquire<'a>(
     let since = uptime();
     handover::put(&opened.lock, &held, &record).await?;
     cx.host.info(format!("adopted {}", opened.lock.id));
-    Ok(Holding {
+    Ok(HeldLock {
         adopted: true,
-        ..Holding::new(opened, record, since, located, cx)
+        ..HeldLock::new(opened, record, since, located, cx)
     })
 }
 
@@ -190,7 +190,7 @@ fn refuse_short_credentials(opened: &Opened, budget: Option<Duration>, cx: &Cx) 
     Ok(())
 }
 
-impl Holding<'_> {
+impl HeldLock<'_> {
     /// Runs a command with its streams untouched, the lease kept alive meanwhile.
     async fn command(&mut self, program: Program) -> Result<Ended> {
         // The command gets most of a lease, however long it took to get here. A renewal whose answer was late is
@@ -217,12 +217,12 @@ impl Holding<'_> {
 
     /// How a command ended; refused if the gate forbade one of its calls, whatever the command made of that.
     fn allowed(&self, shown: &str, verdict: Result<()>) -> Result<()> {
-        let Some((why, hint)) = &self.forbidden else {
+        let Some(forbidden) = &self.calls.forbidden else {
             return verdict;
         };
         let error = Error::refused(format!("`{shown}` was not allowed what it tried"))
-            .cause(why.clone())
-            .hint(hint.clone());
+            .cause(forbidden.why.clone())
+            .hint(forbidden.hint.clone());
         Err(match verdict {
             Ok(()) => error.cause(format!("`{shown}` went on without it")),
             Err(_) => error,
@@ -254,7 +254,7 @@ impl Holding<'_> {
             }
             (verdict, _) => verdict,
         };
-        if let Some(found) = &ended.lost {
+        if let Ending::LockLost(found) = &ended.ending {
             let lost = self.lock_lost(found.as_ref());
             return Err(match verdict {
                 Ok(()) => lost,
@@ -267,21 +267,21 @@ impl Holding<'_> {
                 }
             });
         }
-        let error = match (verdict, self.moved.take()) {
+        let error = match (verdict, self.calls.lockfiles.take()) {
             (Ok(()), None) => return self.release_or_keep(true).await,
             (Ok(()), Some(moved)) => return Err(self.release_after_failure(moved, true).await),
             (Err(error), _) => error,
         };
         let error = match folder {
-            Some(folder) if !self.called && folder.has_backend() => error.hint(AROUND),
+            Some(folder) if !self.calls.any && folder.has_backend() => error.hint(AROUND),
             _ => error,
         };
-        let error = match (ended.unreached, ended.interrupted) {
-            (true, _) => {
+        let error = match ended.ending {
+            Ending::NotRenewed => {
                 error.cause("it was stopped, because the lock could not be renewed in time")
             }
-            (false, true) => error.cause("it was interrupted"),
-            (false, false) => error,
+            Ending::Interrupted => error.cause("it was interrupted"),
+            Ending::Exited | Ending::LockLost(_) => error,
         };
         Err(self.release_after_failure(error, false).await)
     }

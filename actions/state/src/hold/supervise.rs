@@ -1,7 +1,7 @@
 //! A command under the lock, from its start until the last of its processes has ended. `keep` decides when to renew
 //! the lease, to interrupt and to kill; this module does it for every process of the command that still runs.
 
-use super::holding::{Ended, Holding, Stage, Watchers};
+use super::held_lock::{Ended, Ending, HeldLock, Stage, Watchers};
 use super::keep::{Keeper, Next};
 use crate::guard::Guard;
 use crate::lock::{Changed, Held, Record};
@@ -64,12 +64,26 @@ struct Supervision {
     calls: CallServer,
     /// A renewal that has not been answered.
     pending: Option<(Record, Duration)>,
-    /// As in [`Ended`].
-    lost: Option<Option<Held>>,
-    unreached: bool,
+    /// Why the command ends, as far as it is known.
+    ending: Ending,
 }
 
-impl Holding<'_> {
+impl Supervision {
+    /// Returns true if the lock was seen to be removed.
+    fn is_lock_lost(&self) -> bool {
+        matches!(self.ending, Ending::LockLost(_))
+    }
+
+    /// The command is being stopped: its lock was removed, or could not be renewed.
+    fn stopped(&mut self) {
+        if !self.is_lock_lost() {
+            self.ending = Ending::NotRenewed;
+        }
+        self.calls.close("the lock was lost");
+    }
+}
+
+impl HeldLock<'_> {
     /// Waits for the command and keeps the lease alive. Where this process is killed, the post step
     /// must not give the lock back while the command runs; and a guard stops the command in time.
     pub(super) async fn until_ended(
@@ -88,8 +102,7 @@ impl Holding<'_> {
             guard: watchers.guard,
             calls: watchers.calls,
             pending: None,
-            lost: None,
-            unreached: false,
+            ending: Ending::Exited,
         };
         let command = Supervised::Command(&mut running);
         let status = self.supervise(command, &mut watch).await?;
@@ -104,12 +117,9 @@ impl Holding<'_> {
         self.wait_for_unlocked_call(&running, group, pid, &mut watch)
             .await?;
         self.stage = Stage::Idle;
-        self.worked = watch.calls.worked();
-        self.called = watch.calls.was_asked();
-        self.moved = watch.calls.unmoved().err();
-        self.forbidden = watch.calls.forbidden();
+        self.calls = watch.calls.calls();
         if let Some(work) = &mut self.work {
-            let before = self.worked.iter();
+            let before = self.calls.worked.iter();
             work.called(
                 before
                     .map(|(folder, it)| (folder.clone(), it.before.clone()))
@@ -118,12 +128,11 @@ impl Holding<'_> {
         }
         watch.guard.dismiss(&self.cx.host);
         announced?;
-        Ok(Ended {
-            status,
-            interrupted: running.was_interrupted(),
-            lost: watch.lost,
-            unreached: watch.unreached,
-        })
+        let ending = match watch.ending {
+            Ending::Exited if running.was_interrupted() => Ending::Interrupted,
+            ending => ending,
+        };
+        Ok(Ended { status, ending })
     }
 
     /// Keeps the lease alive until `supervised` is over, and ends it in time where that does not
@@ -141,25 +150,23 @@ impl Holding<'_> {
                 },
                 Next::Interrupt => {
                     if let Supervised::Command(running) = &mut supervised {
-                        self.cx.host.warn(match watch.lost {
-                            Some(_) => "stopping the command: the lock was removed",
-                            None => {
+                        self.cx.host.warn(match watch.is_lock_lost() {
+                            true => "stopping the command: the lock was removed",
+                            false => {
                                 "stopping the command: the lock could not be renewed for half of its lease"
                             }
                         });
-                        watch.unreached = watch.lost.is_none();
-                        watch.calls.close("the lock was lost");
+                        watch.stopped();
                         watch.guard.interrupted();
                         running.stop();
                     }
                 }
                 Next::Kill => {
                     if let Supervised::Command(_) = &supervised {
-                        watch.unreached = watch.lost.is_none();
                         self.cx
                             .host
                             .warn("ending the command: the lock's lease is about to end");
-                        watch.calls.close("the lock was lost");
+                        watch.stopped();
                     }
                     supervised.kill()?;
                 }
@@ -168,7 +175,9 @@ impl Holding<'_> {
                         status = supervised.wait(&watch.guard) => return status,
                         moved = self.send_heartbeat(&mut watch.keeper, &mut watch.pending) => moved,
                     };
-                    watch.lost = watch.lost.take().or(moved);
+                    if let (Some(found), false) = (moved, watch.is_lock_lost()) {
+                        watch.ending = Ending::LockLost(found);
+                    }
                     self.announce_lease_end(watch);
                 }
             }

@@ -5,7 +5,7 @@ use super::envelope::Envelope;
 use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
 use super::report;
-use crate::hold::{Holding, held};
+use crate::hold::{HeldLock, held};
 use crate::locate;
 use crate::lock::Lock;
 use crate::object::{Objects, StateVersion, kept_digest};
@@ -48,7 +48,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
         &located,
         &args.locked.wait,
         cx,
-        async |held: &mut Holding<'_>| {
+        async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let key = object_of(&objects.key, id);
             let (envelope, private) =

@@ -9,7 +9,7 @@ use super::report::{self, Kept};
 use crate::access::Access;
 use crate::backend::Hold;
 use crate::dependencies::Notes;
-use crate::hold::{self, Holding, Runs, held};
+use crate::hold::{self, HeldLock, Runs, held};
 use crate::locate::{self, LocatedState};
 use crate::object::Objects;
 use crate::tool::Tool;
@@ -85,7 +85,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         &located,
         &args.locked.wait,
         cx,
-        async |held: &mut Holding<'_>| {
+        async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
             let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));

@@ -5,7 +5,7 @@ use super::call::{Call, Kind};
 use super::judge::judge;
 use super::look::Seen;
 use super::plans;
-use super::shared::{FOLDERS, Shared, State, Unlocked, Worked};
+use super::shared::{FOLDERS, Forbidden, Shared, State, Unlocked, Worked};
 use super::strict;
 use super::target::state;
 use super::verdict::Verdict;
@@ -151,9 +151,10 @@ async fn decide(shared: &Shared, question: &Question, process: Option<Process>) 
     }
     if let Some(Verdict::Refused { why, hint }) = plans::forbidden(&shared.ours, &question.call) {
         let mut state = shared.state();
-        state
-            .forbidden
-            .get_or_insert_with(|| (why.clone(), hint.clone()));
+        state.forbidden.get_or_insert_with(|| Forbidden {
+            why: why.clone(),
+            hint: hint.clone(),
+        });
         return Answer::Refused { why, hint };
     }
     if let Some(Verdict::Refused { why, hint }) = shared.moved(question) {

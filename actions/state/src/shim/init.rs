@@ -2,6 +2,7 @@
 
 use super::look::Seen;
 use super::ours::Ours;
+use super::unseen::Unseen;
 use super::verdict::{Verdict, refused};
 use super::words;
 use crate::block::{Declared, Setting, Value};
@@ -16,7 +17,7 @@ pub(super) fn init(ours: &Ours, words: &[String], seen: &Seen) -> Verdict {
     if without {
         return Verdict::Unchanged(None);
     }
-    let unreadable = |why: &String| {
+    let unreadable = |why: &Unseen| {
         refused(
             format!("the backend that `init` configures cannot be read: {why}"),
             "correct the file; Terraform could not read it either",

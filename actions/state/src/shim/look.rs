@@ -3,6 +3,7 @@
 
 use super::call::{self, Call, Kind};
 use super::saved::{self, Saved};
+use super::unseen::Unseen;
 use crate::block::{self, Declared, Setting};
 use crate::dependencies::{self, Dependencies};
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(crate) enum Plan {
     None,
     Of(Saved),
     /// A file that cannot be read as a plan.
-    Unclear(String),
+    Unclear(Unseen),
 }
 
 /// The surroundings of a call.
@@ -37,15 +38,15 @@ pub(crate) struct Seen {
     /// The folder in which Terraform keeps what `init` decided.
     pub(crate) data: PathBuf,
     /// The backend of the last `init`, `None` before the first; or why it cannot be read.
-    pub(crate) initialised: Result<Option<Configured>, String>,
-    pub(crate) workspace: Result<String, String>,
+    pub(crate) initialised: Result<Option<Configured>, Unseen>,
+    pub(crate) workspace: Result<String, Unseen>,
     pub(crate) plan: Plan,
     /// The code's own backend, for `init`.
-    pub(crate) declared: Option<Result<Declared, String>>,
+    pub(crate) declared: Option<Result<Declared, Unseen>>,
     /// The settings of the files that `-backend-config` names, for `init`.
-    pub(crate) given: Result<BTreeMap<String, Setting>, String>,
+    pub(crate) given: Result<BTreeMap<String, Setting>, Unseen>,
     /// The providers and modules that the code uses, for `init` and for calls that use them.
-    pub(crate) dependencies: Option<Result<Dependencies, String>>,
+    pub(crate) dependencies: Option<Result<Dependencies, Unseen>>,
 }
 
 impl Seen {
@@ -73,18 +74,18 @@ impl Seen {
                 Some(operand) if call.subcommand() == "apply" => plan(&folder.join(operand)),
                 _ => Plan::None,
             },
-            declared: init.then(|| block::declared(&folder, tofu).map_err(|error| error.line())),
+            declared: init.then(|| {
+                block::declared(&folder, tofu).map_err(|error| Unseen::Code(error.line()))
+            }),
             given: if init {
                 given(&folder, &words)
             } else {
                 Ok(BTreeMap::new())
             },
             dependencies: match (init, call.uses_installed()) {
-                (true, _) => {
-                    Some(dependencies::declared(&folder, tofu).map_err(|it| it.to_string()))
-                }
+                (true, _) => Some(dependencies::declared(&folder, tofu).map_err(Unseen::from)),
                 (false, true) => {
-                    Some(dependencies::installed(&folder, &data, tofu).map_err(|it| it.to_string()))
+                    Some(dependencies::installed(&folder, &data, tofu).map_err(Unseen::from))
                 }
                 (false, false) => None,
             },
@@ -95,16 +96,15 @@ impl Seen {
 }
 
 /// The backend that Terraform recorded at the last `init` (terraform `internal/command/meta_backend.go`).
-fn initialised(file: &Path) -> Result<Option<Configured>, String> {
-    let unreadable = |why: String| Err(format!("{} cannot be read: {why}", file.display()));
+fn initialised(file: &Path) -> Result<Option<Configured>, Unseen> {
     let text = match std::fs::read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return unreadable(error.to_string()),
+        Err(error) => return Err(Unseen::file(file, error)),
     };
     let mut state: Value = match serde_json::from_slice(&text) {
         Ok(state) => state,
-        Err(error) => return unreadable(error.to_string()),
+        Err(error) => return Err(Unseen::file(file, error)),
     };
     let kind = state["backend"]["type"].as_str().map(str::to_owned);
     match (kind, state["backend"]["config"].take()) {
@@ -115,16 +115,16 @@ fn initialised(file: &Path) -> Result<Option<Configured>, String> {
         })),
         // A backend that was taken away again.
         (None, _) => Ok(None),
-        (Some(_), _) => unreadable("its backend has no settings".to_owned()),
+        (Some(_), _) => Err(Unseen::BackendWithoutSettings { path: file.into() }),
     }
 }
 
 /// The workspace that `workspace select` wrote down (terraform `internal/command/meta.go`).
-pub(crate) fn selected(file: &Path) -> Result<String, String> {
+pub(crate) fn selected(file: &Path) -> Result<String, Unseen> {
     let name = match std::fs::read_to_string(file) {
         Ok(text) => text.trim().to_owned(),
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+        Err(error) => return Err(Unseen::file(file, error)),
     };
     Ok(if name.is_empty() {
         "default".to_owned()
@@ -134,19 +134,18 @@ pub(crate) fn selected(file: &Path) -> Result<String, String> {
 }
 
 fn plan(path: &Path) -> Plan {
-    let unclear = |why: &str| Plan::Unclear(format!("{} {why}", path.display()));
     let mut bytes = Vec::new();
     match std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)) {
         Ok(_) => match saved::read(&bytes) {
             Some(saved) => Plan::Of(saved),
-            None => unclear("is not a saved plan that this step can read"),
+            None => Plan::Unclear(Unseen::NotAPlan { path: path.into() }),
         },
-        Err(error) => unclear(&format!("cannot be read: {error}")),
+        Err(error) => Plan::Unclear(Unseen::file(path, error)),
     }
 }
 
 /// The settings that the words give, the last of a name counting.
-fn given(folder: &Path, words: &[String]) -> Result<BTreeMap<String, Setting>, String> {
+fn given(folder: &Path, words: &[String]) -> Result<BTreeMap<String, Setting>, Unseen> {
     let mut found = BTreeMap::new();
     for item in call::values(words, "backend-config") {
         match item.split_once('=') {
@@ -157,7 +156,8 @@ fn given(folder: &Path, words: &[String]) -> Result<BTreeMap<String, Setting>, S
                 found.insert(name.trim().to_owned(), Setting { value, line: 0 });
             }
             None => {
-                let file = block::file(&folder.join(item)).map_err(|error| error.line())?;
+                let file =
+                    block::file(&folder.join(item)).map_err(|error| Unseen::Code(error.line()))?;
                 found.extend(file);
             }
         }

@@ -17,13 +17,13 @@ mod server;
 mod shared;
 mod strict;
 mod target;
+mod unseen;
 mod verdict;
 mod words;
 
 pub(crate) use look::selected;
 pub(crate) use ours::{Ours, is_identity};
-pub(crate) use server::{CallServer, folders};
-pub(crate) use shared::Worked;
+pub(crate) use server::{CallServer, Calls, folders};
 pub(crate) use strict::READONLY;
 pub(crate) use target::state_in;
 

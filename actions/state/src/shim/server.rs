@@ -4,13 +4,13 @@
 
 use super::answer::serve;
 use super::ours::Ours;
-use super::shared::{FOLDERS, Shared, State, Worked};
+use super::shared::{FOLDERS, Forbidden, Shared, State, Worked};
 use crate::dependencies;
 use crate::guard::Guard;
 use crate::process::{Process, TOOLS};
 use crate::rescue::ErroredState;
 use kit::Cx;
-use kit::error::{Context, Result};
+use kit::error::{Context, Error, Result};
 use kit::own::Own;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -29,6 +29,20 @@ const PREFIX: &str = "slipway-calls-";
 const NOTE: &str = "calls";
 /// The longest path that a Unix socket may have (unix(7), `sun_path`, its final zero apart).
 const LONGEST_PATH: usize = 107;
+
+/// The calls of Terraform that a command made.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// True if any call came here.
+    pub(crate) any: bool,
+    /// The folders in which calls worked.
+    pub(crate) worked: BTreeMap<PathBuf, Worked>,
+    /// The first call that was refused because only a permitted plan may change anything.
+    pub(crate) forbidden: Option<Forbidden>,
+    /// The refusal of lock files that gained more than the contract excepts since the first call in their folders: the next
+    /// step would take them for the commit's.
+    pub(crate) lockfiles: Option<Error>,
+}
 
 /// Answers the calls of Terraform of a command that runs under a lock.
 #[derive(Debug)]
@@ -99,17 +113,19 @@ impl CallServer {
         self.shared.state().unlocked.as_ref()?.at_work()
     }
 
-    /// The folders in which calls worked.
-    pub(crate) fn worked(&self) -> BTreeMap<PathBuf, Worked> {
-        self.shared.state().worked.clone()
+    /// The calls so far.
+    pub(crate) fn calls(&self) -> Calls {
+        let lockfiles = self.unmoved().err();
+        let state = self.shared.state();
+        Calls {
+            any: state.asked,
+            worked: state.worked.clone(),
+            forbidden: state.forbidden.clone(),
+            lockfiles,
+        }
     }
 
-    /// Refuses lock files that gained more than the contract excepts since the first call in their folders: the
-    /// next step would take them for the commit's.
-    ///
-    /// # Errors
-    /// There is one, or one cannot be read (exit 3).
-    pub(crate) fn unmoved(&self) -> Result<()> {
+    fn unmoved(&self) -> Result<()> {
         let Some(rule) = &self.shared.ours.rule else {
             return Ok(());
         };
@@ -117,16 +133,6 @@ impl CallServer {
             dependencies::unmoved(rule, before, &dependencies::locked(folder)?)?;
         }
         Ok(())
-    }
-
-    /// Why a call was refused that only a permitted plan may stand for, and what to do.
-    pub(crate) fn forbidden(&self) -> Option<(String, String)> {
-        self.shared.state().forbidden.clone()
-    }
-
-    /// Returns true if any call arrived.
-    pub(crate) fn was_asked(&self) -> bool {
-        self.shared.state().asked
     }
 
     /// Removes what a step that was killed left behind.

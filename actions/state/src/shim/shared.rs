@@ -27,6 +27,13 @@ pub(crate) struct Worked {
     pub(crate) creates: bool,
 }
 
+/// The refusal of a call that changes something without a permit.
+#[derive(Debug, Clone)]
+pub(crate) struct Forbidden {
+    pub(crate) why: String,
+    pub(crate) hint: String,
+}
+
 /// A call that is told not to lock.
 #[derive(Debug)]
 pub(super) struct Unlocked {
@@ -64,8 +71,8 @@ pub(super) struct State {
     pub(super) unlocked: Option<Unlocked>,
     /// True if any call asked.
     pub(super) asked: bool,
-    /// Why a call was refused that only a permitted plan may stand for, and what to do; the first one counts.
-    pub(super) forbidden: Option<(String, String)>,
+    /// The first call that was refused because only a permitted plan may change anything.
+    pub(super) forbidden: Option<Forbidden>,
     /// When the lock's lease ends ([`uptime`]), unless it is renewed.
     pub(super) end: Duration,
     pub(super) worked: BTreeMap<PathBuf, Worked>,

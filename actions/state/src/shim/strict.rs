@@ -116,6 +116,7 @@ mod tests {
     use crate::shim::call::tests::call;
     use crate::shim::judge::judge;
     use crate::shim::judge::tests::{ours, seen, shown};
+    use crate::shim::unseen::Unseen;
 
     const NULL: &str = "resource \"null_resource\" \"it\" {}\n";
     const LOCK: &str = "provider \"registry.terraform.io/hashicorp/null\" {\n  version = \"3.2.1\"\n  hashes = [\n    \"h1:x\",\n  ]\n}\n";
@@ -132,14 +133,11 @@ mod tests {
         let mut seen = seen(None);
         seen.dependencies = match (call.kind(), call.uses_installed()) {
             (Kind::Init, _) => {
-                Some(dependencies::declared(folder.path(), false).map_err(|it| it.to_string()))
+                Some(dependencies::declared(folder.path(), false).map_err(Unseen::from))
             }
             (_, true) => {
                 let data = folder.path().join(".terraform");
-                Some(
-                    dependencies::installed(folder.path(), &data, false)
-                        .map_err(|it| it.to_string()),
-                )
+                Some(dependencies::installed(folder.path(), &data, false).map_err(Unseen::from))
             }
             (_, false) => None,
         };
@@ -251,7 +249,7 @@ mod tests {
             std::fs::write(folder.path().join(".terraform.lock.hcl"), text).unwrap();
             let mut seen = seen(None);
             seen.dependencies =
-                Some(dependencies::declared(folder.path(), false).map_err(|it| it.to_string()));
+                Some(dependencies::declared(folder.path(), false).map_err(Unseen::from));
             seen
         };
         std::fs::write(folder.path().join("main.tf"), "").unwrap();

@@ -83,10 +83,10 @@ type Settings = serde_json::Map<String, serde_json::Value>;
 fn configured(seen: &Seen) -> Result<(&str, &Settings, &str), Target> {
     let workspace = match &seen.workspace {
         Ok(workspace) => workspace,
-        Err(why) => return Err(Target::Unclear(why.clone())),
+        Err(why) => return Err(Target::Unclear(why.to_string())),
     };
     let (kind, settings) = match &seen.plan {
-        Plan::Unclear(why) => return Err(Target::Unclear(why.clone())),
+        Plan::Unclear(why) => return Err(Target::Unclear(why.to_string())),
         Plan::Of(saved) if saved.workspace != *workspace => {
             return Err(Target::Unclear(format!(
                 "the saved plan is for workspace `{}`, and `{workspace}` is selected",
@@ -95,7 +95,7 @@ fn configured(seen: &Seen) -> Result<(&str, &Settings, &str), Target> {
         }
         Plan::Of(saved) => (&saved.kind, &saved.settings),
         Plan::None => match &seen.initialised {
-            Err(why) => return Err(Target::Unclear(why.clone())),
+            Err(why) => return Err(Target::Unclear(why.to_string())),
             Ok(None) => {
                 let description = format!("a state in {}", seen.folder.display());
                 return Err(Target::Other(description));

@@ -170,7 +170,10 @@ impl Scene {
         let arguments = [arguments, &["--", "bash", "-c", script]].concat();
         let mut command = verb(&self.state, &self.job, &arguments);
         command
-            .env("PATH", format!("{}:{path}", self.job.file("tools").display()))
+            .env(
+                "PATH",
+                format!("{}:{path}", self.job.file("tools").display()),
+            )
             .env("HOME", self.job.file(""))
             .env("TOP", self.job.file(""))
             .env("REAL", self.job.file("tools"))

@@ -6,6 +6,7 @@ use crate::block::{Block, Declared, Setting, Value};
 use crate::shim::call::tests::call;
 use crate::shim::look::{Configured, Plan};
 use crate::shim::saved::Saved;
+use crate::shim::unseen::Unseen;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -93,7 +94,7 @@ fn a_rescued_state_is_pushed_into_its_own_state_only() {
     seen.workspace = Ok("blue".to_owned());
     let verdict = shown(judge(&ours, &push, &seen));
     assert!(verdict.starts_with("unchanged: "), "{verdict}");
-    seen.workspace = Err("no text".to_owned());
+    seen.workspace = Err(Unseen::Code("no text".to_owned()));
     let verdict = shown(judge(&ours, &push, &seen));
     assert!(
         verdict.contains("the state that `state push` would write is unknown"),
@@ -335,21 +336,21 @@ fn a_saved_plan_goes_before_the_folder_and_what_is_unclear_locks_for_itself() {
         ),
         (
             Seen {
-                plan: Plan::Unclear("x".into()),
+                plan: Plan::Unclear(Unseen::Code("x".into())),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
             Seen {
-                workspace: Err("x".into()),
+                workspace: Err(Unseen::Code("x".into())),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
             Seen {
-                initialised: Err("x".into()),
+                initialised: Err(Unseen::Code("x".into())),
                 ..folder("k")
             },
             "unchanged",

@@ -1,4 +1,4 @@
-//! A hold while commands run under it: what they are given, and what is known of them.
+//! The lock that this run holds: the surroundings that commands under it get, and what is known of them.
 
 use super::keep::Keeper;
 use super::opened::{Opened, expired, open};
@@ -8,9 +8,9 @@ use crate::guard::{Guard, MARK};
 use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Record};
 use crate::note::{self, Work};
-use crate::shim::{self, CallServer, Ours, Worked};
+use crate::shim::{self, CallServer, Calls, Ours};
 use kit::child::{self, Program};
-use kit::error::{Error, Result};
+use kit::error::Result;
 use kit::group::Group;
 use kit::host::Host;
 use kit::step::Cx;
@@ -36,8 +36,8 @@ pub(crate) enum Stage {
     Broken,
 }
 
-/// A hold while its command runs.
-pub(crate) struct Holding<'a> {
+/// The lock that this run holds, while commands run under it.
+pub(crate) struct HeldLock<'a> {
     pub(super) opened: Opened,
     pub(super) record: Record,
     /// Since when the lease counts.
@@ -46,16 +46,10 @@ pub(crate) struct Holding<'a> {
     pub(super) adopted: bool,
     /// The command that was started last.
     pub(super) work: Option<Work>,
-    /// The folders in which the last command called Terraform, and on which state.
-    pub(super) worked: BTreeMap<PathBuf, Worked>,
-    /// True if any call of Terraform by the last command reached this step.
-    pub(super) called: bool,
-    /// That the last command left more in a lock file than the contract excepts.
-    pub(super) moved: Option<Error>,
+    /// The calls of Terraform that the last command made.
+    pub(super) calls: Calls,
     /// True if the commands are the user's own, which a gate with `plan: true` lets change nothing.
     pub(super) free: bool,
-    /// Why a call of the last command was refused by such a gate, and what to do.
-    pub(super) forbidden: Option<(String, String)>,
     pub(super) stage: Stage,
     pub(super) located: &'a LocatedState,
     pub(super) cx: &'a Cx,
@@ -81,17 +75,25 @@ impl Watchers {
     }
 }
 
-/// How the command ended.
+/// The command's exit status, and the reason for its end.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
-    pub(super) interrupted: bool,
-    /// The lock that was found in place of ours, if ours was lost.
-    pub(super) lost: Option<Option<Held>>,
-    /// No renewal succeeded for so long that another run may have the lock.
-    pub(super) unreached: bool,
+    pub(super) ending: Ending,
 }
 
-impl<'a> Holding<'a> {
+/// The reason for a command's end.
+pub(super) enum Ending {
+    /// It ended by itself.
+    Exited,
+    /// The host or a person interrupted it.
+    Interrupted,
+    /// It was stopped, because no renewal succeeded for so long that another run may have the lock.
+    NotRenewed,
+    /// The lock was removed, and this one was found in its place.
+    LockLost(Option<Held>),
+}
+
+impl<'a> HeldLock<'a> {
     /// A hold that was taken at `since`.
     pub(super) fn new(
         opened: Opened,
@@ -106,11 +108,8 @@ impl<'a> Holding<'a> {
             since,
             adopted: false,
             work: None,
-            worked: BTreeMap::new(),
-            called: false,
-            moved: None,
+            calls: Calls::default(),
             free: false,
-            forbidden: None,
             stage: Stage::Idle,
             located,
             cx,
@@ -118,7 +117,7 @@ impl<'a> Holding<'a> {
     }
 }
 
-impl Holding<'_> {
+impl HeldLock<'_> {
     /// Makes ready for a command what ends it where this process is killed, from its first moment
     /// on: the post step is told where it works, and a guard watches over it.
     pub(super) fn begin(&mut self, program: Program) -> Result<(Program, Watchers)> {
