@@ -403,13 +403,9 @@ fn rows_of(
         )?);
         if *tool == Tool::Layout {
             let goal = (image.name == READY.0).then_some(READY.1);
-            for (figure, own, goal) in [
-                (
-                    "only what the step calls its push, wall ms",
-                    &figures.push,
-                    goal,
-                ),
-                ("push, wall ms", &figures.unbuilt, None),
+            for (figure, own) in [
+                ("only what the step calls its push, wall ms", &figures.push),
+                ("push, wall ms", &figures.unbuilt),
             ] {
                 let alone = "the registry alone for the ready blobs";
                 rows.push(Row::new(
