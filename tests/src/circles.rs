@@ -237,7 +237,7 @@ impl Sources {
         path
     }
 
-    /// Which file uses which, by their paths.
+    /// The files that each file uses, by their paths.
     fn edges(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let (uses, handed) = self.uses();
         let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

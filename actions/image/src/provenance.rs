@@ -1,4 +1,4 @@
-//! Which commit an image was built for, where a later commit of the same content takes it.
+//! The commit that an image was built for, where a later commit of the same content takes it.
 
 use crate::key::ContentKey;
 use crate::primary::Primary;

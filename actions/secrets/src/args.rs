@@ -32,7 +32,7 @@ pub(crate) enum Verb {
         /// Where to write; must not exist yet
         #[arg(long, value_name = "FILE")]
         path: PathBuf,
-        /// Who reads the file; a value that such a reader would change is refused
+        /// Reader of the file; a value that such a reader would change is refused
         #[arg(long, value_enum, default_value_t = Format::Dotenv, value_name = "FORMAT")]
         format: Format,
     },

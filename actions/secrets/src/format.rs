@@ -6,7 +6,7 @@ use crate::{Problem, all_or_nothing};
 use kit::error::Result;
 use kit::secret::Secret;
 
-/// Who is to read the file.
+/// The reader that the file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     /// npm's dotenv, `node --env-file`, python-dotenv.

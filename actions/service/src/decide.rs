@@ -9,7 +9,7 @@ use ecs::{Definition, Rollout, Selection, Service};
 use kit::aws::TaskDefinitionArn;
 use kit::error::{Error, Result};
 
-/// Which revision of the task definition will run.
+/// The revision of the task definition that will run.
 #[derive(Debug)]
 pub(crate) enum Revision {
     /// The one in use is what would be registered.

@@ -1,4 +1,4 @@
-//! Which values of properties are shown. Pure.
+//! The choice of the property values that are shown. Pure.
 //!
 //! A plan is read by everybody who reads the log. CloudFormation hides the values of `NoEcho` parameters, and nothing else: a
 //! password that somebody wrote into a template it shows as it is.

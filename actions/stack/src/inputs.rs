@@ -128,7 +128,7 @@ pub(crate) fn missing_capabilities(template: &Template, given: &[Capability]) ->
                 .any(|name| name == one.as_str())
         })
         .filter(|one| match one {
-            // Who acknowledges names of their own acknowledges the resources.
+            // To acknowledge resources with names of their own is to acknowledge the resources.
             Capability::Iam => !given.contains(one) && !given.contains(&Capability::NamedIam),
             _ => !given.contains(one),
         })

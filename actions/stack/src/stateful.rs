@@ -1,4 +1,4 @@
-//! Which resources hold data that is lost with them. Pure.
+//! The resources that hold data, which is lost with them. Pure.
 
 /// Types whose resources hold what no template can make again: records, objects, messages, logs, keys, accounts of people,
 /// images. A nested stack is one of them, since it may hold any of the others.

@@ -1,4 +1,4 @@
-//! Who reaches a state: the credentials that commands are given, and those that reach bucket and
+//! Access to a state: the credentials that commands are given, and those that reach bucket and
 //! table, which may be in another account.
 
 use kit::aws::RoleArn;

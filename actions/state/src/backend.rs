@@ -65,7 +65,7 @@ impl Encryption {
     }
 }
 
-/// Which lock is held around a command.
+/// The lock that is held around a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Hold {

@@ -27,7 +27,7 @@ pub(crate) struct StateFile {
     pub(crate) bytes: Vec<u8>,
     pub(crate) serial: u64,
     pub(crate) lineage: String,
-    /// Which tool's version wrote it.
+    /// The version of the tool that wrote it.
     pub(crate) version: String,
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::value::{flag, list, need, number, text};
 
-/// Who the container is, for its name and its labels.
+/// The container's identity, for its name and its labels.
 pub(crate) struct Identity<'a> {
     pub(crate) label: &'a str,
     pub(crate) task_id: &'a str,

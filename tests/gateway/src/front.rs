@@ -1,7 +1,7 @@
 //! The registry's front: one listener per account and region, as ECR has one host each, and the tokens that
 //! open it. Requests are judged by `front_rules` and passed to the distribution.
 //!
-//! Who may pull: a principal of the repository's account, or one that the repository's policy names, exactly as
+//! A pull is allowed to two: a principal of the repository's account, or one that the repository's policy names, exactly as
 //! in AWS. So a task that runs in another account needs that policy, as it does there; there is no master key.
 
 use std::collections::HashMap;

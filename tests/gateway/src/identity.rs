@@ -1,4 +1,4 @@
-//! Who an access key is: the gateway is the sandbox's only issuer of temporary credentials, and it
+//! The identity behind an access key: the gateway is the sandbox's only issuer of temporary credentials, and it
 //! learns long-lived keys when IAM hands them out.
 
 use std::collections::HashMap;

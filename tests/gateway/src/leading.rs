@@ -1,4 +1,4 @@
-//! Which items of a table a call is about, as the condition key `dynamodb:LeadingKeys` has it: the values of the partition
+//! The items of a table that a call is about, as the condition key `dynamodb:LeadingKeys` has it: the values of the partition
 //! key (Service Authorization Reference, "Condition keys for Amazon DynamoDB").
 
 use std::collections::{BTreeSet, HashMap};

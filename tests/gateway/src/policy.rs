@@ -8,7 +8,7 @@ use crate::condition::{self, Context, Reading};
 use crate::text::strings;
 use crate::text::wildcard;
 
-/// Who asks, in every form a policy may name them by.
+/// The caller, in every form a policy may name them by.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requester {
     /// The account, for AWS principals.
@@ -57,7 +57,7 @@ impl Decision {
     }
 }
 
-/// Which kind of document is read.
+/// The kind of document that is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Of a user or role; it names resources and no principal.

@@ -152,7 +152,7 @@ pub(crate) async fn handle(
     Ok(answer)
 }
 
-/// Who may not list a bucket does not learn which objects it lacks (S3 API reference, GetObject and HeadObject).
+/// A caller who may not list a bucket does not learn which objects it lacks (S3 API reference, GetObject and HeadObject).
 async fn forbidden_if_unlisted(
     gateway: &Gateway,
     call: &Call,

@@ -1,4 +1,4 @@
-//! Who is calling: a user, or a job of a run; and the identity tokens that jobs ask for.
+//! The caller: a user, or a job of a run; and the identity tokens that jobs ask for.
 
 use serde_json::json;
 

@@ -20,7 +20,7 @@ pub struct Caller {
 /// Parents that are looked at before giving up, far more than a step has.
 const MAX_PARENTS: usize = 64;
 
-/// Who holds the client's end of the connection `peer` → `local`, as a job of the run `run_id`.
+/// The process that holds the client's end of the connection `peer` → `local`, as a job of the run `run_id`.
 ///
 /// Among a process and its parents the outermost one that carries this run's `GITHUB_RUN_ID` counts: that is the one the
 /// runner started, and a step cannot pass for another job by changing its own environment.

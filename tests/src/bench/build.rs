@@ -1,4 +1,4 @@
-//! Which build of the binaries is measured: the release that `cargo dist` makes, where it is there, else the development
+//! The build of the binaries that is measured: the release that `cargo dist` makes, where it is there, else the development
 //! build, and the figures say so.
 
 use std::fmt;

@@ -40,7 +40,7 @@ pub struct Build {
     pub version: String,
     /// The commit that this was, where the source has commits.
     pub commit: Option<String>,
-    /// Who started it, in CodeBuild's form: `USER`, `ROLE/SESSION` or `codepipeline/PIPELINE`.
+    /// The initiator, in CodeBuild's form: `USER`, `ROLE/SESSION` or `codepipeline/PIPELINE`.
     pub initiator: String,
     /// The environment variables of the project.
     pub project_variables: Given,

@@ -1,4 +1,4 @@
-//! Which phase follows which.
+//! The order of the phases.
 
 use std::fmt;
 

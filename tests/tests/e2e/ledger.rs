@@ -351,7 +351,7 @@ fn a_chain_that_was_cut_off_or_written_elsewhere_is_refused() {
             "BillingMode": "PAY_PER_REQUEST",
         }),
     );
-    // Who shows another table lets the roles use it.
+    // A person who shows another table lets the roles use it.
     for role in ["slipway-read", "slipway-permit-dev"] {
         scene.allow(role, other);
     }

@@ -405,7 +405,7 @@ fn github_that_fails_or_answers_in_part_is_refused() {
             "contains no data",
         ),
     ] {
-        // Which query comes first is nobody's promise.
+        // The order of the queries is not promised.
         let mut fault = fault;
         fault["asks"] = json!("associatedPullRequests");
         scene.fault(fault);

@@ -157,7 +157,7 @@ pub(crate) async fn images(world: &World, commits: &[&str]) -> Vec<String> {
     found
 }
 
-/// Who, by the contract, may make a call: account and role. Nobody where the contract knows no such call.
+/// The account and the role that may make a call by the contract. None where the contract knows no such call.
 fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
     let resource = call.resource.as_deref().unwrap_or_default();
@@ -235,12 +235,12 @@ fn purpose<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     }
 }
 
-/// Who may read and write the ledger.
+/// The roles that may read and write the ledger.
 fn ledger<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
     let content = |list: &String| list.starts_with("content#");
     let notes = !call.leading.is_empty() && call.leading.iter().all(content);
-    // Who promotes reads in the notes what an image was built for, and who builds reads in the chains what is deployed.
+    // The roles that promote read in the notes what an image was built for, and the one that builds reads in the chains what is deployed.
     let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
     let roles: Vec<String> = match (call.operation.as_str(), call.leading.as_slice()) {
         ("Query" | "GetItem", _) => permits(world).chain([publish, read]).collect(),
@@ -256,8 +256,8 @@ fn ledger<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     roles.into_iter().map(|role| (build, role)).collect()
 }
 
-/// Who may use the keys: who builds and who appends signs, each with the key whose own policy names them, and whoever reads
-/// verifies.
+/// The roles that may use the keys: those that build and append sign, each with the key whose own policy names it, and those that read
+/// verify.
 fn keys<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
     let [publish, read] = ["slipway-publish", "slipway-read"].map(str::to_owned);
@@ -269,7 +269,7 @@ fn keys<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     roles.into_iter().map(|role| (build, role)).collect()
 }
 
-/// Who may use the ledger's anchor: each environment's role keeps what is its chain's, and whoever reads a chain compares.
+/// The roles that may use the ledger's anchor: each environment's keeps what is its chain's, and those that read a chain compare.
 fn anchor<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
     let object = call.resource.as_deref().unwrap_or_default();
@@ -302,7 +302,7 @@ fn permits(world: &World) -> impl Iterator<Item = String> {
     world.environments.iter().map(|each| permit(&each.name))
 }
 
-/// Who may use the image repository: who builds, and the execution roles of the tasks.
+/// The roles that may use the image repository: the one that builds, and the execution roles of the tasks.
 fn registry<'w>(world: &'w World, call: &Call) -> Vec<(&'w str, String)> {
     let build = world.build.id.as_str();
     let mut may = vec![(build, "slipway-publish".to_owned())];

@@ -177,7 +177,7 @@ impl<'a> Build<'a> {
         let id =
             std::fs::read_to_string(&id).context("the builder did not say which image it built")?;
         let source = match self.builder.kind {
-            // Which calls an image by its manifest, and the builder by its configuration.
+            // The engine calls an image by its manifest, and the builder by its configuration.
             Kind::Buildx(Driver::Containerd(_)) => {
                 let config = Digest::parse(id.trim())?;
                 Source::engine(self.env, &name, Some(config)).await?

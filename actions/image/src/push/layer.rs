@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     pub(super) diff_id: Option<Digest>,
     /// The blob, if the archive holds it as it is to be stored.
     pub(super) blob: Option<Descriptor>,
-    /// Which one it is, in words.
+    /// The layer's name for people.
     pub(super) description: String,
     /// Bytes as they are in the archive.
     pub(super) size: u64,
@@ -43,7 +43,7 @@ pub(super) struct Streamed {
     pub(super) path: String,
     /// Where it was known before it was read; what came to its end is that layer.
     pub(super) diff_id: Option<Digest>,
-    /// Which one it is, in words.
+    /// The layer's name for people.
     pub(super) description: String,
     /// The blob, if the layer was read to its end.
     pub(super) blob: Option<Descriptor>,

@@ -6,7 +6,7 @@ use crate::registry::{Fault, Kind};
 use kit::Error;
 use tokio::sync::watch;
 
-/// Which targets of one reading were left behind.
+/// The targets of one reading that were left behind.
 pub(super) struct Slow(Vec<watch::Sender<bool>>);
 
 impl Slow {

@@ -1,7 +1,7 @@
-//! Which attempt of a piece of work is under way, for the log of calls.
+//! The attempt of a piece of work that is under way, for the log of calls.
 
 tokio::task_local! {
-    /// Which attempt of [`super::Client::retry`] is under way, from 1.
+    /// The attempt of [`super::Client::retry`] that is under way, counted from 1.
     pub(super) static ATTEMPT: u32;
 }
 

@@ -45,7 +45,7 @@ fn policy(rules: &[Value]) -> Policy {
     Policy::parse(&json!({ "rules": rules }).to_string(), "it").unwrap()
 }
 
-/// Which rule takes which image, and when.
+/// The rule that takes each image, and the time.
 fn later(rules: &[Value], images: &[Image]) -> Vec<String> {
     let policy = policy(rules);
     let of = |image: &Image| {

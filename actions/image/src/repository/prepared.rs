@@ -19,7 +19,7 @@ impl Prepared {
         self.seen.as_ref().map(|seen| &seen.mutability)
     }
 
-    /// Which tags will move, once what is planned is done.
+    /// The tags that will move, once what is planned is done.
     pub(crate) fn mutability_to_be(&self) -> Mutability {
         match &self.seen {
             Some(seen) if self.wanted.mutable_tags.is_empty() => seen.mutability.clone(),

@@ -19,7 +19,7 @@ pub(crate) struct Known {
 /// A layer that is about to come out of an archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// Which reading of the archive can ask for it again.
+    /// The path in the archive, by which another reading can ask for it again.
     pub(crate) path: String,
     /// The digest of its uncompressed bytes, where it is known before they are read.
     pub(crate) diff_id: Option<Digest>,

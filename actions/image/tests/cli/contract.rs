@@ -1,4 +1,4 @@
-//! Which contract is read, and what of it is needed.
+//! The contract that is read, and the parts of it that are needed.
 
 use crate::job::{COMMIT, Job, publish};
 

@@ -23,7 +23,7 @@ pub struct Provenance {
     pub built_for: Option<Lenient<CommitId>>,
     /// How the image came to be.
     pub origin: Origin,
-    /// Who built it.
+    /// The builder.
     pub builder: Builder,
     /// When it was signed, RFC 3339 in UTC.
     pub at: String,

@@ -18,7 +18,7 @@ const LIST_TASKS_PAGES: usize = 50;
 const SERVICES: &str = "ecs:DescribeServices";
 pub(crate) const DESCRIBE_TASKS: &str = "ecs:DescribeTasks";
 
-/// Which tasks of a service are asked for.
+/// The tasks of a service that are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tasks {
     /// Those that are to run.

@@ -28,7 +28,7 @@ pub struct Service {
     pub cluster_arn: Arn,
     /// `ACTIVE`, `DRAINING` or `INACTIVE`.
     pub status: String,
-    /// Who runs deployments: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
+    /// The controller of deployments: `ECS`, `CODE_DEPLOY` or `EXTERNAL`.
     pub controller: String,
     /// Its task definition.
     pub task_definition: TaskDefinitionArn,

@@ -1,4 +1,4 @@
-//! Which containers of a task definition run the image: all of the same repository, unless they are named.
+//! The containers of a task definition that run the image: all of the same repository, unless they are named.
 
 use crate::definition::Definition;
 use crate::image::{repository_of, same_repository};
@@ -30,7 +30,7 @@ pub fn containers(
 ) -> Result<Selection> {
     let there = base.containers();
     let list = || format!("{} has: {}", base.arn.name(), there.join(", "));
-    // Who names containers does not ask for the usual one.
+    // The usual one is not asked for where containers are named.
     let usual = usual.filter(|_| named.is_empty());
     for name in named.iter().map(String::as_str).chain(usual) {
         if !there.iter().any(|container| container == name) {

@@ -57,10 +57,10 @@ pub struct Run {
     /// Counts re-runs, from 1.
     #[serde(default)]
     pub run_attempt: Option<u64>,
-    /// Who started the first attempt.
+    /// The account that started the first attempt.
     #[serde(default, deserialize_with = "account")]
     pub actor: Option<User>,
-    /// Who started this attempt.
+    /// The account that started this attempt.
     #[serde(default, deserialize_with = "account")]
     pub triggering_actor: Option<User>,
     /// `queued`, `in_progress`, `waiting`, `completed` and others.
@@ -148,7 +148,7 @@ pub struct Activity {
     /// When, RFC 3339 in UTC.
     #[serde(default)]
     pub timestamp: String,
-    /// Who did it.
+    /// The account that did it.
     #[serde(default, deserialize_with = "account")]
     pub actor: Option<User>,
 }
@@ -163,7 +163,7 @@ pub struct Deployment {
     /// The data that its creator put in: an object, or text.
     #[serde(default)]
     pub payload: serde_json::Value,
-    /// Who made it.
+    /// The account that made it.
     #[serde(default, deserialize_with = "account")]
     pub creator: Option<User>,
 }

@@ -11,7 +11,7 @@ pub struct Pull {
     pub url: String,
     /// Its title.
     pub title: String,
-    /// Who opened it; nothing where the account no longer exists.
+    /// The account that opened it; nothing where the account no longer exists.
     pub author: Option<User>,
     /// True if it was merged.
     pub merged: bool,
@@ -76,7 +76,7 @@ pub struct Signer {
 pub struct Review {
     /// Its number, which the event of its dismissal names.
     pub id: u64,
-    /// Who; nothing where the account no longer exists.
+    /// The reviewer; nothing where the account no longer exists.
     pub user: Option<User>,
     /// `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED`, `DISMISSED`, `PENDING`.
     pub state: String,
@@ -102,14 +102,14 @@ pub enum Event {
     },
     /// The head was replaced by a commit that does not follow it.
     ForcePushed {
-        /// Who.
+        /// The account that pushed.
         actor: Option<User>,
         /// The authors of the commit that was replaced, as far as GitHub still has it.
         replaced: Vec<Signer>,
     },
     /// A review was dismissed.
     Dismissed {
-        /// Who dismissed it.
+        /// The account that dismissed it.
         actor: Option<User>,
         /// The review's number.
         review: Option<u64>,

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 /// repository of its own, as a checkout with a `path` makes it. At a terminal it is below the nearest folder with a repository. Where there
 /// is none, it is the path as it was given.
 ///
-/// Which file it is decides what it is compared with, and not what it says.
+/// The path decides what the file is compared with, and not its content.
 pub fn in_repository(kind: Kind, env: &Env, given: &Path) -> String {
     let root = match kind {
         Kind::GitHub => env.get("GITHUB_WORKSPACE").map(plain_path),

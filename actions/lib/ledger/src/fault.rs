@@ -89,7 +89,7 @@ pub enum Fault {
         seq: u64,
         /// The Deployment.
         deployment: u64,
-        /// Who made it.
+        /// The one who made it.
         by: String,
     },
     /// A GitHub Deployment names another hash for the entry.
@@ -98,7 +98,7 @@ pub enum Fault {
         seq: u64,
         /// The Deployment.
         deployment: u64,
-        /// Who made it.
+        /// The one who made it.
         by: String,
     },
     /// A line of an export does not have the form of one; nothing after it was read.

@@ -56,7 +56,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Who caused a record.
+/// The person, app or role that caused a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Actor {
     /// The GitHub login, or the ARN of the AWS principal if no login is known.
@@ -98,7 +98,7 @@ pub struct Record {
     pub commit: CommitId,
     /// How the deployment ended, or what else this is.
     pub verdict: Verdict,
-    /// Who caused it.
+    /// The one who caused it.
     pub actor: Actor,
     /// The page of the run that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,7 +242,7 @@ pub struct Request {
     /// The ID of the infrastructure plan that is promoted along, where the gate asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Who wrote what is promoted: people by their name in the contract, without a number, and other
+    /// The authors of what is promoted: people by their name in the contract, without a number, and other
     /// accounts with their number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributors: Vec<Actor>,
@@ -278,7 +278,7 @@ pub struct Permit {
     /// GitHub's numbers of the reviews that approved them and counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reviews: Vec<u64>,
-    /// Who gave those reviews.
+    /// The people who gave those reviews.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<Actor>,
     /// The requests in this chain whose approvals counted.
@@ -305,7 +305,7 @@ pub struct Rollback {
 pub struct BreakGlass {
     /// Why.
     pub reason: String,
-    /// Who.
+    /// The person.
     pub by: Actor,
     /// Until when the same may go on before somebody else must have reviewed it, RFC 3339 in UTC.
     pub expires: String,

@@ -56,7 +56,7 @@ impl Ledger {
     }
 
     /// The same ledger, for a run that may append: where a killed run left the head's hash out of the anchor, it is written.
-    /// Who only reads believes such a head if it follows what is anchored, and writes nothing.
+    /// A run that only reads believes such a head if it follows what is anchored, and writes nothing.
     #[must_use]
     pub fn completing(mut self) -> Self {
         self.completes = true;

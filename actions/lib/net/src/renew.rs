@@ -85,7 +85,7 @@ impl Renewing {
                 *held = next;
                 Ok(held.clone())
             }
-            // Who issues them may be away for a moment.
+            // Their issuer may be away for a moment.
             Err(_) if !ends_within(&held, Duration::ZERO) => Ok(held.clone()),
             Err(error) => Err(CredentialsError::provider_error(error)),
         }

@@ -109,7 +109,7 @@ pub(crate) struct Wait {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Kind {
-    /// Which lock to hold: `native` (Terraform's own) or `beside` (one beside it, and Terraform locks for itself) [default: native]
+    /// Lock to hold: `native` (Terraform's own) or `beside` (one beside it, and Terraform locks for itself) [default: native]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "KIND")]
     pub(crate) hold: Option<Hold>,
 }

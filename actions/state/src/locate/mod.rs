@@ -1,4 +1,4 @@
-//! Which state a call is about: the contract's, each part replaceable, or inputs alone.
+//! The state that a call is about: the contract's, each part replaceable, or inputs alone.
 
 mod store;
 

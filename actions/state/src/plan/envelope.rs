@@ -49,7 +49,7 @@ pub(crate) struct Envelope {
     pub(crate) basis: Basis,
     /// The numbers of changes, for people.
     pub(crate) counts: String,
-    /// Who made it.
+    /// The person who made it.
     pub(crate) who: String,
     /// The run it was made in.
     pub(crate) run: Option<String>,

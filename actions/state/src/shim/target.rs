@@ -1,4 +1,4 @@
-//! Which state a call works on, and whether it is the one whose lock is held. Pure.
+//! The state that a call works on, and whether it is the one whose lock is held. Pure.
 //! Source: terraform `internal/backend/remote-state/s3`.
 
 use super::call::{self, Call};

@@ -14,7 +14,7 @@ use crate::error::{Answer, ApiError};
 use crate::state::{Cluster, Region, Service};
 use crate::value::{need, text};
 
-/// Who asks, as far as answers show it.
+/// The caller, as far as answers show it.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) arn: String,

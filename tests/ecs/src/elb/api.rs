@@ -18,7 +18,7 @@ use crate::ids;
 use crate::state::Region;
 use crate::value::{list, need, text, texts};
 
-/// Who asks where.
+/// The account and the region of a call.
 pub(crate) struct Scope<'a> {
     pub(crate) inner: &'a Arc<Inner>,
     pub(crate) account: &'a str,

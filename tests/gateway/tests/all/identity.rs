@@ -1,4 +1,4 @@
-//! Who a key is, role chaining, and how each protocol phrases a refusal.
+//! The identity behind a key, role chaining, and the form of a refusal in each protocol.
 
 use aws_credential_types::Credentials;
 use serde_json::json;

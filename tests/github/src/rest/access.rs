@@ -1,4 +1,4 @@
-//! Who calls and whether they may: users by their role, run tokens by what their job declared.
+//! The caller and their permission: users by their role, run tokens by what their job declared.
 
 use crate::actions::{Access, Job};
 use crate::http::{Answer, error, not_found};

@@ -1,4 +1,4 @@
-//! Which job calls, and what it may.
+//! The job that calls, and its permissions.
 
 use serde_json::{Value, json};
 

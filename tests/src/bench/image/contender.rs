@@ -1,4 +1,4 @@
-//! Who pushes, and who is held against whom.
+//! The contenders that push, and the pairs that are compared.
 
 use super::images::Kind;
 
@@ -82,7 +82,7 @@ impl Reading {
 impl Store {
     pub(super) const ALL: [Self; 2] = [Self::Classic, Self::Containerd];
 
-    /// Who takes part; by root only what root alone can do.
+    /// The contenders that take part; by root only what root alone can do.
     pub(super) fn contenders(self) -> &'static [Tool] {
         match self {
             Self::Classic => &[

@@ -1,4 +1,4 @@
-//! Who runs the programs: an ordinary user of the group that may speak to the engine, as on a GitHub-hosted runner, or the
+//! The user who runs the programs: an ordinary user of the group that may speak to the engine, as on a GitHub-hosted runner, or the
 //! benchmark's own user.
 
 use std::fs;

@@ -106,7 +106,7 @@ fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
         refused.is(3, &[said, "set the clock"]);
     }
     assert_eq!(gate.chain().len(), 1, "nothing was written");
-    // Who writes one all the same gains nothing.
+    // A person who writes one all the same gains nothing.
     let granted = ended(&mut gate.built("linus", "1", &grant));
     granted.is(0, &[ALLOWED]);
     gate.redate(ELEVEN);

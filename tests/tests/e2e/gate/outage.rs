@@ -143,7 +143,7 @@ fn each_verb_refuses_or_ends_right_whatever_github_answers() {
     outage.refuses("linus", &request);
     outage.run_through_faults("linus", &request);
     let approve = ["approve", "--request", "2"];
-    // Who answers and what for is known without GitHub.
+    // The approver and the subject of the answer are known without GitHub.
     outage.add_faults_everywhere(100_000, &kinds()[0].1);
     gate.run("grace", &approve).is(0, &["1 of 1 approvals"]);
     outage.clear_faults();

@@ -1,4 +1,4 @@
-//! Who a session in AWS is: the whole principal decides, not the name that a session has.
+//! The person behind a session in AWS: the whole principal decides, not the name that a session has.
 
 use super::{ALLOWED, Ended, Gate, ROLE, digest, ended};
 

@@ -114,7 +114,7 @@ fn the_doctor_names_what_the_token_may_not_read() {
     }
 }
 
-/// Who opens the page sees what waits, and whether it waits for them.
+/// A person who opens the page sees what waits, and whether it waits for them.
 #[test]
 fn the_board_names_requests_and_those_whom_they_wait_for() {
     let gate = asking("gate-waiting");

@@ -74,7 +74,7 @@ fn each_rule_refuses_by_itself_and_says_what_to_do() {
     assert_eq!(unknown.answer("calendar"), "unknown");
 }
 
-/// Who may write records may write any time into one, but not before the record that it follows, and not into S3.
+/// A role that may write records may write any time into one, but not before the record that it follows, and not into S3.
 #[test]
 fn a_record_that_says_too_early_a_time_does_not_shorten_the_soak() {
     let gate = Gate::new("gate-antedated");

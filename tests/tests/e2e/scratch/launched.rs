@@ -154,7 +154,7 @@ impl Launch {
             .run(&["node", "--eval", &go], &variables, &volumes)
     }
 
-    /// Who was heard since the last time, in order.
+    /// The hosts that were called since the last time, in order.
     fn connections(&self) -> Vec<String> {
         let events = self.hosts.events().into_iter();
         events

@@ -1,4 +1,4 @@
-//! Which builder is found on which host.
+//! The builder that is found on each host.
 
 use super::*;
 

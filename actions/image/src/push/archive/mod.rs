@@ -144,7 +144,7 @@ struct Work<'a> {
     made: HashMap<Digest, Descriptor>,
     /// Configuration and diff IDs, once the archive was read.
     contents: Option<(Bytes, Vec<Digest>)>,
-    /// Which path in the archive is which layer.
+    /// The layer at each path of the archive.
     paths: HashMap<String, Digest>,
     states: Vec<State>,
 }

@@ -1,4 +1,4 @@
-//! Which parts AWS is in, and what each calls its regions and hosts.
+//! The partitions that AWS consists of, with the names of their regions and hosts.
 
 use crate::id::Invalid;
 use regex_lite::Regex;

@@ -1,4 +1,4 @@
-//! Which fields each mapping of the contract has. The names are those of the JSON Schema; a test
+//! The fields of each mapping of the contract. The names are those of the JSON Schema; a test
 //! compares the two.
 
 use super::declared::{

@@ -1,4 +1,4 @@
-//! Who started a build in CodeBuild.
+//! The initiator of a build in CodeBuild.
 
 use crate::aws::{Arn, Principal};
 use crate::env::Env;

@@ -137,7 +137,7 @@ impl Host {
         }
     }
 
-    /// Who started this run, as the host names them; of a run on GitHub that is run again, who did
+    /// The one who started this run, as the host names them; of a run on GitHub that is run again, who did
     /// that. For display and records; a gate asks the host's API instead, since a variable can be set
     /// by anybody.
     pub fn actor(&self) -> Option<String> {
@@ -160,7 +160,7 @@ impl Host {
         id.parse().ok()
     }
 
-    /// Who started this build, in CodeBuild.
+    /// The initiator of this build, in CodeBuild.
     pub fn initiator(&self) -> Option<Initiator> {
         match self.kind {
             Kind::CodeBuild => Initiator::of(&self.env),

@@ -1,4 +1,4 @@
-//! Which contract an environment is judged by: the file at one path of the repository. Pure.
+//! The contract that an environment is judged by: the file at one path of the repository. Pure.
 //!
 //! A person who starts a run may be able to choose the contract that it reads. Rules that were reviewed for something else, in a file that
 //! lies anywhere on the branch, must not judge in place of the environment's own.

@@ -44,7 +44,7 @@ pub enum Reason {
     Underway(Box<Record>),
 }
 
-/// Who began a deployment and when, for people: `ada at 2026-11-21T18:00:00Z in https://…`.
+/// The person who began a deployment and the time, for people: `ada at 2026-11-21T18:00:00Z in https://…`.
 pub fn began(started: &Record) -> String {
     let run = started.run.as_ref();
     let run = run.map_or_else(String::new, |run| format!(" in {run}"));
@@ -129,7 +129,7 @@ fn newest(record: Option<&Record>, environment: &str) -> String {
     }
 }
 
-/// Which account the permit is for, if any, and which the credentials are for.
+/// The account that the permit is for, if any, and that of the credentials.
 fn other_account(permitted: Option<&AccountId>, attempt: &Attempt<'_>) -> String {
     match permitted {
         Some(permitted) => format!(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Need, Scene};
 
-/// Who gets the roles that a task definition names.
+/// The service that gets the roles which a task definition names.
 const TASKS: &str = "ecs-tasks.amazonaws.com";
 
 pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {

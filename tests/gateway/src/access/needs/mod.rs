@@ -1,4 +1,4 @@
-//! Which permissions a call needs: the actions, on which resources, with which condition keys. A call that is not listed here
+//! The permissions that a call needs: the actions, with their resources and condition keys. A call that is not listed here
 //! is refused, for nobody knows what would permit it.
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS services".
 

@@ -33,7 +33,7 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
         }
         return Some(vec![need]);
     };
-    // Which objects a list deletes is in a body that streams, so only what may delete all may delete any.
+    // The list of the objects to delete is in a body that streams, so only what may delete all may delete any.
     let mut needs = vec![match operation {
         "DeleteObjects" => on(scene, &bucket, Some("*"))(action),
         _ => asked(scene, object(action)),

@@ -1,4 +1,4 @@
-//! Who may pull and push, and how it is recorded.
+//! The permissions to pull and push, and the record of a call.
 
 use super::*;
 

@@ -40,9 +40,9 @@ pub(in crate::contract) struct Gate {
     pub(in crate::contract) calendars: Option<Vec<At<Text<Calendar>>>>,
     /// The conditions of a rollback.
     pub(in crate::contract) rollback: Option<Rollback>,
-    /// Who may promote although rules refuse, for a short time and on record; nobody when not given.
+    /// The people who may promote although rules refuse, for a short time and on record; nobody when not given.
     pub(in crate::contract) break_glass: Option<BreakGlass>,
-    /// Who approves each promotion, on record, before it is made; nobody when not given.
+    /// The people who approve each promotion, on record, before it is made; nobody when not given.
     pub(in crate::contract) approve: Option<Approve>,
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources; none when not given.
     pub(in crate::contract) unpinned: Option<Vec<At<Text<Dependency>>>>,
@@ -91,7 +91,7 @@ pub(in crate::contract) struct Rollback {
     pub(in crate::contract) approvals: Option<At<u32>>,
 }
 
-/// Who may promote although rules refuse.
+/// The people who may promote although rules refuse.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::contract) struct BreakGlass {
@@ -102,7 +102,7 @@ pub(in crate::contract) struct BreakGlass {
     pub(in crate::contract) expires: Option<At<Text<Span>>>,
 }
 
-/// Who approves each promotion, on record, before it is made.
+/// The people who approve each promotion, on record, before it is made.
 #[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::contract) struct Approve {

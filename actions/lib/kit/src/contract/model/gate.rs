@@ -46,10 +46,10 @@ pub struct Gate {
     /// Reviews that a rollback needs: the count of `approve`, unless the contract says otherwise.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rollback_approvals: u32,
-    /// Who may promote although rules refuse.
+    /// The people who may promote although rules refuse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlass>,
-    /// Who approves each promotion.
+    /// The people who approve each promotion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<Approve>,
     /// Providers and modules of the infrastructure code that need not be pinned, by their sources.
@@ -158,7 +158,7 @@ pub enum Weekday {
     Sunday,
 }
 
-/// Who may promote although rules refuse, and for how long.
+/// The people who may promote although rules refuse, and the time for which they may.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakGlass {
@@ -168,7 +168,7 @@ pub struct BreakGlass {
     pub expires: u64,
 }
 
-/// Who approves each promotion, on record, before it is made.
+/// The people who approve each promotion, on record, before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
