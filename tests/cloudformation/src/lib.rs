@@ -120,7 +120,7 @@ impl CloudFormation {
     /// Reads the service model and the schemas.
     ///
     /// # Errors
-    /// When one of them is not there or is not what it should be.
+    /// When one of them is not there or has another form.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let inner = Inner {
             shapes: standin_ecs::Shapes::load(&config.models, "cloudformation")?,

@@ -199,7 +199,7 @@ impl Inner {
             .check_answer(route.template, route.method, answer.status, body)
         {
             Ok(()) => answer,
-            Err(Mismatch { pointer, message }) => self.unfit(
+            Err(Mismatch { pointer, message }) => self.replace_violation(
                 request,
                 repository(request),
                 answer.status,
@@ -210,7 +210,7 @@ impl Inner {
     }
 
     /// Notes an answer that is none of GitHub's, and gives the one that is sent in its place.
-    fn unfit(
+    fn replace_violation(
         &self,
         request: &Request,
         repository: Option<String>,
@@ -300,7 +300,7 @@ impl Inner {
             Ok(()) => answer,
             Err(graphql::Mismatch {
                 pointer, message, ..
-            }) => self.unfit(
+            }) => self.replace_violation(
                 request,
                 repository.or_else(|| noted.repository.clone()),
                 answer.status,

@@ -15,7 +15,7 @@ use crate::fault::{Context, Result};
 use crate::world::aws::Keys;
 
 /// How long a client may keep what it got.
-const LIFE: time::Duration = time::Duration::hours(1);
+const SESSION_LENGTH: time::Duration = time::Duration::hours(1);
 
 /// An endpoint that serves one build; it ends when this is dropped.
 pub(super) struct Endpoint {
@@ -31,7 +31,7 @@ impl Endpoint {
             "AccessKeyId": keys.access_key_id,
             "SecretAccessKey": keys.secret_access_key,
             "Token": keys.session_token,
-            "Expiration": (OffsetDateTime::now_utc() + LIFE).format(&Rfc3339).context("writing a time")?,
+            "Expiration": (OffsetDateTime::now_utc() + SESSION_LENGTH).format(&Rfc3339).context("writing a time")?,
         })
         .to_string();
         let path = format!("/v2/credentials/{}", uuid::Uuid::new_v4());

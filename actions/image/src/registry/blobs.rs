@@ -192,7 +192,7 @@ impl Repo {
         }
         Err(operation
             .failed()
-            .cause("the bytes that came do not hash to that digest")
+            .cause("the registry sent bytes with another digest")
             .hint("the blob was changed in transit or in the registry; do not deploy what uses it")
             .into())
     }

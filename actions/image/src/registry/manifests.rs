@@ -50,7 +50,7 @@ impl Repo {
         if reference.starts_with("sha256:") && reference != digest.as_str() {
             return Err(operation
                 .failed()
-                .cause(format!("the bytes that came hash to {digest}"))
+                .cause(format!("the registry sent bytes whose digest is {digest}"))
                 .hint("the manifest was changed in transit or in the registry; do not deploy it")
                 .into());
         }

@@ -52,7 +52,7 @@ pub(super) async fn preview(cx: &Cx, ecr: &Ecr, policy: &Policy) -> Result<HashM
     );
     let mut started = false;
     let mut another = false;
-    let mut said: Option<Instant> = None;
+    let mut reported: Option<Instant> = None;
     for pause in looks() {
         if started {
             match look(ecr, policy).await? {
@@ -67,10 +67,10 @@ pub(super) async fn preview(cx: &Cx, ecr: &Ecr, policy: &Policy) -> Result<HashM
             // does not know the images pushed since.
             started = start(ecr, policy).await?;
         }
-        if said.is_none_or(|at| at.elapsed() >= EVERY) {
+        if reported.is_none_or(|at| at.elapsed() >= EVERY) {
             let which = if started { "" } else { ", behind another one" };
             cx.host.info(format!("waiting for {what}{which}"));
-            said = Some(Instant::now());
+            reported = Some(Instant::now());
         }
         tokio::time::sleep(pause).await;
     }

@@ -128,7 +128,7 @@ impl Engine {
             .by_ref()
             .take(SMALL)
             .read_to_end(&mut body)
-            .map_err(|error| self.silent(error))?;
+            .map_err(|error| self.no_answer(error))?;
         let strange = || {
             Error::failed(format!(
                 "the Docker Engine's answer about {image} is not understood"
@@ -180,7 +180,7 @@ impl Engine {
             )?;
             answer(stream)
         };
-        let (status, body) = ask().map_err(|error| self.silent(error))?;
+        let (status, body) = ask().map_err(|error| self.no_answer(error))?;
         if status == 200 {
             return Ok(body);
         }
@@ -218,7 +218,7 @@ impl Engine {
         }
     }
 
-    fn silent(&self, error: io::Error) -> Error {
+    fn no_answer(&self, error: io::Error) -> Error {
         let address_text = match self {
             Self::Unix(path) => path.display().to_string(),
             Self::Tcp(address) => address.to_string(),

@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 
 /// For how long, in seconds, a deployment can begin under a permit: migrations and infrastructure come
 /// between. One that began counts as under way for as long again, unless it is recorded before.
-pub const LIFE: u64 = 3600;
+pub const VALID_SECONDS: u64 = 3600;
 
 /// For how long, in seconds, the deployment of a promotion can begin, or its plan be applied, after it was judged. An approval can
 /// be dismissed, a check fail and a freeze begin at any time, and only GitHub and AWS know; so it is judged once more right before.
@@ -249,7 +249,7 @@ pub fn usable(
 /// Returns true if what first began with this record may go on without another judgment: for as long as a permit lasts. A time that cannot
 /// be read is long ago.
 pub fn goes_on(began: &Record, now: OffsetDateTime) -> bool {
-    let until = instant(&began.at).and_then(|at| seconds_after(at, LIFE));
+    let until = instant(&began.at).and_then(|at| seconds_after(at, VALID_SECONDS));
     until.is_some_and(|until| now < until)
 }
 
@@ -435,7 +435,7 @@ pub fn expired(permit: &Permit, now: OffsetDateTime) -> bool {
 /// The deployment that began and is not recorded yet, from the chain's records since its newest
 /// deployment, newest first.
 pub fn underway(records: &[Recorded], now: OffsetDateTime) -> Option<Underway<'_>> {
-    let life = time::Duration::seconds(LIFE.cast_signed());
+    let life = time::Duration::seconds(VALID_SECONDS.cast_signed());
     let since = records.iter().take_while(|it| !it.record.is_deployment());
     let started = since.filter(|it| it.record.verdict == Verdict::Started);
     let underway = started.map(|started| Underway {

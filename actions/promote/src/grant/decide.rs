@@ -4,7 +4,7 @@ use crate::record::marks;
 use crate::standing::at;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
-use ledger::permit::{self, LIFE, underway};
+use ledger::permit::{self, VALID_SECONDS, underway};
 use ledger::{Permit, Record, Recorded, Verdict};
 use time::{Duration, OffsetDateTime};
 
@@ -75,7 +75,7 @@ pub(super) fn require_right_clock(ahead: Option<Duration>) -> Result<()> {
 
 /// Until when a deployment can begin: an hour, but no longer than the approvals count.
 pub(crate) fn expires(now: OffsetDateTime, approved: Option<&str>) -> String {
-    let life = now + Duration::seconds(LIFE.cast_signed());
+    let life = now + Duration::seconds(VALID_SECONDS.cast_signed());
     rfc3339(approved.and_then(at).map_or(life, |until| until.min(life)))
 }
 

@@ -125,8 +125,8 @@ mod tests {
             let held = held("3f", Some(lease(phase)));
             assert_eq!(settling(&held, unwritten), answer, "{phase:?}");
         }
-        let foreign = held("3f", None);
+        let without_lease = held("3f", None);
         let released = Settling::Release { meant: false };
-        assert_eq!(settling(&foreign, true), released);
+        assert_eq!(settling(&without_lease, true), released);
     }
 }

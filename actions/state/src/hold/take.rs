@@ -5,8 +5,8 @@ use super::claimant::Claimant;
 use super::contention::{Announced, busy, unsettled};
 use super::handover;
 use super::opened::{Opened, open};
-use super::place::QueuePlace;
 use super::proof::{Asker, Run};
+use super::queue_position::QueuePosition;
 use super::wait::{Next, Watch, sight};
 use crate::args::{Adopt, Keep, Wait};
 use crate::backend::Hold;
@@ -104,7 +104,7 @@ pub(crate) async fn take(
         until: None,
         ..record.lease.clone()
     };
-    let mut place = QueuePlace::new(lock.queue(), waiting);
+    let mut position = QueuePosition::new(lock.queue(), waiting);
     let allowed = located.target.allow_long_lived_keys.clone();
     let claimant = Claimant {
         lock,
@@ -114,7 +114,7 @@ pub(crate) async fn take(
         cx,
     };
     let taken = {
-        let mut acquiring = std::pin::pin!(claimant.acquire(&mut place));
+        let mut acquiring = std::pin::pin!(claimant.acquire(&mut position));
         tokio::select! {
             biased;
             // A write may be under way: it is answered first, so that what it wrote is known.
@@ -131,12 +131,12 @@ pub(crate) async fn take(
     let since = match taken {
         Ok(since) => since,
         Err(error) if error.kind == ErrorKind::Busy => {
-            place.leave().await;
+            position.leave().await;
             return Err(error);
         }
         Err(error) => {
             // A write that got no answer may have arrived.
-            let ((), released) = tokio::join!(place.leave(), lock.release(record));
+            let ((), released) = tokio::join!(position.leave(), lock.release(record));
             return match released {
                 // A lock that cannot be released is what the person has to know of.
                 Err(kept) if error.kind == ErrorKind::Interrupted => Err(kept),
@@ -152,24 +152,24 @@ pub(crate) async fn take(
 }
 
 impl Claimant<'_> {
-    async fn acquire(&self, place: &mut QueuePlace) -> Result<Duration> {
+    async fn acquire(&self, position: &mut QueuePosition) -> Result<Duration> {
         let began = uptime();
         let mut watch = Watch::default();
         let mut announced = Announced::default();
         let mut claim = Claim {
             timeout: self.wait.lock_timeout,
             lease: self.wait.lease,
-            queued: place.has_queue(),
+            queued: position.has_queue(),
             asked: false,
         };
         loop {
             let ahead = match claim.asked {
-                true => place.count_ahead(self.cx.clock.now()).await?,
+                true => position.count_ahead(self.cx.clock.now()).await?,
                 false => 0,
             };
             let since = uptime();
             let put = match claim.attempt(ahead) {
-                Try::First => self.take_first(place).await?,
+                Try::First => self.take_first(position).await?,
                 Try::Look => match self.lock.look().await? {
                     Some(held) => Some(Put::Held(held)),
                     None => Some(self.lock.take(self.record).await?),
@@ -178,7 +178,7 @@ impl Claimant<'_> {
             };
             let held = match put {
                 Some(Put::Taken) => {
-                    place.leave().await;
+                    position.leave().await;
                     return Ok(since);
                 }
                 Some(Put::Held(held)) => Some(held),
@@ -189,11 +189,11 @@ impl Claimant<'_> {
                 && claim.may_take_over()
                 && self.take_over(held, &mut watch).await?
             {
-                place.leave().await;
+                position.leave().await;
                 return Ok(since);
             }
             match claim.after(uptime().saturating_sub(began), ahead) {
-                After::Join => place.join().await?,
+                After::Join => position.join().await?,
                 After::Pause(pause) => {
                     let ahead = claim.queued.then_some(ahead);
                     announced.say(self, ahead, held.as_ref(), &watch).await?;
@@ -206,7 +206,7 @@ impl Claimant<'_> {
                     };
                     return match held {
                         Some(held) => Err(busy(self.lock, &held, ahead, claim.timeout, &watch)),
-                        None => self.take_after_timeout(place, ahead, &watch).await,
+                        None => self.take_after_timeout(position, ahead, &watch).await,
                     };
                 }
             }
@@ -215,8 +215,8 @@ impl Claimant<'_> {
 
     /// Takes a free lock with one write, and reads meanwhile whether the queue has waiters: then it releases the lock, and
     /// this run joins the queue. `None`: there are waiters.
-    async fn take_first(&self, place: &QueuePlace) -> Result<Option<Put>> {
-        let (put, waiters) = tokio::join!(self.lock.take(self.record), place.has_waiters());
+    async fn take_first(&self, position: &QueuePosition) -> Result<Option<Put>> {
+        let (put, waiters) = tokio::join!(self.lock.take(self.record), position.has_waiters());
         match (put?, waiters) {
             (Put::Taken, Ok(false)) => Ok(Some(Put::Taken)),
             (Put::Taken, waiters) => {
@@ -231,7 +231,7 @@ impl Claimant<'_> {
     /// they are dead, and their tickets would keep out everyone who does not wait for as long as a ticket lives.
     async fn take_after_timeout(
         &self,
-        place: &mut QueuePlace,
+        position: &mut QueuePosition,
         ahead: u64,
         watch: &Watch,
     ) -> Result<Duration> {
@@ -245,7 +245,7 @@ impl Claimant<'_> {
                     let since = uptime();
                     match self.lock.take(self.record).await? {
                         Put::Taken => {
-                            place.leave().await;
+                            position.leave().await;
                             return Ok(since);
                         }
                         Put::Held(held) => break held,

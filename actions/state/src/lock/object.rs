@@ -349,9 +349,9 @@ mod tests {
             body(&record, true).as_bytes(),
             "e".into()
         )));
-        let foreign = held(record.info.to_json().as_bytes(), "e".into());
-        assert_eq!(foreign.lease, None);
-        assert_eq!(foreign.id(), record.info.id);
+        let without_lease = held(record.info.to_json().as_bytes(), "e".into());
+        assert_eq!(without_lease.lease, None);
+        assert_eq!(without_lease.id(), record.info.id);
         assert_eq!(held(b"not json", "e".into()).info, None);
     }
 }

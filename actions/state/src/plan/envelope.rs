@@ -69,7 +69,7 @@ pub(crate) enum Unopened {
     /// Its envelope has this form.
     OtherVersion(u32),
     /// Its envelope is for other bytes than the plan's.
-    OtherPlan { seen: String, said: String },
+    OtherPlan { seen: String, stated: String },
 }
 
 impl fmt::Display for Unopened {
@@ -82,9 +82,9 @@ impl fmt::Display for Unopened {
                 f,
                 "its envelope has version {version}, this program reads {VERSION}"
             ),
-            Self::OtherPlan { seen, said } => write!(
+            Self::OtherPlan { seen, stated } => write!(
                 f,
-                "the plan's bytes have the SHA-256 {seen}, the envelope says {said}"
+                "the plan's bytes have the SHA-256 {seen}, the envelope says {stated}"
             ),
         }
     }
@@ -146,8 +146,8 @@ impl Envelope {
         }
         let seen = sha256(plan);
         if seen != envelope.plan {
-            let said = envelope.plan;
-            return Err(Unopened::OtherPlan { seen, said });
+            let stated = envelope.plan;
+            return Err(Unopened::OtherPlan { seen, stated });
         }
         Ok((envelope, plan))
     }

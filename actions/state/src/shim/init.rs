@@ -43,13 +43,15 @@ fn arguments(ours: &Ours, declared: &Declarations, given: &Declarations, own: bo
             .get(name)
             .is_some_and(|setting| setting.value != Value::Null)
     };
-    let foreign = |settings: &Declarations| {
+    let is_other_bucket = |settings: &Declarations| {
         settings.get("bucket").is_some_and(|setting| {
             !matches!(&setting.value, Value::Literal(bucket) if *bucket == ours.backend.bucket)
                 && setting.value != Value::Null
         })
     };
-    if foreign(given) || (foreign(declared) && !named(given, "bucket") && !ours.overrides) {
+    if is_other_bucket(given)
+        || (is_other_bucket(declared) && !named(given, "bucket") && !ours.overrides)
+    {
         return Vec::new();
     }
     let mut arguments = ours.backend.settings(ours.path_style);

@@ -102,7 +102,7 @@ fn diff(text: &str, given: &[(&str, &str)], tags: &[(String, String)]) -> (Vec<C
 }
 
 /// `Action ID Replacement: attribute.name source(cause) recreation evaluation, …`
-fn told(change: &Change) -> String {
+fn shown(change: &Change) -> String {
     let details: Vec<String> = change
         .details
         .iter()
@@ -178,7 +178,7 @@ fn a_change_set_lists_what_changes_and_nothing_else() {
         ),
     ] {
         let (found, _) = diff(&text, &given, &[]);
-        let found: Vec<String> = found.iter().map(told).collect();
+        let found: Vec<String> = found.iter().map(shown).collect();
         assert_eq!(found, wanted, "{text}");
     }
 }

@@ -59,10 +59,10 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
     chain
         .refused("a plan that nobody approved", &with_plan().gate(), unasked)
         .await?;
-    let answer = |login: &str, told: &[(&str, &str)]| {
-        let told = told.iter();
-        let told = told.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Project::approve(STAGING, &person(login), told.collect())
+    let answer = |login: &str, variables: &[(&str, &str)]| {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Project::approve(STAGING, &person(login), variables.collect())
     };
     let request = [
         ("COMMAND", "request"),

@@ -62,9 +62,9 @@ fn a_break_glass_is_recorded_and_refuses_until_another_person_reviews_it() {
     );
     let unverified = ["keys.ledger", "anchor", "keys.provenance"]
         .map(|name| format!("the contract names no `build.{name}`"));
-    let mut told: Vec<&str> = unverified.iter().map(String::as_str).collect();
-    told.push("BREAK-GLASS by linus: the shop is down");
-    granted.is(0, &told);
+    let mut lines: Vec<&str> = unverified.iter().map(String::as_str).collect();
+    lines.push("BREAK-GLASS by linus: the shop is down");
+    granted.is(0, &lines);
     let permit = granted.permit();
     gate.begin(permit, "linus", None, &now());
     // It is owed from here on, whatever is recorded.

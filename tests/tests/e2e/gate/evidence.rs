@@ -143,7 +143,7 @@ pub(super) fn lied(
 }
 
 /// The export up to a permit as somebody with the key could have written it, with this in the permit's record.
-fn told(export: &str, permit: usize, tell: impl Fn(&mut Value)) -> String {
+fn altered(export: &str, permit: usize, tell: impl Fn(&mut Value)) -> String {
     let lines: Vec<&str> = export.lines().collect();
     let line: Value = serde_json::from_str(lines[permit]).unwrap();
     let mut record: Value = serde_json::from_str(line["record"].as_str().unwrap()).unwrap();
@@ -251,12 +251,12 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         ("range", Value::Null),
         ("base", json!("5".repeat(40))),
     ] {
-        let told = told(&export, 2, |permit| permit[member] = value.clone());
+        let altered = altered(&export, 2, |permit| permit[member] = value.clone());
         let why = format!("its `{member}` is another one");
-        gate.verified(&told, &evidence)
+        gate.verified(&altered, &evidence)
             .is(3, &["does not follow from its evidence", &why]);
         assert_eq!(
-            gate.second(&told, &evidence)["faults"],
+            gate.second(&altered, &evidence)["faults"],
             json!([["unfounded", 2]]),
             "{why}"
         );
@@ -277,11 +277,11 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         listed["answer"] = json!(answer.to_string());
         kept.to_string()
     };
-    let told = lied(&export, &evidence, 2, shorter);
-    gate.verified(&told, &evidence)
+    let altered = lied(&export, &evidence, 2, shorter);
+    gate.verified(&altered, &evidence)
         .is(3, &["does not follow from its evidence"]);
     assert_eq!(
-        gate.second(&told, &evidence)["faults"],
+        gate.second(&altered, &evidence)["faults"],
         json!([["unfounded", 2]])
     );
     // This version answers its own questions, and writes no other form.

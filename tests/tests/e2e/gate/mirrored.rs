@@ -138,8 +138,8 @@ fn a_chain_that_was_cut_off_altered_or_written_anew_is_not_what_github_deploymen
 
     mirrored.delete(3);
     assert_eq!(mirrored.faults(), [fault("lost", 3)]);
-    let said = mirrored.verify(&[]);
-    said.is(
+    let verified = mirrored.verify(&[]);
+    verified.is(
         3,
         &[
             "record 3 is not in the chain",

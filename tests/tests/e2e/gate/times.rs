@@ -83,11 +83,11 @@ fn a_record_that_says_too_early_a_time_does_not_shorten_the_soak() {
     before["at"] = now().into();
     let antedated = gate.healthy(&planted, 1);
     let at = antedated["at"].as_str().unwrap().to_owned();
-    let said = format!("which says {at} and was written at ");
+    let message = format!("which says {at} and was written at ");
     gate.plant("production", &[gate.healthy(&running, 0)]);
     let check = || {
         let check = gate.run("linus", &["check", "--digest", &planted]);
-        check.is(3, &[&said, "promote it after"]);
+        check.is(3, &[&message, "promote it after"]);
         assert_eq!(check.refusing(), ["soak"]);
     };
     gate.plant("staging", &[before, antedated.clone()]);

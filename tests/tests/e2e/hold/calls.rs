@@ -160,8 +160,8 @@ impl Scene {
 
     pub(super) fn run_with(&self, arguments: &[&str], script: &str) -> (Option<i32>, String) {
         let ended = self.job.run(&mut self.command(arguments, script));
-        let said = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
-        (ended.status.code(), said)
+        let output = format!("{}{}", log(&ended), String::from_utf8_lossy(&ended.stdout));
+        (ended.status.code(), output)
     }
 
     /// A verb that runs a script with real Terraform on PATH, also under OpenTofu's name.
@@ -265,16 +265,16 @@ fn unchanged_while_held(locking: &str, scripts: &[String]) {
     let scene = Scene::new(&format!("calls-{locking}"));
     let run = |script: &str| scene.run_with(&["run", "--locking", locking], script);
     // While nobody else holds anything, all of it works, and each state gets its first content.
-    let (code, said) = run(
+    let (code, output) = run(
         "set -e; exec >&2
          terraform init -no-color; terraform apply -auto-approve -no-color
          (cd envs/prod; terraform init -no-color; terraform apply -auto-approve -no-color; terraform plan -no-color -out=$TOP/saved.plan)
          terraform workspace new blue; terraform apply -auto-approve -no-color; terraform workspace select default
          export TF_DATA_DIR=.third; terraform init -no-color -backend-config=third.hcl; terraform apply -auto-approve -no-color",
     );
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{output}");
     let before: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
-    assert!(before.iter().all(Option::is_some), "{before:?}\n{said}");
+    assert!(before.iter().all(Option::is_some), "{before:?}\n{output}");
     let own = scene.text("");
     for name in OTHERS {
         scene.hold_in(name, locking);
@@ -295,14 +295,14 @@ fn unchanged_while_held(locking: &str, scripts: &[String]) {
                 "{tool} apply -auto-approve -no-color >&2 || echo 'ended badly'\n"
             ));
         }
-        let (code, said) = run(&whole);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = run(&whole);
+        assert_eq!(code, Some(0), "{output}");
         assert!(
-            !said.contains("ended well") && !said.contains("ended badly"),
-            "{said}"
+            !output.contains("ended well") && !output.contains("ended badly"),
+            "{output}"
         );
         let after: Vec<_> = OTHERS.iter().map(|name| scene.text(name)).collect();
-        assert_eq!(after, before, "batch {at}: {some:#?}\n{said}");
+        assert_eq!(after, before, "batch {at}: {some:#?}\n{output}");
     }
     assert_ne!(scene.text(""), own, "the held state was worked on");
     assert!(scripts.len() >= 28);
@@ -318,7 +318,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
          provisioner \"local-exec\" {\n    when    = create\n    command = \": > applying; while [ ! -e go ]; do sleep 0.1; done\"\n  }\n}\n",
     )
     .unwrap();
-    let (code, said) = scene.run(
+    let (code, output) = scene.run(
         "exec >&2; terraform init -no-color
          terraform apply -auto-approve -no-color & first=$!
          while [ ! -e applying ]; do sleep 0.1; done
@@ -327,7 +327,7 @@ fn calls_on_the_held_state_run_one_at_a_time() {
          terraform plan -no-color -lock-timeout=2m > fourth 2>&1 & fourth=$!
          : > go; wait $first && wait $fourth",
     );
-    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(code, Some(0), "{output}");
     for (name, piece) in [
         ("second", "Error acquiring the state lock"),
         ("third", "another call works on this state"),
@@ -357,13 +357,13 @@ fn a_key_is_exact_whatever_characters_it_holds() {
     ] {
         let mut scene = Scene::new("characters");
         scene.state.key = format!("characters/{key}");
-        let (code, said) = scene.run_with(
+        let (code, output) = scene.run_with(
             &["run", "--locking", locking],
             "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2",
         );
-        assert_eq!(code, Some(0), "{key}: {said}");
-        assert!(!said.contains("locks for itself"), "{key}: {said}");
-        assert!(scene.text("").is_some(), "{key}: {said}");
+        assert_eq!(code, Some(0), "{key}: {output}");
+        assert!(!output.contains("locks for itself"), "{key}: {output}");
+        assert!(scene.text("").is_some(), "{key}: {output}");
         assert_eq!(scene.state.lock(), None);
     }
 }
@@ -377,15 +377,21 @@ fn the_block_is_read_before_the_command_starts() {
         std::fs::write(scene.job.file("main.tf"), code).unwrap();
     };
     write("key = \"production\"");
-    let (code, said) = scene.run(": > started");
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
+    let (code, output) = scene.run(": > started");
+    assert_eq!(code, Some(3), "{output}");
+    assert!(
+        output.contains("main.tf:3: key is `production`"),
+        "{output}"
+    );
     assert!(!scene.job.file("started").exists());
     let apply = "terraform init -no-color >&2 && terraform apply -auto-approve -no-color >&2";
-    let (code, said) = scene.run_with(&["run", "--override-backend"], apply);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("main.tf:3: key is `production`"), "{said}");
-    assert!(said.contains("overridden, as asked"), "{said}");
+    let (code, output) = scene.run_with(&["run", "--override-backend"], apply);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(
+        output.contains("main.tf:3: key is `production`"),
+        "{output}"
+    );
+    assert!(output.contains("overridden, as asked"), "{output}");
     assert!(scene.text("").is_some());
 
     write("use_lockfile = true");
@@ -401,11 +407,11 @@ fn the_block_is_read_before_the_command_starts() {
                 .is_ok()
         );
         release_command(&scene.job);
-        let (code, said) = running.join().unwrap();
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = running.join().unwrap();
+        assert_eq!(code, Some(0), "{output}");
         assert!(
-            said.contains("both the lock table and the lock file"),
-            "{said}"
+            output.contains("both the lock table and the lock file"),
+            "{output}"
         );
     });
     assert!(

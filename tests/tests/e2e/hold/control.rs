@@ -82,8 +82,8 @@ fn the_words_of_a_lock_steer_no_terminal() {
 fn keys_and_workspaces_steer_no_terminal() {
     let mut scene = Scene::new("control-names");
     let script = "exec >&2; terraform init -no-color; terraform apply -auto-approve -no-color; terraform workspace list -no-color";
-    let (code, said) = scene.run(script);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = scene.run(script);
+    assert_eq!(code, Some(0), "{output}");
     // The step's message to a call, in the call's own output.
     let mut judged = 0;
     let name = "$'x\\x1b[2J\\x1b]0;title\\x07\\x7f\\r\\n::error::injected'";
@@ -98,8 +98,8 @@ fn keys_and_workspaces_steer_no_terminal() {
         ),
         format!("terraform apply -lock=false {name}"),
     ] {
-        let (code, said) = scene.run(&format!("({call}) > out 2>&1 < /dev/null; echo $? > code"));
-        assert_eq!(code, Some(0), "{call}: {said}");
+        let (code, output) = scene.run(&format!("({call}) > out 2>&1 < /dev/null; echo $? > code"));
+        assert_eq!(code, Some(0), "{call}: {output}");
         let out = scene.job.read("out");
         assert_ne!(scene.job.read("code"), "0\n", "{call}: {out}");
         // The lines before are Terraform's own.

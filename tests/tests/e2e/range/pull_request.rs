@@ -146,9 +146,9 @@ fn what_a_merge_would_be_judged_by_is_said_before_it() {
     scene.approve(number);
     let elsewhere = scene.check_pull(number);
     let rule = elsewhere.rule("pull request");
-    let said = rule["fact"].as_str().unwrap();
+    let fact = rule["fact"].as_str().unwrap();
     assert_eq!(rule["answer"], "fail", "{}", elsewhere.shown);
-    assert!(said.contains("goes to release"), "{said}");
+    assert!(fact.contains("goes to release"), "{fact}");
     scene.act(&base, &json!({"user": AUTHOR, "base": "main"}));
     let words = "before it was pointed at main";
     scene.check_pull(number).refused("approvals", "fail", words);

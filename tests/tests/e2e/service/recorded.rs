@@ -155,11 +155,11 @@ fn a_service_without_tasks_is_never_recorded_as_healthy() {
         &accepted,
     );
     let missing = "the desired count is 0";
-    let said = format!("not healthy: {missing}");
+    let reason = format!("not healthy: {missing}");
     ends(
         &mut setting.command("status", "without-tasks", &[]),
         0,
-        &[&said],
+        &[&reason],
     );
     let commit = "4711".repeat(10);
     let cluster = setting.cluster();

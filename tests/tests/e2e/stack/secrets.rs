@@ -79,8 +79,8 @@ fn an_optional_secret_that_is_missing_leaves_the_default_and_the_plan_says_so() 
     let text = std::fs::read_to_string(&contract).unwrap();
     let optional = "NOTE: {from: \"env:NOTE\", to: [exec], required: false}";
     std::fs::write(&contract, text.replace("NOTE: env:NOTE", optional)).unwrap();
-    let said = "parameter Note: the template's default, because the variable NOTE is not set";
-    stack.ends(&job, &["plan"], 0, &[said]);
+    let note = "parameter Note: the template's default, because the variable NOTE is not set";
+    stack.ends(&job, &["plan"], 0, &[note]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Store {
     /// The store in which `upper` holds the image's topmost files.
     ///
     /// # Errors
-    /// It cannot be read from here, or is not what it should be.
+    /// It cannot be read from here, or does not have the form that the engine gives it.
     pub(super) fn find(upper: &Path, known: &Known) -> io::Result<Self> {
         // DATA-ROOT/overlay2/CACHE-ID/diff
         let driver = upper.parent().and_then(Path::parent);
@@ -137,8 +137,11 @@ impl Layer {
         let text = |name: &str| -> io::Result<String> {
             String::from_utf8(small(&record, name)?).map_err(io::Error::other)
         };
-        let unexpected =
-            |field: &str| other(format!("{field} of {diff_id} is not what it should be"));
+        let unexpected = |field: &str| {
+            other(format!(
+                "{field} of {diff_id} does not have the form that the engine writes"
+            ))
+        };
         if text("diff")? != diff_id.as_str() {
             return Err(unexpected("the digest"));
         }

@@ -24,10 +24,10 @@ pub fn contract_path(record: &Record) -> Option<&str> {
 /// says it: then none judged before.
 pub fn judging(records: &[Recorded]) -> Option<(&Record, &str)> {
     let records = records.iter().map(|it| &it.record);
-    let mut said = records
+    let mut paths = records
         .filter(|record| record.verdict == Verdict::Permitted || record.is_deployment())
         .filter_map(|record| Some((record, contract_path(record)?)));
-    said.next()
+    paths.next()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Why no deployment may begin under a permit, and what to do then.
 
-use super::{Attempt, FRESH, LIFE, Use, has_attempts};
+use super::{Attempt, FRESH, Use, VALID_SECONDS, has_attempts};
 use crate::chain::Chain;
 use crate::record::{Record, Verdict};
 use kit::aws::AccountId;
@@ -183,7 +183,7 @@ fn stale(error: Error, record: &Record, of: Use<'_>) -> Error {
 fn over(error: Error, began: &str) -> Error {
     error.cause(format!(
         "this run began it at {began}, and what began more than {} minutes ago is judged anew before it goes on",
-        LIFE / 60
+        VALID_SECONDS / 60
     ))
 }
 

@@ -167,7 +167,7 @@ fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
 }
 
 fn permit_life() -> time::Duration {
-    time::Duration::seconds(permit::LIFE.cast_signed())
+    time::Duration::seconds(permit::VALID_SECONDS.cast_signed())
 }
 
 /// Why it does not follow; nothing if it does.

@@ -91,17 +91,20 @@ fn a_promotion_is_judged_at_most_ten_minutes_before_its_deployment_begins() {
         of: applies,
         ..attempt(&digest, &account, Some(RUN))
     };
-    let said = reason.refusal(&chain, &asked).to_string();
-    assert!(said.contains("then apply under the new permit"), "{said}");
+    let message = reason.refusal(&chain, &asked).to_string();
+    assert!(
+        message.contains("then apply under the new permit"),
+        "{message}"
+    );
     let reason = of(&granted, deploys, old).unwrap_err();
     let error = reason.refusal(&chain, &attempt(&digest, &account, Some(RUN)));
     assert_eq!(error.exit(), kit::Exit::Refused);
-    let said = error.to_string();
+    let message = error.to_string();
     for words in [
         "granted at 2026-11-21T18:02:00Z, and a promotion must be judged at most 10 minutes before its deployment begins, or a task",
         &format!("grant --environment dev --digest {digest} --plan p --permit 2"),
     ] {
-        assert!(said.contains(words), "{said}");
+        assert!(message.contains(words), "{message}");
     }
 }
 
@@ -177,13 +180,13 @@ fn what_a_run_began_more_than_an_hour_ago_is_followed_and_not_begun_again() {
     let reason = Reason::Over("2026-11-21T18:03:00Z".to_owned());
     let error = reason.refusal(&of, &attempt(&digest, &account, Some(AGAIN)));
     assert_eq!(error.exit(), kit::Exit::Refused);
-    let said = error.to_string();
+    let message = error.to_string();
     for words in [
         "this run began it at 2026-11-21T18:03:00Z",
         "60 minutes",
         "ask for a new permit",
     ] {
-        assert!(said.contains(words), "{said}");
+        assert!(message.contains(words), "{message}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! This run's place in the queue of waiters.
+//! This run's position in the queue of waiters.
 
 use super::wait::{ALIVE, Next, Watch};
 use crate::lease::Lease;
@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 
-/// This run's place in the queue, once it has joined.
+/// This run's position in the queue, once it has joined.
 #[derive(Debug)]
-pub(crate) struct QueuePlace {
+pub(crate) struct QueuePosition {
     queue: Option<Queue>,
     ticket: Option<Ticket>,
     /// The lease in our ticket.
@@ -23,7 +23,7 @@ pub(crate) struct QueuePlace {
     watches: HashMap<u64, Watch>,
 }
 
-impl QueuePlace {
+impl QueuePosition {
     /// `queue` is `None` for a lock without a table, whose waiters have no queue.
     pub(crate) fn new(queue: Option<Queue>, lease: Lease) -> Self {
         let length = lease.length().min(ALIVE);
