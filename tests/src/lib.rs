@@ -28,6 +28,8 @@ pub mod say;
 mod serve;
 pub mod state;
 pub mod steps;
+#[cfg(test)]
+mod style;
 pub mod supervisor;
 pub mod users;
 mod verify;

@@ -359,8 +359,8 @@ pub(crate) fn reaches_back(records: &[Recorded]) -> bool {
             .is_some_and(|record| record.under.is_none_or(|permit| oldest <= permit))
 }
 
-/// Returns true if the newest records of a chain, newest first, are all that a decision rests on: as [`reaches_back`], and they say how each
-/// digest came that a review may clear.
+/// Returns true if the newest records of a chain, newest first, are all that a decision rests on: as [`reaches_back`], and they
+/// say how each digest came that a review may clear.
 pub(crate) fn far_enough(records: &[Recorded]) -> bool {
     let arrived = |digest: &Digest| arrival(records, digest).is_some();
     reaches_back(records)

@@ -168,7 +168,8 @@ async fn ssm_batch(client: &Ssm, batch: Vec<String>, account: &Account) -> Found
                 .collect();
         }
     };
-    // A missing parameter does not fail the call: it is in a list of its own, with HTTP 200. Everything asked for counts as missing until it is seen.
+    // A missing parameter does not fail the call: it is in a list of its own, with HTTP 200. Everything asked for counts as missing
+    // until it is seen.
     let mut found: Found = batch
         .iter()
         .map(|name| (name.clone(), Err(no_parameter(name, account))))

@@ -201,7 +201,8 @@ async fn calls(State(gateway): State<Arc<Gateway>>, Query(which): Query<Which>) 
     Json(json!({"last": last, "calls": calls, "open": open})).into_response()
 }
 
-/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": "status"|"delay"|"late_answer"|"cut"|"lost_answer"|"unconditional", …}}`.
+/// `{"service", "operation"?, "account"?, "times"?, "fault": {"kind": KIND, …}}`, of which KIND is `status`, `delay`, `late_answer`,
+/// `cut`, `lost_answer` or `unconditional`.
 async fn faults(State(gateway): State<Arc<Gateway>>, Json(fault): Json<Fault>) -> Response {
     gateway.faults.add(fault);
     StatusCode::NO_CONTENT.into_response()

@@ -216,7 +216,8 @@ pub(crate) struct Started(Option<Running>);
 
 struct Running {
     child: std::process::Child,
-    /// Read from the start, because a program stops where nobody reads its output: a run that waits for a lock fills a pipe in half an hour.
+    /// Read from the start, because a program stops where nobody reads its output: a run that waits for a lock fills a pipe in half
+    /// an hour.
     stdout: Reader,
     stderr: Reader,
 }

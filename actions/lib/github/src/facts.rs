@@ -1,4 +1,5 @@
-//! The facts that a gate reads from GitHub one by one: runs, pushes, checks, permissions. Each call names the permission that GitHub documents for it.
+//! The facts that a gate reads from GitHub one by one: runs, pushes, checks, permissions. Each call names the permission that
+//! GitHub documents for it.
 
 use crate::client::GitHub;
 use crate::model::{Activity, CheckRun, Comparison, Permission, Run, User};

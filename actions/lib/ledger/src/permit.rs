@@ -325,8 +325,8 @@ fn timely(record: &Record, of: Use<'_>, now: OffsetDateTime) -> Result<(), Reaso
     }
 }
 
-/// Until when a deployment can begin under a permit, or its plan be applied; nothing if that cannot be read. A promotion has to be judged once more after
-/// that. A rollback and a break-glass wait for nobody, so they have until it expires.
+/// The time until which a deployment can begin under a permit, or its plan be applied; nothing if that cannot be read. A promotion
+/// has to be judged once more after that. A rollback and a break-glass wait for nobody, so they have until it expires.
 pub fn begins_by(permit: &Record) -> Option<OffsetDateTime> {
     let expires = instant(&permit.permit.as_ref()?.expires)?;
     match permit.rollback.is_some() || permit.break_glass.is_some() {

@@ -2,7 +2,7 @@
 //!
 //! A run keeps the commit that it was started with. A run that is run again, or that waited, would judge by the
 //! contract and with the workflow of that day, whatever was tightened since. A merge that lands while a
-//! promotion runs is no reason to refuse it, so the files are compared and not the commits alone.
+//! promotion runs is not a reason to refuse it, so the files are compared and not the commits alone.
 //!
 //! A job can check out any commit, and write any file. So the contract is compared by the bytes that were parsed,
 //! whatever commit the run is of.

@@ -171,7 +171,8 @@ impl Bench {
         tag(&group, "TargetGroupArn")
     }
 
-    /// A load balancer with a target group behind it, checked every two seconds; a target has some time to begin to answer: the group's ARN and the balancer's address.
+    /// The group's ARN and the balancer's address of a load balancer with a target group behind it. Targets are checked every two
+    /// seconds and have some time to begin to answer.
     pub(crate) async fn balancer(&self) -> (String, String) {
         let (_, balancer) = self
             .elb("CreateLoadBalancer&Name=web&Subnets.member.1=subnet-1&Subnets.member.2=subnet-2")

@@ -16,7 +16,7 @@ const ROLE_NAME: &str = "^([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$";
 pub(super) struct Filler<'a> {
     service: &'a str,
     name: &'a EnvironmentKey,
-    /// `None` while the file alone is looked at: then a reference has no value, and that is no
+    /// `None` while the file alone is looked at: then a reference has no value, which is not a
     /// mistake.
     vars: Option<&'a Vars<'a>>,
     pub(super) mistakes: &'a mut Mistakes,

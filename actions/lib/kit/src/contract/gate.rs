@@ -63,7 +63,7 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
         freeze: gate.freeze.into_iter().flatten().map(freeze).collect(),
         calendars: gate.calendars.into_iter().flatten().map(text).collect(),
         // Going back asks for as many people as approve a promotion, unless the contract says that fewer will do. The reviews of
-        // pull requests are no part of that: the version was reviewed before it was healthy there.
+        // pull requests do not count for that: the version was reviewed before it was healthy there.
         rollback_approvals: gate
             .rollback
             .and_then(|rollback| rollback.approvals)

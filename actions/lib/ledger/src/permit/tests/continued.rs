@@ -25,7 +25,7 @@ fn another_run_may_answer_while_the_permit_is_in_force() {
     for run in [Some(RUN), Some(AGAIN), Some(OTHER), None] {
         assert_eq!(goes_on(&waiting, run, SOON), Ok(3), "{run:?}");
     }
-    // A deployment, which is no answer, stays the run's that began it.
+    // A deployment is not an answer, and stays the run's that began it.
     assert_eq!(
         decided(&waiting, Some(OTHER)),
         Err(Reason::Started(at(&waiting, 3)))
