@@ -125,7 +125,7 @@ impl Guard {
         inner.pipe = None;
         let ended = inner.child.wait();
         if ended.is_ok_and(|status| status.code() == Some(UNREADABLE.into())) {
-            host.warn("the guard process received a line that it could not read; it keeps to the last lease end that it knows");
+            host.warn("the guard process received a line that it could not read, and ends the command at the last lease end that it knows");
         }
     }
 

@@ -268,7 +268,7 @@ fn a_post_step_leaves_somebody_elses_lock_alone() {
     let post = state.post(&ours, "true");
     assert_eq!(post.status.code(), Some(0), "{}", log(&post));
     assert!(
-        log(&post).contains("is somebody else's by now: ada (slipway-state run)"),
+        log(&post).contains("was acquired by somebody else meanwhile: ada (slipway-state run)"),
         "{}",
         log(&post)
     );

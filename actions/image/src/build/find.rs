@@ -159,7 +159,9 @@ async fn buildkit(env: &Env) -> Result<Builder, Vec<Passed>> {
             .await
             .unwrap_or_default();
         let why = if !carries_buildkit(&version) {
-            format!("{version} carries no BuildKit of its own; clients before version 23 do")
+            format!(
+                "{version} has no BuildKit of its own, which only clients before version 23 have"
+            )
         } else if ask(&path, env, &["info", "--format", "{{.ServerVersion}}"])
             .await
             .is_none()

@@ -88,11 +88,11 @@ fn todo(found: &[Finding]) -> Result<Vec<Part>> {
         .map(|(part, found)| format!("{}: {}", part.words(), found.detail()))
         .collect();
     if !blocked.is_empty() {
-        return Err(Error::refused(
-            "some of it cannot be corrected automatically; nothing was changed",
-        )
-        .with_causes(blocked)
-        .hint("see all of it: slipway-state doctor"));
+        return Err(
+            Error::refused("bootstrap cannot correct these parts; nothing was changed")
+                .with_causes(blocked)
+                .hint("see all of it: slipway-state doctor"),
+        );
     }
     Ok(found
         .iter()
@@ -134,10 +134,12 @@ pub(crate) async fn bootstrap(args: args::Bootstrap, cx: &Cx) -> Result<Report> 
         }
         if !remaining.is_empty() {
             let words: Vec<&str> = remaining.iter().map(|part| part.act()).collect();
-            return Err(
-                Error::failed(format!("{} are still not as they should be", site.shown()))
-                    .cause(words.join(", ")),
-            );
+            return Err(Error::failed(format!(
+                "AWS does not show all changes to {} yet",
+                site.shown()
+            ))
+            .cause(format!("still to do: {}", words.join(", ")))
+            .hint("run it again; see all of it: slipway-state doctor"));
         }
     }
     let rows: Vec<Vec<String>> = parts
@@ -145,7 +147,7 @@ pub(crate) async fn bootstrap(args: args::Bootstrap, cx: &Cx) -> Result<Report> 
         .map(|part| vec![part.act().to_owned()])
         .collect();
     let text = if rows.is_empty() {
-        format!("{} are as they should be", site.shown())
+        format!("nothing to change in {}", site.shown())
     } else {
         text_table(&[if args.dry_run { "would" } else { "did" }], &rows)
     };

@@ -83,6 +83,7 @@ pub(super) fn unsettled(lock: &Lock) -> Error {
         ErrorKind::Busy,
         format!("the state lock {} keeps changing hands", lock.id),
     )
+    .cause("other runs take and release it faster than this one can")
 }
 
 pub(super) fn busy(
@@ -106,7 +107,7 @@ pub(super) fn busy(
         .cause(watch.known(held.lease.as_deref()));
     let error = match ahead {
         0 => error,
-        ahead => error.cause(format!("{ahead} ahead of us in the queue")),
+        ahead => error.cause(format!("runs ahead of this one in the queue: {ahead}")),
     };
     let error = match &held.lease {
         Some(lease) if lease.phase == Phase::Running && timeout <= lease.length() => {

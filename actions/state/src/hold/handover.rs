@@ -150,7 +150,7 @@ pub(super) async fn put(lock: &Lock, held: &Held, record: &Record) -> Result<()>
     match lock.replace(held, record).await? {
         Changed::Done => Ok(()),
         Changed::Moved(held) => Err(wrong_lock(lock, &record.info.id, held.as_ref())
-            .cause("it changed while we looked at it")),
+            .cause("it changed after this step read it")),
     }
 }
 

@@ -56,8 +56,10 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
             }
             Condition::Released => return Ok(()),
             Condition::Foreign => {
-                cx.host
-                    .info(format!("{} is somebody else's by now: {held}", lock.id));
+                cx.host.info(format!(
+                    "the lock {} was acquired by somebody else meanwhile: {held}",
+                    lock.id
+                ));
                 return Ok(());
             }
             Condition::Parked => {

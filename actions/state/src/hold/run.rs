@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// The hint about a command that failed without a call to this step.
-const AROUND: &str = "no call of terraform or tofu came to this step; one by its full path, or with a folder of its own before the step's on PATH, waits for the lock of its own run: call it by its name, and append to PATH instead";
+const AROUND: &str = "no call of terraform or tofu came to this step. A call by its full path, or through a folder that was put before the step's on PATH, waits for the very lock that this run holds: call the tool by its name, and append folders to PATH";
 
 /// How often the lease is renewed before a command starts, where the answers are late.
 const RENEWALS: u32 = 4;
@@ -220,11 +220,15 @@ impl HeldLock<'_> {
         let Some(forbidden) = &self.calls.forbidden else {
             return verdict;
         };
-        let error = Error::refused(format!("`{shown}` was not allowed what it tried"))
-            .cause(forbidden.why.clone())
-            .hint(forbidden.hint.clone());
+        let error = Error::refused(format!(
+            "`{shown}` tried to change what only a permitted plan may change"
+        ))
+        .cause(forbidden.why.clone())
+        .hint(forbidden.hint.clone());
         Err(match verdict {
-            Ok(()) => error.cause(format!("`{shown}` went on without it")),
+            Ok(()) => error.cause(format!(
+                "`{shown}` ignored the refusal and ended as if it had succeeded"
+            )),
             Err(_) => error,
         })
     }

@@ -250,7 +250,8 @@ impl Claimant<'_> {
                         }
                         Put::Held(held) => break held,
                         Put::Missed if uptime().saturating_sub(began) >= TURN * 2 => {
-                            return Err(unsettled(self.lock));
+                            return Err(unsettled(self.lock)
+                                .hint("run this again, or wait longer with --lock-timeout"));
                         }
                         // Each attempt disturbs the others where it writes to two places.
                         Put::Missed => sleep(spread(LOOK)).await?,
@@ -271,7 +272,9 @@ impl Claimant<'_> {
                 // A waiter that spends too long here counts as gone itself.
                 Some(lease) => tokio::time::timeout(ANSWER, self.asker.ask(lease))
                     .await
-                    .unwrap_or_else(|_| Run::Unknown("its host does not answer".to_owned())),
+                    .unwrap_or_else(|_| {
+                        Run::Unknown("the host of its run does not answer".to_owned())
+                    }),
                 None => Run::Unknown(String::new()),
             };
             watch.answered(uptime(), run);

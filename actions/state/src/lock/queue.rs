@@ -98,7 +98,9 @@ impl Queue {
                 None => return Err(error).cannot(format!("join the queue at {}", self.id)),
             }
         }
-        Err(self.join_error().cause("too many others join it at once"))
+        Err(self
+            .join_error()
+            .cause("too many runs join it at the same moment"))
     }
 
     /// Reads the queue's head, which the last waiter that left has advanced: one call bounds the number of waiters ahead.

@@ -42,7 +42,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         None => String::new(),
     };
     cx.host.info(format!(
-        "planning with {}{reached} and without the lock {}: nothing is kept, and nobody is kept waiting",
+        "planning with {}{reached} and without the lock {}: the plan is shown, and cannot be applied",
         opened.access.account.arn, opened.lock.id
     ));
     let notes = Notes::of(&located, &tool.directory, args.base.as_ref(), cx)?;

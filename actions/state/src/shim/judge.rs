@@ -48,7 +48,7 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
             "leave it out: the step gives the lock back when its command ends",
         ),
         Kind::Other if lock_flags.off => refused(
-            format!("`{subcommand}` is told not to lock, and no lock of it is held"),
+            format!("`{subcommand}` is told not to lock, and this step holds no lock for it"),
             off_hint,
         ),
         Kind::Other => Verdict::Unchanged(None),
