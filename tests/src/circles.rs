@@ -9,32 +9,6 @@ use std::process::Command;
 
 use regex_lite::Regex;
 
-/// Uses that close a circle and are still there, in the sandbox and its stand-ins: which file uses which. None may be
-/// added; one that is gone has to go from here as well.
-const KNOWN: [(&str, &str); 12] = [
-    ("tests/ecs/src/elb/groups.rs", "tests/ecs/src/elb/api.rs"),
-    ("tests/ecs/src/state.rs", "tests/ecs/src/task.rs"),
-    (
-        "tests/gateway/src/access/needs/mod.rs",
-        "tests/gateway/src/s3.rs",
-    ),
-    ("tests/gateway/src/call.rs", "tests/gateway/src/s3.rs"),
-    ("tests/gateway/src/ecr.rs", "tests/gateway/src/front.rs"),
-    ("tests/gateway/src/error.rs", "tests/gateway/src/answer.rs"),
-    (
-        "tests/gateway/src/front_rules.rs",
-        "tests/gateway/src/front.rs",
-    ),
-    ("tests/gateway/src/images.rs", "tests/gateway/src/ecr.rs"),
-    ("tests/gateway/src/mounts.rs", "tests/gateway/src/ecr.rs"),
-    (
-        "tests/gateway/src/mounts.rs",
-        "tests/gateway/src/front_rules.rs",
-    ),
-    ("tests/gateway/src/scans.rs", "tests/gateway/src/ecr.rs"),
-    ("tests/src/runner/act.rs", "tests/src/runner/story.rs"),
-];
-
 /// A module, by its path in the crate.
 type Module = Vec<String>;
 
@@ -278,18 +252,10 @@ fn circle<'f>(
 #[test]
 fn no_two_files_of_a_crate_need_each_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut there = BTreeSet::new();
     let mut found: Vec<String> = Vec::new();
     for (source, files) in crates(&root) {
         let sources = Sources::read(&root, &source, &files);
-        let mut edges = sources.edges();
-        for (file, used) in &mut edges {
-            used.retain(|used| {
-                let known = KNOWN.iter().position(|known| *known == (*file, *used));
-                there.extend(known);
-                known.is_none()
-            });
-        }
+        let edges = sources.edges();
         let circles = edges.keys().filter_map(|file| circle(file, &edges));
         found.extend(circles.min_by_key(Vec::len).map(|way| way.join(" → ")));
     }
@@ -297,12 +263,6 @@ fn no_two_files_of_a_crate_need_each_other() {
         found.is_empty(),
         "files that need each other; move what they share into a file of its own:\n{}",
         found.join("\n")
-    );
-    let gone = (0..KNOWN.len()).filter(|known| !there.contains(known));
-    let gone: Vec<(&str, &str)> = gone.map(|known| KNOWN[known]).collect();
-    assert!(
-        gone.is_empty(),
-        "no longer there, so remove it from the list: {gone:?}"
     );
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::{Context, Fault, Result};
 use crate::instance::{Instance, port};
-use crate::runner::act::git;
 use crate::runner::base;
+use crate::runner::git::git;
 use crate::runner::hub::Hub;
 use crate::runner::story::{AUTHOR, REVIEWER, Story, git_folder};
 use crate::world::runner::without_lock_tables;

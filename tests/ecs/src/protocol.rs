@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::api::{self, Caller};
 use crate::check::{self, Fault, Problem, Wire};
-use crate::elb::api::Scope;
+use crate::elb::scope::Scope;
 use crate::error::{Answer, ApiError};
 use crate::model::{Model, ModelError, Operation, load};
 use crate::{CALLER_HEADER, Inner, elb, ids, logs, query, run};

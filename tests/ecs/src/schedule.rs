@@ -72,7 +72,7 @@ fn new_task(region: &Region, service: &Service, deployment: &str, now: f64) -> O
         .find(|cluster| cluster.arn == service.cluster)?;
     let deployment = service.deployments.iter().find(|d| d.id == deployment)?;
     let revision = service.revision(&deployment.revision)?;
-    let mut task = Task::new(region, cluster, deployment.definition.clone(), now);
+    let mut task = Task::new(&cluster.arn, deployment.definition.clone(), now);
     task.group = format!("service:{}", service.name);
     task.started_by = Some(deployment.id.clone());
     task.service = Some(service.arn.clone());

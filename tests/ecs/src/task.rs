@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use crate::state::Region;
 use crate::value::{list, need, number, text};
 
 /// The lifecycle that ECS documents, in its order.
@@ -142,19 +141,16 @@ pub(crate) struct Container {
 }
 
 impl Task {
-    pub(crate) fn new(
-        region: &Region,
-        cluster: &crate::state::Cluster,
-        definition: Arc<Value>,
-        now: f64,
-    ) -> Self {
+    /// A task in the cluster of this ARN, `PREFIX:cluster/NAME`.
+    pub(crate) fn new(cluster: &str, definition: Arc<Value>, now: f64) -> Self {
         let id = crate::ids::hex32();
-        let path = format!("{}/{id}", cluster.name);
+        let (prefix, name) = cluster.split_once("cluster/").unwrap_or_default();
+        let path = format!("{name}/{id}");
         let containers = list(&definition, "containerDefinitions")
             .iter()
             .map(|wanted| Container {
                 name: need(wanted, "name").to_owned(),
-                arn: region.arn(&format!("container/{path}/{}", uuid::Uuid::new_v4())),
+                arn: format!("{prefix}container/{path}/{}", uuid::Uuid::new_v4()),
                 image: need(wanted, "image").to_owned(),
                 essential: crate::container::is_essential(wanted),
                 cpu: number(wanted, "cpu").unwrap_or(0),
@@ -172,9 +168,9 @@ impl Task {
             })
             .collect();
         Self {
-            arn: region.arn(&format!("task/{path}")),
+            arn: format!("{prefix}task/{path}"),
             id,
-            cluster: cluster.arn.clone(),
+            cluster: cluster.to_owned(),
             group: format!("family:{}", need(&definition, "family")),
             definition,
             settings: Map::new(),

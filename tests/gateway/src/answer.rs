@@ -1,9 +1,11 @@
 //! The answer to a caller, before it is recorded.
 
-use crate::error::AwsError;
+use crate::error::{AwsError, Protocol};
+use crate::text::xml_escape;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
 
 /// A body: whole, or as it streams from the part behind.
 pub(crate) enum Content {
@@ -23,6 +25,61 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Content,
     pub(crate) error: Option<String>,
+}
+
+impl AwsError {
+    /// The refusal as the protocol writes it.
+    pub(crate) fn answer(&self, protocol: Protocol, request_id: &str) -> Answer {
+        let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
+        let (kind, body) = match protocol {
+            Protocol::Json => (
+                "application/x-amz-json-1.1",
+                json!({"__type": self.code, "message": self.message}).to_string(),
+            ),
+            Protocol::RestJson => (
+                "application/json",
+                json!({"message": self.message}).to_string(),
+            ),
+            Protocol::Query => (
+                "text/xml",
+                format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+                     <RequestId>{request_id}</RequestId></ErrorResponse>"
+                ),
+            ),
+            Protocol::Ec2 => (
+                "text/xml",
+                format!(
+                    "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
+                     <RequestID>{request_id}</RequestID></Response>"
+                ),
+            ),
+            Protocol::S3 => (
+                "application/xml",
+                format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+                     <RequestId>{request_id}</RequestId></Error>"
+                ),
+            ),
+            Protocol::Registry => (
+                "application/json",
+                json!({"errors": [{"code": self.code, "message": self.message}]}).to_string(),
+            ),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if matches!(protocol, Protocol::Json | Protocol::RestJson)
+            && let Ok(value) = HeaderValue::from_str(&self.code)
+        {
+            headers.insert(HeaderName::from_static("x-amzn-errortype"), value);
+        }
+        Answer {
+            status: self.status,
+            headers,
+            body: Bytes::from(body).into(),
+            error: Some(self.code.clone()),
+        }
+    }
 }
 
 impl Answer {

@@ -68,7 +68,7 @@ impl Call {
         if call.service == "s3" {
             call.protocol = Protocol::S3;
             call.move_bucket_into_path();
-            call.operation = crate::s3::operation(&call.method, &call.path, &call.query);
+            call.operation = crate::s3_operation::operation(&call.method, &call.path, &call.query);
             call.resource = Some(percent_decode(call.path.trim_start_matches('/')))
                 .filter(|name| !name.is_empty());
         } else if let Some(target) = target {

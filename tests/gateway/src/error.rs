@@ -1,11 +1,6 @@
 //! Errors as AWS phrases them, in the protocol the caller speaks.
 
-use axum::body::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
-
-use crate::answer::Answer;
-use crate::text::xml_escape;
+use http::StatusCode;
 
 /// How a service talks, which decides the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,57 +63,5 @@ impl AwsError {
             code,
             format!("the sandbox's {part} does not implement {service}:{operation}"),
         )
-    }
-
-    pub(crate) fn answer(&self, protocol: Protocol, request_id: &str) -> Answer {
-        let (code, message) = (xml_escape(&self.code), xml_escape(&self.message));
-        let (kind, body) = match protocol {
-            Protocol::Json => (
-                "application/x-amz-json-1.1",
-                json!({"__type": self.code, "message": self.message}).to_string(),
-            ),
-            Protocol::RestJson => (
-                "application/json",
-                json!({"message": self.message}).to_string(),
-            ),
-            Protocol::Query => (
-                "text/xml",
-                format!(
-                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
-                     <RequestId>{request_id}</RequestId></ErrorResponse>"
-                ),
-            ),
-            Protocol::Ec2 => (
-                "text/xml",
-                format!(
-                    "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
-                     <RequestID>{request_id}</RequestID></Response>"
-                ),
-            ),
-            Protocol::S3 => (
-                "application/xml",
-                format!(
-                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
-                     <RequestId>{request_id}</RequestId></Error>"
-                ),
-            ),
-            Protocol::Registry => (
-                "application/json",
-                json!({"errors": [{"code": self.code, "message": self.message}]}).to_string(),
-            ),
-        };
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if matches!(protocol, Protocol::Json | Protocol::RestJson)
-            && let Ok(value) = HeaderValue::from_str(&self.code)
-        {
-            headers.insert(HeaderName::from_static("x-amzn-errortype"), value);
-        }
-        Answer {
-            status: self.status,
-            headers,
-            body: Bytes::from(body).into(),
-            error: Some(self.code.clone()),
-        }
     }
 }

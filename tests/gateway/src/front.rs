@@ -16,8 +16,9 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use crate::error::AwsError;
-use crate::front_rules::{self, Side};
+use crate::front_rules::{self, Denied};
 use crate::identity::{Principal, opaque};
+use crate::registry_side::Side;
 use crate::{Front, Gateway, lock};
 
 /// The listeners and the tokens.
@@ -26,14 +27,6 @@ pub(crate) struct Fronts {
     open: tokio::sync::Mutex<HashMap<(String, String), String>>,
     running: Mutex<Vec<AbortHandle>>,
     tokens: Mutex<HashMap<String, (Principal, OffsetDateTime)>>,
-}
-
-/// Why a registry request has no principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denied {
-    /// No token, or one this registry never gave.
-    Unknown,
-    Expired,
 }
 
 impl Fronts {

@@ -15,22 +15,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use crate::answer::{Answer, Content, cut};
-use crate::ecr::Repository;
+use crate::ecr_repository::Repository;
 use crate::error::{AwsError, Protocol};
 use crate::faults::Kind;
-use crate::front::Denied;
 use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
 use crate::record::Entry;
+use crate::registry_side::Side;
 use crate::{Gateway, distribution, mounts};
 
-/// The registry of one account and region.
-#[derive(Clone)]
-pub(crate) struct Side {
-    pub(crate) gateway: Arc<Gateway>,
-    pub(crate) account: String,
-    pub(crate) region: String,
-    pub(crate) host: String,
+/// Why a registry request has no principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// No token, or one this registry never gave.
+    Unknown,
+    Expired,
 }
 
 /// The target of a path of `/v2`.
@@ -223,13 +222,13 @@ async fn judge(
     let Some(target) = target else {
         return Ok(Answer::json(&json!({})));
     };
-    let repository = crate::ecr::find(gateway, &side.account, &side.region, target.name)
+    let repository = crate::ecr_repository::find(gateway, &side.account, &side.region, target.name)
         .await?
         .ok_or_else(|| {
             refusal(
                 404,
                 "NAME_UNKNOWN",
-                crate::ecr::not_found(&side.account, target.name).message,
+                crate::ecr_repository::not_found(&side.account, target.name).message,
             )
         })?;
     let need = repository.need(operation(method, &target));

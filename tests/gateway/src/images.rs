@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::distribution::{self, Manifest};
-use crate::ecr::Repository;
+use crate::ecr_repository::Repository;
 use crate::error::AwsError;
 use crate::{Gateway, lock};
 

@@ -7,6 +7,7 @@ mod access;
 mod accounts;
 mod answer;
 mod backups;
+mod buckets;
 mod builds;
 mod calendars;
 mod call;
@@ -16,6 +17,7 @@ mod direct;
 mod distribution;
 mod dynamodb;
 mod ecr;
+mod ecr_repository;
 mod error;
 mod faults;
 mod fitting;
@@ -32,9 +34,11 @@ mod mounts;
 mod policy;
 mod previews;
 mod record;
+mod registry_side;
 mod repositories;
 mod route;
 mod s3;
+mod s3_operation;
 mod scans;
 mod sigv4;
 mod stacks;
@@ -166,7 +170,7 @@ pub(crate) struct Gateway {
     pub(crate) repositories: repositories::Repositories,
     pub(crate) stored: access::stored::Stored,
     pub(crate) keys: kms::Keys,
-    pub(crate) buckets: s3::Buckets,
+    pub(crate) buckets: buckets::Buckets,
     pub(crate) fronts: front::Fronts,
     pub(crate) direct: direct::Direct,
     pub(crate) images: images::Images,
@@ -231,7 +235,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         repositories: repositories::Repositories::default(),
         stored: access::stored::Stored::default(),
         keys: kms::Keys::default(),
-        buckets: s3::Buckets::default(),
+        buckets: buckets::Buckets::default(),
         images: images::Images::default(),
         backups: backups::Backups::default(),
         mounts: mounts::Mounts::default(),

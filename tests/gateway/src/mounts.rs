@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::access;
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::ecr::{self, Repository};
+use crate::ecr_repository::{Repository, find};
 use crate::error::AwsError;
 use crate::fitting::fitting;
-use crate::front_rules::Side;
 use crate::identity::Principal;
+use crate::registry_side::Side;
 use crate::text::{pairs, value};
 use crate::{Gateway, images, lock};
 
@@ -77,7 +77,7 @@ pub(crate) async fn granted(
         return Ok(None);
     }
     let gateway = &side.gateway;
-    let Some(source) = ecr::find(gateway, &side.account, &side.region, from).await? else {
+    let Some(source) = find(gateway, &side.account, &side.region, from).await? else {
         return Ok(None);
     };
     let need = source.need("GetDownloadUrlForLayer");

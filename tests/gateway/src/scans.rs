@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 
-use crate::ecr::Repository;
+use crate::ecr_repository::Repository;
 use crate::error::AwsError;
 use crate::{Gateway, distribution, lock};
 

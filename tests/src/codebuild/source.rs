@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
-use crate::runner::act::git;
+use crate::runner::git::git;
 use crate::world::World;
 
 /// A folder of its own for the next build of a project, and the build's number.

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::export::{CALLABLE, Export, REPOSITORY, readable_by_act};
+use super::git::git;
 use super::hub::{Hub, Run};
 use super::log::Log;
 use crate::fault::{Context, Fault, Result};
@@ -431,27 +432,6 @@ async fn check_out(
     let url = format!("https://github.com/{}.git", world.repository);
     git(&target, &["remote", "set-url", "origin", &url]).await?;
     Ok(target)
-}
-
-/// Runs git without a user's or the system's configuration.
-pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .output()
-        .await
-        .context("starting git")?;
-    if !output.status.success() {
-        return Err(Fault::new(format!(
-            "git {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        )));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn payload(hub: &Hub, trigger: &Trigger, run: &Run, head: &str) -> Value {

@@ -5,6 +5,7 @@ pub mod act;
 pub mod base;
 pub mod chain;
 pub mod export;
+pub(crate) mod git;
 pub mod hub;
 pub mod ledger;
 pub mod log;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::act::git;
+use super::git::git;
 use super::hub::{Hub, number};
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;

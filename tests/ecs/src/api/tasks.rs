@@ -75,7 +75,7 @@ pub(crate) fn run(region: &mut Region, input: &Value) -> Answer {
         let Some(cluster) = region.clusters.values().find(|one| one.arn == cluster) else {
             break;
         };
-        let mut task = Task::new(region, cluster, definition.body.clone(), crate::ids::now());
+        let mut task = Task::new(&cluster.arn, definition.body.clone(), crate::ids::now());
         task.settings = settings.clone();
         task.tags.clone_from(&tags);
         task.started_by = text(input, "startedBy").map(str::to_owned);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -17,13 +16,6 @@ use crate::error::{Answer, ApiError};
 use crate::ids;
 use crate::state::Region;
 use crate::value::{list, need, text, texts};
-
-/// The account and the region of a call.
-pub(crate) struct Scope<'a> {
-    pub(crate) inner: &'a Arc<Inner>,
-    pub(crate) account: &'a str,
-    pub(crate) region: &'a str,
-}
 
 /// Carries out one operation, or answers `None` where this stand-in does not have it.
 pub(crate) fn dispatch(scope: &Scope<'_>, operation: &str, input: &Value) -> Option<Answer> {
@@ -59,31 +51,6 @@ pub(crate) fn dispatch(scope: &Scope<'_>, operation: &str, input: &Value) -> Opt
         }
         _ => return None,
     })
-}
-
-pub(super) fn arn(region: &Region, rest: &str) -> String {
-    format!(
-        "arn:aws:elasticloadbalancing:{}:{}:{rest}",
-        region.name, region.account
-    )
-}
-
-pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.is_empty()
-        || name.len() > 32
-        || !name.chars().all(valid)
-        || name.starts_with('-')
-        || name.ends_with('-')
-    {
-        return Err(ApiError::new(
-            "ValidationError",
-            format!(
-                "The name '{name}' can only contain characters that are alphanumeric characters or hyphens(-), and is at most 32 characters long"
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// The next free port at or after the first of load balancers.

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
-use super::api::{Scope, arn, check_name};
 use super::health;
+use super::scope::{Scope, arn, check_name};
 use super::state::{Health, Target, TargetGroup};
 use crate::error::{Answer, ApiError};
 use crate::ids;

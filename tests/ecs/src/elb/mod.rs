@@ -7,5 +7,6 @@ pub(crate) mod health;
 mod listeners;
 pub(crate) mod rule;
 mod rules;
+pub(crate) mod scope;
 pub(crate) mod state;
 pub(crate) mod tls;

@@ -53,7 +53,7 @@ pub(crate) async fn permit(
         }
         if let Err(refusal) = decide(gateway, principal, &policies, &context, need) {
             if call.service == "ecr" && refusal == Refusal::Implicit(Source::Resource) {
-                crate::ecr::must_exist(gateway, need).await?;
+                crate::ecr_repository::must_exist(gateway, need).await?;
             }
             return Err(denied(principal, call.protocol, need, refusal));
         }

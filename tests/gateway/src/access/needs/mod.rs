@@ -15,10 +15,10 @@ use serde_json::Value;
 pub(crate) use s3::list;
 
 use crate::Gateway;
+use crate::buckets::Buckets;
 use crate::call::Call;
 use crate::identity::Principal;
 use crate::leading::Tables;
-use crate::s3::Buckets;
 use crate::text::strings;
 
 /// One action on one resource.

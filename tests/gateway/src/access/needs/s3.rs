@@ -3,7 +3,7 @@
 
 use super::{Need, Scene};
 use crate::lock;
-use crate::s3::split;
+use crate::s3_operation::split;
 use crate::text::{pairs, percent_decode, value};
 
 pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {

@@ -79,7 +79,7 @@ fn described_needs(call: &Call) -> Option<Vec<String>> {
 #[derive(Default)]
 struct Facts {
     tables: crate::leading::Tables,
-    buckets: crate::s3::Buckets,
+    buckets: crate::buckets::Buckets,
 }
 
 #[track_caller]
