@@ -129,35 +129,7 @@ async fn blobs(
     uploads: &Semaphore,
     counts: &mut Counts,
 ) -> Result<(), Undelivered> {
-    let looked: Vec<(bool, &Piece)> = stream::iter(pieces)
-        .map(async |piece| -> Result<_, Fault> {
-            if piece.there && !doubted {
-                return Ok((true, piece));
-            }
-            if target.created && !doubted {
-                return Ok((false, piece));
-            }
-            let blob = &piece.descriptor.digest;
-            let there = target
-                .repo
-                .client
-                .retry(async |pass| target.settled(target.repo.has(pass, blob).await))
-                .await;
-            let there = unless_broken(there)?;
-            Ok((there, piece))
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let mut missing = Vec::new();
-    for (there, piece) in looked {
-        match there {
-            // It was counted when it was found.
-            true if doubted || piece.there => {}
-            true => counts.count(BlobTransfer::Skipped, piece.descriptor.size),
-            false => missing.push(piece),
-        }
-    }
+    let mut missing = missing(target, pieces, doubted, counts).await?;
     let gone: HashSet<Digest> = missing
         .iter()
         .filter(|piece| matches!(piece.origin, Origin::Gone))
@@ -201,6 +173,45 @@ async fn blobs(
         counts.count(transfer, bytes);
     }
     Ok(())
+}
+
+/// The blobs that the target does not have. Those that it has are counted, each once.
+async fn missing<'p>(
+    target: &Target,
+    pieces: &'p [Piece],
+    doubted: bool,
+    counts: &mut Counts,
+) -> Result<Vec<&'p Piece>, Undelivered> {
+    let looked: Vec<(bool, &Piece)> = stream::iter(pieces)
+        .map(async |piece| -> Result<_, Fault> {
+            if piece.there && !doubted {
+                return Ok((true, piece));
+            }
+            if target.created && !doubted {
+                return Ok((false, piece));
+            }
+            let blob = &piece.descriptor.digest;
+            let there = target
+                .repo
+                .client
+                .retry(async |pass| target.settled(target.repo.has(pass, blob).await))
+                .await;
+            let there = unless_broken(there)?;
+            Ok((there, piece))
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut missing = Vec::new();
+    for (there, piece) in looked {
+        match there {
+            // It was counted when it was found.
+            true if doubted || piece.there => {}
+            true => counts.count(BlobTransfer::Skipped, piece.descriptor.size),
+            false => missing.push(piece),
+        }
+    }
+    Ok(missing)
 }
 
 /// The result of preparing an upload.

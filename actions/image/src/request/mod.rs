@@ -117,11 +117,7 @@ impl Request {
         let Checked { time, tree } =
             checked(cx, &origin, &files, &flags, commit.as_str(), is_named)?;
         let epoch = epoch(cx, time)?;
-        let mut labels = standard_labels(commit.as_str(), &origin, source(cx), epoch);
-        for (name, value) in &own_labels {
-            labels.retain(|(there, _)| there != name);
-            labels.push((name.clone(), value.clone()));
-        }
+        let standard = standard_labels(commit.as_str(), &origin, source(cx), epoch);
         Ok(Self {
             commit,
             origin,
@@ -134,7 +130,7 @@ impl Request {
             target: args.target,
             build_args,
             secrets,
-            labels,
+            labels: overridden(standard, &own_labels),
             own_labels: own_labels.into_iter().map(|(name, _)| name).collect(),
             platforms,
             no_cache: args.no_cache,
@@ -198,6 +194,18 @@ impl Request {
             .chain(self.extra_tags.names.iter().cloned())
             .collect()
     }
+}
+
+/// The standard labels, of which those of the user replace the ones of the same name.
+fn overridden(
+    mut labels: Vec<(String, String)>,
+    own: &[(String, String)],
+) -> Vec<(String, String)> {
+    for (name, value) in own {
+        labels.retain(|(there, _)| there != name);
+        labels.push((name.clone(), value.clone()));
+    }
+    labels
 }
 
 /// The repository of the source: the given one, or the run's; at a terminal the one that the variables of

@@ -76,19 +76,7 @@ pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
             .find_map(|found| found.load_balancer_name.clone()),
         attachments: balancers
             .into_iter()
-            .filter_map(|found| {
-                let alternate = found
-                    .advanced_configuration
-                    .and_then(|found| found.alternate_target_group_arn);
-                let groups = [Some(found.target_group_arn?), alternate];
-                let groups = groups.into_iter().flatten();
-                let groups = groups.map(|group| arn(Some(group), "a target group"));
-                Some(groups.collect::<Result<_>>().map(|groups| Attachment {
-                    groups,
-                    container: found.container_name.unwrap_or_default(),
-                    port: found.container_port.unwrap_or_default(),
-                }))
-            })
+            .filter_map(attachment_of)
             .collect::<Result<_>>()?,
         events: found
             .events
@@ -100,6 +88,21 @@ pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
             })
             .collect(),
     })
+}
+
+/// The target groups of a load balancer; `None` for a classic one, which has none.
+fn attachment_of(found: ecs::LoadBalancer) -> Option<Result<Attachment>> {
+    let alternate = found
+        .advanced_configuration
+        .and_then(|found| found.alternate_target_group_arn);
+    let groups = [Some(found.target_group_arn?), alternate];
+    let groups = groups.into_iter().flatten();
+    let groups = groups.map(|group| arn(Some(group), "a target group"));
+    Some(groups.collect::<Result<_>>().map(|groups| Attachment {
+        groups,
+        container: found.container_name.unwrap_or_default(),
+        port: found.container_port.unwrap_or_default(),
+    }))
 }
 
 fn deployment_of(found: ecs::Deployment) -> Result<Deployment> {
