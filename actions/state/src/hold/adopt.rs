@@ -10,20 +10,20 @@ pub(super) enum Adoption {
     Into(Phase),
     /// The same, once it showed no sign of life for its whole lease. A command repairs its state, and
     /// nothing else tells that it died.
-    OnceSilent(Phase),
+    WithoutHeartbeat(Phase),
     /// A command runs under it.
     InUse,
     /// Its other half is in the lock table, which was not asked.
     Half,
     /// It is not one of ours.
-    Foreign,
+    NotOurs,
 }
 
 /// Decides whether `held` can be adopted in the phase `wanted`. `in_table`: the lock table was asked. A state
 /// that has to be repaired stays so: only a command that succeeds under the lock can have repaired it.
 pub(super) fn adoption(held: &Held, in_table: bool, wanted: Phase) -> Adoption {
     let (Some(_), Some(lease)) = (&held.info, &held.lease) else {
-        return Adoption::Foreign;
+        return Adoption::NotOurs;
     };
     if lease.second_half && !in_table {
         return Adoption::Half;
@@ -35,9 +35,9 @@ pub(super) fn adoption(held: &Held, in_table: bool, wanted: Phase) -> Adoption {
     match lease.phase {
         Phase::Kept | Phase::Parked => Adoption::Into(wanted),
         Phase::NeedsRepair => Adoption::Into(repairing),
-        Phase::Repairing => Adoption::OnceSilent(repairing),
+        Phase::Repairing => Adoption::WithoutHeartbeat(repairing),
         Phase::Running => Adoption::InUse,
-        Phase::Moved | Phase::Waiting | Phase::Unknown => Adoption::Foreign,
+        Phase::Moved | Phase::Waiting | Phase::Unknown => Adoption::NotOurs,
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use crate::hold::tests::held;
     use crate::lease::Lease;
     use crate::lease::tests::lease;
-    use Adoption::{Foreign, Half, InUse, Into, OnceSilent};
+    use Adoption::{Half, InUse, Into, NotOurs, WithoutHeartbeat};
     use Phase::{Kept, Moved, NeedsRepair, Parked, Repairing, Running, Unknown, Waiting};
 
     #[test]
@@ -60,13 +60,13 @@ mod tests {
             (NeedsRepair, Running, Into(Repairing)),
             (NeedsRepair, Kept, Into(NeedsRepair)),
             (NeedsRepair, Parked, Into(NeedsRepair)),
-            (Repairing, Running, OnceSilent(Repairing)),
-            (Repairing, Kept, OnceSilent(NeedsRepair)),
+            (Repairing, Running, WithoutHeartbeat(Repairing)),
+            (Repairing, Kept, WithoutHeartbeat(NeedsRepair)),
             (Running, Running, InUse),
             (Running, Kept, InUse),
-            (Moved, Kept, Foreign),
-            (Waiting, Kept, Foreign),
-            (Unknown, Running, Foreign),
+            (Moved, Kept, NotOurs),
+            (Waiting, Kept, NotOurs),
+            (Unknown, Running, NotOurs),
         ] {
             let held = held("3f", Some(lease(found)));
             assert_eq!(
@@ -79,10 +79,10 @@ mod tests {
 
     #[test]
     fn neither_terraforms_own_lock_nor_half_of_one_is_adopted() {
-        assert_eq!(adoption(&held("3f", None), true, Running), Foreign);
+        assert_eq!(adoption(&held("3f", None), true, Running), NotOurs);
         let mut unreadable = held("3f", Some(lease(Kept)));
         unreadable.info = None;
-        assert_eq!(adoption(&unreadable, true, Running), Foreign);
+        assert_eq!(adoption(&unreadable, true, Running), NotOurs);
         let half = Lease {
             second_half: true,
             ..lease(Kept)

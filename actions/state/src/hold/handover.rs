@@ -79,11 +79,11 @@ pub(super) async fn adopt(
 ) -> Result<Record> {
     let lock = &opened.lock;
     let (Some(info), Some(lease)) = (&held.info, &held.lease) else {
-        return Err(foreign_lock(lock, held));
+        return Err(lock_not_ours(lock, held));
     };
     let phase = match adoption(held, lock.item().is_some(), wanted) {
         Adoption::Into(phase) => phase,
-        Adoption::OnceSilent(phase) => {
+        Adoption::WithoutHeartbeat(phase) => {
             wait_until_silent(lock, held, lease, cx).await?;
             phase
         }
@@ -96,7 +96,7 @@ pub(super) async fn adopt(
             .cause(format!("held by {held}"))
             .hint("give --locking both and the table, as whoever took it did"));
         }
-        Adoption::Foreign => return Err(foreign_lock(lock, held)),
+        Adoption::NotOurs => return Err(lock_not_ours(lock, held)),
     };
     let ours = Lease::new(phase, length, Some(opened.actor(cx)), cx);
     Ok(Record {
@@ -161,7 +161,7 @@ pub(super) fn hold_end(max: Duration, cx: &Cx) -> Option<i64> {
         .map(|max| cx.clock.now().unix_timestamp().saturating_add(max))
 }
 
-fn foreign_lock(lock: &Lock, held: &Held) -> Error {
+fn lock_not_ours(lock: &Lock, held: &Held) -> Error {
     Error::refused(format!(
         "the lock {} was not taken by slipway-state",
         lock.id
@@ -241,8 +241,8 @@ fn unlock_refusal(lock: &Lock, held: &Held, reason: Unlocking) -> Error {
             "to go back: {}",
             lock.command("move-lock --to dynamodb")
         )),
-        Unlocking::Foreign | Unlocking::Remove | Unlocking::EndAndRemove => {
-            foreign_lock(lock, held)
+        Unlocking::NotOurs | Unlocking::Remove | Unlocking::EndAndRemove => {
+            lock_not_ours(lock, held)
         }
     }
 }

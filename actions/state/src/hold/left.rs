@@ -55,7 +55,7 @@ pub(crate) async fn release_left(cx: &Cx) -> Result<()> {
                 return Ok(());
             }
             Condition::Released => return Ok(()),
-            Condition::Foreign => {
+            Condition::AnotherHolder => {
                 cx.host.info(format!(
                     "the lock {} was acquired by somebody else meanwhile: {held}",
                     lock.id

@@ -9,7 +9,7 @@ pub(super) enum Condition {
     /// It was released.
     Released,
     /// Another run has the lock by now.
-    Foreign,
+    AnotherHolder,
     /// It was left to a later job, which has not adopted it yet.
     Parked,
     /// A later job has adopted it.
@@ -27,7 +27,7 @@ pub(super) fn condition(held: Option<&Held>, id: &str, ours: &Lease, unwritten: 
         return Condition::Released;
     };
     if held.id() != id {
-        return Condition::Foreign;
+        return Condition::AnotherHolder;
     }
     match &held.lease {
         Some(lease) if lease.phase == Phase::Parked => Condition::Parked,
@@ -77,7 +77,7 @@ mod tests {
         };
         assert_eq!(condition(None, "3f", &ours, false), Condition::Released);
         for (id, lease, answer) in [
-            ("4a", Some(lease(Phase::Running)), Condition::Foreign),
+            ("4a", Some(lease(Phase::Running)), Condition::AnotherHolder),
             ("3f", Some(lease(Phase::Parked)), Condition::Parked),
             ("3f", Some(other), Condition::Adopted),
             ("3f", Some(lease(Phase::Kept)), Condition::Ours),

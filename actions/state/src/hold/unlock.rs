@@ -17,13 +17,13 @@ pub(super) enum Unlocking {
     /// It tells everybody that locking has moved.
     Moved,
     /// It is not one of ours.
-    Foreign,
+    NotOurs,
 }
 
 /// The decision about `held`; `ours` is a lease as this job would write it.
 pub(super) fn unlocking(held: &Held, ours: &Lease) -> Unlocking {
     let Some(lease) = &held.lease else {
-        return Unlocking::Foreign;
+        return Unlocking::NotOurs;
     };
     match lease.phase {
         Phase::Kept | Phase::Parked => Unlocking::Remove,
@@ -31,7 +31,7 @@ pub(super) fn unlocking(held: &Held, ours: &Lease) -> Unlocking {
         Phase::Running => Unlocking::InUse,
         Phase::NeedsRepair | Phase::Repairing => Unlocking::Broken,
         Phase::Moved => Unlocking::Moved,
-        Phase::Waiting | Phase::Unknown => Unlocking::Foreign,
+        Phase::Waiting | Phase::Unknown => Unlocking::NotOurs,
     }
 }
 
@@ -51,13 +51,13 @@ mod tests {
             (Phase::NeedsRepair, Unlocking::Broken),
             (Phase::Repairing, Unlocking::Broken),
             (Phase::Moved, Unlocking::Moved),
-            (Phase::Waiting, Unlocking::Foreign),
-            (Phase::Unknown, Unlocking::Foreign),
+            (Phase::Waiting, Unlocking::NotOurs),
+            (Phase::Unknown, Unlocking::NotOurs),
         ] {
             let held = held("3f", Some(lease(phase)));
             assert_eq!(unlocking(&held, &ours), answer, "{phase:?}");
         }
-        assert_eq!(unlocking(&held("3f", None), &ours), Unlocking::Foreign);
+        assert_eq!(unlocking(&held("3f", None), &ours), Unlocking::NotOurs);
     }
 
     #[test]
