@@ -27,6 +27,51 @@ pub(crate) struct Landing {
     pub(crate) up_to_date: bool,
 }
 
+/// Why it cannot be told how a pull request came in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("its merge commit {} is not there", short(.merge))]
+    NotThere { merge: String },
+    #[error("{} merges {}, not its final head {}", short(.merge), short(.merged), short(.head))]
+    OtherHead {
+        merge: String,
+        merged: String,
+        head: String,
+    },
+    #[error("{} has no parent", short(.merge))]
+    NoParent { merge: String },
+}
+
+/// Why the branch's content is not shown to be what merging the head of a pull request gives.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unproven {
+    #[error("#{number}: the content of {} is not that of its final head {}", short(.merge), short(.head))]
+    OtherContent {
+        number: u64,
+        merge: String,
+        head: String,
+    },
+    #[error("#{number}: {} was not compared with its head", short(.merge))]
+    NotCompared { number: u64, merge: String },
+    /// These paths are not what merging gives.
+    #[error("#{number}: in {}, {} is not what merging its final head {} gives", short(.merge), some(.paths), short(.head))]
+    Handmade {
+        number: u64,
+        merge: String,
+        paths: Vec<String>,
+        head: String,
+    },
+}
+
+/// The first of the paths, and the number of the others.
+fn some(paths: &[String]) -> String {
+    let some: Vec<String> = paths.iter().take(3).map(|it| format!("`{it}`")).collect();
+    match paths.len().saturating_sub(some.len()) {
+        0 => some.join(", "),
+        more => format!("{} and {more} more", some.join(", ")),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A commit with the head as its second parent.
@@ -40,14 +85,16 @@ pub(crate) enum Form {
 /// Reads from the commits how a pull request came in.
 ///
 /// # Errors
-/// Why that cannot be told.
+/// It cannot be told.
 pub(crate) fn landing(
     known: &BTreeMap<String, RangeCommit>,
     pull: &Pull,
-) -> Result<Landing, String> {
+) -> Result<Landing, Unreadable> {
     let merge = pull.merge_commit.as_ref().unwrap_or(&pull.head);
     let Some(commit) = known.get(merge) else {
-        return Err(format!("its merge commit {} is not there", short(merge)));
+        return Err(Unreadable::NotThere {
+            merge: merge.clone(),
+        });
     };
     let own: BTreeMap<&str, &PullCommit> = pull
         .commits
@@ -70,12 +117,11 @@ pub(crate) fn landing(
             (Form::Merge, parent.clone(), commits)
         }
         [_, other, ..] => {
-            return Err(format!(
-                "{} merges {}, not its final head {}",
-                short(merge),
-                short(other),
-                short(&pull.head)
-            ));
+            return Err(Unreadable::OtherHead {
+                merge: merge.clone(),
+                merged: other.clone(),
+                head: pull.head.clone(),
+            });
         }
         [_] => {
             let series = series(known, pull, commit);
@@ -84,7 +130,11 @@ pub(crate) fn landing(
             let commits = series.iter().map(|commit| commit.sha.clone()).collect();
             (Form::Linear, parent, commits)
         }
-        _ => return Err(format!("{} has no parent", short(merge))),
+        _ => {
+            return Err(Unreadable::NoParent {
+                merge: merge.clone(),
+            });
+        }
     };
     // The pull request's commits are those that its head has and the branch did not have. So what
     // they follow was on the branch, and the branch's last commit is in the head if one follows it.
@@ -136,49 +186,45 @@ fn series<'a>(
     found
 }
 
-/// Checks that the branch's content after the pull request is the result of merging its head, or tells why not.
+/// Checks that the branch's content after the pull request is the result of merging its head.
+///
+/// # Errors
+/// It is not shown to be.
 pub(crate) fn proven(
     landing: &Landing,
     pull: &Pull,
     known: &BTreeMap<String, RangeCommit>,
     sides: Option<&Sides>,
-) -> Result<(), String> {
+) -> Result<(), Unproven> {
     if landing.form == Form::FastForward {
         return Ok(());
     }
-    let (number, merge) = (pull.number, short(&landing.merge));
+    let (number, merge, head) = (pull.number, landing.merge.clone(), landing.head.clone());
     if landing.up_to_date {
-        let head = pull.commits.iter().find(|one| one.sha == landing.head);
+        let own = pull.commits.iter().find(|one| one.sha == landing.head);
         let made = known.get(&landing.merge).map(|commit| &commit.tree);
-        if head.map(|commit| &commit.tree) == made && made.is_some() {
+        if own.map(|commit| &commit.tree) == made && made.is_some() {
             return Ok(());
         }
-        return Err(format!(
-            "#{number}: the content of {merge} is not that of its final head {}",
-            short(&landing.head)
-        ));
+        return Err(Unproven::OtherContent {
+            number,
+            merge,
+            head,
+        });
     }
     let Some(sides) = sides else {
-        return Err(format!("#{number}: {merge} was not compared with its head"));
+        return Err(Unproven::NotCompared { number, merge });
     };
-    let handmade = sides.handmade();
-    if handmade.is_empty() {
-        return Ok(());
+    let paths = sides.handmade();
+    match paths.is_empty() {
+        true => Ok(()),
+        false => Err(Unproven::Handmade {
+            number,
+            merge,
+            paths,
+            head,
+        }),
     }
-    let some: Vec<String> = handmade
-        .iter()
-        .take(3)
-        .map(|path| format!("`{path}`"))
-        .collect();
-    let more = match handmade.len().saturating_sub(some.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Err(format!(
-        "#{number}: in {merge}, {}{more} is not what merging its final head {} gives",
-        some.join(", "),
-        short(&landing.head)
-    ))
 }
 
 /// The merges of the branch into a pull request ("Update branch"): their second parent is not a commit

@@ -1,7 +1,7 @@
 //! The commits that a promotion brings, and the pull requests that brought them. Pure.
 
 use super::change::Change;
-use super::merge::{Landing, landing};
+use super::merge::{Landing, Unreadable, landing};
 use github::{Pull, RangeCommit};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -131,7 +131,7 @@ pub(crate) struct Brought {
     /// How each pull request came into the branch.
     pub(crate) landings: BTreeMap<u64, Landing>,
     /// Pull requests whose merge cannot be told from the commits.
-    pub(crate) refused: Vec<(u64, String)>,
+    pub(crate) refused: Vec<(u64, Unreadable)>,
 }
 
 impl Brought {

@@ -24,7 +24,7 @@ fn late() -> (BTreeMap<String, RangeCommit>, Pull) {
     (known, pull)
 }
 
-fn judge(sides: Option<&Sides>) -> Result<(), String> {
+fn judge(sides: Option<&Sides>) -> Result<(), Unproven> {
     let (known, pull) = late();
     let landing = landing(&known, &pull).unwrap();
     proven(&landing, &pull, &known, sides)
@@ -41,13 +41,21 @@ fn an_up_to_date_head_is_merged_as_it_is() {
     proven(&ok, &pull, &known, None).unwrap();
     known.get_mut("m").unwrap().tree = "more".to_owned();
     let why = proven(&ok, &pull, &known, None).unwrap_err();
-    assert!(why.contains("is not that of its final head a"), "{why}");
+    assert!(matches!(why, Unproven::OtherContent { .. }), "{why}");
+    assert_eq!(
+        why.to_string(),
+        format!(
+            "#{}: the content of m is not that of its final head a",
+            pull.number
+        )
+    );
 }
 
 /// The head's tree is not enough where the branch had more: the merge would take that away.
 #[test]
 fn a_late_merge_is_compared_with_both_sides() {
-    judge(None).unwrap_err();
+    let why = judge(None).unwrap_err();
+    assert!(matches!(why, Unproven::NotCompared { .. }), "{why}");
     // Nothing was read of it.
     judge(Some(&Sides::default())).unwrap_err();
     let root = |commit: usize, entries: &[&str]| {
@@ -73,17 +81,17 @@ fn a_late_merge_is_compared_with_both_sides() {
     let made = ["a", "ours", "theirs", "z1", "z2", "z3", "z4"];
     let why = judge(Some(&sides(&made))).unwrap_err();
     let words = "`z1`, `z2`, `z3` and 1 more is not what merging its final head a gives";
-    assert!(why.contains(words), "{why}");
+    assert!(why.to_string().contains(words), "{why}");
 }
 
 #[test]
 fn a_merge_of_another_commit_is_named() {
     let (mut known, pull) = late();
     known.get_mut("m").unwrap().parents[1] = "other".to_owned();
-    let why = landing(&known, &pull).unwrap_err();
-    assert_eq!(why, "m merges other, not its final head a");
+    let why = |known: &_| landing(known, &pull).unwrap_err().to_string();
+    assert_eq!(why(&known), "m merges other, not its final head a");
     known.get_mut("m").unwrap().parents.clear();
-    assert_eq!(landing(&known, &pull).unwrap_err(), "m has no parent");
+    assert_eq!(why(&known), "m has no parent");
 }
 
 /// A commit that was on the branch before may have the same message, such as "wip".

@@ -218,7 +218,7 @@ impl Context<'_> {
                 "have {} reviewed, and list it under `accepted-commits` of the gate by a pull request",
                 landing.merge
             );
-            Some(fail(why, next))
+            Some(fail(why.to_string(), next))
         });
         let wrong: Vec<Finding> = wrong.collect();
         if !wrong.is_empty() {
