@@ -22,7 +22,7 @@ use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
 use crate::record::Entry;
 use crate::registry_side::Side;
-use crate::{Gateway, distribution, mounts};
+use crate::{distribution, mounts};
 
 /// Why a registry request has no principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
