@@ -106,7 +106,8 @@ impl Scene {
         gateway::killed(account, point.service, point.operation, command);
     }
 
-    /// The call never happens: the stand-in drops it with its caller. That it happened and nobody heard of it is the point of the next call.
+    /// The call never happens: the stand-in drops it with its caller. That it happened and nobody heard of it is the point of the next
+    /// call.
     fn killed_at_github(&self, point: &Point, command: &mut std::process::Command) {
         let below = match point.operation {
             "/statuses" => "/deployments/",

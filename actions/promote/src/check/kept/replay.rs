@@ -100,8 +100,8 @@ pub(crate) async fn replay(bytes: &[u8], permit: &Record, against: Against<'_>) 
     }
 }
 
-/// What the part of [`replay`] says that needs no rule, no answer of GitHub and no contract's text; nothing if this version does not read the
-/// evidence. For the comparison with a verifier that has none of these.
+/// What the part of [`replay`] says that needs no rule, no answer of GitHub and no contract's text; nothing if this version does not read
+/// the evidence. For the comparison with a verifier that has none of these.
 #[cfg(test)]
 pub(crate) fn bound(bytes: &[u8], permit: &Record, against: Against<'_>) -> Option<bool> {
     if !std::str::from_utf8(bytes).is_ok_and(ledger::reads_alike) {
