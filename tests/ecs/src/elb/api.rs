@@ -1,15 +1,14 @@
 //! Elastic Load Balancing v2's operations on the state.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::Inner;
 use crate::elb::groups::{
     create_group, delete_group, describe_attributes, describe_groups, describe_health, group,
     modify_attributes, modify_group, move_targets, targets,
 };
+use crate::elb::scope::{Scope, arn, bind, check_name};
 use crate::elb::state::Balancer;
 use crate::elb::{listeners, rules};
 use crate::error::{Answer, ApiError};
@@ -50,19 +49,6 @@ pub(crate) fn dispatch(scope: &Scope<'_>, operation: &str, input: &Value) -> Opt
                 .map(|targets| move_targets(scope, operation == "RegisterTargets", input, &targets))
         }
         _ => return None,
-    })
-}
-
-/// The next free port at or after the first of load balancers.
-pub(super) fn bind(inner: &Inner) -> Result<TcpListener, ApiError> {
-    let first = inner.config.first_lb_port;
-    let taken = (first..first.saturating_add(500))
-        .find_map(|port| TcpListener::bind((inner.config.ip, port)).ok());
-    taken.ok_or_else(|| {
-        ApiError::new(
-            "InternalFailure",
-            format!("no free port from {first} on for a load balancer"),
-        )
     })
 }
 

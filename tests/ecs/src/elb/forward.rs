@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::Inner;
-use crate::elb::api::Scope;
+use crate::elb::scope::Scope;
 use crate::elb::state::{Health, Target};
 use crate::elb::tls::{Peer, Secured};
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::api::{Scope, arn, bind};
 use super::rule::Rule;
+use super::scope::{Scope, arn, bind};
 use super::state::Listener;
 use super::{forward, rules};
 use crate::error::{Answer, ApiError};

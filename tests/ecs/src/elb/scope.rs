@@ -1,5 +1,6 @@
 //! The account and region of a call, and what names there look like.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use crate::Inner;
@@ -36,4 +37,17 @@ pub(super) fn check_name(name: &str) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+/// The next free port at or after the first of load balancers.
+pub(super) fn bind(inner: &Inner) -> Result<TcpListener, ApiError> {
+    let first = inner.config.first_lb_port;
+    let taken = (first..first.saturating_add(500))
+        .find_map(|port| TcpListener::bind((inner.config.ip, port)).ok());
+    taken.ok_or_else(|| {
+        ApiError::new(
+            "InternalFailure",
+            format!("no free port from {first} on for a load balancer"),
+        )
+    })
 }
