@@ -168,3 +168,12 @@ fn capability(text: &str) -> Result<Option<Capability>, String> {
         )
     })
 }
+
+/// The names in an argument that can be given several times, one a line in an input.
+pub(crate) fn names(lines: &[String]) -> Vec<String> {
+    let names = lines.iter().map(|name| name.trim());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,9 +1,8 @@
 //! Where the stack is: from arguments, else from the contract.
 
-use crate::args::StackName;
+use crate::args::{StackName, names};
 use crate::client::Client;
 use crate::seen;
-use crate::settings::names;
 use kit::aws::Region;
 use kit::contract::{Stack, WithStack};
 use kit::error::{Error, Result};

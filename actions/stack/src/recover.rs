@@ -1,14 +1,13 @@
 //! The verb `recover`: lets a rollback that failed go on, past the resources that a person names.
 
 use crate::apply::{refuse_no_time, refuse_pull_requests};
-use crate::args;
+use crate::args::{self, names};
 use crate::client::Client;
 use crate::locate::{self, Found};
 use crate::progress::Progress;
 use crate::report::recover::{Recovered, report};
 use crate::search::Execution;
 use crate::seen::{Event, Stack};
-use crate::settings::names;
 use crate::standing::busy;
 use crate::watch::Watch;
 use kit::error::{Error, Result};

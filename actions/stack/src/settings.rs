@@ -1,6 +1,6 @@
 //! Everything that a stack is planned with: from arguments, else from the contract, with the files that they name.
 
-use crate::args;
+use crate::args::{self, names};
 use crate::identity::Protects;
 use crate::inputs::Given;
 use crate::locate::declared;
@@ -271,14 +271,6 @@ fn pairs(argument: &str, lines: &[String]) -> Result<BTreeMap<String, String>> {
         all.insert(name, value.to_owned());
     }
     Ok(all)
-}
-
-pub(crate) fn names(lines: &[String]) -> Vec<String> {
-    let names = lines.iter().map(|name| name.trim());
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 fn args_name(lines: &[String], name: &str) -> bool {
