@@ -1,4 +1,4 @@
-//! Which resources a plan takes over, and how CloudFormation finds them. Pure.
+//! The resources that a plan takes over, and the way in which CloudFormation finds them. Pure.
 
 use crate::seen::{Identifiers, Template};
 use kit::error::{Error, Result};

@@ -1,5 +1,5 @@
-//! AWS's time, and how far this machine's clock is from it, by the `Date` of AWS's answers. The SDK signs requests with AWS's time where the two
-//! differ, so a wrong clock is noticed almost nowhere else.
+//! AWS's time, and how far this machine's clock is from it, by the `Date` of AWS's answers. The SDK signs requests with AWS's time where
+//! the two differ, so a wrong clock is noticed almost nowhere else.
 
 use crate::prose;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;

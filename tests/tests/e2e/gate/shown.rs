@@ -1,4 +1,5 @@
-//! Which test of the real binary shows each rule of the gate alone at work, and refuses each attack that is known from other products.
+//! The test of the real binary that shows each rule of the gate alone at work, and the one that refuses each attack known from other
+//! products.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! An anchor as docs/ledger.md asks for it: a bucket with object lock and a default retention, whose policy denies overwriting and deleting.
+//! An anchor as docs/ledger.md asks for it: a bucket with object lock and a default retention, whose policy denies overwriting and
+//! deleting.
 
 use sandbox::world::aws::Refused;
 use serde_json::json;

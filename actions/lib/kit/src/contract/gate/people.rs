@@ -119,7 +119,7 @@ pub(super) fn is_team(name: &str) -> bool {
     name.contains('/')
 }
 
-/// Whoever decides is known by the number of the account: a login can pass to somebody else, who would decide then.
+/// A person who decides is known by the number of the account: a login can pass to somebody else, who would decide then.
 fn check_known<K>(declared: &Declared, person: &At<Text<K>>, mistakes: &mut Mistakes) {
     let login = person.value.0.as_str();
     let people = declared.people.iter().flat_map(|people| &people.0);
