@@ -357,20 +357,7 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         .merge_base(&base, &head)
         .ok_or_else(|| error(409, "no common history"))?;
     let by_hand = new.tree.is_some() || !new.files.is_empty() || !along.is_empty();
-    let tree = match new.tree {
-        Some(tree) => tree,
-        None => repo
-            .git
-            .merge_tree(&base, &head)
-            .map_err(|_| error(405, "Pull Request is not mergeable"))?,
-    };
-    let tree = match new.files.is_empty() {
-        true => tree,
-        false => repo
-            .git
-            .tree_with(Some(&tree), &new.files)
-            .map_err(git_failed)?,
-    };
+    let tree = merged_tree(repo, &new, &base, &head)?;
     let sides = Sides {
         base: &base,
         head: &head,
@@ -415,6 +402,24 @@ fn merge(state: &mut State, name: &str, pull: Pull, request: &Request) -> Outcom
         };
     }
     Ok(Answer::ok(json!({"sha": sha})))
+}
+
+/// The tree that a merge results in: the one that both sides give, or what the test asks for in its place.
+fn merged_tree(repo: &Repo, new: &NewMerge, base: &str, head: &str) -> Result<String, Box<Answer>> {
+    let tree = match &new.tree {
+        Some(tree) => tree.clone(),
+        None => repo
+            .git
+            .merge_tree(base, head)
+            .map_err(|_| error(405, "Pull Request is not mergeable"))?,
+    };
+    match new.files.is_empty() {
+        true => Ok(tree),
+        false => repo
+            .git
+            .tree_with(Some(&tree), &new.files)
+            .map_err(git_failed),
+    }
 }
 
 /// The commits that a merge joins, and the tree that it results in.
