@@ -3,6 +3,10 @@
 use super::*;
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one deployment from its first pause to its rollback"
+)]
 fn a_pause_ends_the_run_and_another_run_continues_the_deployment() {
     let setting = Setting::new("production");
     let shifting = Shifting::new(&setting, "paused", &blue_green(0));
