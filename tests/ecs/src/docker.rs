@@ -30,19 +30,24 @@ impl DockerError {
 }
 
 /// Credentials for a registry. They go to the engine in a header and nowhere else.
-pub(crate) struct RegistryLogin {
+pub struct RegistryLogin {
     pub(crate) user: String,
     pub(crate) password: String,
     pub(crate) server: String,
 }
 
+/// A client of the machine's Docker Engine, for the stand-ins that run containers.
 #[derive(Debug, Clone)]
-pub(crate) struct Docker {
+pub struct Docker {
     http: reqwest::Client,
 }
 
 impl Docker {
-    pub(crate) fn new(socket: &Path) -> Result<Self, DockerError> {
+    /// A client of the engine behind this socket. It opens no connection yet.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built.
+    pub fn new(socket: &Path) -> Result<Self, DockerError> {
         let http = crate::http_client()
             .unix_socket(socket.to_path_buf())
             .build()
@@ -102,7 +107,10 @@ impl Docker {
     }
 
     /// Pulls an image reference (`host/name:tag` or `host/name@sha256:…`).
-    pub(crate) async fn pull(
+    ///
+    /// # Errors
+    /// The engine does not answer, or cannot pull it.
+    pub async fn pull(
         &self,
         image: &str,
         login: Option<&RegistryLogin>,
@@ -137,12 +145,20 @@ impl Docker {
         Ok(())
     }
 
-    pub(crate) async fn image(&self, image: &str) -> Result<Value, DockerError> {
+    /// The engine's description of an image that it has.
+    ///
+    /// # Errors
+    /// It has none of this name, or does not answer.
+    pub async fn image(&self, image: &str) -> Result<Value, DockerError> {
         self.json(self.http.get(Self::at(&format!("/images/{image}/json"))))
             .await
     }
 
-    pub(crate) async fn create(&self, name: &str, body: &Value) -> Result<String, DockerError> {
+    /// Creates a container; answers its ID.
+    ///
+    /// # Errors
+    /// The engine refuses the description, or does not answer.
+    pub async fn create(&self, name: &str, body: &Value) -> Result<String, DockerError> {
         let request = self
             .http
             .post(Self::at_with("/containers/create", &[("name", name)]))
@@ -151,7 +167,11 @@ impl Docker {
         Ok(created["Id"].as_str().unwrap_or_default().to_owned())
     }
 
-    pub(crate) async fn start(&self, id: &str) -> Result<(), DockerError> {
+    /// Starts a container.
+    ///
+    /// # Errors
+    /// It cannot be started, or the engine does not answer.
+    pub async fn start(&self, id: &str) -> Result<(), DockerError> {
         let request = self.http.post(Self::at(&format!("/containers/{id}/start")));
         self.json(request).await.map(|_| ())
     }

@@ -37,12 +37,11 @@ use tokio::sync::watch;
 
 pub use alarms::{AlarmQuery, Alarms};
 pub use check::drop_null_members;
-pub use docker::DockerError;
+pub use docker::{Docker, DockerError, RegistryLogin};
 pub use model::ModelError;
 pub use shapes::{RefusedForm, Shapes};
-pub use upstream::{Upstream, UpstreamCall, UpstreamError};
+pub use upstream::{Role, Upstream, UpstreamCall, UpstreamError};
 
-use docker::Docker;
 use state::World;
 
 /// The header in which the gateway may tell the caller's ARN, for `registeredBy` and `createdBy`.

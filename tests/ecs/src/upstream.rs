@@ -42,12 +42,16 @@ type Outcome = Pin<Box<dyn Future<Output = Result<Value, UpstreamError>> + Send>
 /// The way to other AWS services, which the host of this stand-in provides.
 pub type Upstream = Arc<dyn Fn(UpstreamCall) -> Outcome + Send + Sync>;
 
-/// Whose call it is.
-pub(crate) struct Role<'a> {
-    pub(crate) upstream: &'a Upstream,
-    pub(crate) account: &'a str,
-    pub(crate) region: &'a str,
-    pub(crate) role: &'a str,
+/// A role of an account, in whose name a service calls others.
+pub struct Role<'a> {
+    /// The way to them.
+    pub upstream: &'a Upstream,
+    /// The account.
+    pub account: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// The role's ARN.
+    pub role: &'a str,
 }
 
 impl Role<'_> {
@@ -138,7 +142,10 @@ impl Role<'_> {
     }
 
     /// Credentials for the registry, as the agent gets them from ECR.
-    pub(crate) async fn registry_login(&self, registry: &str) -> Result<RegistryLogin, String> {
+    ///
+    /// # Errors
+    /// ECR gives none; with the reason, as Fargate gives it for a stopped task.
+    pub async fn registry_login(&self, registry: &str) -> Result<RegistryLogin, String> {
         let failed = |detail: String| {
             format!(
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: \

@@ -24,6 +24,8 @@ pub(crate) struct Call {
     /// Table, bucket and key, parameter, repository…: what the operation is about, as far as it says.
     pub(crate) resource: Option<String>,
     pub(crate) request_id: String,
+    /// The whole input of a call whose operation is named by its method and path.
+    pub(crate) input: Option<Value>,
     /// The service that makes the call with its caller's permissions.
     pub(crate) via: Option<&'static str>,
 }
@@ -51,6 +53,7 @@ impl Call {
             protocol: Protocol::RestJson,
             resource: None,
             request_id: uuid::Uuid::new_v4().to_string(),
+            input: None,
             via: None,
         };
         let target = call.header("x-amz-target").map(str::to_owned);
@@ -85,8 +88,26 @@ impl Call {
             call.resource = form_resource(&form);
         } else {
             call.operation = format!("{} {}", call.method, call.path);
+            call.read_route();
         }
         call
+    }
+
+    /// Reads the operation of Lambda's from method and path, and its input from path, query and body.
+    fn read_route(&mut self) {
+        if self.service != "lambda" {
+            return;
+        }
+        let found = standin_lambda::route(&self.method, &self.path, &self.query, &self.body);
+        let Some((operation, input)) = found else {
+            return;
+        };
+        operation.clone_into(&mut self.operation);
+        let named = input["FunctionName"]
+            .as_str()
+            .or(input["Resource"].as_str());
+        self.resource = named.map(str::to_owned);
+        self.input = Some(input);
     }
 
     /// A call that a service makes for its caller. Nobody checks its signature, which no client could send.
@@ -130,8 +151,11 @@ impl Call {
         form
     }
 
-    /// The input of a JSON call; null where it is none.
+    /// The input of a JSON call, or of one that its method and path name; null where it is none.
     pub(crate) fn json(&self) -> Value {
+        if let Some(input) = &self.input {
+            return input.clone();
+        }
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 

@@ -132,7 +132,7 @@ pub struct BackendCall {
     pub principal: String,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// The request's body.
+    /// The request's body; where method and path name the operation, its whole input as JSON.
     pub body: Bytes,
 }
 

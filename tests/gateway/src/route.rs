@@ -292,7 +292,10 @@ async fn dispatch(
                 region: call.region.clone(),
                 principal: principal.arn.clone(),
                 headers: call.headers.clone(),
-                body: call.body.clone(),
+                body: match &call.input {
+                    Some(input) => input.to_string().into(),
+                    None => call.body.clone(),
+                },
             })
             .await;
         let error = (!answer.status.is_success())

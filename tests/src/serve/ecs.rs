@@ -18,6 +18,9 @@ use crate::parts::engine;
 use crate::world::aws::{Aws, Keys};
 use crate::world::{control, http_client};
 
+/// The service that acts as the roles of tasks.
+const TASKS: &str = "ecs-tasks.amazonaws.com";
+
 /// moto's header for the account, which only the sandbox itself may set.
 const MOTO_ACCOUNT: HeaderName = HeaderName::from_static("x-moto-account-id");
 
@@ -39,7 +42,7 @@ impl Services {
             // Each account has a registry on an address of its own; they have the port in common.
             registry: format!(":{}", port::REGISTRY),
             label: instance.id.clone(),
-            upstream: upstream(instance, http.clone()),
+            upstream: upstream(instance, http.clone(), TASKS),
             alarms: alarms(http.clone(), instance.url(port::MOTO)),
             timings: Timings::default(),
         };
@@ -132,12 +135,17 @@ fn unreachable_part(message: &str) -> BackendAnswer {
     }
 }
 
-/// Calls of a task go through the gateway like everybody's, as a session of its execution role that trusts ECS.
-fn upstream(instance: &Instance, http: reqwest::Client) -> Upstream {
+/// Calls of a task or of a function go through the gateway like everybody's, as a session of its role, which trusts the
+/// service.
+pub(super) fn upstream(
+    instance: &Instance,
+    http: reqwest::Client,
+    service: &'static str,
+) -> Upstream {
     let instance = instance.clone();
     Arc::new(move |call: UpstreamCall| {
         let (instance, http) = (instance.clone(), http.clone());
-        Box::pin(async move { forward(&instance, http, call).await })
+        Box::pin(async move { forward(&instance, http, service, call).await })
     })
 }
 
@@ -182,6 +190,7 @@ async fn describe_alarms(
 async fn forward(
     instance: &Instance,
     http: reqwest::Client,
+    service: &str,
     call: UpstreamCall,
 ) -> std::result::Result<Value, UpstreamError> {
     let failed = |code: &str, message: String| UpstreamError {
@@ -190,15 +199,18 @@ async fn forward(
     };
     let wanted = json!({
         "role_arn": call.role,
-        "session_name": "ecs",
-        "service": "ecs-tasks.amazonaws.com",
+        "session_name": service.split('-').next().unwrap_or(service),
+        "service": service,
     });
     let keys: Keys = control(&http, instance, "sessions", &wanted)
         .await
         .map_err(|fault| {
             failed(
                 "AccessDenied",
-                format!("ECS was unable to assume the role '{}': {fault}", call.role),
+                format!(
+                    "{service} was unable to assume the role '{}': {fault}",
+                    call.role
+                ),
             )
         })?;
     let aws = Aws::new(http, &instance.url(port::GATEWAY), &call.region, keys);

@@ -1,7 +1,8 @@
 //! Hosts, in one process, what the sandbox writes itself: the gateway with the registry's fronts, the GitHub stand-in,
-//! and ECS with its load balancers. The stand-ins know nothing of one another; they meet here.
+//! ECS with its load balancers, and Lambda. The stand-ins know nothing of one another; they meet here.
 
 mod ecs;
+mod lambda;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -42,6 +43,8 @@ fn gateway_config(instance: &Instance, ecs: &Arc<ecs::Services>) -> Result<gatew
     for service in ["ecs", "elasticloadbalancing", "logs"] {
         backends.insert(service.to_owned(), Arc::clone(ecs) as _);
     }
+    let functions = lambda::Functions::start(instance)?;
+    backends.insert("lambda".to_owned(), Arc::new(functions));
     Ok(gateway::Config {
         moto: instance.url(port::MOTO),
         dynamodb: gateway::DynamoDb::Socket(instance.dynamodb_socket()),

@@ -174,6 +174,26 @@ impl Aws {
         .await
     }
 
+    /// Calls an API whose operations are named by method and path; answers its body, null where there is none.
+    pub async fn rest(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<std::result::Result<Value, Refused>> {
+        let request = Request {
+            service,
+            region: &self.region,
+            method: method.parse().context("reading a method")?,
+            path,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.map(Value::to_string).unwrap_or_default(),
+        };
+        let answer = self.send(request).await?;
+        Ok(answer.map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
     /// Gets an object from S3's REST API.
     pub async fn get(&self, path: &str) -> Result<std::result::Result<String, Refused>> {
         self.send(Request {

@@ -173,6 +173,40 @@ impl World {
         account::permit(&aws, "slipway-deploy", "anything", &document).await
     }
 
+    /// Makes a function of an image with its version 1 and the alias `live`, which the environment's role that deploys may change,
+    /// in an environment with a gate under a permit. Answers its name.
+    pub async fn has_function(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+        name: &str,
+        image: &str,
+    ) -> Result<String> {
+        let aws = self.administrator(instance, &environment.account).await?;
+        let deploy = policy::functions(self, environment);
+        account::permit(&aws, "slipway-deploy", "function", &deploy).await?;
+        if environment.name != Self::ENVIRONMENTS[0] {
+            let trust = policy::function_trust(self, environment);
+            account::trust(&aws, "slipway-deploy", &trust).await?;
+        }
+        let role = policy::function_role(self, environment);
+        account::make_role(&aws, &role).await?;
+        let name = format!("{}-{name}", environment.cluster(&self.service));
+        let role = format!("arn:aws:iam::{}:role/{}", environment.account.id, role.name);
+        let functions = "/2015-03-31/functions";
+        let input = serde_json::json!({
+            "FunctionName": name, "Role": role, "PackageType": "Image", "Publish": true,
+            "Code": {"ImageUri": image}, "Timeout": 10,
+        });
+        let answer = aws.rest("lambda", "POST", functions, Some(&input)).await?;
+        aws::unless_there(answer, &format!("creating the function {name}"), &[])?;
+        let input = serde_json::json!({"Name": "live", "FunctionVersion": "1"});
+        let path = format!("{functions}/{name}/aliases");
+        let answer = aws.rest("lambda", "POST", &path, Some(&input)).await?;
+        aws::unless_there(answer, &format!("creating the alias of {name}"), &[])?;
+        Ok(name)
+    }
+
     /// Lets an environment's roles plan, apply and read the stacks whose names begin like the environment's; makes the role that
     /// changes their resources, and answers its name.
     pub async fn has_stacks(

@@ -25,6 +25,9 @@ const DEPLOY_UNGATED: &str = include_str!("../../../docs/policies/deploy-ungated
 const DEPLOY_STACK: &str = include_str!("../../../docs/policies/deploy-stack.json");
 const DEPLOY_STACK_UNGATED: &str = include_str!("../../../docs/policies/deploy-stack-ungated.json");
 const READ_STACK_PLAN: &str = include_str!("../../../docs/policies/read-stack-plan.json");
+const DEPLOY_FUNCTION: &str = include_str!("../../../docs/policies/deploy-function.json");
+const DEPLOY_FUNCTION_UNGATED: &str =
+    include_str!("../../../docs/policies/deploy-function-ungated.json");
 const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json");
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const RUNTIME_STACK: &str =
@@ -214,6 +217,10 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
             ("STACK", environment.cluster(&world.service)),
             ("STACK_BUCKET", environment.state_bucket.clone()),
             ("STACK_ROLE", role_name(world, environment, "stack")),
+            (
+                "FUNCTION",
+                format!("{}-*", environment.cluster(&world.service)),
+            ),
         ]);
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -250,6 +257,40 @@ pub(crate) fn deploy_anything(world: &World, environment: &Environment) -> Value
         filled(world, Some(environment), &all)
     });
     both(own, ungated)
+}
+
+/// The permissions of the role `slipway-deploy` on the functions whose names begin like the environment's: the documented ones,
+/// for all of these. Where there is a gate, it moves an alias only under a permit.
+pub(crate) fn functions(world: &World, environment: &Environment) -> Value {
+    let own = filled(world, Some(environment), DEPLOY_FUNCTION);
+    if environment.name != World::ENVIRONMENTS[0] {
+        return own;
+    }
+    both(
+        own,
+        filled(world, Some(environment), DEPLOY_FUNCTION_UNGATED),
+    )
+}
+
+/// The role of an environment's functions.
+pub(crate) fn function_role(world: &World, environment: &Environment) -> Role {
+    Role {
+        name: role_name(world, environment, "function"),
+        trust: service_trust("lambda.amazonaws.com"),
+        permissions: filled(world, Some(environment), EXECUTION),
+    }
+}
+
+/// The trust of the role `slipway-deploy` where functions are deployed under permits: the role of the permits may tag a session
+/// with a function's version, too.
+pub(crate) fn function_trust(world: &World, environment: &Environment) -> Value {
+    let mut trust = deploy_trust(world, environment);
+    let functions = format!("function:{}-*", environment.cluster(&world.service));
+    let versions = world.arn(&environment.account.id, "lambda", &functions);
+    if let Some(statements) = trust["Statement"].as_array_mut() {
+        statements.push(tagged(world, environment, "slipway-revision", &versions));
+    }
+    trust
 }
 
 /// The permissions of the roles `slipway-deploy` and `slipway-read` on the stacks whose names begin like the environment's: the

@@ -6,6 +6,7 @@ mod cloudformation;
 mod dynamodb;
 mod ecr;
 mod ecs;
+mod lambda;
 mod network;
 mod others;
 mod s3;
@@ -74,6 +75,7 @@ impl<'a> Scene<'a> {
             "dynamodb" => dynamodb::needs(self),
             "ecr" => ecr::needs(self),
             "ecs" => ecs::needs(self),
+            "lambda" => lambda::needs(self),
             "acm" | "ec2" | "route53" => network::needs(self),
             _ => others::needs(self),
         }

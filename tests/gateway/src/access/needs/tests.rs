@@ -47,6 +47,16 @@ fn s3_call(method: Method, path: &str, query: &str, header: Option<(&'static str
     )
 }
 
+/// A call of Lambda, whose operation its method and path name.
+fn lambda_call(method: Method, path: &str, query: &str, input: &Value) -> Call {
+    let mut headers = HeaderMap::new();
+    let scope = "AWS4-HMAC-SHA256 Credential=AK/20260101/r/lambda/aws4_request, SignedHeaders=host, Signature=0";
+    headers.insert("authorization", scope.parse().unwrap());
+    let signed = crate::sigv4::read(&headers, query);
+    let body = Bytes::from(input.to_string());
+    Call::read(method, path.into(), query.into(), headers, body, signed)
+}
+
 /// `ACTION RESOURCE KEY=VALUE…` of each need; `None` where a call is not known.
 fn described_needs(call: &Call) -> Option<Vec<String>> {
     let facts = Facts::default();
@@ -89,6 +99,44 @@ fn check(call: &Call, expected: &[&str]) {
         expected,
         "{}",
         call.operation
+    );
+}
+
+#[test]
+fn lambda_names_functions_with_their_qualifiers_and_passed_roles() {
+    let functions = "/2015-03-31/functions";
+    let call = |method, rest: &str, query: &str, input: Value| {
+        lambda_call(method, &format!("{functions}{rest}"), query, &input)
+    };
+    let role = json!({"FunctionName": "f", "Role": "arn:aws:iam::1:role/r", "Code": {}});
+    check(
+        &call(Method::POST, "", "", role),
+        &[
+            "lambda:CreateFunction arn:aws:lambda:r:1:function:f",
+            "iam:PassRole arn:aws:iam::1:role/r iam:PassedToService=lambda.amazonaws.com",
+        ],
+    );
+    let alias = json!({"FunctionVersion": "2"});
+    check(
+        &call(Method::PUT, "/f/aliases/live", "", alias),
+        &["lambda:UpdateAlias arn:aws:lambda:r:1:function:f"],
+    );
+    check(
+        &call(Method::GET, "/f", "Qualifier=3", Value::Null),
+        &["lambda:GetFunction arn:aws:lambda:r:1:function:f:3"],
+    );
+    check(
+        &call(
+            Method::POST,
+            "/arn:aws:lambda:r:2:function:f:live/invocations",
+            "",
+            json!({}),
+        ),
+        &["lambda:InvokeFunction arn:aws:lambda:r:2:function:f:live of 2"],
+    );
+    assert_eq!(
+        described_needs(&call(Method::GET, "/f/code", "", Value::Null)),
+        None
     );
 }
 
