@@ -2,7 +2,6 @@
 
 use crate::definition::Definition;
 use crate::error::Error;
-use crate::retry::RetryPolicy;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::TaskDefinitionField;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -16,7 +15,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use kit::aws::Arn;
 use kit::error::Failure;
 use kit::host::Host;
-use net::Account;
+use net::{Account, RetryPolicy};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

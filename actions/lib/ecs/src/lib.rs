@@ -12,7 +12,6 @@ mod look;
 mod object;
 pub mod prose;
 mod record;
-mod retry;
 mod run;
 mod seen;
 mod select;
@@ -26,9 +25,9 @@ pub use history::{History, Past, Revision};
 pub use image::{host_of, name_of, repository_of};
 pub use logs::{ContainerSecret, LogLines, LogStream, last_lines, next_lines};
 pub use look::Tasks;
+pub use net::{PollInterval, RetryPolicy};
 pub use object::Object;
 pub use record::{InProgress, KnownRecord, is_over};
-pub use retry::{PollInterval, RetryPolicy};
 pub use run::OneOff;
 pub use seen::{
     Alarms, Attachment, Breaker, Container, Deployment, Event, Hook, Record, Rollout, Seen,

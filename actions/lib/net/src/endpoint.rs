@@ -4,14 +4,15 @@ use http::Uri;
 use kit::env::Env;
 use kit::error::{Error, Result};
 
-/// The variables that the SDK reads for the services used here.
-const VARIABLES: [&str; 10] = [
+/// The variables that the SDK, or a single call, reads for the services used here.
+const VARIABLES: [&str; 11] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "AWS_ENDPOINT_URL_ECR",
     "AWS_ENDPOINT_URL_ECS",
     "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
     "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_LAMBDA",
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "AWS_ENDPOINT_URL_SSM",

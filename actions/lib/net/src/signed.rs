@@ -6,6 +6,7 @@ use crate::calls::text;
 use crate::http::Net;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use http::Method;
 use kit::aws::Region;
 use kit::error::{Error, ErrorKind, Failure, Result, ServiceError};
 use serde_json::Value;
@@ -33,23 +34,44 @@ impl Net {
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", target),
         ];
-        let body = input.to_string();
-        let sent = self.signed(account, service, operation, &headers, body);
-        let Exchange { text, refused } = sent.await?;
-        let output: Value = serde_json::from_str(&text).unwrap_or_default();
-        let Some(refused) = refused else {
-            return Ok(output);
-        };
-        let word = |names: [&str; 2]| {
-            let found = names.into_iter().find_map(|name| output[name].as_str());
-            found.unwrap_or_default().to_owned()
-        };
-        let (code, message) = (word(["__type", "code"]), word(["message", "Message"]));
-        Err(refused.error(service, operation, &code, message))
+        let request = Request::post(operation, &headers, input.to_string());
+        let sent = self.signed(account, service, request).await?;
+        sent.json(service, operation)
     }
 
-    /// Calls an operation of a service that takes forms (smithy.io, "AWS query protocol"), once, signed
-    /// as `account`. The answer is not read, because it holds nothing that is asked for.
+    /// Makes a call of a service whose operations are named by method and path (smithy.io, "AWS restJson1 protocol"), once,
+    /// signed as `account`. The answer is null where it has no body.
+    ///
+    /// # Errors
+    /// As [`Net::json`].
+    pub async fn rest(
+        &self,
+        account: &Account,
+        service: &str,
+        call: &RestCall<'_>,
+    ) -> Result<Value> {
+        let path: Vec<String> = call.path.iter().map(|part| percent(part)).collect();
+        let query: Vec<String> = call
+            .query
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
+            .collect();
+        let mut target = path.join("/");
+        if !query.is_empty() {
+            target.push_str(&format!("?{}", query.join("&")));
+        }
+        let request = Request {
+            operation: call.operation,
+            method: call.method.clone(),
+            target,
+            headers: &[("content-type", "application/json")],
+            body: call.input.map(Value::to_string).unwrap_or_default(),
+        };
+        let sent = self.signed(account, service, request).await?;
+        sent.json(service, call.operation)
+    }
+
+    /// Calls an operation of a service that takes forms, as [`Net::query`], where the answer holds nothing that is asked for.
     ///
     /// # Errors
     /// As [`Net::json`].
@@ -61,15 +83,32 @@ impl Net {
         operation: &str,
         parameters: &[(&str, &str)],
     ) -> Result<()> {
+        let sent = self.query(account, service, version, operation, parameters);
+        sent.await.map(drop)
+    }
+
+    /// Calls an operation of a service that takes forms (smithy.io, "AWS query protocol"), once, signed
+    /// as `account`. The answer is XML.
+    ///
+    /// # Errors
+    /// As [`Net::json`].
+    pub async fn query(
+        &self,
+        account: &Account,
+        service: &str,
+        version: &str,
+        operation: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<String> {
         let fixed = [("Action", operation), ("Version", version)];
         let pairs = fixed.iter().chain(parameters);
         let pairs = pairs.map(|(name, value)| format!("{name}={}", percent(value)));
         let body = pairs.collect::<Vec<_>>().join("&");
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let sent = self.signed(account, service, operation, &headers, body);
-        let Exchange { text, refused } = sent.await?;
+        let request = Request::post(operation, &headers, body);
+        let Exchange { text, refused } = self.signed(account, service, request).await?;
         match refused {
-            None => Ok(()),
+            None => Ok(text),
             Some(refused) => {
                 let (code, message) = (element(&text, "Code"), element(&text, "Message"));
                 Err(refused.error(service, operation, code, message.to_owned()))
@@ -77,17 +116,22 @@ impl Net {
         }
     }
 
-    /// One signed POST and its whole answer.
+    /// One signed request and its whole answer.
     async fn signed(
         &self,
         account: &Account,
         service: &str,
-        operation: &str,
-        headers: &[(&str, &str)],
-        body: String,
+        request: Request<'_>,
     ) -> Result<Exchange> {
+        let Request {
+            operation,
+            method,
+            target,
+            headers,
+            body,
+        } = request;
         let failed = || cannot_ask(service, operation);
-        let url = self.address(service, &account.region);
+        let url = format!("{}{target}", self.address(service, &account.region));
         let identity = account.current_credentials().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -99,7 +143,7 @@ impl Net {
             .map_err(|error| failed().because(error))?
             .into();
         let request = SignableRequest::new(
-            "POST",
+            method.as_str(),
             &url,
             headers.iter().copied(),
             SignableBody::Bytes(body.as_bytes()),
@@ -107,7 +151,7 @@ impl Net {
         .and_then(|request| sign(request, &params))
         .map_err(|error| failed().because(error))?;
         let (instructions, _) = request.into_parts();
-        let mut call = self.http().post(&url).timeout(TIMEOUT);
+        let mut call = self.http().request(method, &url).timeout(TIMEOUT);
         for (name, value) in headers.iter().copied().chain(instructions.headers()) {
             call = call.header(name, value);
         }
@@ -128,6 +172,7 @@ impl Net {
         let refused = Refused {
             status: status.as_u16(),
             request_id: request_id.map(str::to_owned),
+            code: text(answer.headers(), "x-amzn-errortype").map(str::to_owned),
             ahead: crate::clock::ahead(text(answer.headers(), "date"), now),
         };
         let text = answer
@@ -169,16 +214,76 @@ fn host(service: &str) -> &str {
     }
 }
 
+/// One call of an operation that is named by its method and path.
+#[derive(Debug, Clone)]
+pub struct RestCall<'a> {
+    /// The operation, as permissions name it.
+    pub operation: &'a str,
+    /// Its method.
+    pub method: Method,
+    /// The parts of its path.
+    pub path: &'a [&'a str],
+    /// The parameters of its query.
+    pub query: &'a [(&'a str, &'a str)],
+    /// Its body, if it has one.
+    pub input: Option<&'a Value>,
+}
+
+/// A request that is to be signed.
+struct Request<'a> {
+    operation: &'a str,
+    method: Method,
+    /// Path and query, without the slash that every address ends in.
+    target: String,
+    headers: &'a [(&'a str, &'a str)],
+    body: String,
+}
+
+impl<'a> Request<'a> {
+    fn post(operation: &'a str, headers: &'a [(&'a str, &'a str)], body: String) -> Self {
+        Self {
+            operation,
+            method: Method::POST,
+            target: String::new(),
+            headers,
+            body,
+        }
+    }
+}
+
 /// The text of an answer, and how it was refused if it was.
 struct Exchange {
     text: String,
     refused: Option<Refused>,
 }
 
+impl Exchange {
+    /// The answer of a service that speaks JSON. The code of a refusal is in its body, or in a header with an address behind it
+    /// (smithy.io, "AWS restJson1 protocol", "Operation error serialization").
+    fn json(self, service: &str, operation: &str) -> Result<Value> {
+        let output: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let Some(refused) = self.refused else {
+            return Ok(output);
+        };
+        let word = |names: [&str; 2]| {
+            let found = names.into_iter().find_map(|name| output[name].as_str());
+            found.unwrap_or_default().to_owned()
+        };
+        let header = refused.code.as_deref().unwrap_or_default();
+        let code = match word(["__type", "code"]) {
+            code if code.is_empty() => header.split(':').next().unwrap_or_default().to_owned(),
+            code => code,
+        };
+        Err(refused.error(service, operation, &code, word(["message", "Message"])))
+    }
+}
+
 /// The parts of an error response outside of its body.
 struct Refused {
     status: u16,
     request_id: Option<String>,
+    /// The error's code, where a header has it.
+    code: Option<String>,
     /// By how much this machine's clock is ahead of the service's.
     ahead: Option<time::Duration>,
 }
@@ -241,6 +346,34 @@ mod tests {
     fn nothing_in_a_value_ends_it() {
         assert_eq!(percent("a-b_c.d~1"), "a-b_c.d~1");
         assert_eq!(percent("a&TopicArn=x\n+é"), "a%26TopicArn%3Dx%0A%2B%C3%A9");
+    }
+
+    #[test]
+    fn a_code_in_a_header_is_read_where_the_body_has_none() {
+        let refused = |text: &str, code: Option<&str>| {
+            let exchange = Exchange {
+                text: text.to_owned(),
+                refused: Some(Refused {
+                    status: 412,
+                    request_id: None,
+                    code: code.map(str::to_owned),
+                    ahead: None,
+                }),
+            };
+            let error = exchange.json("lambda", "UpdateAlias").unwrap_err();
+            let service = error.service().unwrap();
+            (service.code.clone(), service.message.clone())
+        };
+        let code = |code: &str| Some(code.to_owned());
+        let header = Some("PreconditionFailedException:http://internal.amazon.com/x");
+        let (found, message) = refused(r#"{"Type":"User","message":"changed"}"#, header);
+        assert_eq!(
+            (found, message.as_str()),
+            (code("PreconditionFailedException"), "changed")
+        );
+        let (found, _) = refused(r#"{"__type":"a#B"}"#, None);
+        assert_eq!(found, code("B"));
+        assert_eq!(refused("<html>", None).0, None);
     }
 
     #[test]

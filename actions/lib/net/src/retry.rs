@@ -34,12 +34,12 @@ impl RetryPolicy {
     }
 
     /// The waits between tries of one call.
-    pub(crate) fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
+    pub fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
         backoff::endless(Duration::from_millis(250), 2.0, Duration::from_secs(8))
     }
 
     /// Returns true if a call that began at `began` and failed like this is to be made again after `wait`.
-    pub(crate) fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
+    pub fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
         let next = Instant::now() + wait;
         match failure {
             Failure::Throttled | Failure::Unavailable => next < self.until,
