@@ -43,6 +43,8 @@ impl Step for Contract {
                 "container",
                 "The container of the task definition that gets the image",
             ),
+            ("function", "The Lambda function, if one is declared"),
+            ("alias", "The function's alias"),
         ],
         secrets: &[],
         post: false,

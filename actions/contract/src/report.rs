@@ -100,6 +100,7 @@ fn gate(gate: &Gate) -> String {
 /// One environment, with what later steps can use.
 pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
     let resolved = &complete.resolved;
+    let function = resolved.deploy.function.as_ref();
     let mut rows = rows(complete);
     let mut json = serde_json::json!(complete);
     if let (Some(stack), Some(object)) = (stack, json.as_object_mut()) {
@@ -133,6 +134,8 @@ pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
     .output("cluster", &resolved.deploy.cluster)
     .output("ecs-service", &resolved.deploy.service)
     .output("container", &resolved.deploy.container)
+    .output("function", function.map_or("", |it| it.name.as_str()))
+    .output("alias", function.map_or("", |it| it.alias.as_str()))
 }
 
 fn rows(complete: &Complete) -> Vec<Vec<String>> {
@@ -166,12 +169,23 @@ fn rows(complete: &Complete) -> Vec<Vec<String>> {
                 None => format!("s3://{}/{}.tflock", state.bucket, state.key),
             },
         ),
+    ];
+    let function = deploy.function.iter().flat_map(|function| {
+        [
+            ("function", function.name.clone()),
+            ("alias", function.alias.clone()),
+        ]
+    });
+    let service = [
         ("cluster", deploy.cluster.clone()),
         ("ECS service", deploy.service.clone()),
         ("container", deploy.container.clone()),
     ];
+    let service = service.into_iter().filter(|_| deploy.function.is_none());
     let mut rows: Vec<Vec<String>> = fixed
         .into_iter()
+        .chain(service)
+        .chain(function)
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
     for (name, value) in &complete.variables {

@@ -3,12 +3,14 @@
 mod arn;
 mod ecs;
 mod kms;
+mod lambda;
 mod partition;
 mod principal;
 
 pub use arn::{Arn, RoleArn};
 pub use ecs::{ClusterName, ServiceName, TaskDefinitionArn};
 pub use kms::KmsKey;
+pub use lambda::{AliasName, FunctionName};
 pub use partition::Partition;
 pub use principal::Principal;
 

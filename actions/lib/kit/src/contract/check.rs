@@ -47,6 +47,7 @@ pub(super) fn check(declared: &Declared, mistakes: &mut Mistakes) {
         check_variable(declared, &name.value.0, &name.span, variable, mistakes);
     }
     secrets(declared, mistakes);
+    check_functions(declared, mistakes);
     check_shared_targets(declared, mistakes);
     person::check(declared, mistakes);
     permits(declared, mistakes);
@@ -296,6 +297,36 @@ fn secrets(declared: &Declared, mistakes: &mut Mistakes) {
     }
 }
 
+/// A function takes the place of an ECS service, and an alias is a function's.
+fn check_functions(declared: &Declared, mistakes: &mut Mistakes) {
+    let environments = declared.environments.value.0.iter();
+    let own = environments.filter_map(|(_, environment)| environment.deploy.as_ref());
+    for deploy in declared.deploy.iter().chain(own) {
+        let ecs = [&deploy.cluster, &deploy.service, &deploy.container];
+        if let (Some(function), true) = (&deploy.function, ecs.iter().any(|it| it.is_some())) {
+            let message = "`function` is given beside the names of an ECS service";
+            mistakes.add(
+                Mistake::new(function.span.clone(), message)
+                    .hint("leave out `cluster`, `service` and `container`, or the function"),
+            );
+        }
+    }
+    let top = declared.deploy.clone().unwrap_or_default();
+    for (_, environment) in &declared.environments.value.0 {
+        let own = environment.deploy.clone().unwrap_or_default();
+        if own.function.or(top.function.clone()).is_some() {
+            continue;
+        }
+        if let Some(alias) = own.alias.or(top.alias.clone()) {
+            let message = "`alias` is given, and no function";
+            mistakes.add(
+                Mistake::new(alias.span.clone(), message)
+                    .hint("name the function: `function: NAME`"),
+            );
+        }
+    }
+}
+
 /// Two environments must not share a state, an ECS service or a stack: one would overwrite the other.
 fn check_shared_targets(declared: &Declared, mistakes: &mut Mistakes) {
     let mut states: BTreeMap<[String; 3], &EnvironmentKey> = BTreeMap::new();
@@ -346,18 +377,31 @@ fn check_shared_targets(declared: &Declared, mistakes: &mut Mistakes) {
         }
 
         let deploy = environment.deploy.clone().unwrap_or_default();
-        let target = [
-            account,
-            region,
-            shown(deploy.cluster, &top_deploy.cluster, &name.value.0),
-            shown(deploy.service, &top_deploy.service, ""),
-        ];
+        let function = deploy.function.as_ref().or(top_deploy.function.as_ref());
+        let (target, problem, hint) = match function {
+            Some(_) => (
+                [
+                    shown(deploy.function, &top_deploy.function, ""),
+                    format!("alias {}", shown(deploy.alias, &top_deploy.alias, "live")),
+                ],
+                "deploy to one function",
+                "put {environment} into `deploy.function` or `deploy.alias`",
+            ),
+            None => (
+                [
+                    shown(deploy.cluster, &top_deploy.cluster, &name.value.0),
+                    shown(deploy.service, &top_deploy.service, ""),
+                ],
+                "deploy to one ECS service",
+                "put {environment} into `deploy.cluster` or `deploy.service`",
+            ),
+        };
+        let [first, second] = target;
         if let Some(other) = targets
-            .insert(target, name)
+            .insert([account, region, first, second], name)
             .filter(|other| differ_in_name(other, name))
         {
-            let hint = "put {environment} into `deploy.cluster` or `deploy.service`";
-            mistakes.add(shared(other, name, "deploy to one ECS service", hint));
+            mistakes.add(shared(other, name, problem, hint));
         }
     }
 }

@@ -317,6 +317,10 @@ pub(super) struct Deploy {
     pub(super) service: Option<At<Templated<PerEnvironment>>>,
     /// Container in the task definition that gets the image; {service} when not given.
     pub(super) container: Option<At<Templated<PerEnvironment>>>,
+    /// Lambda function, in the place of cluster, service and container.
+    pub(super) function: Option<At<Templated<PerEnvironment>>>,
+    /// Alias of the function, which serves the version that is deployed; live when not given.
+    pub(super) alias: Option<At<Templated<PerEnvironment>>>,
 }
 
 /// A CloudFormation stack, which `slipway-stack` changes.

@@ -240,6 +240,8 @@ mapping!(Deploy {
     optional cluster: "cluster",
     optional service: "service",
     optional container: "container",
+    optional function: "function",
+    optional alias: "alias",
 });
 mapping!(Stack {
     optional name: "name",

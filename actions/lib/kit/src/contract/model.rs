@@ -243,6 +243,17 @@ pub struct Deploy {
     pub service: String,
     /// Container in the task definition that gets the image.
     pub container: String,
+    /// The Lambda function in the place of the ECS service, if one is declared.
+    pub function: Option<Function>,
+}
+
+/// A Lambda function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Function {
+    /// Its name.
+    pub name: String,
+    /// The alias that serves the version that is deployed.
+    pub alias: String,
 }
 
 /// One environment of the contract with the stack that it declares.

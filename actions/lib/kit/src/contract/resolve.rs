@@ -6,14 +6,15 @@ mod stack;
 mod state;
 
 use super::declared::{Declared, Environment, EnvironmentKey, Variable};
-use super::diagnostics::{Mistake, Mistakes};
+use super::diagnostics::{At, Mistake, Mistakes};
 use super::fill::Filler;
 use super::model::{
-    Anchor, Build, Complete, Deploy, Image, Keys, Publishing, Resolved, Roles, SecretSpec,
-    WithStack,
+    Anchor, Build, Complete, Deploy, Function, Image, Keys, Publishing, Resolved, Roles,
+    SecretSpec, WithStack,
 };
 use super::person;
 use super::secret::{SecretEntry, wrong_name};
+use super::template::{PerEnvironment, Templated};
 use super::variables;
 use super::vars::Vars;
 use crate::aws::{AccountId, Region, RoleArn};
@@ -28,6 +29,10 @@ const PREFIX: &str = "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$";
 const TABLE: &str = "^[A-Za-z0-9_.-]{3,255}$";
 const REPOSITORY: &str = "^[a-z0-9]+([._/-][a-z0-9]+)*$";
 const ECS_NAME: &str = "^[A-Za-z0-9_-]{1,255}$";
+/// A function's name (AWS Lambda API Reference, "CreateFunction").
+const FUNCTION_NAME: &str = "^[A-Za-z0-9_-]{1,64}$";
+/// An alias' name, which is not a number (AWS Lambda API Reference, "CreateAlias").
+const ALIAS_NAME: &str = "^[0-9]*[A-Za-z_-][A-Za-z0-9_-]*$";
 
 /// Resolves the environment `name`. There is no result if something is wrong, or unknown because
 /// references are not followed.
@@ -361,10 +366,31 @@ impl<'a> Resolver<'a> {
             .fill
             .text(container.as_ref(), "{service}", "deploy.container", true);
         let container = self.fill.checked(container, ECS_NAME, "container name");
+        let (name, alias) = (own.function.or(top.function), own.alias.or(top.alias));
+        let function = match name {
+            Some(name) => Some(self.function(&name, alias.as_ref())?),
+            None => None,
+        };
         Some(Deploy {
             cluster: cluster?,
             service: service?,
             container: container?,
+            function,
+        })
+    }
+
+    fn function(
+        &mut self,
+        name: &At<Templated<PerEnvironment>>,
+        alias: Option<&At<Templated<PerEnvironment>>>,
+    ) -> Option<Function> {
+        let name = self.fill.text(Some(name), "", "deploy.function", true);
+        let name = self.fill.checked(name, FUNCTION_NAME, "function name");
+        let alias = self.fill.text(alias, "live", "deploy.alias", true);
+        let alias = self.fill.checked(alias, ALIAS_NAME, "alias name");
+        Some(Function {
+            name: name?,
+            alias: alias?,
         })
     }
 

@@ -53,7 +53,8 @@ fn a_usual_contract_resolves_accounts_roles_and_names() {
           "deploy": {
             "cluster": "storefront-production",
             "service": "storefront",
-            "container": "storefront"
+            "container": "storefront",
+            "function": null
           },
           "people": {},
           "apps": {},
@@ -169,6 +170,20 @@ fn an_environment_overrides_what_stands_at_the_top() {
     );
     assert_eq!(live.roles.read, "arn:aws:iam::222222222222:role/look");
     assert_eq!(complete(&text, "dev").state.bucket, "top");
+}
+
+#[test]
+fn a_function_takes_the_place_of_the_service() {
+    let text = with("deploy: {function: \"{service}-{environment}\"}\n")
+        .replace("follows: dev", "follows: dev, deploy: {alias: stable}");
+    let named = |environment: &str| {
+        let function = resolved(&text, environment).deploy.function.unwrap();
+        (function.name, function.alias)
+    };
+    let name = |function: &str, alias: &str| (function.to_owned(), alias.to_owned());
+    assert_eq!(named("dev"), name("shop-dev", "live"));
+    assert_eq!(named("live"), name("shop-live", "stable"));
+    assert!(resolved(&with(""), "dev").deploy.function.is_none());
 }
 
 #[test]

@@ -82,6 +82,36 @@ fn environments_do_not_share_what_one_would_overwrite() {
 }
 
 #[test]
+fn a_function_stands_alone_and_has_its_alias() {
+    assert_error(
+        &with("deploy: {function: one, cluster: c}\n"),
+        expect![[r#"
+            error: `function` is given beside the names of an ECS service
+             --> delivery.yaml:7:20
+              |
+            7 | deploy: {function: one, cluster: c}
+              |                    ^^^
+              |
+              = hint: leave out `cluster`, `service` and `container`, or the function
+
+            error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+    assert_error(
+        &with("deploy: {alias: live}\n"),
+        expect![[r#"
+        error: `alias` is given, and no function
+         --> delivery.yaml:7:17
+          |
+        7 | deploy: {alias: live}
+          |                 ^^^^
+          |
+          = hint: name the function: `function: NAME`
+
+        error: delivery.yaml is wrong: 1 mistake"#]],
+    );
+}
+
+#[test]
 fn environments_do_not_share_a_permit_role() {
     let roles = |permit: &str| {
         with("").replacen(
