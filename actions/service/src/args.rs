@@ -1,7 +1,8 @@
 //! Arguments of slipway-service.
 
+use crate::function::Shift;
 use clap::Subcommand;
-use kit::aws::{Arn, ClusterName, ServiceName};
+use kit::aws::{AliasName, Arn, ClusterName, FunctionName, ServiceName};
 use kit::id::{Digest, argument};
 use std::time::Duration;
 
@@ -43,6 +44,38 @@ pub(crate) struct Deploy {
     /// Deploy over this deployment although it shifts traffic, is paused or goes back: ARN of ECS's record of it, as the refusal names it
     #[arg(long, value_name = "ARN")]
     pub(crate) replace: Option<Arn>,
+    #[command(flatten)]
+    pub(crate) traffic: Traffic,
+}
+
+/// How the traffic of a function's alias moves to the new version.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Traffic {
+    /// Steps in which a function's traffic moves: canary:PERCENT:TIME or linear:PERCENT:TIME, such as canary:10:5m [default: all at once]
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) shift: Option<Shift>,
+    /// CloudWatch alarm that rolls a function's deployment back if it goes off; may be given several times
+    #[arg(long, value_name = "NAME", value_delimiter = '\n')]
+    pub(crate) alarm: Vec<String>,
+    /// How long the alarms are watched after a function has all of its traffic, such as 5m [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = kit::clock::parse_duration)]
+    pub(crate) bake: Option<Duration>,
+}
+
+impl Traffic {
+    /// The alarms named; an empty line in a workflow's input names none.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        let names = self.alarm.iter().map(|name| name.trim());
+        names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Returns true if anything is given that only a function has.
+    pub(crate) fn is_given(&self) -> bool {
+        self.shift.is_some() || self.bake.is_some() || !self.alarms().is_empty()
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,6 +193,12 @@ pub(crate) struct ServiceSelector {
     /// Container to update, the others keep their image; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
+    /// Lambda function in place of an ECS service, by its name; for deploy, rollback, diff and status [default: the contract's]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["cluster", "service", "container"])]
+    pub(crate) function: Option<FunctionName>,
+    /// Alias of the function, which serves the version that is deployed [default: the contract's, else live]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) alias: Option<AliasName>,
 }
 
 impl ServiceSelector {
@@ -169,6 +208,8 @@ impl ServiceSelector {
             ("environment", cx.common.environment.as_deref()),
             ("cluster", self.cluster.as_ref().map(ClusterName::as_str)),
             ("service", self.service.as_ref().map(ServiceName::as_str)),
+            ("function", self.function.as_ref().map(FunctionName::as_str)),
+            ("alias", self.alias.as_ref().map(AliasName::as_str)),
         ]
         .iter()
         .filter_map(|(name, value)| Some(format!("--{name} {}", (*value)?)))

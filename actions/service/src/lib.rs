@@ -1,5 +1,5 @@
 //! Runs a digest in an ECS service and follows it to one verdict: by our own deployment, by what
-//! the tasks say they run, and by the health of their targets.
+//! the tasks say they run, and by the health of their targets. Or in a Lambda function: by the version that its alias serves.
 
 mod act;
 mod address;
@@ -12,6 +12,7 @@ mod diff;
 mod evidence;
 mod follow;
 mod free;
+mod function;
 mod interrupt;
 mod locate;
 mod logs;
@@ -38,7 +39,7 @@ mod watch;
 
 use args::{Args, Verb};
 use kit::action::Action;
-use kit::error::Result;
+use kit::error::{Error, Result};
 use kit::{Cx, Report, Step};
 
 /// The step.
@@ -49,7 +50,7 @@ impl Step for Service {
 
     const ACTION: Action = Action {
         name: "service",
-        description: "Deploy an image digest to an Amazon ECS service and follow it until its targets are healthy, or run one command with it",
+        description: "Deploy an image digest to an Amazon ECS service or a Lambda function and follow it until it is healthy, or run one command with it",
         icon: "upload-cloud",
         outputs: &[
             (
@@ -58,6 +59,10 @@ impl Step for Service {
             ),
             ("deployment-id", "ID of the deployment that runs it"),
             ("service-arn", "ARN of the service"),
+            (
+                "function-version-arn",
+                "ARN of the function's version that was deployed, or that the alias serves",
+            ),
             (
                 "task-arn",
                 "ARN of the task that ran the command; also there if the step fails after it began",
@@ -95,7 +100,14 @@ impl Step for Service {
     }
 
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
+        if function::is_meant(&args.verb, cx)? {
+            return function::run(args, cx).await;
+        }
         match args.verb {
+            Verb::Deploy(args) if args.traffic.is_given() => Err(Error::usage(
+                "--shift, --alarm and --bake are for the deployment of a function",
+            )
+            .hint("give --function NAME, or configure the ECS service's own deployment strategy")),
             Verb::Deploy(args) => deploy::deploy(args, cx).await,
             Verb::Continue(args) => proceed::proceed(args, cx).await,
             Verb::Rollback(args) => back::roll_back(args, cx).await,

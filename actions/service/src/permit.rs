@@ -251,7 +251,7 @@ impl<'a> Permit<'a> {
     ///
     /// # Errors
     /// One of the two roles does not allow it.
-    async fn session(&self, revision: &str) -> Result<Account> {
+    pub(crate) async fn session(&self, revision: &str) -> Result<Account> {
         let tag = SessionTag {
             key: TAG,
             value: revision.to_owned(),

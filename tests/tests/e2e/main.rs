@@ -19,6 +19,7 @@ mod credentials;
 mod ecr;
 mod examples;
 mod faults;
+mod function;
 mod gate;
 mod gateway;
 mod github;

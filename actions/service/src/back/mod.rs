@@ -6,7 +6,7 @@ mod observe;
 mod report;
 mod served;
 
-use crate::args::{Deploy, RollBack, Version};
+use crate::args::{Deploy, RollBack, Traffic, Version};
 use crate::deploy;
 use crate::interrupt::Progress;
 use crate::locate::{Found, find, status_hint};
@@ -109,6 +109,7 @@ fn deployment(args: RollBack, digest: Digest) -> Deploy {
         no_rollback: true,
         allow_zero_tasks: args.allow_zero_tasks,
         replace: None,
+        traffic: Traffic::default(),
     }
 }
 
