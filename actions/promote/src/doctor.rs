@@ -4,7 +4,7 @@
 use crate::args::{Doctor as Args, LedgerArgs};
 use crate::check::conditions::{look, without};
 use crate::check::{Fact, Unknown};
-use crate::live::Live;
+use crate::live::{Live, Named};
 use crate::person::{logins, of_run, without_github};
 use crate::requests::members;
 use crate::setting::Setting;
@@ -16,7 +16,6 @@ use kit::error::{Error, Result};
 use kit::host::Kind;
 use kit::id::CommitId;
 use kit::report::{count, markdown_table, text_table};
-use kit::step::required;
 use kit::{Cx, Report};
 use ledger::Chain;
 use net::Net;
@@ -230,15 +229,13 @@ async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
 /// Looks at what the service runs, as `record` does, and `check` if the gate asks.
 async fn service(cx: &Cx, net: &Net, setting: &Setting) -> Fact<String> {
     let looked = async {
-        let cluster = required("cluster", None, setting.cluster.clone())?;
-        let service = setting.ecs_service.clone();
-        let live = Live::new(cx, net, setting, cluster, service, &[]).await?;
+        let live = Live::new(cx, net, setting, Named::default()).await?;
         // Whichever digest it is asked about, the same calls are made.
         live.look(&kit::id::Digest::sha256([0; 32])).await
     };
     let looked: Result<_, Error> = looked.await;
     looked
-        .map(|seen| seen.task_definition.into())
+        .map(|seen| seen.revision)
         .map_err(|error| without(&error, &setting.environment))
 }
 

@@ -3,7 +3,7 @@
 use crate::args::{LedgerArgs, Rules};
 use crate::check::{Persons, Proofs};
 use kit::aws::{AccountId, KmsKey};
-use kit::contract::{Gate, Person, Resolved, StandsFor};
+use kit::contract::{Function, Gate, Person, Resolved, StandsFor};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults};
 use ledger::{AnchorLocation, Ledger, Trust};
@@ -36,6 +36,8 @@ pub(crate) struct Setting {
     pub(crate) cluster: Option<String>,
     pub(crate) ecs_service: String,
     pub(crate) container: Option<String>,
+    /// The Lambda function in the place of the ECS service.
+    pub(crate) function: Option<Function>,
     /// The requirements on the image's provenance, if the contract names a key.
     pub(crate) proofs: Option<Proofs>,
     /// Image repository in the build account.
@@ -153,6 +155,7 @@ impl Setting {
             cluster: Some(resolved.deploy.cluster.clone()),
             ecs_service: resolved.deploy.service.clone(),
             container: Some(resolved.deploy.container.clone()),
+            function: resolved.deploy.function.clone(),
             proofs: Proofs::of(&resolved.build),
             image_repository: Some(resolved.image.repository.clone()),
             infrastructure: Some(resolved.infrastructure.clone()),
@@ -214,6 +217,7 @@ impl Setting {
             },
             cluster: None,
             container: None,
+            function: None,
             proofs: None,
             image_repository: None,
             infrastructure: None,

@@ -1,12 +1,11 @@
 //! `status`: shows the digest that each environment runs, from the ledger.
 
 use crate::args::{LedgerArgs, Status};
-use crate::live::{Live, Seen};
+use crate::live::{Live, Named, Seen};
 use crate::requests::{Waiting, waiting};
 use crate::setting::{Setting, Source};
 use crate::standing::EnvironmentHistory;
 use kit::report::{markdown_table, text_table};
-use kit::step::required;
 use kit::{Cx, Report, Result};
 use ledger::permit::begins_by;
 use ledger::{Chain, Ledger, Record, Verdict};
@@ -119,9 +118,7 @@ fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> 
 
 /// Looks whether the service runs what the ledger says.
 async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<Seen> {
-    let cluster = required("cluster", None, setting.cluster.clone())?;
-    let service = setting.ecs_service.clone();
-    let live = Live::new(cx, net, setting, cluster, service, &[]).await?;
+    let live = Live::new(cx, net, setting, Named::default()).await?;
     live.look(&record.digest).await
 }
 
@@ -352,9 +349,7 @@ mod tests {
             waiting: Vec::new(),
         };
         let seen = |missing: &[&str]| Seen {
-            task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:8"
-                .parse()
-                .unwrap(),
+            revision: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:8".to_owned(),
             missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
         };
         let denied = kit::Error::failed("cannot list the tasks of service web")

@@ -2,6 +2,7 @@
 //! what a permit opens, once, and what a killed run leaves. Nothing of GitHub answers here.
 
 mod attempts;
+mod function;
 mod given_up;
 mod killed;
 mod paused;

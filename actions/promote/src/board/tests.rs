@@ -9,9 +9,7 @@ use ledger::Record;
 
 fn seen(missing: &[&str]) -> Option<kit::Result<Seen>> {
     Some(Ok(Seen {
-        task_definition: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:3"
-            .parse()
-            .unwrap(),
+        revision: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:3".to_owned(),
         missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
     }))
 }

@@ -11,14 +11,13 @@ pub(crate) use actor::actor;
 pub(crate) use write::{Written, after, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
-use crate::live::Live;
+use crate::live::{Live, Named};
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
 use kit::id::{CommitId, Digest};
-use kit::step::required;
 use kit::{Cx, Report};
 use ledger::{Actor, Chain, LOOK_BACK, Ledger, Record, Rollback, Verdict};
 use net::Net;
@@ -38,27 +37,22 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     if !only_accepts {
         uncovered?;
     }
-    let cluster = match verdict {
-        Verdict::Healthy => Some(required(
-            "cluster",
-            args.cluster.map(String::from),
-            setting.cluster.clone(),
-        )?),
-        _ => None,
+    let named = Named {
+        cluster: args.cluster.map(String::from),
+        service: args.service.map(String::from),
+        containers: args.container,
     };
+    // Missing arguments are told before anything is asked.
+    if verdict == Verdict::Healthy {
+        named.check(&setting)?;
+    }
     let net = Net::new(cx)?;
     let github = connected(cx, &net, &args.github)?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let live = match cluster {
-        Some(cluster) => {
-            let service = args
-                .service
-                .map(String::from)
-                .unwrap_or_else(|| setting.ecs_service.clone());
-            Some(Live::new(cx, &net, &setting, cluster, service, &args.container).await?)
-        }
-        None => None,
+    let live = match verdict {
+        Verdict::Healthy => Some(Live::new(cx, &net, &setting, named).await?),
+        _ => None,
     };
     let by = actor(cx, &net, github.as_ref(), &setting).await;
     let mut draft = draft(cx, &setting, &chain, (&digest, &commit), verdict, by)?;

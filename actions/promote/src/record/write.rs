@@ -82,7 +82,7 @@ impl Write<'_> {
             record.contract_path = judged_by(&records, &record);
             record.at = by_aws(&record.at, self.net.ahead());
             if let Some((seen, account)) = seen {
-                record.task_definition = Some(seen.task_definition.into());
+                record.task_definition = Some(seen.revision);
                 record.account = Some(account.clone());
             }
             let hash = match self.dry_run {

@@ -6,7 +6,7 @@ use super::contributors::contributors_by_digest;
 use crate::args::LedgerArgs;
 use crate::check::Subject;
 use crate::check::fact::{Fact, Unknown};
-use crate::live::Live;
+use crate::live::{Live, Named};
 use crate::requests::members;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
@@ -15,7 +15,6 @@ use github::GitHub;
 use kit::Cx;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
-use kit::step::required;
 use ledger::{Actor, Chain};
 use net::Net;
 
@@ -138,9 +137,7 @@ async fn missing_before(
     let looked = async {
         let resolved = cx.contract()?.resolve(before, &cx.env)?;
         let before = Setting::from_contract(&resolved, &LedgerArgs::default())?;
-        let cluster = required("cluster", None, before.cluster.clone())?;
-        let service = before.ecs_service.clone();
-        let live = Live::new(cx, net, &before, cluster, service, &[]).await?;
+        let live = Live::new(cx, net, &before, Named::default()).await?;
         live.look(&subject.digest).await
     };
     Some(match looked.await {

@@ -84,6 +84,7 @@ pub(crate) fn setting() -> Setting {
         cluster: None,
         ecs_service: "storefront".to_owned(),
         container: None,
+        function: None,
         proofs: None,
         image_repository: None,
         infrastructure: None,
