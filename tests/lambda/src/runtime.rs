@@ -221,7 +221,7 @@ async fn erred(State(api): State<Arc<Api>>, Path(id): Path<String>, body: Bytes)
 async fn not_started(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
     let waiting = api.events.lock().await.try_recv();
     if let Ok(event) = waiting {
-        // Whoever invoked it may be gone.
+        // The caller may be gone.
         let _ = event.done.send(Outcome::Error(body));
     }
     StatusCode::ACCEPTED
@@ -231,7 +231,7 @@ fn end(api: &Api, id: &str, outcome: Outcome) -> StatusCode {
     let mut awaited = api.awaited.lock().unwrap_or_else(PoisonError::into_inner);
     match awaited.remove(id) {
         Some(done) => {
-            // Whoever invoked it may be gone.
+            // The caller may be gone.
             let _ = done.send(outcome);
             StatusCode::ACCEPTED
         }

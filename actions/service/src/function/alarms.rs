@@ -1,4 +1,4 @@
-//! Which alarms count: one that rang before the deployment began says nothing about it, until it was silent. Pure.
+//! The alarms that count: one that rang before the deployment began says nothing about it, until it was silent. Pure.
 
 use lambda::Alarm;
 use std::collections::BTreeSet;
