@@ -348,7 +348,10 @@ fn answer(request: &Request) -> Answer {
         (DYNAMODB, "dynamodb_20120810.query") => {
             (200, json, r#"{"Items":[],"Count":0,"ScannedCount":0}"#.to_owned())
         }
-        (GITHUB, _) if request.line.starts_with("GET /repos/acme/storefront/") => (
+        (GITHUB, _)
+            if request.line.starts_with("GET /repos/acme/storefront/")
+                || request.line == "POST /graphql" =>
+        (
             403,
             "application/json",
             r#"{"message":"this token may not look"}"#.to_owned(),

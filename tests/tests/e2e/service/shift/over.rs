@@ -17,7 +17,9 @@ fn another_deployment_is_waited_for_or_named_to_be_replaced() {
         "succeeded",
     ];
     ends(&mut shifting.deploy(&third, &[]), 0, &waits);
-    assert_eq!(other.end(TIMEOUT).status.code(), Some(0));
+    // The one that waited may begin before the first run has looked at its own deployment again.
+    let code = other.end(TIMEOUT).status.code();
+    assert!(matches!(code, Some(0 | 7)), "{code:?}");
     assert_eq!(shifting.runs(), third);
 
     shifting.configure(&blue_green(100));
