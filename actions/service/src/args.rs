@@ -115,12 +115,8 @@ pub(crate) struct Diff {
     /// Image digest to run, sha256:… (never a tag)
     #[arg(long, value_name = "DIGEST")]
     pub(crate) digest: Option<Digest>,
-    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
-    #[arg(long, value_name = "REPOSITORY")]
-    pub(crate) repository: Option<String>,
-    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
-    #[arg(long, value_name = "HOST")]
-    pub(crate) registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
     /// Exit with 6 if there is a difference
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -133,12 +129,8 @@ pub(crate) struct Verify {
     /// Image digest to run, sha256:… (never a tag)
     #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
     pub(crate) digest: Digest,
-    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
-    #[arg(long, value_name = "REPOSITORY")]
-    pub(crate) repository: Option<String>,
-    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
-    #[arg(long, value_name = "HOST")]
-    pub(crate) registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,6 +142,17 @@ pub(crate) struct RunTask {
     pub(crate) argv: Vec<String>,
 }
 
+/// Where an image is pulled from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Origin {
+    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
+    #[arg(long, value_name = "REPOSITORY")]
+    pub(crate) repository: Option<String>,
+    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) registry: Option<String>,
+}
+
 /// A version of a service that is to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Version {
@@ -158,12 +161,8 @@ pub(crate) struct Version {
     /// Image digest to run, sha256:… (never a tag)
     #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>)]
     pub(crate) digest: Digest,
-    /// Image repository, a name or a whole URI [default: the contract's, else the one the container runs from]
-    #[arg(long, value_name = "REPOSITORY")]
-    pub(crate) repository: Option<String>,
-    /// Registry host to pull a bare repository name from, e.g. a replica [default: ECR in the build account]
-    #[arg(long, value_name = "HOST")]
-    pub(crate) registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
     /// Number of the permit to deploy under, the output `permit` of `slipway-promote grant`; required in an environment with a gate
     #[arg(long, value_name = "NUMBER")]
     pub(crate) permit: Option<String>,

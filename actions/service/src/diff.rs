@@ -73,8 +73,7 @@ async fn compared(
     };
     let version = Version {
         selector: args.selector,
-        repository: args.repository,
-        registry: args.registry,
+        origin: args.origin,
         permit: None,
         timeout: None,
         dry_run: true,

@@ -47,6 +47,7 @@ pub(crate) async fn observe(
     let named = args.selector.containers();
     let usual = contract.map(|contract| contract.deploy.container.as_str());
     let given = args
+        .origin
         .repository
         .as_deref()
         .or(contract.map(|contract| contract.image.repository.as_str()));
@@ -63,7 +64,7 @@ pub(crate) async fn observe(
         Some(given) => {
             let images: Vec<String> = base.containers().iter().map(current).collect();
             let registry = Registry {
-                host: args.registry.as_deref(),
+                host: args.origin.registry.as_deref(),
                 account: registry_account,
                 region,
             };

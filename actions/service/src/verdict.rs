@@ -49,6 +49,16 @@ pub(crate) enum Why {
     Cancelled { signal: &'static str },
 }
 
+impl Why {
+    /// The verdict on what was given up in one word, as JSON names it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Why::TimedOut { .. } => "timed_out",
+            Why::Cancelled { .. } => "interrupted",
+        }
+    }
+}
+
 /// The outcome of a deployment that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rollback {
@@ -98,14 +108,7 @@ impl Verdict {
             Verdict::Superseded { .. } => "superseded",
             Verdict::Failed { .. } => "failed",
             Verdict::Paused(_) => "paused",
-            Verdict::GivenUp {
-                why: Why::TimedOut { .. },
-                ..
-            } => "timed_out",
-            Verdict::GivenUp {
-                why: Why::Cancelled { .. },
-                ..
-            } => "interrupted",
+            Verdict::GivenUp { why, .. } => why.word(),
         }
     }
 

@@ -6,7 +6,7 @@ mod observe;
 mod report;
 mod served;
 
-use crate::args::{Deploy, RollBack, Traffic, Version};
+use crate::args::{Deploy, Origin, RollBack, Traffic, Version};
 use crate::deploy;
 use crate::interrupt::Progress;
 use crate::locate::{Found, find, status_hint};
@@ -100,8 +100,10 @@ fn deployment(args: RollBack, digest: Digest) -> Deploy {
         version: Version {
             selector: args.selector,
             digest,
-            repository: None,
-            registry: None,
+            origin: Origin {
+                repository: None,
+                registry: None,
+            },
             permit: None,
             timeout: args.timeout,
             dry_run: false,

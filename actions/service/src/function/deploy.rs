@@ -260,6 +260,7 @@ pub(super) async fn observe(
     };
     let current = latest.image().unwrap_or_default().to_owned();
     let given = args
+        .origin
         .repository
         .as_deref()
         .or(contract.map(|contract| contract.image.repository.as_str()));
@@ -268,7 +269,7 @@ pub(super) async fn observe(
         None => (&account.id, &account.region),
     };
     let registry = Registry {
-        host: args.registry.as_deref(),
+        host: args.origin.registry.as_deref(),
         account: registry_account,
         region,
     };

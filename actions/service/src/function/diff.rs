@@ -30,8 +30,7 @@ pub(super) async fn diff(args: Diff, cx: &Cx) -> Result<Report> {
     };
     let version = Version {
         selector: args.selector,
-        repository: args.repository,
-        registry: args.registry,
+        origin: args.origin,
         permit: None,
         timeout: None,
         dry_run: true,

@@ -38,10 +38,7 @@ impl Verdict {
             Self::RolledBack { .. } => "rolled_back",
             Self::Superseded { .. } => "superseded",
             Self::Failed { .. } => "failed",
-            Self::GivenUp { why, .. } => match why {
-                Why::TimedOut { .. } => "timed_out",
-                Why::Cancelled { .. } => "interrupted",
-            },
+            Self::GivenUp { why, .. } => why.word(),
         }
     }
 

@@ -30,8 +30,7 @@ pub(crate) async fn verify(args: Verify, cx: &Cx) -> Result<Report> {
     let Found { account, client } = found;
     let version = Version {
         selector: args.selector,
-        repository: args.repository,
-        registry: args.registry,
+        origin: args.origin,
         permit: None,
         timeout: None,
         dry_run: true,
