@@ -221,6 +221,25 @@ impl Setting {
         command
     }
 
+    /// Records how the deployment under a permit ended.
+    fn record(&self, permit: &str, verdict: &str) -> Command {
+        let commit = "c".repeat(40);
+        let all = [
+            "record",
+            "--environment",
+            self.environment,
+            "--digest",
+            &self.digest,
+            "--commit",
+            &commit,
+            "--permit",
+            permit,
+            "--verdict",
+            verdict,
+        ];
+        self.job.command("slipway-promote", &all)
+    }
+
     fn ecs(&self, operation: &str, input: &Value) -> Value {
         let target = format!("{ECS}.{operation}");
         let call = self.aws.json("ecs", &target, input);

@@ -36,23 +36,8 @@ fn an_attempt_that_wakes_up_after_the_next_one_has_gone_on_fails_and_ends_nothin
             command
         };
         let deploy = |attempt: &str| in_attempt(attempt, setting.deploy(&permit, &[]));
-        let record = |attempt: &str, verdict: &str| {
-            let commit = "c".repeat(40);
-            let arguments = [
-                "record",
-                "--environment",
-                "staging",
-                "--digest",
-                &setting.digest,
-                "--commit",
-                &commit,
-                "--permit",
-                &permit,
-                "--verdict",
-                verdict,
-            ];
-            in_attempt(attempt, setting.job.command("slipway-promote", &arguments))
-        };
+        let record =
+            |attempt: &str, verdict: &str| in_attempt(attempt, setting.record(&permit, verdict));
 
         let fails = json!({"kind": "status", "status": 500, "code": "ServerException", "message": "Server error."});
         setting.fault("UpdateService", 100_000, &fails);

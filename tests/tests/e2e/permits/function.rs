@@ -35,23 +35,7 @@ fn a_function_is_deployed_under_a_permit_and_recorded_by_what_its_alias_serves()
     // The permitted digest was never in dev; a rollback does not require that.
     let number = setting.permit(&json!({"rollback": {}}));
     let permit = number.to_string();
-    let record = |verdict: &str| {
-        let commit = "c".repeat(40);
-        let all = [
-            "record",
-            "--environment",
-            "staging",
-            "--digest",
-            &setting.digest,
-            "--commit",
-            &commit,
-            "--permit",
-            &permit,
-            "--verdict",
-            verdict,
-        ];
-        setting.job.command("slipway-promote", &all)
-    };
+    let record = |verdict: &str| setting.record(&permit, verdict);
     let used = format!("permit {permit} is used up by record {}", number + 1);
     ends(
         &mut setting.deploy(&permit, &[]),

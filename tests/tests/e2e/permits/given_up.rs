@@ -12,24 +12,6 @@ impl Setting {
         let command = ["--", "/bin/busybox", "sh", "-c", script];
         self.under("run-task", permit, &command)
     }
-
-    fn record(&self, permit: &str, verdict: &str) -> std::process::Command {
-        let commit = "c".repeat(40);
-        let all = [
-            "record",
-            "--environment",
-            self.environment,
-            "--digest",
-            &self.digest,
-            "--commit",
-            &commit,
-            "--permit",
-            permit,
-            "--verdict",
-            verdict,
-        ];
-        self.job.command("slipway-promote", &all)
-    }
 }
 
 #[test]
