@@ -18,8 +18,15 @@ fn another_deployment_is_waited_for_or_named_to_be_replaced() {
     ];
     ends(&mut shifting.deploy(&third, &[]), 0, &waits);
     // The one that waited may begin before the first run has looked at its own deployment again.
-    let code = other.end(TIMEOUT).status.code();
-    assert!(matches!(code, Some(0 | 7)), "{code:?}");
+    let first = other.end(TIMEOUT);
+    let says = match first.status.code() {
+        Some(0) => "succeeded",
+        Some(7) => "superseded this one",
+        code => panic!("{code:?}"),
+    };
+    let printed = [first.stdout, first.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.contains(says), "{printed}");
     assert_eq!(shifting.runs(), third);
 
     shifting.configure(&blue_green(100));
