@@ -9,23 +9,17 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::project::{Project, Promotion};
-use super::source::{check_out, fresh};
-use super::variables::plain;
-use super::{Build, Ended, Given, Variable, run};
+use super::{Ended, Variable};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
 use crate::runner::hub::number;
 use crate::runner::story::{
-    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_break_glass, git_folder,
-    known,
+    AUTHOR, EMERGENCY, RELEASER, REVIEWER, Shipped, Story, contract_with_break_glass, known,
 };
 use crate::say::{heading, note, seconds};
 use crate::world::World;
 use crate::world::aws::unless_there;
-use crate::world::runner::without_lock_tables;
 
-/// Longer than any build of the example takes.
-const TIMEOUT: Duration = Duration::from_secs(600);
 /// Whom a push to GitHub starts builds as.
 const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
 /// The account on GitHub whose token the projects hold.
@@ -55,13 +49,16 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<S
 const RELEASES: &str = "Releaser";
 
 /// A person's session, as CodeBuild names the initiator of a build.
-fn person(login: &str) -> String {
+pub fn person(login: &str) -> String {
     format!("{RELEASES}/{login}@acme.example")
 }
 
 /// The example's contract with the people's principals in AWS, without which a promotion from AWS is nobody's, and with somebody who
 /// may use break-glass in production.
-fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
+///
+/// # Errors
+/// The example is not what this expects.
+pub fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
     let text = contract_with_break_glass(instance)?;
     let workflow = "  workflow: .github/workflows/deliver.yml\n";
     if !text.contains(workflow) {
@@ -80,7 +77,10 @@ fn contract_with_people(instance: &Instance, world: &World) -> Result<String> {
 }
 
 /// Puts a token for GitHub where an administrator would: into Secrets Manager in the build account. Answers its name.
-async fn store_token(instance: &Instance, world: &World, story: &Story) -> Result<Variable> {
+///
+/// # Errors
+/// GitHub or AWS refuses.
+pub async fn store_token(instance: &Instance, world: &World, story: &Story) -> Result<Variable> {
     story.hub.user(MACHINE, "User").await?;
     story
         .hub
@@ -217,7 +217,7 @@ impl Chain<'_> {
         let infrastructure = Project::infrastructure("dev", WEBHOOK, built.clone());
         self.succeeds("apply dev's infrastructure", &infrastructure)
             .await?;
-        let deploy = Project::deploy("dev", WEBHOOK, built);
+        let deploy = Project::of("deploy.yml", "dev", WEBHOOK, built);
         self.succeeds("deploy to dev", &deploy).await?;
         Ok(digest)
     }
@@ -237,7 +237,7 @@ impl Chain<'_> {
         )
         .await?;
         granted.extend(promotion.ways());
-        let deploy = Project::deploy(environment, initiator, granted);
+        let deploy = Project::of("deploy.yml", environment, initiator, granted);
         self.succeeds(&format!("deploy to {environment}"), &deploy)
             .await?;
         Ok(())
@@ -249,46 +249,14 @@ impl Chain<'_> {
             "\n  {title}: {} by {}",
             project.buildspec, project.initiator
         ));
-        let (folder, number) = fresh(self.instance, self.world, &project.name)?;
-        let commit = check_out(&git_folder(self.instance, self.world), self.world, &folder).await?;
-        let environment = self.world.environment(&project.environment)?;
-        let mut variables = self.world.repository_variables();
-        variables.extend(self.world.environment_variables(environment));
-        let mut variables = plain(without_lock_tables(variables));
-        variables.insert(
-            "SLIPWAY_ENVIRONMENT".to_owned(),
-            Variable::Plain(project.environment.clone()),
-        );
-        if project.reads_github {
-            variables.insert("GITHUB_TOKEN".to_owned(), self.token.clone());
-        }
-        let build = Build {
-            project: project.name.clone(),
-            number,
-            stage: project.stage.clone(),
-            buildspec: self
-                .instance
-                .checkout
-                .join("buildspecs")
-                .join(project.buildspec),
-            folder,
-            version: "main".to_owned(),
-            commit: Some(commit),
-            initiator: project.initiator.clone(),
-            project_variables: variables,
-            start_variables: project
-                .start
-                .iter()
-                .map(|(n, v)| (n.clone(), Variable::Plain(v.clone())))
-                .collect::<Given>(),
-            timeout: TIMEOUT,
-        };
         let mut show = |line: &str| {
             if let Some(line) = notable(line) {
                 note(&format!("    {line}"));
             }
         };
-        let ended = run(self.instance, self.world, &build, &mut show).await?;
+        let ended = project
+            .build_once(self.instance, self.world, &self.token, &mut show)
+            .await?;
         self.runs.push((title.to_owned(), ended.folder.clone()));
         Ok((ended, began.elapsed()))
     }

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use phases::{Phase, Status};
+pub use project::Project;
 pub use run::run;
 pub use spec::{Shell, Spec};
 pub use variables::{Given, Variable};

@@ -1,12 +1,23 @@
 //! The CodeBuild projects of a team, and how builds of them are started.
 
+use std::time::Duration;
+
+use super::source::{check_out, fresh};
+use super::variables::plain;
+use super::{Build, Ended, Given, Variable, run};
+use crate::fault::Result;
+use crate::instance::Instance;
 use crate::runner::act::nowhere;
-use crate::runner::story::infrastructure;
+use crate::runner::story::{git_folder, infrastructure};
 use crate::world::World;
-use crate::world::runner::Variables;
+use crate::world::runner::{Variables, without_lock_tables};
+
+/// Longer than any build of the example takes.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A project of the team, and how one build of it is started.
-pub(super) struct Project {
+#[derive(Debug)]
+pub struct Project {
     pub(super) name: String,
     /// The stage whose role the builds have.
     pub(super) stage: String,
@@ -46,30 +57,66 @@ impl Project {
         }
     }
 
-    /// The project in which people ask for approvals and answer.
-    pub(super) fn approve(environment: &str, initiator: &str, start: Variables) -> Self {
+    /// The project of an environment's own stage that runs this buildspec, with a token for GitHub.
+    pub fn of(
+        buildspec: &'static str,
+        environment: &str,
+        initiator: &str,
+        start: Variables,
+    ) -> Self {
+        let what = buildspec.trim_end_matches(".yml");
         Self {
-            name: format!("storefront-approve-{environment}"),
+            name: format!("storefront-{what}-{environment}"),
             stage: environment.to_owned(),
             environment: environment.to_owned(),
-            buildspec: "approve.yml",
+            buildspec,
             reads_github: true,
             initiator: initiator.to_owned(),
             start,
         }
     }
 
-    /// The project that deploys to an environment.
-    pub(super) fn deploy(environment: &str, initiator: &str, start: Variables) -> Self {
-        Self {
-            name: format!("storefront-deploy-{environment}"),
-            stage: environment.to_owned(),
-            environment: environment.to_owned(),
-            buildspec: "deploy.yml",
-            reads_github: true,
-            initiator: initiator.to_owned(),
-            start,
+    /// Runs one build to its end, from main, with the token that is stored there. `show` gets each line of the log as it comes.
+    ///
+    /// # Errors
+    /// The build could not be run.
+    pub async fn build_once(
+        &self,
+        instance: &Instance,
+        world: &World,
+        token: &Variable,
+        show: &mut dyn FnMut(&str),
+    ) -> Result<Ended> {
+        let (folder, number) = fresh(instance, world, &self.name)?;
+        let commit = check_out(&git_folder(instance, world), world, &folder).await?;
+        let environment = world.environment(&self.environment)?;
+        let mut variables = world.repository_variables();
+        variables.extend(world.environment_variables(environment));
+        let mut variables = plain(without_lock_tables(variables));
+        variables.insert(
+            "SLIPWAY_ENVIRONMENT".to_owned(),
+            Variable::Plain(self.environment.clone()),
+        );
+        if self.reads_github {
+            variables.insert("GITHUB_TOKEN".to_owned(), token.clone());
         }
+        let start = self.start.iter();
+        let build = Build {
+            project: self.name.clone(),
+            number,
+            stage: self.stage.clone(),
+            buildspec: instance.checkout.join("buildspecs").join(self.buildspec),
+            folder,
+            version: "main".to_owned(),
+            commit: Some(commit),
+            initiator: self.initiator.clone(),
+            project_variables: variables,
+            start_variables: start
+                .map(|(n, v)| (n.clone(), Variable::Plain(v.clone())))
+                .collect::<Given>(),
+            timeout: TIMEOUT,
+        };
+        run(instance, world, &build, show).await
     }
 }
 
@@ -115,15 +162,7 @@ impl Promotion {
     pub(super) fn gate(&self) -> Project {
         let mut start = self.variables.clone();
         start.extend(self.ways());
-        Project {
-            name: format!("storefront-gate-{}", self.environment),
-            stage: self.environment.to_owned(),
-            environment: self.environment.to_owned(),
-            buildspec: "gate.yml",
-            reads_github: true,
-            initiator: self.initiator.clone(),
-            start,
-        }
+        Project::of("gate.yml", self.environment, &self.initiator, start)
     }
 
     /// Where GitHub is, if it is nowhere.

@@ -408,7 +408,7 @@ fn trust(world: &World, account: &str, environments: &[&str]) -> Value {
         .collect();
     // The subject says which environment a job names, not which branch it is on: a branch that nobody reviewed could name
     // staging. So the branch counts too, and the workflow file, the repository's own or the one it calls.
-    let workflows: Vec<String> = ["deliver.yml", "promote.yml", "stack.yml"]
+    let workflows: Vec<String> = ["continue.yml", "deliver.yml", "promote.yml", "stack.yml"]
         .iter()
         .flat_map(|file| {
             [

@@ -2,6 +2,7 @@
 //! what a permit opens, once, and what a killed run leaves. Nothing of GitHub answers here.
 
 mod attempts;
+mod continued;
 mod function;
 mod given_up;
 mod killed;
@@ -23,6 +24,8 @@ use crate::support::{TIMEOUT, ago, clocked, ends, instance, now, wait, world};
 const ECS: &str = "AmazonEC2ContainerServiceV20141113";
 const QUERY: &str = "DynamoDB_20120810.Query";
 const PUT: &str = "DynamoDB_20120810.PutItem";
+/// What an image runs that answers the load balancer.
+const SERVES: &str = "exec busybox httpd -f -p 8080 -h /www";
 /// When permits of these tests end, unless a test says otherwise.
 const LATER: &str = "2999-01-01T00:00:00Z";
 
@@ -45,7 +48,18 @@ struct Setting {
 impl Setting {
     /// With a digest that serves, and differs by this mark from others.
     fn new(environment: &'static str, mark: &str) -> Self {
-        Self::of(environment, "exec busybox httpd -f -p 8080 -h /www", mark)
+        Self::of(environment, SERVES, mark)
+    }
+
+    /// Goes on with another digest that serves.
+    fn another(&mut self, mark: &str) {
+        let runs = ["/bin/busybox", "sh", "-c", SERVES, mark];
+        let image = wait(TIMEOUT, self.world.image(instance(), &runs)).unwrap();
+        image
+            .split_once('@')
+            .unwrap()
+            .1
+            .clone_into(&mut self.digest);
     }
 
     /// With a digest that never answers the load balancer.

@@ -62,7 +62,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
     let answer = |login: &str, variables: &[(&str, &str)]| {
         let variables = variables.iter();
         let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Project::approve(STAGING, &person(login), variables.collect())
+        Project::of("approve.yml", STAGING, &person(login), variables.collect())
     };
     let request = [
         ("COMMAND", "request"),
@@ -90,7 +90,7 @@ pub async fn ship(instance: &Instance, world: &World, story: &Story) -> Result<P
         .exported;
     let apply = Project::infrastructure(STAGING, &person(RELEASER), granted.clone());
     let applied = chain.succeeds("apply the plan", &apply).await?;
-    let deploy = Project::deploy(STAGING, &person(RELEASER), granted);
+    let deploy = Project::of("deploy.yml", STAGING, &person(RELEASER), granted);
     chain.succeeds("deploy to staging", &deploy).await?;
     Ok(Planned {
         commit,

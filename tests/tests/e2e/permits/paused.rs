@@ -34,7 +34,8 @@ impl Setting {
 
     /// The load balancer entry of the service with a second target group, as a service that shifts traffic needs it.
     fn alternate(&self, entry: &Value) -> Value {
-        let name = format!("{}-alternate", self.environment);
+        let digest = self.digest.trim_start_matches("sha256:");
+        let name = format!("{}-alternate-{:.8}", self.environment, digest);
         let alternate = [
             ("Name", name.as_str()),
             ("Protocol", "HTTP"),
@@ -61,12 +62,33 @@ impl Setting {
         entry
     }
 
-    /// Continues the deployment in another run than the one that began it.
-    fn proceed(&self, permit: &str) -> Command {
+    /// Lets deployments pause once their tasks run. Answers the load balancer entry that the service had.
+    pub(super) fn pauses(&self) -> Value {
+        let before = self.service()["loadBalancers"][0].clone();
+        let after = self.alternate(&before);
+        let shifts = json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0});
+        self.configure(&json!({"loadBalancers": [after], "deploymentConfiguration": shifts}));
+        let pause = json!({"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]});
+        self.configure(&json!({"deploymentConfiguration": {"lifecycleHooks": [pause]}}));
+        before
+    }
+
+    /// Lets deployments pause no longer.
+    pub(super) fn pauses_no_longer(&self, before: &Value) {
+        let rolling = json!({"strategy": "ROLLING", "lifecycleHooks": []});
+        self.configure(&json!({"loadBalancers": [before], "deploymentConfiguration": rolling}));
+    }
+
+    /// The hook at which the newest deployment of the job paused.
+    pub(super) fn hook(&self) -> String {
         let outputs = step_job::entries(&self.job.read("output"));
         let hook = outputs.into_iter().rfind(|(name, _)| name == "hook");
-        let (_, hook) = hook.unwrap();
-        let mut command = self.under("continue", permit, &["--hook", &hook]);
+        hook.unwrap().1
+    }
+
+    /// Continues the deployment in another run than the one that began it.
+    fn proceed(&self, permit: &str) -> Command {
+        let mut command = self.under("continue", permit, &["--hook", &self.hook()]);
         command
             .env("GITHUB_RUN_ID", "4713")
             .env("GITHUB_ACTOR", "grace");
@@ -82,12 +104,7 @@ impl Setting {
 #[test]
 fn a_paused_deployment_goes_on_in_another_run_only_under_a_permit_that_is_in_force() {
     let setting = Setting::new("staging", "paused");
-    let before = setting.service()["loadBalancers"][0].clone();
-    let after = setting.alternate(&before);
-    let shifts = json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0});
-    setting.configure(&json!({"loadBalancers": [after], "deploymentConfiguration": shifts}));
-    let pause = json!({"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]});
-    setting.configure(&json!({"deploymentConfiguration": {"lifecycleHooks": [pause]}}));
+    let before = setting.pauses();
     let earlier = setting.service()["taskDefinition"].clone();
 
     let number = setting.permit(&json!({"permit": {"requests": [77]}}));
@@ -144,8 +161,7 @@ fn a_paused_deployment_goes_on_in_another_run_only_under_a_permit_that_is_in_for
     );
     setting.plant(&json!({"verdict": "healthy", "under": number}));
     // The last healthy version is what runs; going back from it needs a permit where there is another one.
-    let rolling = json!({"strategy": "ROLLING", "lifecycleHooks": []});
-    setting.configure(&json!({"loadBalancers": [before], "deploymentConfiguration": rolling}));
+    setting.pauses_no_longer(&before);
 }
 
 /// A session of the deploy role without the permit's tag may not answer.
