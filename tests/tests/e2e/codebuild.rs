@@ -47,3 +47,28 @@ fn production_gets_three_pull_requests_that_two_people_approved() {
 fn every_record_is_signed_and_anchored_and_every_decision_can_be_made_again() {
     wait(TIMEOUT, chains::all_are_sound(demo(Host::Codebuild)));
 }
+
+/// A step reads a secret's value for the migration alone; the service's tasks get theirs from their execution role.
+#[test]
+fn each_version_is_migrated_to_before_the_service_changes() {
+    let ran = demo(Host::Codebuild);
+    let calls = wait(TIMEOUT, calls(&ran.world));
+    for environment in &ran.world.environments {
+        let account = Some(environment.account.id.as_str());
+        let ours = calls.iter().filter(|call| {
+            let deploys = call.role() == Some("slipway-deploy");
+            deploys && call.account.as_deref() == account && !call.failed()
+        });
+        let mut order: Vec<&str> = ours
+            .filter_map(|call| match call.operation.as_str() {
+                "GetParameters" | "GetSecretValue" | "BatchGetSecretValue" => Some("migrate"),
+                "UpdateService" => Some("update"),
+                _ => None,
+            })
+            .collect();
+        order.dedup();
+        // Two versions came; production went back from the second, which migrates nothing.
+        let wanted = ["migrate", "update", "migrate", "update"];
+        assert_eq!(order, wanted, "{}", environment.name);
+    }
+}

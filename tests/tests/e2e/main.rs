@@ -43,5 +43,6 @@ mod repository;
 mod scan;
 mod scratch;
 mod service;
+mod shipped;
 mod stack;
 mod support;
