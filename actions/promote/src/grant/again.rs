@@ -185,6 +185,25 @@ mod tests {
         assert_eq!(at(hour, &ended, Some(AGAIN)), Ok(3));
         let other = then(&[of_run(RUN, Some(3), started('c', 3))]);
         assert_eq!(found(&other, Some(RUN)), Ok(0));
+        // The time counts from the beginning under the same permit, and a grant may follow it.
+        let mut earlier = of_run(OTHER, Some(2), started('b', 2));
+        earlier.at = "2026-11-21T17:00:00Z".to_owned();
+        let second = then(&[earlier, of_run(RUN, Some(3), started('b', 3)), permit()]);
+        assert_eq!(found(&second, Some(AGAIN)), Ok(3));
+        // The number is that of the beginning itself, which is not a permit.
+        let own = [permit(), of_run(RUN, Some(1), started('b', 1))];
+        let not_a_permit = Err(Reason::NotAPermit(Verdict::Started));
+        assert_eq!(found(&own, Some(RUN)), not_a_permit);
+    }
+
+    #[test]
+    fn the_report_names_the_permit_and_why_it_goes_on() {
+        let found = report(3, "it is for a rollback");
+        let line = "permit 3 goes on and is not judged again: it is for a rollback";
+        assert_eq!(found.text.trim(), line);
+        assert_eq!(found.summary.trim(), line);
+        let why = json!({"record": 3, "already": true, "why": "it is for a rollback"});
+        assert_eq!(found.json, json!({"permit": why}));
     }
 
     /// It may have taken hours.

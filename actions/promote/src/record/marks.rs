@@ -204,6 +204,8 @@ mod tests {
         compared(None, Some(&newest)).unwrap();
         compared(Some(&same), Some(&newest)).unwrap();
         compared(Some(GENESIS), None).unwrap();
+        assert_eq!(super::expected(Some(&same)).unwrap(), Some(same.clone()));
+        assert_eq!(super::expected(None).unwrap(), None);
         for (expected, newest) in [
             (other.as_str(), Some(&newest)),
             (GENESIS, Some(&newest)),

@@ -149,14 +149,9 @@ fn has_unrecorded_deployment(records: &[Recorded], number: u64, draft: &Record) 
     // A task before the deployment is not one.
     let mut all = records.iter().filter(start);
     let deployed = all.any(|recorded| recorded.record.command.is_none());
-    let since = |start: &Record| {
-        records.iter().map(|record| &record.record).find(|record| {
-            record.verdict == Verdict::Started
-                && record.seq > start.seq
-                && record.under != Some(number)
-        })
-    };
-    if let Some(later) = started.and_then(since) {
+    let mut all = records.iter().map(|it| &it.record);
+    let newest = all.find(|record| record.verdict == Verdict::Started);
+    if let (Some(_), Some(later)) = (started, newest.filter(|it| it.under != Some(number))) {
         return Err(refused()
             .cause(format!(
                 "{} has since begun another deployment, under permit {}",
@@ -219,7 +214,7 @@ fn closed(number: u64, record: &Record) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{chain, deployed, digest, failed, permitted, started};
+    use crate::standing::tests::{chain, deployed, digest, failed, forced, permitted, started};
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
 
@@ -281,6 +276,7 @@ mod tests {
             ),
             // Closed by the same run, which is run again, and by another.
             (with(under(&healthy)), healthy.clone(), None),
+            (with(under(&healthy)), under(&healthy), None),
             (
                 with(under(&deployed('b'))),
                 healthy.clone(),
@@ -383,6 +379,8 @@ mod tests {
         record.rollback = Some(Rollback {
             from: Some(digest('a')),
         });
+        record.break_glass = forced('b', "grace").break_glass;
+        let glass = record.break_glass.clone();
         let mut draft = deployed('b');
         draft.policy = Some("sha256:now".to_owned());
         let under = Under {
@@ -394,6 +392,7 @@ mod tests {
         assert_eq!(marked.contract_path.as_deref(), Some("shop/delivery.yaml"));
         assert_eq!(marked.under, Some(2));
         assert_eq!(marked.rollback, Some(Rollback { from: None }));
-        assert_eq!(marked.break_glass, None);
+        assert!(glass.is_some());
+        assert_eq!(marked.break_glass, glass);
     }
 }

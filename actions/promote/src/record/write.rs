@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(found, format!("2026-11-21T{wanted}Z"));
         }
     }
-    use crate::standing::tests::{deployed, digest, failed};
+    use crate::standing::tests::{chain, deployed, digest, failed, started, stored};
 
     fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
         Record {
@@ -233,6 +233,27 @@ mod tests {
         ] {
             assert!(!is_same(record, &other));
         }
+    }
+
+    #[test]
+    fn a_record_follows_the_head_and_the_newest_deployment() {
+        let drafted = || Record {
+            rollback: Some(Rollback { from: None }),
+            ..deployed('a')
+        };
+        let first = after(None, &[], drafted());
+        assert_eq!((first.seq, first.previous), (1, None));
+        let all = [
+            deployed('a'),
+            deployed('b'),
+            started('c', 1),
+            started('c', 1),
+        ];
+        let entries = stored(&all);
+        let next = after(entries.last(), &chain(&all[..2]), drafted());
+        assert_eq!((next.seq, next.previous), (5, Some(digest('b'))));
+        let from = Some(digest('b'));
+        assert_eq!(next.rollback, Some(Rollback { from }));
     }
 
     #[test]

@@ -150,6 +150,7 @@ impl Mirrors {
 mod tests {
     use super::*;
     use crate::standing::tests::{deployed, failed, stored};
+    use std::slice::from_ref;
 
     fn deployment(id: u64, service: &str, seq: u64, hash: &str) -> Deployment {
         Deployment {
@@ -172,6 +173,9 @@ mod tests {
         };
         let one = deployment(5, "storefront", 1, &hash(1));
         let other = deployment(6, "another", 2, "0");
+        let mirrors = Mirrors::of("acme/storefront".to_owned(), "storefront", from_ref(&one));
+        let wanted = json!({"repository": "acme/storefront", "compared": 1, "newest": 1});
+        assert_eq!(mirrors.json(), wanted);
         let (faults, newest, line) = compared(&[one.clone(), other.clone()]);
         assert_eq!((faults, newest), (Vec::new(), Some(1)));
         assert_eq!(

@@ -46,6 +46,7 @@ fn outcome_of(
         Err(error) => {
             assert_eq!(error.exit(), kit::Exit::Refused);
             assert!(!error.hints.is_empty(), "{error}");
+            assert!(error.hints.iter().all(|hint| hint.contains(' ')), "{error}");
             let cut_off = error.hints.iter().any(|hint| hint.ends_with(": "));
             assert!(!cut_off, "{error}");
             Err(error.message.to_string())
@@ -57,6 +58,34 @@ fn outcome_of(
 fn refuses(answer: std::result::Result<u64, String>, words: &str) {
     let message = answer.unwrap_err();
     assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn an_answer_is_recorded_as_the_word_of_the_person_who_gave_it() {
+    for (word, verb, noun, past_tense, reason) in [
+        (Word::Approve, "approve", "approval", "approved", false),
+        (Word::Reject, "reject", "rejection", "rejected", true),
+        (Word::Withdraw, "withdraw", "withdrawal", "withdrew", true),
+    ] {
+        assert_eq!(
+            (word.verb(), word.noun(), word.past_tense()),
+            (verb, noun, past_tense)
+        );
+        assert_eq!(word.needs_a_reason(), reason);
+        let request = requested(&asking(), 'b', "hash-1");
+        let ada = account("ada", 1);
+        let at = "2026-11-21T20:00:00Z".to_owned();
+        let found = super::answer(word, &ada, 2, at.clone(), request.clone());
+        let wanted = Record {
+            at,
+            verdict: word.verdict(),
+            actor: ada,
+            answers: Some(2),
+            request: None,
+            ..request
+        };
+        assert_eq!(found, wanted);
+    }
 }
 
 #[test]
