@@ -211,6 +211,13 @@ mod tests {
         let kind = r#"{"Effect":"Deny","Action":"update:*","Principal":"*","Resource":"*","Condition":{"StringEquals":{"ResourceType":["AWS::DynamoDB::Table"]}}}"#;
         let other = r#"{"Effect":"Deny","Action":"Update:*","Principal":"*","Resource":"*","Condition":{"StringLike":{"ResourceType":"AWS::RDS::*"}}}"#;
         let odd = r#"{"Effect":"Deny","Action":"Update:*","Principal":"*","Resource":"*","Condition":{"DateLessThan":{"aws:CurrentTime":"x"}}}"#;
+        let condition = |effect: &str, operator: &str, kind: &str| {
+            format!(
+                r#"{{"Effect":"{effect}","Action":"Update:*","Principal":"*","Resource":"*","Condition":{{"{operator}":{{"ResourceType":"{kind}"}}}}}}"#
+            )
+        };
+        let denied = |operator: &str, kind: &str| with(&condition("Deny", operator, kind));
+        let (table_kind, queue) = ("AWS::DynamoDB::Table", "AWS::SQS::Queue");
         let except = r#"{"Effect":"Deny","NotAction":"Update:Modify","Principal":"*","NotResource":"LogicalResourceId/Other"}"#;
         for (policy, action, replacement, id, lines) in [
             (with(table), "Modify", Some("True"), "Table", 1),
@@ -222,6 +229,39 @@ mod tests {
             (with(kind), "Modify", Some("False"), "A", 1),
             (with(other), "Modify", Some("False"), "A", 0),
             (with(odd), "Modify", Some("False"), "A", 1),
+            (denied("StringEquals", queue), "Remove", None, "A", 0),
+            (denied("StringNotEquals", queue), "Remove", None, "A", 1),
+            (
+                denied("StringNotEquals", table_kind),
+                "Remove",
+                None,
+                "A",
+                0,
+            ),
+            (
+                denied("StringNotLike", "AWS::SQS::*"),
+                "Remove",
+                None,
+                "A",
+                1,
+            ),
+            (denied("StringNotLike", "AWS::D*"), "Remove", None, "A", 0),
+            // One that cannot be judged neither allows nor takes an allowance away.
+            (
+                with(&condition("Allow", "Null", "x")),
+                "Remove",
+                None,
+                "A",
+                0,
+            ),
+            (
+                format!(r#"{{"Statement":{}}}"#, condition("Allow", "Null", "x")),
+                "Remove",
+                None,
+                "A",
+                1,
+            ),
+            (format!(r#"{{"Statement":{ALL}}}"#), "Remove", None, "A", 0),
             (with(except), "Remove", None, "A", 1),
             (with(except), "Remove", None, "Other", 0),
             (with(except), "Modify", Some("False"), "A", 0),
@@ -250,6 +290,8 @@ mod tests {
             "[]",
             r#"{"Statement":[{"Effect":"Maybe"}]}"#,
             r#"{"Statement":[{"Effect":"Deny","Action":"Update:*"}]}"#,
+            r#"{"Statement":[{"Effect":"Deny","Resource":"*"}]}"#,
+            r#"{"Statement":"Deny"}"#,
         ] {
             assert!(Policy::parse(text).is_err(), "{text}");
         }
@@ -263,6 +305,8 @@ mod tests {
             ("a*c", "abc", true),
             ("a*c", "abd", false),
             ("*b*", "abc", true),
+            ("*b*b", "ab", false),
+            ("*bc*c", "abc", false),
             ("a", "ab", false),
             ("a*a", "a", false),
         ] {

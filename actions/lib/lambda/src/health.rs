@@ -116,6 +116,32 @@ mod tests {
     }
 
     #[test]
+    fn lambdas_own_reason_is_named_where_it_gives_one() {
+        let expected = Expected {
+            version: None,
+            digest: digest("a"),
+        };
+        let mut seen = look("3", Value::Null, "a", "Failed", Value::Null);
+        for (reason, wanted) in [
+            (None, "version 3 to be active: it is Failed"),
+            (Some(""), "version 3 to be active: it is Failed"),
+            (
+                Some("no image"),
+                "version 3 to be active: it is Failed: no image",
+            ),
+        ] {
+            seen.serving.configuration.state_reason = reason.map(str::to_owned);
+            assert_eq!(missing(&expected, &seen), [wanted]);
+        }
+        seen.serving = Function::default();
+        let unknown = [
+            "Lambda to name the digest of version 3",
+            "version 3 to be active: it is in no state",
+        ];
+        assert_eq!(missing(&expected, &seen), unknown);
+    }
+
+    #[test]
     fn an_alias_is_healthy_if_it_serves_one_active_version_with_the_digest() {
         let none = || Value::Null;
         let weights = || json!({"AdditionalVersionWeights": {"2": 0.1}});

@@ -90,7 +90,7 @@ mod tests {
     fn settings_are_compared_and_the_values_of_variables_are_not_shown() {
         let read = |value: Value| -> Configuration { serde_json::from_value(value).unwrap() };
         let before = read(json!({
-            "Version": "1", "RevisionId": "a", "LastModified": "x", "MemorySize": 128, "KMSKeyArn": "k",
+            "Version": "1", "RevisionId": "a", "LastModified": "x", "MemorySize": 128, "KMSKeyArn": "k", "Layers": null,
             "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
             "Environment": {"Variables": {"URL": "https://user:hunter2@db", "SAME": "1"}},
         }));
