@@ -34,7 +34,7 @@ pub(crate) enum Verb {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) stack: StackName,
-    /// Template, a file of JSON or YAML [default: the contract's]
+    /// Template, a file of JSON or YAML, or the folder of a CDK app's cloud assembly, such as cdk.out [default: the contract's]
     #[arg(long, value_name = "FILE")]
     pub(crate) template: Option<PathBuf>,
     /// Bucket of the stack's account and region, for a template that does not fit into a request [default: the contract's]

@@ -49,17 +49,32 @@ impl Bucket {
     /// It cannot be written, or something else is there under its name (exit 3).
     pub(crate) async fn keep(&self, ending: &str, content: &[u8]) -> Result<String> {
         let key = format!("{}/{}{ending}", self.folder, ledger::sha256(content));
+        let kept = self.keep_as(&key, content, content.len(), |there| there == content);
+        kept.await.map(|_| key)
+    }
+
+    /// Keeps some content under this key, unless it is there; `true` if it was not. An object that is there is read up to `most` bytes.
+    ///
+    /// # Errors
+    /// It cannot be written, or something else is there under its name (exit 3).
+    pub(crate) async fn keep_as(
+        &self,
+        key: &str,
+        content: &[u8],
+        most: usize,
+        is_same: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool> {
         for wait in backoff::attempts(ATTEMPTS, FIRST_WAIT) {
             tokio::time::sleep(wait).await;
-            if self.write(&key, content).await? {
-                return Ok(key);
+            if self.write(key, content).await? {
+                return Ok(true);
             }
-            match self.read(&key, content.len()).await? {
-                Some(there) if there == content => return Ok(key),
+            match self.read(key, most).await? {
+                Some(there) if is_same(&there) => return Ok(false),
                 Some(_) => {
                     return Err(Error::refused(format!(
                         "{} is not what its name says",
-                        self.shown(&key)
+                        self.shown(key)
                     ))
                     .hint("find out in CloudTrail who wrote it, delete it, and run this again"));
                 }
@@ -70,7 +85,7 @@ impl Bucket {
             ErrorKind::Busy,
             format!(
                 "S3 kept refusing to write {} for a conflict",
-                self.shown(&key)
+                self.shown(key)
             ),
         )
         .hint("run this again"))

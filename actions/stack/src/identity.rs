@@ -40,6 +40,9 @@ pub(crate) struct Made {
     /// The parameters whose value the stack hides so far, and shows after the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) readable: Vec<String>,
+    /// The hash over the assets of a cloud assembly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) assets: Option<String>,
     /// The plans of the regions that are changed before this one. So the ID of the last region's plan covers all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) after: Vec<Before>,

@@ -3,11 +3,14 @@
 
 mod apply;
 mod args;
+mod assembly;
 mod bucket;
 mod cause;
 mod changes;
+mod chosen;
 mod client;
 mod drift;
+mod files;
 mod fit;
 mod follow;
 mod foreign;
@@ -25,6 +28,7 @@ mod progress;
 mod proposal;
 mod prose;
 mod protect;
+mod publish;
 mod readable;
 mod recover;
 mod regions;
@@ -32,9 +36,11 @@ mod report;
 mod search;
 mod seen;
 mod settings;
+mod source;
 mod standing;
 mod stateful;
 mod status;
+mod template;
 mod text;
 mod watch;
 

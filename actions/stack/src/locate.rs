@@ -9,6 +9,7 @@ use kit::error::{Error, Result};
 use kit::id::CommitId;
 use kit::{Cx, Defaults};
 use net::{Account, Net, Purpose, Target};
+use std::path::{Path, PathBuf};
 
 /// The account with its credentials, and the client for the stack.
 pub(crate) struct Found {
@@ -115,4 +116,15 @@ pub(crate) fn commit(given: Option<&CommitId>, cx: &Cx) -> Option<CommitId> {
 /// The stack that the contract declares.
 pub(crate) fn declared(defaults: &Defaults<WithStack>) -> Option<&Stack> {
     defaults.contract()?.stack.as_ref()
+}
+
+/// The path that the contract names, in this folder, else in the contract's own.
+pub(crate) fn located(
+    defaults: &Defaults<WithStack>,
+    folder: Option<&Path>,
+    named: impl FnOnce(&Stack) -> Option<&str>,
+) -> Option<PathBuf> {
+    let contract = defaults.contract()?;
+    let path = named(contract.stack.as_ref()?)?;
+    Some(folder.unwrap_or(&contract.resolved.directory).join(path))
 }

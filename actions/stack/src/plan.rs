@@ -1,25 +1,26 @@
 //! The verb `plan`: observe the stack and the template, make a change set, judge it, and name it by an ID.
 
 use crate::args;
-use crate::bucket::Bucket;
 use crate::changes::ordered;
-use crate::client::{Client, Creation, Source, Value, is_code};
+use crate::chosen::Chosen;
+use crate::client::{Client, Creation, Value};
 use crate::identity::{
     Before, LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
 };
 use crate::imports::{Wanted, identified};
-use crate::inputs::{missing_capabilities, parameters};
+use crate::inputs::parameters;
 use crate::judge::judge;
 use crate::locate::{self, Found};
 use crate::make::{Made, make};
 use crate::progress::Progress;
 use crate::readable::declared_readable;
 use crate::report::plan::{self as report, MadeHere, Part, Subject};
-use crate::seen::{ChangeSet, Stack, Template};
+use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, Settings, protection, settings};
+use crate::source::{acknowledged, source, template};
 use crate::standing::{Kind, change_set_kind};
 use kit::contract::WithStack;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, Result};
 use kit::{Cx, Defaults, Report};
 use net::{Account, Purpose};
 use std::cell::RefCell;
@@ -120,6 +121,7 @@ impl Run<'_> {
         } = found;
         let mut settings = self.settings.clone();
         same_account(&settings, account)?;
+        let chosen = Chosen::of(&mut settings, found)?;
         if look {
             cx.host.info(format!(
                 "planning with {}: the change set is only shown, and deleted again",
@@ -134,7 +136,12 @@ impl Run<'_> {
         let source = source(cx, account, &settings, look).await?;
         let template = template(client, &source).await?;
         acknowledged(&template, &settings)?;
+        let assets = match &chosen {
+            Some(chosen) => chosen.hash(account, look).await?,
+            None => None,
+        };
         let description = Description {
+            assets,
             readable: declared_readable(&template, current),
             after: before.to_vec(),
             ..self.description(stack.as_ref())
@@ -146,6 +153,11 @@ impl Run<'_> {
         let values = parameters(&template, &settings.given, current).map_err(|error| *error)?;
         let prefix = if look { PULL_PREFIX } else { PREFIX };
         let change_set_name = format!("{prefix}{}", uuid::Uuid::new_v4());
+        if let Some(chosen) = &chosen {
+            chosen.protects(self.protection, current)?;
+            let notes = chosen.ready(cx, found, look).await?;
+            settings.notes.extend(notes);
+        }
         let capabilities: Vec<&'static str> = settings
             .capabilities
             .iter()
@@ -310,57 +322,6 @@ fn left_hint(set: &ChangeSet) -> String {
         "the change set {} is left behind; delete it: aws cloudformation delete-change-set --change-set-name {}",
         set.name, set.id
     )
-}
-
-/// The template as it goes to CloudFormation: in the request, or through the bucket.
-async fn source(cx: &Cx, account: &Account, settings: &Settings, look: bool) -> Result<Source> {
-    let text = &settings.template;
-    let Some(name) = settings.detour() else {
-        return Ok(Source::Body(text.clone()));
-    };
-    let bucket = Bucket::new(cx, account, name, look);
-    let key = bucket.keep(".template", text.as_bytes()).await?;
-    cx.host.info(format!(
-        "the template has {} bytes, so CloudFormation reads it from s3://{name}/{key}",
-        text.len()
-    ));
-    Ok(Source::Url(bucket.url(&key)))
-}
-
-/// The parameters and capabilities that the template asks for.
-async fn template(client: &Client, source: &Source) -> Result<Template> {
-    client.template(source).await.map_err(|error| {
-        if !is_code(&error, &["ValidationError"]) {
-            return error;
-        }
-        let mut wrong = error.under("CloudFormation does not accept the template");
-        wrong.kind = ErrorKind::Usage;
-        wrong
-    })
-}
-
-fn acknowledged(template: &Template, settings: &Settings) -> Result<()> {
-    let missing = missing_capabilities(template, &settings.capabilities);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = missing.iter().map(|one| one.as_str()).collect();
-    let flags: Vec<String> = names
-        .iter()
-        .map(|name| format!("--capability {name}"))
-        .collect();
-    let mut error = Error::usage(format!(
-        "the template needs {}, which is not acknowledged",
-        names.join(" and ")
-    ));
-    if let Some(reason) = &template.capabilities_reason {
-        error = error.cause(reason.clone());
-    }
-    Err(error.hint(format!(
-        "acknowledge it: {}, or `capabilities: [{}]` of the contract's `stack`",
-        flags.join(" "),
-        names.join(", ")
-    )))
 }
 
 fn purpose(look: bool) -> Purpose {

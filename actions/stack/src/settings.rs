@@ -1,22 +1,20 @@
 //! Everything that a stack is planned with: from arguments, else from the contract, with the files that they name.
 
 use crate::args::{self, names};
+use crate::assembly::Assembly;
+use crate::files::{LARGEST_IN_REQUEST, read};
 use crate::identity::Protects;
 use crate::inputs::Given;
-use crate::locate::declared;
+use crate::locate::{declared, located};
 use crate::policy::Policy;
 use crate::seen::{Stack, Template};
+use crate::template::{Named, named};
 use kit::aws::RoleArn;
 use kit::contract::{Capability, WithStack};
 use kit::error::{Error, Result};
 use kit::{Cx, Defaults, Secret};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
-/// The largest template that fits into a request, and the largest in a bucket (CloudFormation User Guide, "Understand CloudFormation
-/// quotas": 51,200 bytes and 1 MB).
-const LARGEST_IN_REQUEST: usize = 51_200;
-const LARGEST_TEMPLATE: usize = 1_000_000;
 /// The largest stack policy (CloudFormation API Reference, SetStackPolicy).
 const LARGEST_POLICY: usize = 16_384;
 
@@ -24,6 +22,10 @@ const LARGEST_POLICY: usize = 16_384;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) template: String,
+    /// The cloud assembly that the template is still to be taken from.
+    pub(crate) assembly: Option<Assembly>,
+    /// Further lines that a plan shows.
+    pub(crate) notes: Vec<String>,
     /// The bucket for a template that does not fit into a request; always there if this one does not.
     pub(crate) bucket: Option<String>,
     pub(crate) given: Given,
@@ -95,7 +97,11 @@ pub(crate) fn settings(
         .bucket
         .clone()
         .or_else(|| stack.and_then(|stack| stack.bucket.clone()));
-    let template = template(defaults, args, bucket.is_some())?;
+    let (template, assembly) = match named(defaults, args, bucket.is_some())? {
+        Named::File(text) => (text, None),
+        // Its template is that of a stack in each region.
+        Named::Assembly(assembly) => (String::new(), Some(assembly)),
+    };
     let plain = pairs("parameter", &args.parameter)?;
     let mut unset = BTreeMap::new();
     let mut secret = secrets(
@@ -149,6 +155,8 @@ pub(crate) fn settings(
         .or_else(|| stack.and_then(|stack| stack.role.as_ref()));
     Ok(Settings {
         template,
+        assembly,
+        notes: Vec::new(),
         bucket,
         given: Given {
             plain: given_plain,
@@ -193,59 +201,6 @@ pub(crate) fn protection(defaults: &Defaults<WithStack>) -> Result<Protection> {
     Ok(Protection {
         termination: stack.and_then(|stack| stack.termination_protection),
         policy,
-    })
-}
-
-fn template(defaults: &Defaults<WithStack>, args: &args::Plan, has_bucket: bool) -> Result<String> {
-    let folder = args.directory.as_deref();
-    let path = args
-        .template
-        .clone()
-        .or_else(|| located(defaults, folder, |stack| Some(&stack.template)));
-    let Some(path) = path else {
-        return Err(Error::usage("--template is missing").hint(match defaults {
-            Defaults::None => "give --template, or --environment NAME to take it from the contract",
-            Defaults::Contract(_) => "give --template, or add `stack:` to the contract",
-        }));
-    };
-    let text = read(&path, "template")?;
-    if text.len() > LARGEST_TEMPLATE {
-        return Err(Error::usage(format!(
-            "the template {} has {} bytes; CloudFormation takes {LARGEST_TEMPLATE}",
-            path.display(),
-            text.len()
-        ))
-        .hint("move a part of it into a stack of its own; JSON without indentation is smaller"));
-    }
-    if text.len() > LARGEST_IN_REQUEST && !has_bucket {
-        return Err(Error::usage(format!(
-            "the template {} has {} bytes; a request to CloudFormation takes {LARGEST_IN_REQUEST}, and there is no bucket for a larger one",
-            path.display(),
-            text.len()
-        ))
-        .hint("name a bucket of the stack's account and region: --bucket NAME, or `bucket` of the contract's `stack`")
-        .hint("or move a part of it into a stack of its own; JSON without indentation is smaller"));
-    }
-    Ok(text)
-}
-
-/// The path that the contract names, in this folder, else in the contract's own.
-fn located(
-    defaults: &Defaults<WithStack>,
-    folder: Option<&Path>,
-    named: impl FnOnce(&kit::contract::Stack) -> Option<&str>,
-) -> Option<PathBuf> {
-    let contract = defaults.contract()?;
-    let path = named(contract.stack.as_ref()?)?;
-    Some(folder.unwrap_or(&contract.resolved.directory).join(path))
-}
-
-fn read(path: &Path, noun: &str) -> Result<String> {
-    let shown = path.display();
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::usage(format!("cannot read the {noun} {shown}")).because(error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        Error::usage(format!("the {noun} {shown} is not UTF-8")).because(error.utf8_error())
     })
 }
 

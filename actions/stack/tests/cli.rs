@@ -58,6 +58,18 @@ fn a_missing_or_impossible_name_is_refused_before_any_call() {
 }
 
 #[test]
+fn a_folder_is_a_template_only_if_it_is_a_cloud_assembly() {
+    let job = job();
+    std::fs::create_dir(job.file("cdk.out")).unwrap();
+    let arguments = ["plan", "--name", "shop", "--template", "cdk.out"];
+    let message = "error: the folder cdk.out is not a cloud assembly: it has no manifest.json";
+    job.refuses(&arguments, &[], 2, message);
+    std::fs::write(job.file("cdk.out/manifest.json"), "{}").unwrap();
+    let message = "error: cannot read the cloud assembly cdk.out";
+    job.refuses(&arguments, &[], 2, message);
+}
+
+#[test]
 fn a_contract_without_a_stack_says_what_to_add() {
     let job = job();
     let contract = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\

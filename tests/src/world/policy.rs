@@ -217,6 +217,11 @@ fn filled(world: &World, environment: Option<&Environment>, policy: &str) -> Val
             ("STACK", environment.cluster(&world.service)),
             ("STACK_BUCKET", environment.state_bucket.clone()),
             ("STACK_ROLE", role_name(world, environment, "stack")),
+            ("ASSET_BUCKET", bootstrapped(world, environment, "assets")),
+            (
+                "ASSET_REPOSITORY",
+                bootstrapped(world, environment, "container-assets"),
+            ),
             (
                 "FUNCTION",
                 format!("{}-*", environment.cluster(&world.service)),
@@ -291,6 +296,12 @@ pub(crate) fn function_trust(world: &World, environment: &Environment) -> Value 
         statements.push(tagged(world, environment, "slipway-revision", &versions));
     }
     trust
+}
+
+/// The name that CDK's bootstrap stack gives to its bucket and its repository.
+fn bootstrapped(world: &World, environment: &Environment, kind: &str) -> String {
+    let (account, region) = (&environment.account.id, &world.region);
+    format!("cdk-hnb659fds-{kind}-{account}-{region}")
 }
 
 /// The permissions of the roles `slipway-deploy` and `slipway-read` on the stacks whose names begin like the environment's: the

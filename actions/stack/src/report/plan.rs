@@ -169,12 +169,13 @@ pub(crate) fn unchanged(subject: &Subject<'_>, stack: &Stack, policy: Option<&st
         ));
     }
     let title = format!("plan of the stack {}: no changes", subject.name);
+    let matches = "the stack already matches the template".to_owned();
+    let head = settings.is_empty().then_some(matches);
+    settings.extend(subject.settings.notes.iter().cloned());
     let mut json = subject.json(&[], &settings);
     json["stack_id"] = stack.id.clone().into();
-    let lines = match settings.is_empty() {
-        true => vec!["the stack already matches the template".to_owned()],
-        false => settings,
-    };
+    let settings = settings.iter().map(|line| text::visible(line));
+    let lines: Vec<String> = head.into_iter().chain(settings).collect();
     Report {
         summary: summary(&title, subject, &lines),
         text: format!(
@@ -307,6 +308,7 @@ impl Subject<'_> {
             }
         }
         lines.extend(self.protection_lines(before.termination_protection, policy));
+        lines.extend(self.settings.notes.iter().cloned());
         lines
     }
 

@@ -1,5 +1,6 @@
 //! CloudFormation stacks, planned and applied by the step, on the sandbox's own resources.
 
+mod assembly;
 mod built;
 mod callable;
 mod drift;
