@@ -217,7 +217,7 @@ fn without_a_contract_what_is_missing_is_named() {
 }
 
 #[test]
-fn a_token_that_is_none_is_not_repeated() {
+fn an_invalid_token_is_not_repeated() {
     let commit = "c".repeat(40);
     let variables = [
         ("GITHUB_TOKEN", "hunter2\u{1}"),

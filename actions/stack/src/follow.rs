@@ -255,7 +255,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_operation_of_somebody_else_after_ours_is_told() {
+    fn an_operation_of_somebody_else_after_ours_is_reported() {
         let after = |ours: &'static str, status: &str| {
             looked(
                 status,

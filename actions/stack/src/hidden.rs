@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_secrets_are_told_from_what_is_about_them() {
+    fn values_of_tokens_are_hidden_and_settings_of_tokens_are_not() {
         for (kind, path, text, wanted) in [
             ("Custom::Bot", "/Properties/BotToken", "t", HIDDEN),
             ("Custom::Bot", "/Properties/Secret", "s", HIDDEN),

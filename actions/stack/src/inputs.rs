@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_does_not_fit_is_said_at_once() {
+    fn all_mismatches_are_reported_at_once() {
         for (given, message, hint) in [
             (
                 given(&[("Imag", "i")], &["Password"], &[]),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_told_by_name() {
+    fn differences_are_named() {
         let map = |pairs: &[(&str, &str)]| {
             pairs
                 .iter()

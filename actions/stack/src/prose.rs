@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_is_not_there_is_told_from_another_mistake() {
+    fn a_missing_stack_is_distinguished_from_other_errors() {
         for (message, missing) in [
             ("Stack with id shop-dev does not exist", true),
             ("Stack [shop-dev] does not exist", true),

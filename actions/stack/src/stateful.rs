@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_data_is_told_from_what_does_not() {
+    fn stateful_types_are_recognized() {
         for kind in STATEFUL {
             assert!(is_stateful(kind), "{kind}");
         }

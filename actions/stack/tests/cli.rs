@@ -159,7 +159,7 @@ fn a_secret_is_masked_before_anything_else_happens() {
 }
 
 #[test]
-fn a_policy_that_is_none_is_refused_before_any_call() {
+fn an_invalid_policy_is_refused_before_any_call() {
     let job = job();
     let contract = "version: 1\nservice: shop\nbuild: {account: \"012345678901\", region: ca-central-1}\n\
         environments: {dev: {account: \"111111111111\"}}\nstack: {template: t.yaml, policy: p.json}\n";

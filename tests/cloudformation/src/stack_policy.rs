@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_is_none_is_refused() {
+    fn an_invalid_policy_is_refused() {
         for text in ["", "{}", r#"{"Statement":[{"Effect":"Maybe"}]}"#] {
             assert!(check(text).is_err(), "{text}");
         }

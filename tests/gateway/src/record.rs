@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_overlap_are_told_apart_from_those_that_follow_each_other() {
+    fn overlapping_calls_are_distinguished_from_consecutive_ones() {
         let recorder = Recorder::default();
         let (mut first, mut second, mut third) = (call("first"), call("second"), call("third"));
         let one = recorder.begin(&mut first);

@@ -122,7 +122,7 @@ fn without_the_record_a_rollback_that_was_asked_for_is_unknown() {
 }
 
 #[test]
-fn a_rollback_that_fails_or_does_not_end_is_said_to() {
+fn a_rollback_that_fails_or_does_not_end_is_reported() {
     let mut follow = follow();
     follow.rolling_back(HOUR, timed_out());
     let seen = rollback(Rollout::InProgress, true);

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_of_a_deployment_is_told_apart() {
+    fn each_end_of_a_deployment_has_its_own_state() {
         let expected = Expected {
             version: Some("2".to_owned()),
             digest: Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap(),

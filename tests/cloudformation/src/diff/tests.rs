@@ -184,7 +184,7 @@ fn a_change_set_lists_what_changes_and_nothing_else() {
 }
 
 #[test]
-fn a_retained_resource_is_said_to_be() {
+fn a_retained_resource_is_reported() {
     let without = BEFORE.replace(
         "  Kept: {Type: AWS::SQS::Queue, DeletionPolicy: Retain}\n",
         "",

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_is_refused() {
+    fn invalid_templates_are_refused() {
         for (text, wanted) in [
             ("{\"A\": }", "JSON not well-formed. (line 1, column 7)"),
             ("A: [", "YAML not well-formed."),

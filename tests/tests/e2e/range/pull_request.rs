@@ -78,7 +78,7 @@ impl Scene {
 }
 
 #[test]
-fn what_a_merge_would_be_judged_by_is_said_before_it() {
+fn check_reports_before_the_merge_what_the_merge_would_be_judged_by() {
     let scene = Scene::of_pull_requests("pull-open");
     // Approved and tested.
     let number = scene.tested("clean");

@@ -245,7 +245,7 @@ fn a_run_that_is_killed_leaves_its_task_and_the_same_run_again_follows_it() {
 }
 
 #[test]
-fn a_task_that_cannot_be_started_or_whose_log_cannot_be_read_is_said_to() {
+fn a_task_that_cannot_be_started_or_whose_log_cannot_be_read_is_reported() {
     let setting = Setting::new("production");
     let digest = digest(&setting, "task-refused");
     let denied = |operation: &str, service: &str| {

@@ -184,7 +184,7 @@ fn a_rollback_that_a_killed_run_let_go_on_is_followed() {
 }
 
 #[test]
-fn a_timeout_is_no_success_and_the_next_run_follows_on() {
+fn a_timeout_fails_and_the_next_run_follows_on() {
     let stack = Stacked::new("slow");
     let job = stack.job(TEMPLATE, "");
     let plan = stack.planned(&job, &[]);

@@ -8,7 +8,7 @@ const RENAMED: &str = "Properties: {DelaySeconds: !Ref Delay, FifoQueue: true}";
 const PLAIN: &str = "Properties: {DelaySeconds: !Ref Delay}";
 
 #[test]
-fn data_is_lost_only_if_the_plan_was_told_so() {
+fn data_is_lost_only_if_the_plan_allows_it() {
     let stack = Stacked::new("data");
     stack.applied(&stack.job(TEMPLATE, ""));
     let job = stack.job(&TEMPLATE.replace(PLAIN, RENAMED), "");
@@ -157,7 +157,7 @@ fn a_stack_that_another_operation_changes_is_busy() {
 }
 
 #[test]
-fn what_does_not_fit_the_template_is_said_before_anything_is_made() {
+fn inputs_that_do_not_fit_the_template_are_reported_before_anything_is_made() {
     let stack = Stacked::new("input");
     let job = stack.job(TEMPLATE, ", parameters: {Dely: 7}");
     stack.ends(

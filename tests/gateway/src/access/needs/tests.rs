@@ -362,7 +362,7 @@ fn rest_call(service: &str, method: Method, path: &str) -> Call {
 }
 
 #[test]
-fn names_are_told_by_method_and_path() {
+fn names_follow_from_method_and_path() {
     let zone = "/2013-04-01/hostedzone/Z1";
     let call = |method: Method, path: &str| rest_call("route53", method, path);
     check(
