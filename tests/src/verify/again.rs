@@ -1,4 +1,4 @@
-//! Runs end-to-end tests that failed among all others once more, each by itself. Six of them run at once on two processors, and a
+//! Runs end-to-end tests that failed among all others once more, each by itself. Eight of them run at once on two processors, and a
 //! failure there may be the machine's: one such test in six hundred would fail the whole run every few days. A test that passes by
 //! itself does not fail the run, but its name and its first failure stand at the end of the output, since it may as well show a race
 //! of the product. Tests that only compute have no such excuse.

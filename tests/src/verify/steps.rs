@@ -52,7 +52,7 @@ impl Tests {
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
         match self {
             Self::None | Self::Computing => processors,
-            Self::Waiting => 3 * processors,
+            Self::Waiting => 4 * processors,
         }
     }
 }
