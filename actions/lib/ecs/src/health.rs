@@ -123,12 +123,17 @@ fn missing_of_task(expected: &Expected, task: &Task) -> Vec<String> {
             Some(None) => missing.push(format!("ECS does not name the image digest of {label}")),
         }
     }
-    for container in &task.containers {
-        if expected.health_checked.contains(&container.name) && container.health != "HEALTHY" {
-            missing.push(format!(
-                "container {} of task {} is {}, expected HEALTHY",
-                container.name, task.id, container.health
-            ));
+    for name in &expected.health_checked {
+        let found = task.containers.iter().find(|found| found.name == *name);
+        match found.map(|container| container.health.as_str()) {
+            Some("HEALTHY") => {}
+            Some(health) => missing.push(format!(
+                "container {name} of task {} is {health}, expected HEALTHY",
+                task.id
+            )),
+            // It is named above already.
+            None if expected.containers.contains(name) => {}
+            None => missing.push(format!("task {} has no container {name}", task.id)),
         }
     }
     missing

@@ -5,6 +5,12 @@ use super::*;
 #[test]
 fn complete_running_and_healthy_is_success() {
     assert_eq!(ends(|_| {}), Verdict::Succeeded);
+    // An earlier deployment without tasks may still be listed.
+    let listed = ends(|seen| {
+        let stopped = deployment("ecs-svc/1", OLD, 0, Rollout::Completed);
+        seen.service.deployments.push(stopped);
+    });
+    assert_eq!(listed, Verdict::Succeeded);
 }
 
 #[test]
@@ -145,6 +151,19 @@ fn without_a_load_balancer_running_is_enough_unless_there_is_a_health_check() {
         task.containers[0].health = "HEALTHY".to_owned();
     }
     assert_eq!(follow.next(MINUTE, &seen), Next::Done(Verdict::Succeeded));
+    // A container whose health nobody tells is not healthy.
+    follow.expected.health_checked.insert("proxy".to_owned());
+    let absent = ["t1", "t2"].map(|task| format!("task {task} has no container proxy"));
+    assert_eq!(follow.next(MINUTE, &seen), Next::Wait(absent.to_vec()));
+    for task in &mut seen.tasks {
+        task.containers.clear();
+    }
+    let Next::Wait(missing) = follow.next(MINUTE, &seen) else {
+        panic!("nothing runs")
+    };
+    let lines = ["t1", "t2"]
+        .map(|task| ["web", "proxy"].map(|name| format!("task {task} has no container {name}")));
+    assert_eq!(missing, lines.concat());
 }
 
 #[test]
