@@ -339,6 +339,7 @@ mod tests {
             assert_eq!(plan.changes.len(), changes, "{image} {newest:?}");
             let update = if wanted == "keep" { "none" } else { "deploy" };
             assert_eq!(json["update"], update);
+            assert!(!plan.lines().join("\n").contains("left as they are"));
             if let Revision::Register(registration) = &plan.revision {
                 assert_eq!(registration.body.contains("512"), changes == 1);
                 assert!(registration.body.contains(image));
@@ -458,6 +459,15 @@ mod tests {
             let wanted = if begins { Ok(()) } else { Err(Exit::Refused) };
             assert_eq!(answer, wanted, "{desired} {least} {most}");
         }
+        // A task on its way takes the room.
+        let replacing = Service {
+            desired: 1,
+            running: 0,
+            pending: 1,
+            percent: Some((50, 150)),
+            ..service(Rollout::Completed)
+        };
+        assert_eq!(can_roll(&replacing).unwrap_err().exit(), Exit::Refused);
         // Other strategies do not count by these.
         can_roll(&service(Rollout::Completed)).unwrap();
         // An image that runs already is only verified, even in a service whose rolling update could never begin.

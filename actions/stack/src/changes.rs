@@ -168,6 +168,8 @@ mod tests {
             let found = Effect::of(&change("A", "T", action, replacement), false);
             assert_eq!(found, effect, "{action} {replacement:?}");
         }
+        let words = [Effect::Replace, Effect::Remove, Effect::Add].map(Effect::word);
+        assert_eq!(words, ["replace", "remove", "add"]);
     }
 
     #[test]

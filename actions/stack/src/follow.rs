@@ -182,10 +182,10 @@ pub(crate) mod tests {
             looked("UPDATE_COMPLETE", &[("UPDATE_IN_PROGRESS", "ours")]),
             Next::Wait
         );
-        assert_eq!(
-            next("ours", None, &[of_stack("UPDATE_IN_PROGRESS", "ours")]),
-            Next::Wait
-        );
+        for status in ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"] {
+            let events = [of_stack(status, "ours")];
+            assert_eq!(next("ours", None, &events), Next::Wait, "{status}");
+        }
     }
 
     #[test]

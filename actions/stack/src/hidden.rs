@@ -261,6 +261,12 @@ mod tests {
                 r#"{"Key":"it is (hidden)"}"#,
             ),
             (
+                "AWS::X::Y",
+                "/Properties/Auth",
+                r#"{"GenerateSecret":true,"Password":"{{resolve:ssm:a}}","Token":null}"#,
+                r#"{"GenerateSecret":true,"Password":"{{resolve:ssm:a}}","Token":null}"#,
+            ),
+            (
                 "AWS::EC2::Instance",
                 "/Properties/UserData",
                 "IyEvYmlu",

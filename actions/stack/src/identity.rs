@@ -351,6 +351,37 @@ mod tests {
     }
 
     #[test]
+    fn the_role_that_was_given_goes_before_the_one_that_the_stack_has() {
+        for (role, kept_role, wanted) in [
+            (Some("arn:own"), Some("arn:kept"), Some("arn:own")),
+            (None, Some("arn:kept"), Some("arn:kept")),
+            (None, None, None),
+        ] {
+            let made = Made {
+                role: role.map(str::to_owned),
+                kept_role: kept_role.map(str::to_owned),
+                ..Made::default()
+            };
+            assert_eq!(made.effective_role(), wanted);
+        }
+    }
+
+    #[test]
+    fn each_protection_is_told_apart() {
+        let lines: Vec<String> = protections().iter().flat_map(Protects::lines).collect();
+        let (termination, policy) = ("termination protection: ", "stack policy: ");
+        let wanted = [
+            format!("{termination}on"),
+            format!("{policy}as it is"),
+            format!("{termination}off"),
+            format!("{policy}as it is"),
+            format!("{termination}as it is"),
+            format!("{policy}the one with the SHA-256 a"),
+        ];
+        assert_eq!(lines, wanted);
+    }
+
+    #[test]
     fn a_description_is_read_only_if_it_is_one_of_ours() {
         let made = Made {
             commit: Some("c".repeat(40).parse().unwrap()),
@@ -358,7 +389,9 @@ mod tests {
             allow_replace: vec!["Table".to_owned()],
             ..Made::default()
         };
-        assert_eq!(Made::read(Some(&made.description())), Some(made));
+        assert_eq!(Made::read(Some(&made.description())), Some(made.clone()));
+        // A setting that a plan does not have takes none of the little room.
+        assert_eq!(Made::default().description(), "{}");
         for text in [
             None,
             Some(""),

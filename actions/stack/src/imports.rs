@@ -115,7 +115,7 @@ fn identifier(names: &[String], text: &str) -> Option<BTreeMap<String, String>> 
     let whole = names
         .iter()
         .all(|name| found.get(name).is_some_and(|it| !it.is_empty()));
-    (whole && !names.is_empty()).then_some(found)
+    whole.then_some(found)
 }
 
 #[cfg(test)]
@@ -185,6 +185,8 @@ mod tests {
         for (lines, piece) in [
             (&[][..], "--resource is missing"),
             (&["Queue"], "has no identifier"),
+            (&["Queue="], "has no identifier"),
+            (&["=https://sqs/1/a"], "has no identifier"),
             (&["Queue=a", "Queue=b"], "given twice"),
         ] {
             let error = given(&names(lines)).unwrap_err();

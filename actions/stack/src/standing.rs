@@ -120,6 +120,8 @@ mod tests {
     #[test]
     fn each_status_leads_to_one_decision() {
         assert_eq!(change_set_kind(None, "").unwrap(), Kind::Create);
+        let names = [Kind::Create, Kind::Update].map(Kind::as_str);
+        assert_eq!(names, ["CREATE", "UPDATE"]);
         for (status, wanted) in [
             ("REVIEW_IN_PROGRESS", Kind::Create),
             ("CREATE_COMPLETE", Kind::Update),

@@ -130,9 +130,11 @@ mod tests {
             ("log", "nginx:1"),
             ("worker", "busybox"),
         ]);
+        let twins = definition(&[("web", "x:1"), ("worker", "x:2")]);
         let both = &["web", "worker"][..];
         for (usual, repository, base, running, chosen) in [
             (None, None, &alone, &alone, &["web"][..]),
+            (None, None, &twins, &twins, both),
             (Some("web"), None, &pair, &pair, both),
             (Some("web"), SHOP, &pair, &pair, both),
             (None, SHOP, &pair, &pair, both),

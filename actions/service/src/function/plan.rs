@@ -239,6 +239,13 @@ mod tests {
             let plan = plan(&observed(serving, latest, second)).unwrap();
             assert_eq!(plan.version, wanted, "{serving} {latest} {second:?}");
             assert_eq!(plan.keeps(), wanted == Version::Keep);
+            let (word, lines) = match wanted {
+                Version::Keep => ("keep", 1),
+                Version::GoOn(_) => ("go_on", 1),
+                Version::Publish { .. } => ("publish", 2),
+            };
+            assert_eq!(plan.json()["version"], word);
+            assert_eq!(plan.lines().len(), lines, "{:?}", plan.lines());
         }
     }
 

@@ -174,6 +174,19 @@ mod tests {
             reason: format!("{ESSENTIAL}: OutOfMemoryError: x"),
         };
         assert_eq!(next(&task, "web", false), Next::Done(wanted));
+        // ECS may give the task the reason of its container.
+        for (of_task, of_container, wanted) in [
+            ("", "OutOfMemoryError: x", "OutOfMemoryError: x"),
+            ("exited: killed", "killed", "exited: killed"),
+        ] {
+            of_task.clone_into(&mut task.stopped_reason);
+            task.containers[1].reason = Some(of_container.to_owned());
+            let wanted = End::Exited {
+                code: 137,
+                reason: wanted.to_owned(),
+            };
+            assert_eq!(next(&task, "web", false), Next::Done(wanted));
+        }
     }
 
     #[test]
