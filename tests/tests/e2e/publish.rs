@@ -6,6 +6,7 @@ mod large;
 mod newer;
 mod progress;
 mod proof;
+mod pushed;
 mod replicas;
 mod seen;
 mod stopped;

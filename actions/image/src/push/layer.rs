@@ -4,19 +4,18 @@
 //! larger one goes out while it is read; where that fails, only another reading of the archive has its bytes. One that the
 //! archive names by its digest is asked for first, and not read where it is there or can be mounted.
 
-use super::deliver::{self, Origin, Preparation};
+use super::deliver::{self, Origin};
 use super::progress::{Board, Size};
 use super::slow::Slow;
+use super::streamed::{Piece, Start, Tell, upload};
 use super::target::{BlobTransfer, Target};
 use crate::blob::{Chunk, Compression, Descriptor, Measured};
-use crate::registry::{Body, Fault, Kind, Moved, Repo};
+use crate::registry::{Fault, Moved};
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, FutureExt, join_all, select};
 use kit::id::Digest;
-use kit::{Error, Result};
-use reqwest::Url;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// The bytes that are held. Eight layers are on their way at once.
 const SMALL: usize = 1 << 20;
@@ -35,6 +34,8 @@ pub(super) struct Wanted {
     pub(super) size: u64,
     /// The targets that it goes to.
     pub(super) targets: Vec<usize>,
+    /// Told once a target needs the bytes, if they are sent only then. The blob is known before.
+    pub(super) tell: Option<oneshot::Sender<()>>,
 }
 
 /// The outcome of sending a layer.
@@ -51,13 +52,6 @@ pub(super) struct Streamed {
     pub(super) results: Vec<(usize, Result<BlobTransfer, Fault>)>,
 }
 
-/// The parts of a reading that the targets share.
-#[derive(Clone)]
-enum Piece {
-    Bytes(Bytes),
-    End(Measured),
-}
-
 /// Sends a layer to those of the targets that want it.
 pub(super) async fn stream(
     wanted: Wanted,
@@ -72,13 +66,24 @@ pub(super) async fn stream(
         diff_id,
         blob: named,
         description,
-        size: unpacked,
+        size,
         targets: wanted,
+        tell,
     } = wanted;
     let _permit = at_once.acquire().await;
-    let shown = board.begin(description.clone(), Size::Unpacked(unpacked));
+    let is_asked_first = tell.is_some();
+    let size = match is_asked_first {
+        true => Size::Unknown,
+        false => Size::Unpacked(size),
+    };
+    let tell = Tell::new(tell);
+    let shown = board.begin(description.clone(), size);
     let moved = &shown.moved;
-    let (blob, results) = match start(&mut chunks).await {
+    let begun = match is_asked_first {
+        true => Some((Vec::new(), None)),
+        false => start(&mut chunks).await,
+    };
+    let (blob, results) = match begun {
         // The reading itself reports the reason.
         None => (None, Vec::new()),
         Some((held, Some(measured))) => {
@@ -91,7 +96,12 @@ pub(super) async fn stream(
         Some((held, None)) => {
             let named = named.map(|blob| with_media_type(blob, &held));
             let named = named.as_ref();
-            let (read, results) = tee(chunks, targets, &wanted, named, &held, slow, moved).await;
+            let start = Start {
+                named,
+                held: &held,
+                tell: &tell,
+            };
+            let (read, results) = tee(chunks, targets, &wanted, start, slow, moved).await;
             // A layer that all targets have is not read to its end.
             let there = results.iter().any(|(_, result)| result.is_ok());
             let named = named.filter(|_| there).cloned();
@@ -183,8 +193,7 @@ async fn tee(
     mut chunks: mpsc::Receiver<Chunk>,
     targets: &[Target],
     wanted: &[usize],
-    named: Option<&Descriptor>,
-    held: &[Bytes],
+    start: Start<'_>,
     slow: &Slow,
     moved: &Moved,
 ) -> (
@@ -196,7 +205,7 @@ async fn tee(
         .map(|index| {
             let (feed, pieces) = mpsc::channel(1);
             let target = &targets[*index];
-            let upload = upload(target, named, held, pieces, moved);
+            let upload = upload(target, start, pieces, moved);
             ((*index, feed), slow.unless_left(*index, target, upload))
         })
         .unzip();
@@ -233,105 +242,16 @@ async fn tee(
         }
         blob
     };
-    let (blob, results) = join(share, join_all(uploads)).await;
+    let share = std::pin::pin!(share);
+    let (blob, results) = match select(share, join_all(uploads)).await {
+        Either::Left((blob, uploads)) => (blob, uploads.await),
+        // A share that still waits for bytes waits for bytes that nobody needs.
+        Either::Right((results, share)) => (share.now_or_never().flatten(), results),
+    };
     (blob, wanted.iter().copied().zip(results).collect())
 }
 
 /// How long the other targets wait for a slow one: less than the stall time, so that they do not stall themselves.
 fn slow_after(target: &Target) -> Duration {
     target.repo.client.stall() / 2
-}
-
-async fn upload(
-    target: &Target,
-    named: Option<&Descriptor>,
-    held: &[Bytes],
-    mut pieces: mpsc::Receiver<Piece>,
-    moved: &Moved,
-) -> Result<BlobTransfer, Fault> {
-    let repo = &target.repo;
-    let (begun, pass) = repo
-        .client
-        .retry(async |pass| {
-            let begun = match named {
-                Some(blob) => deliver::begin(target, pass, blob, None, !target.created).await?,
-                None => Preparation::Upload(target.settled(repo.begin(pass).await)?),
-            };
-            Ok((begun, pass.clone()))
-        })
-        .await?;
-    let session = match begun {
-        Preparation::Present(transfer) => return Ok(transfer),
-        Preparation::Upload(session) => session,
-    };
-    let (feed, body) = Body::feed(moved);
-    let pump = async move {
-        for block in held {
-            if !feed.send(block.clone()).await {
-                return None;
-            }
-        }
-        loop {
-            match pieces.recv().await {
-                Some(Piece::Bytes(block)) => {
-                    if !feed.send(block).await {
-                        return None;
-                    }
-                }
-                Some(Piece::End(measured)) => {
-                    feed.end();
-                    return Some(measured);
-                }
-                None => return None,
-            }
-        }
-    };
-    let mut pump = std::pin::pin!(pump);
-    let mut patch = std::pin::pin!(repo.patch(&pass, session, body));
-    // A registry may refuse before it has read everything; nothing is to wait for the rest then.
-    let (measured, patched) = tokio::select! {
-        measured = &mut pump => (measured, patch.await),
-        patched = &mut patch => match patched {
-            Ok(session) => (pump.await, Ok(session)),
-            Err(fault) => (None, Err(fault)),
-        },
-    };
-    // A token that ended meanwhile is found again, and renewed, by the next upload's first request.
-    let session = patched.map_err(|fault| match fault.kind {
-        Kind::Login => fault.of_kind(Kind::Passing),
-        _ => fault,
-    })?;
-    let Some(measured) = measured else {
-        let error = Error::failed(format!(
-            "a layer was not sent whole to {}",
-            repo.reference()
-        ))
-        .about(repo.reference());
-        return Err(Fault::new(Kind::Passing, error));
-    };
-    finish(repo, session, &measured.digest).await?;
-    Ok(BlobTransfer::Pushed)
-}
-
-/// Names the bytes that were sent in the session.
-async fn finish(repo: &Repo, session: Url, digest: &Digest) -> Result<(), Fault> {
-    let mut tried = false;
-    repo.client
-        .retry(async |pass| {
-            let again = std::mem::replace(&mut tried, true);
-            if again && repo.has(pass, digest).await? {
-                return Ok(());
-            }
-            let done = repo.finish(pass, session.clone(), digest).await;
-            done.map_err(|fault| match fault.code.as_deref() {
-                // The bytes that were sent in the session are gone with it.
-                Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID") => fault.of_kind(Kind::Missing),
-                _ => fault,
-            })
-        })
-        .await
-        .map_err(|fault| match fault.kind {
-            Kind::Missing => fault.of_kind(Kind::Passing),
-            _ => fault,
-        })
 }

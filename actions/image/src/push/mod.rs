@@ -15,6 +15,7 @@ mod layout;
 mod manifests;
 mod progress;
 mod slow;
+mod streamed;
 mod target;
 mod tree;
 

@@ -47,6 +47,7 @@ pub(super) enum Size {
     Known(u64),
     /// Only its size before it is compressed.
     Unpacked(u64),
+    Unknown,
 }
 
 /// A blob that is on the board for as long as this lives.
@@ -117,6 +118,7 @@ impl Board {
                 Size::Known(blob_size) => {
                     format!("; {} {sent} of {}", blob.description, size(blob_size))
                 }
+                Size::Unknown => format!("; {} {sent}", blob.description),
                 Size::Unpacked(blob_size) => {
                     format!(
                         "; {} {sent}, of {} unpacked",

@@ -4,6 +4,7 @@ use super::contents::{Contents, Entry, Known, SMALL, missing};
 use super::engine::Engine;
 use super::legacy_store::Store;
 use super::manifest::{Config, Manifest};
+use super::pushed::Push;
 use super::reading::{ExactReader, Reading};
 use super::stream::stream;
 use super::tarball::{Tarball, compressed};
@@ -25,11 +26,26 @@ enum Origin {
         engine: Engine,
         image: String,
         known: Option<Known>,
-        /// The store from which its layers can be read without an export, or why they cannot.
-        store: io::Result<Box<Store>>,
-        /// True if the store is no longer read, because a reading of it failed.
+        /// How its layers can be had without an export, or why they cannot.
+        shortcut: io::Result<Shortcut>,
+        /// True if the shortcut is no longer taken, because a reading by it failed.
         given_up: AtomicBool,
     },
+}
+
+/// A way to the layers of an engine's image that costs less than the export.
+enum Shortcut {
+    Store(Box<Store>),
+    Push(Box<Push>),
+}
+
+/// A shortcut that failed and is not taken again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// The engine cannot get to this step, which says nothing about the image.
+    OutOfReach,
+    /// It failed at the image.
+    Broken,
 }
 
 impl Archive {
@@ -49,21 +65,30 @@ impl Archive {
         let image = image.to_owned();
         let inspect = move || {
             let mut inspected = engine.inspect(&image)?;
+            // An engine that calls an image by its configuration keeps its layers unpacked.
+            let keeps_blobs = config.is_some();
             if let Some(config) = config {
                 let diff_ids = std::mem::take(&mut inspected.diff_ids);
                 inspected.known = Some(Known { config, diff_ids });
             }
-            let store = match (&inspected.upper, &inspected.known) {
-                (Some(upper), Some(known)) => Store::find(upper, known).map(Box::new),
+            let shortcut = match (&inspected.upper, &inspected.known) {
+                (Some(upper), Some(known)) => Store::find(upper, known)
+                    .map(|store| Shortcut::Store(Box::new(store)))
+                    .map_err(|why| {
+                        io::Error::new(why.kind(), format!("not from its store: {why}"))
+                    }),
+                (None, Some(known)) if keeps_blobs => Push::new(&engine, &inspected.id, known)
+                    .map(|push| Shortcut::Push(Box::new(push)))
+                    .ok_or_else(|| io::Error::other("it cannot push to this step")),
                 _ => Err(io::Error::other(
-                    "it is not an overlay2 store of this machine",
+                    "not from its store: it is not an overlay2 store of this machine",
                 )),
             };
             Ok(Self(Origin::Engine {
                 engine,
                 image: inspected.id,
                 known: inspected.known,
-                store,
+                shortcut,
                 given_up: AtomicBool::new(false),
             }))
         };
@@ -83,29 +108,45 @@ impl Archive {
     /// The origin of an engine's layers in the next reading, for messages.
     pub(crate) fn origin_text(&self) -> Option<String> {
         let Origin::Engine {
-            store, given_up, ..
+            shortcut, given_up, ..
         } = &self.0
         else {
             return None;
         };
-        Some(match store {
-            Ok(store) if !given_up.load(Ordering::Relaxed) => {
+        Some(match shortcut {
+            Ok(_) if given_up.load(Ordering::Relaxed) => "the engine's export".to_owned(),
+            Ok(Shortcut::Store(store)) => {
                 format!("the engine's store in {}", store.root().display())
             }
-            Ok(_) => "the engine's export".to_owned(),
-            Err(why) => format!("the engine's export, not from its store: {why}"),
+            Ok(Shortcut::Push(_)) => "the engine, which pushes them to this step".to_owned(),
+            Err(why) => format!("the engine's export, {why}"),
         })
     }
 
-    /// Switches from the engine's store to its export after a reading failed. `false`: that reading did not use the store.
-    pub(crate) fn give_up_store(&self) -> bool {
+    /// The push by which the next reading has to be made, if it is not made by [`Self::read`].
+    pub(crate) fn push(&self) -> Option<&Push> {
         match &self.0 {
             Origin::Engine {
-                store: Ok(_),
+                shortcut: Ok(Shortcut::Push(push)),
                 given_up,
                 ..
-            } => !given_up.swap(true, Ordering::Relaxed),
-            _ => false,
+            } if !given_up.load(Ordering::Relaxed) => Some(push),
+            _ => None,
+        }
+    }
+
+    /// Switches from a shortcut to the engine's export after a reading failed. `None`: that reading took no shortcut.
+    pub(crate) fn give_up_shortcut(&self) -> Option<GivenUp> {
+        match &self.0 {
+            Origin::Engine {
+                shortcut: Ok(shortcut),
+                given_up,
+                ..
+            } if !given_up.swap(true, Ordering::Relaxed) => Some(match shortcut {
+                Shortcut::Push(push) if !push.was_reached() => GivenUp::OutOfReach,
+                _ => GivenUp::Broken,
+            }),
+            _ => None,
         }
     }
 
@@ -127,10 +168,10 @@ impl Archive {
                     engine,
                     image,
                     known,
-                    store,
+                    shortcut,
                     given_up,
                 } => {
-                    if let Ok(store) = store
+                    if let Ok(Shortcut::Store(store)) = shortcut
                         && !given_up.load(Ordering::Relaxed)
                     {
                         return store.read(reading);

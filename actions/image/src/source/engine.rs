@@ -17,10 +17,10 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// For an answer that needs no work.
-const ANSWER: Duration = Duration::from_secs(60);
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
 /// For the export's next bytes. An engine with the classic store writes the whole export to its disk first (moby,
 /// `image/tarexport/save.go`).
-const EXPORT: Duration = Duration::from_secs(1800);
+pub(super) const EXPORT: Duration = Duration::from_secs(1800);
 
 /// More is not the head of an answer.
 const HEAD: usize = 64 * 1024;
@@ -122,7 +122,7 @@ impl Engine {
             #[serde(default)]
             layers: Option<Vec<String>>,
         }
-        let mut answer = self.get(&format!("/images/{}/json", path(image)?), ANSWER)?;
+        let mut answer = self.ask("GET", &format!("/images/{}/json", path(image)?), ANSWER)?;
         let mut body = Vec::new();
         answer
             .by_ref()
@@ -167,21 +167,21 @@ impl Engine {
     /// # Errors
     /// No engine answers, or it cannot export the image.
     pub(super) fn export(&self, image: &str) -> Result<impl Read + use<>> {
-        self.get(&format!("/images/{}/get", path(image)?), EXPORT)
+        self.ask("GET", &format!("/images/{}/get", path(image)?), EXPORT)
     }
 
-    /// The body of a good answer.
-    fn get(&self, target: &str, timeout: Duration) -> Result<Body> {
+    /// The body of a good answer to a request without one.
+    pub(super) fn ask(&self, method: &str, target: &str, timeout: Duration) -> Result<Body> {
         let ask = || -> io::Result<(u16, Body)> {
             let mut stream = self.connect(timeout)?;
             write!(
                 stream,
-                "GET {target} HTTP/1.0\r\nHost: docker\r\nUser-Agent: slipway\r\n\r\n"
+                "{method} {target} HTTP/1.0\r\nHost: docker\r\nUser-Agent: slipway\r\n\r\n"
             )?;
             answer(stream)
         };
         let (status, body) = ask().map_err(|error| self.no_answer(error))?;
-        if status == 200 {
+        if matches!(status, 200 | 201) {
             return Ok(body);
         }
         let mut text = Vec::new();
@@ -191,7 +191,7 @@ impl Engine {
             .ok()
             .and_then(|answer| Some(answer.get("message")?.as_str()?.to_owned()));
         let error = Error::failed(format!(
-            "the Docker Engine answers {status} to GET {target}"
+            "the Docker Engine answers {status} to {method} {target}"
         ))
         .cause(reason.unwrap_or_else(|| "it gives no reason".to_owned()));
         Err(if status == 404 {
@@ -218,7 +218,7 @@ impl Engine {
         }
     }
 
-    fn no_answer(&self, error: io::Error) -> Error {
+    pub(super) fn no_answer(&self, error: io::Error) -> Error {
         let address_text = match self {
             Self::Unix(path) => path.display().to_string(),
             Self::Tcp(address) => address.to_string(),
@@ -233,11 +233,11 @@ impl Engine {
 }
 
 /// A connection to an engine.
-trait Stream: Read + Write + Send {}
+pub(super) trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// The body of an answer: what came with its head, and then the rest of the connection.
-type Body = io::Chain<io::Cursor<Vec<u8>>, Box<dyn Stream>>;
+pub(super) type Body = io::Chain<io::Cursor<Vec<u8>>, Box<dyn Stream>>;
 
 /// Reads status and head.
 fn answer(mut stream: Box<dyn Stream>) -> io::Result<(u16, Body)> {

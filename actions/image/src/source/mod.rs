@@ -10,15 +10,17 @@ mod engine;
 mod layout;
 mod legacy_store;
 mod manifest;
+mod pushed;
 mod reading;
 mod stream;
 mod tarball;
 mod unpacked;
 mod v1;
 
-pub(crate) use archive::Archive;
+pub(crate) use archive::{Archive, GivenUp};
 pub(crate) use contents::{Contents, Entry, Known};
 pub(crate) use layout::Layout;
+pub(crate) use pushed::Offer;
 
 use kit::id::Digest;
 use kit::{Error, Result, env::Env};

@@ -47,7 +47,7 @@ fn proven(checkout: &Checkout, commit: &str, digest: &str) {
 }
 
 /// The next `times` calls of an operation go through, and those after it hang.
-fn hang(checkout: &Checkout, operation: &str, times: u32) {
+pub(super) fn hang(checkout: &Checkout, operation: &str, times: u32) {
     hang_at(checkout, "ecr", operation, times);
 }
 

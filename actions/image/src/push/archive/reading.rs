@@ -6,14 +6,15 @@ use super::super::slow::Slow;
 use super::{AT_ONCE, READINGS, Work};
 use crate::blob::{Chunk, Compression, Descriptor};
 use crate::registry::Kind;
-use crate::source::{Contents, Entry, Source};
+use crate::source::{Contents, Entry, GivenUp, Offer, Source};
+use futures_util::future::join;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use kit::id::Digest;
 use kit::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 impl Work<'_> {
     /// Pauses before the retry after the `failed`-th reading, as long as the failed registries ask for.
@@ -62,17 +63,19 @@ impl Work<'_> {
                 let diff_ids = contents.layers.into_iter().map(|layer| layer.diff_id);
                 self.contents = Some((contents.config, diff_ids.collect()));
             }
-            Err(error) if reading < READINGS && self.give_up_store() => {
-                self.host.warn(format!(
-                    "{}; the engine's export is read instead",
-                    error.line()
-                ));
-            }
             Err(error) => {
-                for index in live {
-                    self.states[index].ended = Some(Err(error.clone()));
+                let given_up = (reading < READINGS).then(|| self.give_up_shortcut());
+                let instead = format!("{}; the engine's export is read instead", error.line());
+                match given_up.flatten() {
+                    Some(GivenUp::OutOfReach) => self.host.info(instead),
+                    Some(GivenUp::Broken) => self.host.warn(instead),
+                    None => {
+                        for index in live {
+                            self.states[index].ended = Some(Err(error.clone()));
+                        }
+                        return;
+                    }
                 }
-                return;
             }
         }
         for layer in streamed {
@@ -113,10 +116,10 @@ impl Work<'_> {
         }
     }
 
-    fn give_up_store(&self) -> bool {
+    fn give_up_shortcut(&self) -> Option<GivenUp> {
         match &**self.source {
-            Source::Archive(archive) => archive.give_up_store(),
-            Source::Layout(_) => false,
+            Source::Archive(archive) => archive.give_up_shortcut(),
+            Source::Layout(_) => None,
         }
     }
 
@@ -147,19 +150,16 @@ impl Work<'_> {
             self.host
                 .info(format!("the layers are read from {origin_text}"));
         }
-        let (source, compression) = (Arc::clone(self.source), self.compression);
-        // The receivers are dropped together with this future, which ends the reading.
-        let reading = tokio::task::spawn_blocking(move || {
-            let Source::Archive(archive) = &*source else {
-                return Err(Error::failed("the source is not an archive"));
-            };
-            archive.read(compression, &mut |entry: &Entry| {
-                let wanted = wants.of(entry)?;
-                let (sender, receiver) = mpsc::channel::<Chunk>(2);
-                start.send((wanted, receiver)).ok()?;
-                Some(sender)
-            })
-        });
+        let is_pushed = archive.push().is_some();
+        let begin = move |entry: &Entry| {
+            let mut wanted = wants.of(entry)?;
+            let (chunks, receiver) = mpsc::channel::<Chunk>(2);
+            let (tell, needed) = oneshot::channel();
+            wanted.tell = is_pushed.then_some(tell);
+            start.send((wanted, receiver)).ok()?;
+            Some(Offer { chunks, needed })
+        };
+        let reading = read(Arc::clone(self.source), self.compression, begin);
         let at_once = Semaphore::new(AT_ONCE);
         let slow = Slow::none(self.targets.len());
         let board = Board::new(None);
@@ -184,10 +184,9 @@ impl Work<'_> {
             streamed
         };
         let names = self.names(live);
-        let streamed = board.reporting_progress(self.host, &names, drive).await;
-        let contents = reading
-            .await
-            .unwrap_or_else(|_| Err(Error::failed("reading the image ended without a result")));
+        let (contents, streamed) = board
+            .reporting_progress(self.host, &names, join(reading, drive))
+            .await;
         self.host.info(format!(
             "{names}: {} layers sent, {}",
             streamed.len(),
@@ -225,6 +224,31 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Reads the archive on a thread, or has the engine push it. The receivers are dropped together with the caller, which ends
+/// the reading.
+async fn read(
+    source: Arc<Source>,
+    compression: Compression,
+    mut begin: impl FnMut(&Entry) -> Option<Offer> + Send + 'static,
+) -> Result<Contents> {
+    let not_an_archive = || Error::failed("the source is not an archive");
+    let Source::Archive(archive) = &*source else {
+        return Err(not_an_archive());
+    };
+    if let Some(push) = archive.push().cloned() {
+        return push.read(Box::new(begin)).await;
+    }
+    let source = Arc::clone(&source);
+    tokio::task::spawn_blocking(move || {
+        let Source::Archive(archive) = &*source else {
+            return Err(not_an_archive());
+        };
+        archive.read(compression, &mut |entry| Some(begin(entry)?.chunks))
+    })
+    .await
+    .unwrap_or_else(|_| Err(Error::failed("reading the image ended without a result")))
 }
 
 /// Decides which layers of a reading go to which targets.
@@ -282,6 +306,7 @@ impl Wants {
             description,
             size: entry.size,
             targets,
+            tell: None,
         })
     }
 }

@@ -1,4 +1,5 @@
 //! An engine with containerd's image store, whose layers are compressed already: each goes on as it is, unless it is there.
+//! Here it exports its image; `pushed` has one that pushes.
 
 use super::images::{Folder, GZIP, config, file, noise};
 use super::{Fixture, push_one, target};
@@ -9,106 +10,172 @@ use crate::source::Source;
 use flate2::write::GzEncoder;
 use kit::env::Env;
 use serde_json::json;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex};
 
 const KIB: usize = 1 << 10;
 
-/// An engine that has one image, in the words of Docker 26.
-struct Engine {
-    folder: tempfile::TempDir,
-    config: String,
-    exports: Arc<AtomicUsize>,
+/// The image of such an engine, in the words of Docker 26.
+pub(super) struct Stored {
+    pub(super) config: String,
+    pub(super) manifest: String,
+    /// What the layers are compressed to.
+    pub(super) blobs: Vec<Vec<u8>>,
+    /// The answer about the image.
+    pub(super) inspected: String,
+    pub(super) export: Vec<u8>,
 }
 
-impl Engine {
+impl Stored {
     /// `layers` with what they are compressed to.
-    fn start(layers: &[(&[u8], Vec<u8>)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    pub(super) fn new(layers: &[(&[u8], Vec<u8>)]) -> Self {
         let plain: Vec<&[u8]> = layers.iter().map(|(plain, _)| *plain).collect();
         let config = config(&plain, "amd64");
         let path = |bytes: &[u8]| format!("blobs/{}", digest(bytes).as_str().replace(':', "/"));
-        let blobs = layers.iter().map(|(_, blob)| blob);
+        let blobs: Vec<Vec<u8>> = layers.iter().map(|(_, blob)| blob.clone()).collect();
+        let listed = blobs.iter().map(|blob| {
+            let kind = match blob.starts_with(&[0x28, 0xb5]) {
+                true => "application/vnd.docker.image.rootfs.diff.tar.zstd",
+                false => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            };
+            json!({"mediaType": kind, "digest": digest(blob), "size": blob.len()})
+        });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
             "config": {"digest": digest(config.as_bytes()), "size": config.len()},
-            "layers": blobs.clone().map(|blob| json!({"digest": digest(blob)})).collect::<Vec<_>>(),
+            "layers": listed.collect::<Vec<_>>(),
         })
         .to_string();
         let id = digest(manifest.as_bytes());
         let mut files: Vec<(String, Vec<u8>)> = blobs
-            .clone()
+            .iter()
             .map(|blob| (path(blob), blob.clone()))
             .collect();
         files.push((path(config.as_bytes()), config.clone().into()));
-        files.push((path(manifest.as_bytes()), manifest.into()));
+        files.push((path(manifest.as_bytes()), manifest.clone().into()));
         // As containerd writes them: by name, so that what names the rest comes last.
         files.sort();
         let index = json!({"schemaVersion": 2, "manifests": [{"digest": id}]});
-        let names: Vec<String> = blobs.map(|blob| path(blob)).collect();
+        let names: Vec<String> = blobs.iter().map(|blob| path(blob)).collect();
         let list = json!([{"Config": path(config.as_bytes()), "Layers": names}]);
         files.push(("index.json".to_owned(), index.to_string().into()));
         files.push(("manifest.json".to_owned(), list.to_string().into()));
-        let mut tar = Vec::new();
+        let mut export = Vec::new();
         for (name, bytes) in &files {
-            file(&mut tar, name, bytes);
+            file(&mut export, name, bytes);
         }
-        tar.resize(tar.len() + 1024, 0);
+        export.resize(export.len() + 1024, 0);
         let diff_ids: Vec<String> = plain.iter().map(|layer| digest(layer).into()).collect();
         let inspected = json!({"Id": id, "RootFS": {"Layers": diff_ids}}).to_string();
+        Self {
+            config,
+            manifest,
+            blobs,
+            inspected,
+            export,
+        }
+    }
+}
+
+/// An engine with one image, which answers everything but a push.
+pub(super) struct Engine {
+    folder: tempfile::TempDir,
+    config: String,
+    /// The first line of each request about something else than the image itself.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Engine {
+    fn start(layers: &[(&[u8], Vec<u8>)]) -> Self {
+        Self::with(Stored::new(layers), |_, _, stream| {
+            stream.write_all(b"HTTP/1.0 403 Forbidden\r\n\r\n")
+        })
+    }
+
+    /// One that answers a push, which comes with its head, with `push`.
+    pub(super) fn with(
+        stored: Stored,
+        push: impl Fn(&Stored, &str, &mut UnixStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
-        let exports = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&exports);
+        let config = stored.config.clone();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (noted, shared) = (Arc::clone(&asked), Arc::new((stored, push)));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut request = Vec::new();
-                while !request.ends_with(b"\r\n\r\n") {
-                    let mut byte = [0];
-                    stream.read_exact(&mut byte).unwrap();
-                    request.extend(byte);
-                }
-                let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+                let (mut stream, noted, shared) =
+                    (stream.unwrap(), Arc::clone(&noted), Arc::clone(&shared));
                 // The other side may have heard enough.
-                let _ = match request.starts_with(b"GET /images/app/json ") {
-                    true => stream.write_all(inspected.as_bytes()),
-                    false => {
-                        counted.fetch_add(1, Ordering::SeqCst);
-                        stream.write_all(&tar)
-                    }
-                };
+                std::thread::spawn(move || {
+                    let _ = answer(&shared.0, &shared.1, &noted, &mut stream);
+                });
             }
         });
         Self {
             folder,
             config,
-            exports,
+            asked,
         }
     }
 
-    async fn source(&self) -> Arc<Source> {
+    pub(super) async fn source(&self) -> Arc<Source> {
         let host = format!("unix://{}", self.folder.path().join("socket").display());
         let env = Env::from([("DOCKER_HOST", host.as_str())]);
         let config = digest(self.config.as_bytes());
         Arc::new(Source::engine(&env, "app", Some(config)).await.unwrap())
     }
 
-    fn exports(&self) -> usize {
-        self.exports.load(Ordering::SeqCst)
+    /// How often a request began so.
+    pub(super) fn count(&self, start: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|line| line.starts_with(start)).count()
+    }
+
+    pub(super) fn exports(&self) -> usize {
+        self.count("GET /images/sha256:")
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+fn answer(
+    stored: &Stored,
+    push: &dyn Fn(&Stored, &str, &mut UnixStream) -> io::Result<()>,
+    asked: &Mutex<Vec<String>>,
+    stream: &mut UnixStream,
+) -> io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        request.extend(byte);
+    }
+    let request = String::from_utf8(request).unwrap();
+    let line = request.lines().next().unwrap().to_owned();
+    let mut good = |body: &[u8]| {
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
+        stream.write_all(body)
+    };
+    if line.starts_with("GET /images/app/json ") {
+        return good(stored.inspected.as_bytes());
+    }
+    asked.lock().unwrap().push(line.clone());
+    match line.as_str() {
+        line if line.contains("/push?") => push(stored, &request, stream),
+        line if line.starts_with("GET /images/sha256:") => good(&stored.export),
+        _ => good(b"[]"),
+    }
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     // Another level than ours, so that what is compressed anew is found out.
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(9));
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
     rusty_zstd::compress(bytes, 1).unwrap()
 }
 

@@ -6,6 +6,7 @@ mod containerd;
 mod copies;
 mod hostile;
 mod images;
+mod pushed;
 mod refusals;
 mod registry;
 mod stored;

@@ -3,11 +3,11 @@
 //! An engine with that store writes a whole export to its disk before the first byte of it goes out, which costs more than all
 //! that comes after. A user who may read the engine's files (root on its machine, as in CodeBuild) needs no export: the layers lie
 //! there unpacked, each with a record of how its tar was put together. Containerd's store, the default of a new installation since
-//! Docker 29, keeps layers as they are pushed, so its export is as good and nothing here concerns it.
+//! Docker 29, keeps layers as they are pushed, and its engine sends them by itself (`pushed`).
 //!
 //! Delete this folder once the images of CodeBuild bring an engine with containerd's store: everywhere else the step seldom is
 //! root, and an image of the classic store is then read from the export, as it is today where this fails. With it go, in
-//! `archive.rs`, the fields `store` and `given_up`, `origin_text` and `give_up_store`, and their uses in `push/archive/reading.rs`;
+//! `archive.rs`, `Shortcut::Store` and what is done for it;
 //! in `engine.rs`, `Inspected::upper` and the graph driver that it comes from; `push/faults/stored.rs`; and what the README,
 //! ARCHITECTURE.md and docs/limits.md say of the engine's own store.
 //!
