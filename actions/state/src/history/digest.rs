@@ -15,7 +15,7 @@ use kit::step::Cx;
 /// The number of versions that are compared with the digest.
 const BACK: usize = 50;
 
-fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
+pub(super) fn judge(found: &Found, kept: Option<&str>, known: &[Known]) -> Verdict {
     let of_digest = || {
         known.iter().find_map(|known| {
             let state = known.state.as_ref()?;

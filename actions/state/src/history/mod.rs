@@ -1,5 +1,6 @@
 //! The history of a state in its bucket: its versions, the digest Terraform compares it with, and the rollback to an earlier version.
 
+mod agree;
 pub(crate) mod args;
 mod difference;
 mod digest;
@@ -8,6 +9,7 @@ mod rollback;
 mod seen;
 mod versions;
 
+pub(crate) use agree::{explained, require_agreement, warn_of_missing};
 pub(crate) use digest::{repair, verify};
 pub(crate) use rollback::rollback;
 pub(crate) use versions::versions;

@@ -30,7 +30,7 @@ pub(crate) use held_lock::HeldLock;
 pub(crate) use left::release_left;
 pub(crate) use manual::{force_unlock, status};
 pub(crate) use moving::move_lock;
-pub(crate) use opened::open;
+pub(crate) use opened::{Opened, open};
 pub(crate) use run::{Job, run};
 pub(crate) use take::lock;
 

@@ -8,10 +8,12 @@ use crate::args::{Adopt, Wait};
 use crate::backend::Hold;
 use crate::dependencies::Notes;
 use crate::folder::Folder;
+use crate::history::explained;
 use crate::lease::Phase;
 use crate::locate::LocatedState;
 use crate::lock::{Held, Location};
 use crate::note;
+use crate::object::Objects;
 use crate::report;
 use kit::child::{self, Program};
 use kit::clock::uptime;
@@ -84,7 +86,13 @@ pub(crate) async fn run(located: &LocatedState, job: Job<'_>, cx: &Cx) -> Result
     };
     let program = program()?;
     let shown = program.shown();
-    held_lock.conclude(shown, ended, folder.as_ref()).await?;
+    if let Err(error) = held_lock.conclude(shown, ended, folder.as_ref()).await {
+        // A command that never called the tool did not fail at the state.
+        return Err(match hold == Hold::Native && held_lock.calls.any {
+            true => held_lock.explained(error).await,
+            false => error,
+        });
+    }
     if let Some(folder) = folder {
         folder.after()?;
     }
@@ -213,6 +221,12 @@ impl HeldLock<'_> {
             self.opened = open(self.located, self.opened.hold, self.cx).await?;
         }
         refuse_short_credentials(&self.opened, budget, self.cx)
+    }
+
+    /// The error with what the tool refused the state for.
+    async fn explained(&self, error: Error) -> Error {
+        let objects = Objects::of(self.located, &self.opened.access.state, self.cx);
+        explained(error, &objects, &self.opened.lock).await
     }
 
     /// How a command ended; refused if the gate forbade one of its calls, whatever the command made of that.

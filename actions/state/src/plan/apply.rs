@@ -5,6 +5,7 @@ use super::envelope::Envelope;
 use super::prepare::{basis, commit, object_of, prepare};
 use super::private::Private;
 use super::report;
+use crate::history::require_agreement;
 use crate::hold::{HeldLock, held};
 use crate::locate;
 use crate::lock::Lock;
@@ -51,6 +52,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
         async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let key = object_of(&objects.key, id);
+            unless_interrupted(require_agreement(&objects, held.lock())).await?;
             let (envelope, private) =
                 unless_interrupted(fetch(&objects, &key, id, &tool, &args, held.account(), cx))
                     .await?;
@@ -146,8 +148,10 @@ async fn fetch(
 /// only logs a digest that it could not write.
 async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result<StateVersion> {
     let failed = |problem: String| {
-        Error::failed(format!("applied, but {problem}"))
-            .hint("compare state and digest: slipway-state verify-digest")
+        Error::failed(format!("applied, but {problem}")).hint(format!(
+            "compare state and digest: {}",
+            objects.command("verify-digest")
+        ))
     };
     let Some(state) = objects.read().await? else {
         return Err(failed(format!("there is no state at {}", objects.name())));
@@ -171,6 +175,6 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
             kept.as_deref().unwrap_or("missing"),
             state.digest()
         ))
-        .hint("correct it: slipway-state repair-digest")),
+        .hint(format!("correct it: {}", objects.command("repair-digest")))),
     }
 }

@@ -6,10 +6,10 @@ use super::envelope::Envelope;
 use super::prepare::{basis, commit, init, make, object_of, prepare};
 use super::private::Private;
 use super::report::{self, Kept};
-use crate::access::Access;
 use crate::backend::Hold;
 use crate::dependencies::Notes;
-use crate::hold::{self, HeldLock, Runs, held};
+use crate::history::{require_agreement, warn_of_missing};
+use crate::hold::{self, HeldLock, Opened, Runs, held};
 use crate::locate::{self, LocatedState};
 use crate::object::Objects;
 use crate::tool::Tool;
@@ -46,7 +46,7 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         opened.access.account.arn, opened.lock.id
     ));
     let notes = Notes::of(&located, &tool.directory, args.base.as_ref(), cx)?;
-    let changes = plan_without_lock(&tool, &located, &opened.access, &arguments, cx).await?;
+    let changes = plan_without_lock(&tool, &located, &opened, &arguments, cx).await?;
     Ok(report::Planned {
         changes,
         notes,
@@ -62,11 +62,14 @@ async fn look(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
 async fn plan_without_lock(
     tool: &Tool<'_>,
     located: &LocatedState,
-    access: &Access,
+    opened: &Opened,
     arguments: &[String],
     cx: &Cx,
 ) -> Result<Changes> {
+    let access = &opened.access;
     init(tool, located, access, cx).await?;
+    let objects = Objects::of(located, &access.state, cx);
+    warn_of_missing(&objects, &opened.lock, cx).await;
     let private = Private::new(cx)?;
     let mut runs = Runs::Free(&access.account);
     make(tool, arguments, &cx.env, &private, &mut runs).await
@@ -89,6 +92,7 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
             let objects = Objects::of(&located, held.state_account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
             let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
+            unless_interrupted(require_agreement(&objects, held.lock())).await?;
             let before = unless_interrupted(standing()).await?;
             let private = Private::new(cx)?;
             let changes = make(&tool, &arguments, &cx.env, &private, &mut Runs::Held(held)).await?;
@@ -141,6 +145,6 @@ pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let opened = unless_interrupted(hold::open(&located, Hold::Native, cx)).await?;
     let mut arguments = args.values.arguments(&tool.directory)?;
     arguments.push("-refresh-only".to_owned());
-    let changes = plan_without_lock(&tool, &located, &opened.access, &arguments, cx).await?;
+    let changes = plan_without_lock(&tool, &located, &opened, &arguments, cx).await?;
     report::drift(&opened.lock.id, &changes)
 }

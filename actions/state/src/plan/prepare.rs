@@ -6,8 +6,10 @@ use super::envelope::Basis;
 use super::options;
 use super::private::Private;
 use crate::access::{Access, access};
+use crate::backend::Hold;
 use crate::hash::{hashed, sha256};
-use crate::hold::Runs;
+use crate::history::explained;
+use crate::hold::{self, Runs};
 use crate::locate::LocatedState;
 use crate::object::{Objects, StateFile};
 use crate::tool::Tool;
@@ -17,7 +19,7 @@ use kit::error::{Error, Result};
 use kit::id::{CommitId, PlanId};
 use kit::signal::unless_interrupted;
 use kit::{Cx, Lenient};
-use net::Net;
+use net::{Account, Net};
 use std::path::Path;
 
 /// Where the plan `id` of the state at `key` is kept.
@@ -42,10 +44,10 @@ pub(super) async fn init(
     cx: &Cx,
 ) -> Result<()> {
     let account = &access.account;
-    let Some(name) = located.backend.other_workspace() else {
-        return tool.init(account).await;
-    };
     let objects = Objects::of(located, &access.state, cx);
+    let Some(name) = located.backend.other_workspace() else {
+        return run_init(tool, account, located, &objects, cx).await;
+    };
     if unless_interrupted(objects.read()).await?.is_none() {
         return Err(Error::refused(format!(
             "there is no workspace `{name}`: {} does not exist",
@@ -55,7 +57,7 @@ pub(super) async fn init(
             "create it: slipway-state run … -- sh -ec 'terraform init; terraform workspace new {name}'"
         )));
     }
-    tool.init(account).await?;
+    run_init(tool, account, located, &objects, cx).await?;
     if let Some(prefix) = tool.workspace_prefix()? {
         return Err(Error::refused(format!(
             "the state of workspace `{name}` is not at {}: the backend's workspace_key_prefix is `{prefix}`",
@@ -64,6 +66,23 @@ pub(super) async fn init(
         .hint("leave workspace_key_prefix out, or run the tool yourself: slipway-state run -- COMMAND"));
     }
     Ok(())
+}
+
+/// The tool's `init`, which reads the state.
+async fn run_init(
+    tool: &Tool<'_>,
+    account: &Account,
+    located: &LocatedState,
+    objects: &Objects,
+    cx: &Cx,
+) -> Result<()> {
+    let Err(error) = tool.init(account).await else {
+        return Ok(());
+    };
+    Err(match hold::open(located, Hold::Native, cx).await {
+        Ok(opened) => explained(error, objects, &opened.lock).await,
+        Err(_) => error,
+    })
 }
 
 pub(super) async fn make(

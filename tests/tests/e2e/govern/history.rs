@@ -221,6 +221,25 @@ fn a_digest_that_was_not_written_is_found_and_repaired() {
         "{broken:?}"
     );
 
+    let mut run = state.step(&job, &["run"]);
+    run.args([
+        "--",
+        "terraform",
+        "plan",
+        "-no-color",
+        "-var",
+        "domain=one.example",
+    ]);
+    let ran = job.run(&mut run);
+    assert_eq!(ran.status.code(), Some(1), "{}", log(&ran));
+    let drift = state.ends(&job, &["drift"], 1);
+    let plan_step = state.ends(&job, &["plan"], 1);
+    for stderr in [log(&ran), log(&drift), log(&plan_step)] {
+        for piece in ["do not agree", "the digest is", "repair-digest"] {
+            assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
+        }
+    }
+
     state.ends(&job, &["repair-digest"], 0);
     state.ends(&job, &["verify-digest"], 0);
     let whole = state.by_hand(&job, &plan);

@@ -1,6 +1,8 @@
 //! Plans in an environment whose gate says `plan: true`: applied only under a permit that names them, read from the chain with
 //! the role that only reads it. Permits are planted as `slipway-promote grant` writes them.
 
+mod killed;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sandbox::instance::sha256;
@@ -24,14 +26,23 @@ pub(crate) struct Planned {
     build: Aws,
     /// The hash of the gate's rules, as the steps write it.
     policy: String,
-    /// Tests share the chain.
-    _turn: MutexGuard<'static, ()>,
+    /// Tests share the chain, but for those in a world of their own.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Planned {
     pub(crate) fn new(world: &'static World, name: &str) -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::in_turn(world, name, Some(turn))
+    }
+
+    /// The same in a world that no other test uses.
+    fn alone(world: &'static World, name: &str) -> Self {
+        Self::in_turn(world, name, None)
+    }
+
+    fn in_turn(world: &'static World, name: &str, turn: Option<MutexGuard<'static, ()>>) -> Self {
         let state = Governed::of(world, name);
         let build = wait(DEADLINE, world.administrator(instance(), &world.build)).unwrap();
         let mut planned = Self {

@@ -3,8 +3,10 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use super::permitted::gated;
 use super::{DEADLINE, Stacked, TEMPLATE, shows};
 use crate::gateway;
+use crate::govern::permitted::Planned;
 use crate::support::Started;
 
 impl Stacked {
@@ -147,4 +149,52 @@ fn a_permission_that_is_missing_is_named_and_nothing_is_taken_for_an_end() {
         ],
     );
     stack.ends(&job, &["apply", "--plan", &plan], 0, &["CREATE_COMPLETE"]);
+}
+
+#[test]
+fn an_apply_under_a_permit_that_is_killed_at_any_write_is_done_once_and_closed() {
+    let settings = ", termination-protection: true";
+    let prepared = |name: &str| {
+        let stack = Stacked::permitted(name);
+        let ledger = Planned::new(stack.world, name);
+        let job = gated(&stack, settings);
+        let plan = stack.planned(&job, &[]);
+        let permit = ledger.permit(&plan, &json!({}));
+        (stack, ledger, job, plan, permit)
+    };
+    // The calls that write something, where nothing disturbs it.
+    let points = ["ExecuteChangeSet", "UpdateTerminationProtection"];
+    {
+        let (stack, ledger, job, plan, permit) = prepared("calm-permit");
+        let before = ledger.so_far();
+        let apply = ["apply", "--plan", &plan, "--permit", &permit];
+        stack.ends(&job, &apply, 0, &["CREATE_COMPLETE"]);
+        let written = ledger.written(before).into_iter();
+        let mut written: Vec<String> = written
+            .filter(|(service, ..)| service == "cloudformation")
+            .map(|(_, operation, _)| operation)
+            .collect();
+        written.dedup();
+        assert_eq!(written, points);
+    }
+    let (stack, ledger, job, plan, permit) = prepared("killed-permit");
+    let apply = ["apply", "--plan", &plan, "--permit", &permit];
+    stack.killed(&job, &apply, "ListChangeSets");
+    stack.killed(&job, &apply, points[0]);
+    stack.killed(&job, &apply, "DescribeStackEvents");
+    stack.killed(&job, &apply, points[1]);
+    stack.ends(&job, &apply, 0, &["termination protection switched on"]);
+    let done = ledger.written(0);
+    let done = done
+        .iter()
+        .filter(|(_, operation, _)| operation == points[0]);
+    assert_eq!(done.count(), 1, "executed more than once");
+    stack.ends(&job, &apply, 0, &["an earlier run executed plan"]);
+    // The record closes the permit of whatever was not applied.
+    let left = stack.planned(&job, &[]);
+    let permit = ledger.permit(&left, &json!({}));
+    ledger.closed();
+    let late = ["apply", "--plan", &left, "--permit", &permit];
+    stack.ends(&job, &late, 3, &["another deployment was recorded"]);
+    ledger.verifies(&job);
 }

@@ -12,7 +12,7 @@ use crate::permits::roles::assumed;
 use crate::support::{clocked, instance, wait};
 
 /// A job in dev, whose gate asks for a permit.
-fn gated(stack: &Stacked, settings: &str) -> Job {
+pub(super) fn gated(stack: &Stacked, settings: &str) -> Job {
     let job = stack.job(TEMPLATE, settings);
     let contract = job.file("delivery.yaml");
     let text = std::fs::read_to_string(&contract).unwrap();

@@ -30,6 +30,23 @@ fn an_apply_whose_digest_was_not_written_fails() {
     );
     assert!(stderr.contains("is missing"), "{stderr}");
     assert!(stderr.contains("slipway-state repair-digest"), "{stderr}");
+    // Terraform takes the state as it is: it has no changes, and an apply of none would not write a digest.
+    std::fs::write(job.file("infra/main.tf"), CODE).unwrap();
+    for arguments in [&["plan"][..], &["apply", "--plan", &plan]] {
+        let stderr = state.refused(&job, arguments);
+        for piece in [
+            "state and digest of",
+            "is missing, in",
+            "slipway-state repair-digest",
+        ] {
+            assert!(stderr.contains(piece), "no {piece} in\n{stderr}");
+        }
+    }
+    // Nothing is written by those that only look, so they do and say it.
+    let stderr = log(&state.ends(&job, &["plan", "--read-only"], 0));
+    assert!(stderr.contains("slipway-state repair-digest"), "{stderr}");
+    state.ends(&job, &["repair-digest"], 0);
+    state.planned(&job);
 }
 
 /// The lock is forced away while a provisioner is at work, and then the state cannot be written.
