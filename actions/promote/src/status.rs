@@ -47,6 +47,7 @@ pub(crate) async fn observe(
 ) -> Result<Row> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let standing = EnvironmentHistory::read(ledger, &chain).await?;
+    let now = shown_time(cx, net);
     let last = standing.newest().map(|newest| newest.record.clone());
     let healthy = standing.current().cloned();
     let live = match (live, &healthy) {
@@ -59,8 +60,20 @@ pub(crate) async fn observe(
         healthy,
         live,
         open: open(setting, &standing),
-        deploying: deploying(&standing, cx.clock.now()),
-        waiting: waiting(setting, &standing, cx.clock.now())?,
+        deploying: deploying(&standing, now),
+        waiting: waiting(setting, &standing, now)?,
+    })
+}
+
+/// AWS's time, by which the deciders judge, so that nothing is shown as open that they refuse; the machine's where no answer told it,
+/// and said so, because what is only shown need not fail for that.
+pub(crate) fn shown_time(cx: &Cx, net: &Net) -> OffsetDateTime {
+    net.time().unwrap_or_else(|unknown| {
+        cx.host.warn(format!(
+            "{}; ages and expiries are shown by this machine's clock",
+            unknown.line()
+        ));
+        cx.clock.now()
     })
 }
 

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     }
     let page = Page {
         service: contract.service().to_owned(),
-        now: cx.clock.now(),
+        now: status::shown_time(cx, &net),
         environments,
     };
     write(&args.page, &page.html()?)?;

@@ -116,3 +116,20 @@ fn a_permit_by_a_clock_that_is_ahead_is_neither_used_nor_judged_again() {
     ended(&mut gate.built("linus", "1", &again)).is(3, &ahead);
     assert_eq!(gate.chain().len(), 2, "nothing began");
 }
+
+/// The deciders judge by AWS's time, so what is shown of a permit's end goes by it too.
+#[test]
+fn status_and_board_show_a_permit_by_awss_clock() {
+    let (gate, fix) = with_a_fix("permit-shown");
+    let granted = ended(&mut gate.built("linus", "1", &["grant", "--digest", &fix]));
+    granted.is(0, &[ALLOWED]);
+    // By this clock it is over for an hour.
+    let off = 2 * 3600;
+    let shown = gate.off(off, &gate.built("linus", "1", &["status"]));
+    shown.is(0, &["permit 2 of linus"]);
+    let page = gate.folder.path().join("board.html");
+    let board = ["board", "--page", page.to_str().unwrap()];
+    gate.off(off, &gate.built("linus", "1", &board)).is(0, &[]);
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("permit 2 of linus"), "{html}");
+}
