@@ -13,6 +13,7 @@ use kit::error::{Context, Error, Result};
 use kit::hex::is_hex;
 use kit::{Cx, Report};
 use ledger::{Chain, Fault, LARGEST_EVIDENCE, Ledger, Walked, export};
+use mirrors::Uncompared;
 use net::Net;
 use report::{Verified, report};
 use std::fs::File;
@@ -93,7 +94,7 @@ async fn offline(file: &Path, args: &Verify, cx: &Cx) -> Result<Verified> {
         anchor: Err("an export does not show it"),
         decisions,
         before: Err("an export does not show it"),
-        github: Err("an export is not compared with it".to_owned()),
+        github: Err(Uncompared::Export),
         end: head.is_some(),
     })
 }

@@ -8,7 +8,7 @@ use super::proofs::Proofs;
 use crate::setting::Setting;
 use attest::{Builder, Origin, Provenance, PublicKey};
 use kit::Cx;
-use kit::aws::Arn;
+use kit::aws::{AccountId, Arn};
 use kit::error::Error;
 use kit::host::Kind;
 use kit::id::{CommitId, Digest};
@@ -161,35 +161,53 @@ fn judge(
     }
     match built_by(&provenance, &setting.gate.branch, proofs) {
         Ok(by) => pass(format!("signed by {}: {by}", proofs.key)),
-        Err(why) => fail(why, again),
+        Err(why) => fail(why.to_string(), again),
     }
 }
 
+/// Why provenance does not show that the image was built as and by whom the contract says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unacceptable {
+    /// It says nothing of how the image came to be, or says it in a newer version's words.
+    #[error("the image's provenance does not say how it was built")]
+    OriginUnknown,
+    #[error(
+        "the image was built by another tool and not compared with the commit, and the contract does not say `build: {{prebuilt: true}}`"
+    )]
+    Prebuilt,
+    #[error("the image was published with --allow-unverified, and is not shown to be the commit's")]
+    Unverified,
+    #[error("the image was built on {built}, not on {wanted}")]
+    OtherRef { built: String, wanted: String },
+    #[error("the image was built by {built}, not by {wanted}")]
+    OtherWorkflow { built: String, wanted: String },
+    #[error("the image was built in {build}, which is not a build of account {wanted}")]
+    OtherAccount { build: String, wanted: AccountId },
+    #[error("the image was built in {build}, not by {wanted}")]
+    OtherProject { build: String, wanted: String },
+    #[error("the image was published at a terminal")]
+    AtATerminal,
+}
+
 /// How the image was built, if by whom the contract says.
-fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<String, String> {
+fn built_by(
+    provenance: &Provenance,
+    branch: &str,
+    proofs: &Proofs,
+) -> Result<String, Unacceptable> {
     let origin = match (&provenance.origin, &provenance.built_for) {
         (Origin::Commit, _) => "built from the commit".to_owned(),
         (Origin::SameContent, Some(first)) => {
             format!("built for commit {first}, which has the same content")
         }
         (Origin::SameContent, None) | (Origin::Other, _) => {
-            return Err("the image's provenance does not say how it was built".to_owned());
+            return Err(Unacceptable::OriginUnknown);
         }
         (Origin::Prebuilt, _) if proofs.prebuilt => {
             "built by another tool, not compared with the commit".to_owned()
         }
-        (Origin::Prebuilt, _) => {
-            return Err(
-                "the image was built by another tool and not compared with the commit, and the contract does not say `build: {prebuilt: true}`"
-                    .to_owned(),
-            );
-        }
-        (Origin::Unverified, _) => {
-            return Err(
-                "the image was published with --allow-unverified, and is not shown to be the commit's"
-                    .to_owned(),
-            );
-        }
+        (Origin::Prebuilt, _) => return Err(Unacceptable::Prebuilt),
+        (Origin::Unverified, _) => return Err(Unacceptable::Unverified),
     };
     match &provenance.builder {
         Builder::Workflow {
@@ -197,13 +215,14 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
         } => {
             let wanted = format!("refs/heads/{branch}");
             if *git_ref != wanted {
-                return Err(format!("the image was built on {git_ref}, not on {wanted}"));
+                let built = git_ref.clone();
+                return Err(Unacceptable::OtherRef { built, wanted });
             }
             if !proofs.names(proofs.workflow.as_ref(), path) {
-                return Err(format!(
-                    "the image was built by {path}, not by {}",
-                    proofs.builders()
-                ));
+                return Err(Unacceptable::OtherWorkflow {
+                    built: path.clone(),
+                    wanted: proofs.builders(),
+                });
             }
             Ok(format!("{origin} by {path} on {branch}, in {run}"))
         }
@@ -213,20 +232,20 @@ fn built_by(provenance: &Provenance, branch: &str, proofs: &Proofs) -> Result<St
                 arn.service == "codebuild" && arn.account.as_ref() == Some(&proofs.account)
             });
             if !ours {
-                return Err(format!(
-                    "the image was built in {build}, which is not a build of account {}",
-                    proofs.account
-                ));
+                return Err(Unacceptable::OtherAccount {
+                    build: build.clone(),
+                    wanted: proofs.account.clone(),
+                });
             }
             if !proofs.names(proofs.project.as_ref(), project_of(build)) {
-                return Err(format!(
-                    "the image was built in {build}, not by {}",
-                    proofs.builders()
-                ));
+                return Err(Unacceptable::OtherProject {
+                    build: build.clone(),
+                    wanted: proofs.builders(),
+                });
             }
             Ok(format!("{origin} in {build}"))
         }
-        Builder::Terminal => Err("the image was published at a terminal".to_owned()),
+        Builder::Terminal => Err(Unacceptable::AtATerminal),
     }
 }
 

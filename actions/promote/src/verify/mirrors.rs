@@ -22,6 +22,18 @@ pub(super) struct Mirrors {
     seen: BTreeMap<u64, Option<String>>,
 }
 
+/// Why the Deployments were not compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Uncompared {
+    /// GitHub has Deployments for records that came after an export.
+    #[error("an export is not compared with it")]
+    Export,
+    #[error("there is no GitHub token or repository")]
+    NoGitHub,
+    #[error("{}", .0.why)]
+    Unread(Unknown),
+}
+
 /// A record as one Deployment names it.
 #[derive(Debug)]
 struct Named {
@@ -41,14 +53,14 @@ pub(super) async fn read(
     net: &Net,
     setting: &Setting,
     given: &crate::args::GitHub,
-) -> Result<Result<Mirrors, String>> {
+) -> Result<Result<Mirrors, Uncompared>> {
     let demanded = given.github_repository.is_some();
     let github = match demanded {
         true => Some(GitHub::connect(cx, net, given.repository())?),
         false => connected(cx, net, given)?,
     };
     let Some(github) = github else {
-        return Ok(Err("there is no GitHub token or repository".to_owned()));
+        return Ok(Err(Uncompared::NoGitHub));
     };
     let repository = github.repository().to_string();
     let unread = match github.all_deployments(&setting.environment).await {
@@ -69,7 +81,7 @@ pub(super) async fn read(
         "the chain is not compared with the GitHub Deployments of {repository}: {}; {}",
         unread.why, unread.next
     ));
-    Ok(Err(unread.why))
+    Ok(Err(Uncompared::Unread(unread)))
 }
 
 impl Mirrors {

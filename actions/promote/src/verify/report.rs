@@ -1,6 +1,6 @@
 //! The report of `verify`: the checks that were made, those that were not and why, and each fault.
 
-use super::mirrors::Mirrors;
+use super::mirrors::{Mirrors, Uncompared};
 use crate::decisions::Decided;
 use kit::Report;
 use kit::error::{Error, Result};
@@ -25,7 +25,7 @@ pub(super) struct Verified {
     /// The previous environment, whose records in the evidence were compared with its chain, or why they were not.
     pub(super) before: Result<String, &'static str>,
     /// The GitHub Deployments that were compared, or why none were.
-    pub(super) github: Result<Mirrors, String>,
+    pub(super) github: Result<Mirrors, Uncompared>,
     /// True if the end is known from the anchor or from the caller.
     pub(super) end: bool,
 }
@@ -109,7 +109,7 @@ impl Verified {
             "before": { "checked": self.before.is_ok(), "why": self.before.as_ref().err() },
             "github": match &self.github {
                 Ok(mirrors) => mirrors.json(),
-                Err(why) => json!({ "why": why }),
+                Err(why) => json!({ "why": why.to_string() }),
             },
             "end": { "checked": self.end },
         })
@@ -191,7 +191,7 @@ mod tests {
             anchor: Err("an export does not show it"),
             decisions: Err("no --evidence was given for the export"),
             before: Err("an export does not show it"),
-            github: Err("an export is not compared with it".to_owned()),
+            github: Err(Uncompared::Export),
             end: false,
         }
     }
