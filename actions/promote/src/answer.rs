@@ -6,8 +6,10 @@ pub(crate) use decide::Word;
 use decide::{PersonalAnswer, answer};
 
 use crate::args::Answer as Args;
+use crate::check::{Unknown, uncompared};
 use crate::notify::{Message, Notifier};
 use crate::person::acting_person;
+use crate::record::connected;
 use crate::requests::{
     Approvers, Asked, Barred, Next, Tally, append, members, people_hash, wanted,
 };
@@ -28,16 +30,15 @@ const WRITTEN: &str = "written";
 
 pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let digest = args.digest;
-    if word.needs_a_reason() && args.reason.is_none() {
-        return Err(Error::usage("--reason is missing")
-            .hint("say in one line why, for those who asked and approved"));
-    }
+    require_reason(word, args.reason.as_deref())?;
     let setting = Setting::of(cx, &args.ledger)?;
     let Some(approve) = &setting.gate.approve else {
         return Err(asks_for_none(&setting));
     };
     let net = Net::new(cx)?;
     let actor = acting_person(cx, &net, &setting, args.github.repository(), word.noun()).await?;
+    let github = connected(cx, &net, &args.github)?;
+    let uncompared = uncompared(cx, &setting, github.as_ref()).await?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
     let now = net.time()?;
@@ -81,6 +82,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         asked,
         record,
     );
+    let report = by_own_contract(report, &setting, uncompared.as_ref(), cx);
     if args.dry_run {
         return Ok(report);
     }
@@ -105,6 +107,37 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     Ok(report
         .output("record", record.seq.to_string())
         .output("hash", written.recorded.hash.clone()))
+}
+
+fn require_reason(word: Word, reason: Option<&str>) -> Result<()> {
+    match word.needs_a_reason() && reason.is_none() {
+        true => Err(Error::usage("--reason is missing")
+            .hint("say in one line why, for those who asked and approved")),
+        false => Ok(()),
+    }
+}
+
+/// The report of an answer by a contract that nobody held against the branch's.
+fn by_own_contract(
+    mut report: Report,
+    setting: &Setting,
+    unknown: Option<&Unknown>,
+    cx: &Cx,
+) -> Report {
+    let Some(unknown) = unknown else {
+        return report;
+    };
+    let line = format!(
+        "contract: the people are those of the file at this terminal, which was not compared with {}: {}; the promotion counts the answer by the branch's",
+        setting.gate.branch, unknown.why
+    );
+    cx.host.warn(&line);
+    report.text.push_str(&format!("{line}\n"));
+    report
+        .summary
+        .push_str(&format!("\n{}\n", markdown::text(&line)));
+    report.json["contract"] = json!({ "compared": false, "why": unknown.why });
+    report
 }
 
 fn write_outcome(already: bool, dry_run: bool) -> &'static str {

@@ -3,6 +3,7 @@
 mod answer;
 mod approvals;
 pub(crate) mod approved;
+mod at_terminal;
 pub(crate) mod break_glass;
 mod change;
 mod collect;
@@ -37,6 +38,7 @@ pub(crate) mod tests;
 mod three_way;
 mod trail;
 
+pub(crate) use at_terminal::uncompared;
 pub(crate) use evidence::Evidence;
 pub(crate) use fact::{Fact, Unknown};
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A contract that somebody edits at a terminal, where no run says which commit it is of.
 
+use super::approvals::asking;
 use super::{ALLOWED, Gate, digest, ended};
 
 #[test]
@@ -36,4 +37,28 @@ fn at_a_terminal_an_edited_contract_judges_nothing() {
             "the newest commit of main, whose delivery.yaml judged",
         ],
     );
+}
+
+/// Answers are written by whoever may act as the permit role, who could name themselves in the folder's file.
+#[test]
+fn at_a_terminal_nobody_answers_by_an_edited_contract() {
+    let gate = asking("gate-answered");
+    let approve = ", approve: {count: 1, people: [grace]}";
+    gate.declare(approve);
+    let asked = gate.run("linus", &["request", "--reason", "the new prices"]);
+    asked.is(0, &[]);
+    gate.declare(", approve: {count: 1, people: [grace, eve]}");
+    let because = ["--request", "2", "--reason", "not on a Friday"];
+    for verb in ["approve", "reject", "withdraw"] {
+        let arguments = [&[verb][..], &because].concat();
+        let refused = ended(&mut gate.command("eve", &arguments));
+        let not_the_branchs = ["is not the one of main", "judge by the contract of main"];
+        refused.is(3, &not_the_branchs);
+    }
+    assert_eq!(gate.chain().len(), 2, "nothing was answered");
+    // Where GitHub does not answer, the answer is recorded and says what was not compared.
+    gate.declare(approve);
+    let alone = gate.without_github("grace", &["approve", "--request", "2"]);
+    alone.is(0, &["was not compared with main"]);
+    assert_eq!(alone.json["contract"]["compared"], false, "{}", alone.text);
 }
