@@ -118,7 +118,7 @@ fn clean_findings_and_not_performed_are_three_results() {
     }
 
     scans.tell(&digest, &json!({"looks": [{"status": "IN_PROGRESS"}]}));
-    let late = scans.log(&["--wait", "0"], 4);
+    let late = scans.log(&["--wait", "0"], 9);
     assert!(late.contains("the scan is not over after 0 s"), "{late}");
 }
 
@@ -195,7 +195,7 @@ fn a_scan_that_was_never_made_is_asked_for_where_it_can_be() {
         &scans.digest,
         &json!({"start": {"code": "ValidationException", "message": "This feature is disabled"}}),
     );
-    let log = scans.log(&["--wait", "0"], 4);
+    let log = scans.log(&["--wait", "0"], 9);
     assert!(
         log.contains("enhanced scanning is on and has not begun with it"),
         "{log}"

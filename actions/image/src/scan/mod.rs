@@ -44,7 +44,7 @@ pub(crate) async fn run(args: args::Scan, cx: &Cx) -> Result<Report> {
 /// Looks at all images in turn until each scan has ended.
 ///
 /// # Errors
-/// Some scan is not over in time (exit 4), or ECR cannot be asked.
+/// Some scan is not over in time (exit 9), or ECR cannot be asked.
 async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Result<Vec<Scanned>> {
     let started = Instant::now();
     let mut watches: Vec<(Part, Watch)> = parts
@@ -94,7 +94,7 @@ async fn follow(cx: &Cx, ecr: &Ecr, parts: Vec<Part>, timeout: Duration) -> Resu
 
 fn timed_out(ecr: &Ecr, timeout: Duration, state: &str) -> Error {
     let mut error = Error::new(
-        ErrorKind::Busy,
+        ErrorKind::TimedOut,
         format!(
             "the scan is not over after {}; it is not known whether the image is clean",
             kit::clock::human(timeout)

@@ -47,11 +47,14 @@ impl Exit {
             Exit::Refused,
             "refused by a gate or a guard; the refused change was not made",
         ),
-        (Exit::Busy, "busy: the lock is held, or the wait timed out"),
+        (
+            Exit::Busy,
+            "busy: a lock, deployment, stack or ledger is in use by somebody else; run again later",
+        ),
         (Exit::RolledBack, "rolled back to the previous version"),
         (
             Exit::Drifted,
-            "drifted: the infrastructure differs from the state; nothing was changed",
+            "a difference was found (`drift`, `diff --exit-code`); nothing was changed",
         ),
         (
             Exit::Superseded,
@@ -63,7 +66,7 @@ impl Exit {
         ),
         (
             Exit::TimedOut,
-            "timed out: a deployment was not healthy, or a task or an operation of a stack not over, in time",
+            "timed out: a deployment was not healthy, or a task, a scan or an operation of a stack not over, in time",
         ),
         (
             Exit::UsageBesideCommand,
