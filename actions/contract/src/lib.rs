@@ -55,8 +55,7 @@ impl Step for Contract {
             Verb::Check => {
                 let contract = cx.contract()?;
                 if let Some(environment) = &cx.common.environment {
-                    contract.resolve_all(environment, &cx.env)?;
-                    contract.resolve_stack(environment, &cx.env)?;
+                    contract.resolve_everything(environment, &cx.env)?;
                 }
                 Ok(report::checked(&contract, cx.common.environment.as_deref()))
             }
@@ -74,9 +73,8 @@ impl Step for Contract {
                         names.join(", ")
                     ))
                 })?;
-                let complete = contract.resolve_all(environment, &cx.env)?;
-                let stack = contract.resolve_stack(environment, &cx.env)?.stack;
-                Ok(report::resolved(&complete, stack.as_ref()))
+                let everything = contract.resolve_everything(environment, &cx.env)?;
+                Ok(report::resolved(&everything))
             }
             Verb::Schema => Ok(report::schema()),
         }

@@ -1,7 +1,7 @@
 //! Outputs and reports of slipway-contract.
 
 use kit::clock::human;
-use kit::contract::{Complete, Contract, Gate, Overview, SecretSpec, Sink, Source, Stack};
+use kit::contract::{Contract, Everything, Gate, Overview, SecretSpec, Sink, Source, Stack};
 use kit::report::{EnvValue, Report, markdown_table, text_table};
 use std::time::Duration;
 
@@ -98,15 +98,11 @@ fn gate(gate: &Gate) -> String {
 }
 
 /// One environment, with what later steps can use.
-pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
-    let resolved = &complete.resolved;
+pub(crate) fn resolved(everything: &Everything) -> Report {
+    let resolved = &everything.resolved;
     let function = resolved.deploy.function.as_ref();
-    let mut rows = rows(complete);
-    let mut json = serde_json::json!(complete);
-    if let (Some(stack), Some(object)) = (stack, json.as_object_mut()) {
-        rows.extend(stack_rows(stack));
-        object.insert("stack".to_owned(), serde_json::json!(stack));
-    }
+    let mut rows = rows(everything);
+    rows.extend(everything.stack.iter().flat_map(stack_rows));
     Report {
         text: text_table(&["setting", "value"], &rows),
         summary: format!(
@@ -115,8 +111,8 @@ pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
             resolved.environment,
             markdown_table(&["setting", "value"], &rows)
         ),
-        json,
-        env: complete
+        json: serde_json::json!(everything),
+        env: everything
             .terraform_variables()
             .into_iter()
             .map(|(name, value)| (name, EnvValue::Plain(value)))
@@ -138,10 +134,8 @@ pub(crate) fn resolved(complete: &Complete, stack: Option<&Stack>) -> Report {
     .output("alias", function.map_or("", |it| it.alias.as_str()))
 }
 
-fn rows(complete: &Complete) -> Vec<Vec<String>> {
-    let Complete {
-        resolved, state, ..
-    } = complete;
+fn rows(everything: &Everything) -> Vec<Vec<String>> {
+    let resolved = &everything.resolved;
     let deploy = &resolved.deploy;
     let build = &resolved.build;
     let fixed = [
@@ -160,16 +154,20 @@ fn rows(complete: &Complete) -> Vec<Vec<String>> {
         ("role to permit", resolved.permit.to_string()),
         ("ledger", build.ledger.clone()),
         ("repository", resolved.image.repository.clone()),
-        ("state", format!("s3://{}/{}", state.bucket, state.key)),
-        ("state account", state.account.to_string()),
-        (
-            "state lock",
-            match &state.table {
-                Some(table) => table.clone(),
-                None => format!("s3://{}/{}.tflock", state.bucket, state.key),
-            },
-        ),
     ];
+    let state = everything.state.iter().flat_map(|state| {
+        [
+            ("state", format!("s3://{}/{}", state.bucket, state.key)),
+            ("state account", state.account.to_string()),
+            (
+                "state lock",
+                match &state.table {
+                    Some(table) => table.clone(),
+                    None => format!("s3://{}/{}.tflock", state.bucket, state.key),
+                },
+            ),
+        ]
+    });
     let function = deploy.function.iter().flat_map(|function| {
         [
             ("function", function.name.clone()),
@@ -184,11 +182,12 @@ fn rows(complete: &Complete) -> Vec<Vec<String>> {
     let service = service.into_iter().filter(|_| deploy.function.is_none());
     let mut rows: Vec<Vec<String>> = fixed
         .into_iter()
+        .chain(state)
         .chain(service)
         .chain(function)
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
-    for (name, value) in &complete.variables {
+    for (name, value) in &everything.variables {
         rows.push(vec![format!("variable {name}"), value.clone()]);
     }
     for spec in &resolved.secrets {

@@ -274,6 +274,28 @@ fn the_contracts_in_the_documentation_are_valid() {
 }
 
 #[test]
+fn a_contract_whose_infrastructure_is_a_stack_alone_needs_no_state() {
+    let vault = include_str!("../../../docs/examples/vault/delivery.yaml");
+    let job = in_folder(vault);
+    let accounts = r#"{"BUILD_ACCOUNT_ID":"111111111111","TEST_ACCOUNT_ID":"222222222222","PRODUCTION_ACCOUNT_ID":"333333333333"}"#;
+    for verb in ["check", "resolve"] {
+        let output = command(&job, &[verb, "--environment", "test"])
+            .env("SLIPWAY_VARS", accounts)
+            .output()
+            .unwrap();
+        let text = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{verb}: {output:?}");
+        assert!(!text.contains("TF_STATE_BUCKET"), "{text}");
+    }
+    let with_state = in_folder(&format!("{vault}\nstate:\n  region: ca-central-1\n"));
+    let output = command(&with_state, &["check", "--environment", "test"])
+        .env("SLIPWAY_VARS", accounts)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
 fn action_and_readme_say_what_the_arguments_say() {
     kit::render::check::<slipway_contract::Contract>(env!("CARGO_MANIFEST_DIR")).unwrap();
 }

@@ -194,7 +194,7 @@ impl Contract {
         Ok(resolved)
     }
 
-    /// One environment with everything that the contract declares for it.
+    /// One environment with what an infrastructure run by Terraform needs.
     ///
     /// # Errors
     /// No such environment, or a reference that leads nowhere (exit 2).
@@ -202,6 +202,16 @@ impl Contract {
         let mut complete = self.resolved(environment, env, resolve::complete)?;
         self.name(&mut complete.resolved);
         Ok(complete)
+    }
+
+    /// One environment with everything that the contract declares for it.
+    ///
+    /// # Errors
+    /// No such environment, or a reference that leads nowhere (exit 2).
+    pub fn resolve_everything(&self, environment: &str, env: &Env) -> Result<Everything> {
+        let mut everything = self.resolved(environment, env, resolve::everything)?;
+        self.name(&mut everything.resolved);
+        Ok(everything)
     }
 
     /// One environment with the stack that the contract declares for it, if it does.

@@ -85,7 +85,7 @@ pub enum StandsFor {
     Nobody,
 }
 
-/// One environment of the contract with everything it declares.
+/// One environment of the contract with what an infrastructure run by Terraform needs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Complete {
     /// The settings that any step may need.
@@ -101,20 +101,50 @@ impl Complete {
     /// The variables of the infrastructure run: service, environment, region and the typed
     /// variables, under the names Terraform, OpenTofu and CDKTF read (`TF_VAR_<name>`).
     pub fn terraform_variables(&self) -> Vec<(String, String)> {
-        [
-            ("service", self.resolved.service.as_str()),
-            ("environment", &self.resolved.environment),
-            ("region", self.resolved.region.as_str()),
-        ]
-        .into_iter()
-        .chain(
-            self.variables
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        )
-        .map(|(name, value)| (format!("TF_VAR_{name}"), value.to_owned()))
-        .collect()
+        terraform_variables(&self.resolved, &self.variables)
     }
+}
+
+/// One environment with all of its infrastructure, Terraform's and CloudFormation's.
+#[derive(Debug, Clone, Serialize)]
+pub struct Everything {
+    /// The settings that any step may need.
+    #[serde(flatten)]
+    pub resolved: Resolved,
+    /// Where Terraform's state is; `None` where the contract declares a stack and no state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Typed variables, as text, by name.
+    pub variables: BTreeMap<String, String>,
+    /// The stack, if one is declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Stack>,
+}
+
+impl Everything {
+    /// The variables of the infrastructure run, as of [`Complete`].
+    pub fn terraform_variables(&self) -> Vec<(String, String)> {
+        terraform_variables(&self.resolved, &self.variables)
+    }
+}
+
+fn terraform_variables(
+    resolved: &Resolved,
+    variables: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    [
+        ("service", resolved.service.as_str()),
+        ("environment", &resolved.environment),
+        ("region", resolved.region.as_str()),
+    ]
+    .into_iter()
+    .chain(
+        variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )
+    .map(|(name, value)| (format!("TF_VAR_{name}"), value.to_owned()))
+    .collect()
 }
 
 /// Roles in one account, by purpose.

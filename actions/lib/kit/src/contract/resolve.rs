@@ -9,8 +9,8 @@ use super::declared::{Declared, Environment, EnvironmentKey, Variable};
 use super::diagnostics::{At, Mistake, Mistakes};
 use super::fill::Filler;
 use super::model::{
-    Anchor, Build, Complete, Deploy, Function, Image, Keys, Publishing, Resolved, Roles,
-    SecretSpec, WithStack,
+    Anchor, Build, Complete, Deploy, Everything, Function, Image, Keys, Publishing, Resolved,
+    Roles, SecretSpec, WithStack,
 };
 use super::person;
 use super::secret::{SecretEntry, wrong_name};
@@ -82,6 +82,36 @@ pub(super) fn with_stack(
     let stack = resolver.stack(account.as_ref(), region.as_ref());
     Some(WithStack {
         resolved: resolved?,
+        stack: stack?,
+    })
+}
+
+/// The same as [`resolve`], with all of its infrastructure. Terraform's state has defaults, so a contract that declares a stack and nothing
+/// of a state has none.
+pub(super) fn everything(
+    declared: &Declared,
+    name: &str,
+    vars: Option<&Vars<'_>>,
+    directory: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<Everything> {
+    let mut resolver = Resolver::new(declared, name, vars, mistakes)?;
+    let resolved = resolver.run(directory);
+    let account = resolved.as_ref().map(|resolved| resolved.account.clone());
+    let region = resolved.as_ref().map(|resolved| resolved.region.clone());
+    let stack = resolver.stack(account.as_ref(), region.as_ref());
+    let stack_alone = (resolver.environment.stack.is_some() || declared.stack.is_some())
+        && resolver.environment.state.is_none()
+        && declared.state.is_none();
+    let state = match stack_alone {
+        true => Some(None),
+        false => resolver.state(account.as_ref(), region.as_ref()).map(Some),
+    };
+    let variables = resolver.variables();
+    Some(Everything {
+        resolved: resolved?,
+        state: state?,
+        variables: variables?,
         stack: stack?,
     })
 }
