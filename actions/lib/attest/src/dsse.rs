@@ -79,11 +79,6 @@ impl Envelope {
         .to_string()
     }
 
-    /// The media type of the payload.
-    pub fn payload_type(&self) -> &str {
-        &self.payload_type
-    }
-
     /// The payload, which only means something once a signature of a trusted key was verified over it.
     ///
     /// # Errors

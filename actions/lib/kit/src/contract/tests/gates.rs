@@ -56,6 +56,7 @@ fn a_rollback_needs_as_many_people_as_approve_a_promotion_unless_the_gate_says_o
             0,
         ),
         ("rollback: {approvals: 3}", 3),
+        ("rollback: {approvals: 100}", 100),
     ] {
         assert_eq!(gate(declared).rollback_approvals, wanted, "{declared}");
     }
@@ -120,6 +121,8 @@ fn times_are_resolved() {
         reason: None,
     };
     assert_eq!(found.freeze, [weekend, holidays]);
+    let day = gate("freeze: [{time-zone: UTC, first: 2026-12-20, last: 2026-12-20}]");
+    assert_eq!(day.freeze.len(), 1);
 }
 
 #[test]
