@@ -135,6 +135,8 @@ mod tests {
         for (usual, repository, base, running, chosen) in [
             (None, None, &alone, &alone, &["web"][..]),
             (None, None, &twins, &twins, both),
+            // A placeholder that runs alone makes room for the image of another repository.
+            (None, SHOP, &alone, &alone, &["web"]),
             (Some("web"), None, &pair, &pair, both),
             (Some("web"), SHOP, &pair, &pair, both),
             (None, SHOP, &pair, &pair, both),

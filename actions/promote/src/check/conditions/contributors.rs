@@ -37,8 +37,7 @@ pub(in crate::check) async fn contributors_to_rolled_back(
     standing: &EnvironmentHistory,
     digest: &Digest,
 ) -> Option<Fact<NamedContributors>> {
-    let mut refused = standing.refused.iter();
-    if !refused.any(|it| it.digest == *digest && !it.reviewers.is_empty()) {
+    if !is_reviewed(standing, digest) {
         return None;
     }
     let healthy = standing.healthy_record(digest);
@@ -93,10 +92,67 @@ fn reviewed(
         let commits = all.entry(debt.record.digest.clone()).or_default();
         commits.insert(debt.record.commit.to_string());
     }
-    let mut refused = standing.refused.iter();
-    if refused.any(|it| it.digest == subject.digest && !it.reviewers.is_empty()) {
+    if is_reviewed(standing, &subject.digest) {
         let commits = all.entry(subject.digest.clone()).or_default();
         commits.extend(subject.commit.iter().map(ToString::to_string));
     }
     all
+}
+
+/// Returns true if the environment was rolled back from this version and somebody reviewed it since.
+fn is_reviewed(standing: &EnvironmentHistory, digest: &Digest) -> bool {
+    let mut refused = standing.refused.iter();
+    refused.any(|it| it.digest == *digest && !it.reviewers.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::range::Base;
+    use crate::check::tests::setting;
+    use crate::check::trail::Trail;
+    use crate::standing::tests::{deployed, digest, forced, reviewed, rolled_back, standing};
+    use ledger::Record;
+
+    /// The versions whose contributors are asked for when `promoted` is, each with its commits.
+    fn asked(records: &[Record], promoted: char) -> Vec<String> {
+        let subject = Subject {
+            digest: digest(promoted),
+            commit: Some("f".repeat(40).parse().unwrap()),
+            evidence: None,
+            trail: Trail {
+                rolled_back: None,
+                healthy_since: None,
+                not_before: None,
+            },
+            built_for: None,
+            plan: None,
+            base: Base::Nothing,
+        };
+        let all = super::reviewed(&setting(), &standing(records), &subject);
+        let first = |text: &str| text.trim_start_matches("sha256:")[..1].to_owned();
+        let line = |(digest, commits): (&Digest, &BTreeSet<String>)| {
+            let commits: Vec<String> = commits.iter().map(|it| first(it)).collect();
+            format!("{} of {}", first(digest.as_str()), commits.join(" "))
+        };
+        all.iter().map(line).collect()
+    }
+
+    #[test]
+    fn each_version_that_a_review_clears_is_asked_about() {
+        let rolled = [deployed('a'), deployed('b'), rolled_back('a', 'b')];
+        let broken = [deployed('a'), forced('b', "eve")];
+        let then = |before: &[Record], by: &str| [before, &[reviewed('b', by)]].concat();
+        for (records, promoted, wanted) in [
+            (rolled.to_vec(), 'b', &[][..]),
+            (then(&rolled, "ada"), 'b', &["b of f"]),
+            (then(&rolled, "ada"), 'c', &[]),
+            (broken.to_vec(), 'c', &[]),
+            // Nobody reviews an own break-glass.
+            (then(&broken, "eve"), 'c', &[]),
+            (then(&broken, "ada"), 'c', &["b of b"]),
+        ] {
+            assert_eq!(asked(&records, promoted), wanted, "{records:?}");
+        }
+    }
 }

@@ -40,7 +40,9 @@ impl Scene {
         setting.gate.still_running = true;
         setting.gate.freeze = vec![freeze("02:00", "03:00")];
         setting.gate.calendars = vec!["sales".to_owned(), "payday".to_owned()];
+        // The first record of its chain has none before it that could bound its time.
         let since = Record {
+            seq: 1,
             at: "2026-11-21T10:00:00Z".to_owned(),
             environment: "staging".to_owned(),
             ..deployed('c')
