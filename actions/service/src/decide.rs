@@ -446,6 +446,8 @@ mod tests {
             (3, 3, 100, 134, true),
             (4, 4, 100, 125, true),
             (0, 0, 100, 100, true),
+            // There are more tasks than are wanted, and still fewer than may be once those have stopped.
+            (1, 2, 100, 200, true),
             // All tasks are lost: there is room for a new one.
             (1, 0, 50, 150, true),
         ] {

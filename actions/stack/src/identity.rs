@@ -329,6 +329,7 @@ mod tests {
             };
             ids.push(plan_id(&set, "template"));
         }
+        assert_eq!(token_prefix("plan"), "slipway-plan-");
         for token in &tokens {
             assert!(token.starts_with(&token_prefix(&ids[0])) && token.len() <= 128);
         }

@@ -145,6 +145,11 @@ mod tests {
                 "RouteId=r,ApiId=a,b",
                 Some(vec![("ApiId", "a,b"), ("RouteId", "r")]),
             ),
+            (
+                &["ApiId", "RouteId"],
+                "ApiId=a,x=y,RouteId=r",
+                Some(vec![("ApiId", "a,x=y"), ("RouteId", "r")]),
+            ),
             (&["ApiId", "RouteId"], "ApiId=a", None),
             (&["ApiId", "RouteId"], "ApiId=a,RouteId=", None),
             (&["ApiId", "RouteId"], "a,b", None),

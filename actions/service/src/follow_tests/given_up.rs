@@ -188,3 +188,46 @@ fn ecs_own_rollback_is_waited_for_beyond_the_timeout() {
         "{next:?}"
     );
 }
+
+#[test]
+fn ecs_goes_back_once_it_has_failed_the_deployment_and_says_so_if_it_does_not() {
+    for rolls_back in [true, false] {
+        let mut failed = slow();
+        failed.service.rolls_back = rolls_back;
+        failed.service.deployments[0].rollout = Rollout::Failed;
+        let mut follow = follow();
+        assert!(!follow.goes_back());
+        follow.next(MINUTE, &failed);
+        assert!(follow.goes_back());
+        let next = follow.next(MINUTE + ROLLBACK_GRACE, &failed);
+        let Next::Done(Verdict::Failed { reason }) = next else {
+            panic!("{next:?}")
+        };
+        let told = reason.contains("(and ECS began no rollback)");
+        assert_eq!(told, rolls_back, "{reason}");
+    }
+}
+
+#[test]
+fn a_deployment_that_cannot_be_seen_any_more_ends_as_it_was_given_up() {
+    let waited_for = || vec!["it".to_owned()];
+    let unseen = |follow: &Follow| {
+        let verdict = follow.unseen(waited_for());
+        verdict.map(|verdict| given_up(Next::Done(verdict)))
+    };
+    let mut asked = follow();
+    assert_eq!(unseen(&asked), None);
+    asked.rolling_back(HOUR, timed_out());
+    let waited = waited_for();
+    assert_eq!(
+        unseen(&asked),
+        Some(Rollback::Unfinished { waited_for: waited })
+    );
+    let mut over = follow();
+    over.ending(HOUR, timed_out());
+    let waited = waited_for();
+    assert_eq!(
+        unseen(&over),
+        Some(Rollback::TooLate { waited_for: waited })
+    );
+}

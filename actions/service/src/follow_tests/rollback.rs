@@ -72,7 +72,40 @@ fn a_rollback_seen_only_at_its_end_is_still_one() {
 }
 
 #[test]
+fn the_reasons_of_a_failure_and_of_its_rollback_are_told_once() {
+    let found = |why: &str| {
+        let seen = changed(|seen| {
+            seen.service.deployments[0].rollout = Rollout::Failed;
+            seen.service.deployments[0].reason = BREAKER.to_owned();
+            seen.record = Some(Record {
+                status: "ROLLBACK_FAILED".to_owned(),
+                reason: why.to_owned(),
+                ..Record::default()
+            });
+        });
+        follow().next(MINUTE, &seen)
+    };
+    let failed = |reason: String| Next::Done(Verdict::Failed { reason });
+    let once = format!("ECS could not roll back: {BREAKER}");
+    for why in ["", BREAKER] {
+        assert_eq!(found(why), failed(once.clone()));
+    }
+    let both = format!("{BREAKER}; ECS could not roll back: no capacity");
+    assert_eq!(found("no capacity"), failed(both));
+}
+
+#[test]
 fn a_rollback_that_fails_is_a_failure() {
+    let mut by_record = rollback(Rollout::InProgress, true);
+    by_record.record = Some(Record {
+        status: "ROLLBACK_FAILED".to_owned(),
+        ..Record::default()
+    });
+    let next = follow().next(MINUTE, &by_record);
+    assert!(
+        matches!(&next, Next::Done(Verdict::Failed { reason }) if reason.ends_with("the rollback to web:7 failed too")),
+        "{next:?}"
+    );
     let verdict = follow().next(MINUTE, &rollback(Rollout::Failed, true));
     assert!(
         matches!(&verdict, Next::Done(Verdict::Failed { reason }) if reason.contains("the rollback to web:7 failed too")),
