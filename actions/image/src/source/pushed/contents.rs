@@ -101,3 +101,123 @@ fn manifest(known: &Known, root: &str, received: &Received) -> Option<Manifest> 
         index.manifests.iter().find_map(|entry| read(&entry.digest))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::intake::Layer;
+    use super::*;
+    use crate::digest::digest;
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+    /// An image of one layer as an engine pushed it.
+    struct Pushed {
+        known: Known,
+        manifest: Value,
+        received: Received,
+        /// True if an index lists the manifest, and the engine calls the image by that.
+        in_index: bool,
+    }
+
+    fn layer() -> Digest {
+        digest(b"layer")
+    }
+
+    impl Pushed {
+        fn new() -> Self {
+            let diff_id = digest(b"unpacked");
+            let config = json!({"rootfs": {"type": "layers", "diff_ids": [&diff_id]}}).to_string();
+            let known = Known {
+                config: digest(config.as_bytes()),
+                diff_ids: vec![diff_id],
+            };
+            let manifest = json!({
+                "config": {"digest": known.config},
+                "layers": [{"mediaType": GZIP, "digest": layer(), "size": 5}],
+            });
+            let mut received = Received {
+                config: Some(Bytes::from(config)),
+                ..Received::default()
+            };
+            let sent = Layer {
+                size: 5,
+                is_zstd: false,
+            };
+            received.layers.insert(layer(), Some(sent));
+            Self {
+                known,
+                manifest,
+                received,
+                in_index: false,
+            }
+        }
+
+        fn contents(mut self) -> Result<Contents> {
+            let mut put = |json: &Value| {
+                let bytes = Bytes::from(json.to_string());
+                let name = digest(&bytes);
+                self.received.manifests.insert(name.clone(), bytes);
+                name
+            };
+            let mut root = put(&self.manifest);
+            if self.in_index {
+                root = put(&json!({"manifests": [{"digest": digest(b"?")}, {"digest": root}]}));
+            }
+            contents(&self.known, root.as_str(), self.received)
+        }
+    }
+
+    #[test]
+    fn the_layers_are_those_of_the_manifest_that_has_the_configuration() {
+        for (in_index, sent) in [(false, true), (true, true), (false, false)] {
+            let mut pushed = Pushed::new();
+            pushed.in_index = in_index;
+            if !sent {
+                // Nobody needed it, so its media type and size are the manifest's alone.
+                pushed.received.layers.insert(layer(), None);
+            }
+            let contents = pushed.contents().unwrap();
+            let measured = contents.layers[0].measured.clone().unwrap();
+            assert_eq!((measured.digest, measured.size), (layer(), 5));
+            assert_eq!(measured.media_type, GZIP);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_the_image() {
+        type Change = fn(&mut Pushed);
+        let changes: [(&str, Change); 8] = [
+            ("no manifest has", |pushed| {
+                pushed.manifest["config"]["digest"] = json!(digest(b"other"));
+            }),
+            ("configuration was not sent", |pushed| {
+                pushed.received.config = None;
+            }),
+            ("its layers are not", |pushed| {
+                pushed.known.diff_ids.push(digest(b"more"));
+            }),
+            ("its layers are not", |pushed| {
+                pushed.manifest["layers"] = Value::Null;
+            }),
+            ("was not sent", |pushed| pushed.received.layers.clear()),
+            ("is \"application/vnd.oci.image.layer.v1.tar\"", |pushed| {
+                pushed.manifest["layers"][0]["mediaType"] =
+                    json!("application/vnd.oci.image.layer.v1.tar");
+            }),
+            ("is not as its manifest", |pushed| {
+                pushed.manifest["layers"][0]["size"] = json!(6);
+            }),
+            ("is not as its manifest", |pushed| {
+                pushed.manifest["layers"][0]["mediaType"] = json!(GZIP.replace("gzip", "zstd"));
+            }),
+        ];
+        for (why, change) in changes {
+            let mut pushed = Pushed::new();
+            change(&mut pushed);
+            let error = pushed.contents().err().unwrap();
+            assert!(error.line().contains(why), "{why}: {}", error.line());
+        }
+    }
+}
