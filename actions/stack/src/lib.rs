@@ -17,6 +17,7 @@ mod foreign;
 mod hidden;
 mod identity;
 mod imports;
+mod inner;
 mod inputs;
 mod judge;
 mod locate;

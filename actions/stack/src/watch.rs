@@ -3,6 +3,7 @@
 use crate::cause::{Causes, causes, left_behind, line};
 use crate::client::Client;
 use crate::follow::{Next, Verdict, interference, next};
+use crate::inner::Inner;
 use crate::search::Execution;
 use crate::seen::{DEPTH, Event, Stack};
 use kit::Cx;
@@ -39,6 +40,7 @@ pub(crate) struct Watch<'a> {
     token: String,
     /// Everything that happened since the operation began, the oldest first.
     events: Vec<Event>,
+    inner: Inner,
     /// The newest event before it.
     boundary: Option<String>,
     timeout: Duration,
@@ -81,6 +83,7 @@ impl<'a> Watch<'a> {
             stack,
             token: execution.token,
             events: execution.events,
+            inner: Inner::default(),
             boundary: execution.boundary,
             timeout,
             start: Instant::now(),
@@ -158,7 +161,8 @@ impl<'a> Watch<'a> {
         let mut unique: BTreeSet<String> = BTreeSet::new();
         new.retain(|event| !known.contains(event.id.as_str()) && unique.insert(event.id.clone()));
         self.tell(&new);
-        let number = new.len();
+        let nested = self.inner.look(self.cx, self.client, &new).await;
+        let number = new.len() + nested;
         self.events.extend(new);
         self.events.sort_by_key(|event| event.millis);
         Ok((stack, number))

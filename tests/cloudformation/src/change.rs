@@ -17,6 +17,8 @@ pub(crate) struct Change {
     pub(crate) replacement: Option<&'static str>,
     pub(crate) policy_action: Option<&'static str>,
     pub(crate) details: Vec<Detail>,
+    /// The change set of a nested stack.
+    pub(crate) change_set: Option<String>,
     /// The properties before and after, as people may see them.
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,

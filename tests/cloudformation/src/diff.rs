@@ -136,6 +136,7 @@ impl<'a> Comparison<'a> {
             replacement: None,
             policy_action: None,
             details: Vec::new(),
+            change_set: None,
             before: None,
             after: Some(json!({"Properties": after})),
         })
@@ -183,6 +184,7 @@ impl<'a> Comparison<'a> {
                 _ => Some("ReplaceAndDelete"),
             },
             details,
+            change_set: None,
             before: Some(json!({"Properties": shown.before})),
             after: Some(json!({"Properties": shown.after})),
         }))
@@ -366,6 +368,7 @@ fn removed(stack: &Stack, id: &str, old: &Resource) -> Change {
             _ => "Delete",
         }),
         details: Vec::new(),
+        change_set: None,
         before: Some(json!({"Properties": hidden(stack, &old.declared, &old.properties)})),
         after: None,
     }

@@ -12,6 +12,7 @@ mod error;
 mod faults;
 mod handlers;
 mod ids;
+mod inputs;
 mod protocol;
 mod run;
 mod schema;

@@ -10,6 +10,9 @@ use crate::ids;
 use crate::template::parameters::Given;
 use crate::template::{Declaration, Section, Template};
 
+/// The type of a stack, also of one that is nested in another.
+pub(crate) const STACK: &str = "AWS::CloudFormation::Stack";
+
 /// Everything, by account and region.
 #[derive(Debug, Default)]
 pub(crate) struct World(BTreeMap<(String, String), Region>);
@@ -38,6 +41,32 @@ impl Region {
         self.stacks.iter_mut().find(|stack| stack.is(named))
     }
 
+    /// The change sets nested in one, with their stacks' IDs.
+    pub(crate) fn nested(&self, set: &str) -> Vec<(String, ChangeSet)> {
+        let all = self.stacks.iter().flat_map(|stack| {
+            let sets = stack.change_sets.iter();
+            sets.map(|set| (stack.id.clone(), set.clone()))
+        });
+        all.filter(|(_, nested)| nested.owner.as_ref().is_some_and(|it| it.set == set))
+            .collect()
+    }
+
+    /// Deletes the change sets nested in one, and the stacks that were made for them and have no resources.
+    /// Source: AWS CloudFormation API Reference, `DeleteChangeSet`.
+    pub(crate) fn forget_nested(&mut self, set: &str) {
+        for (stack, nested) in self.nested(set) {
+            self.forget_nested(&nested.id);
+            if let Some(stack) = self.find_mut(&stack) {
+                stack.change_sets.retain(|known| known.id != nested.id);
+            }
+            self.stacks.retain(|known| {
+                known.id != stack
+                    || known.status != "REVIEW_IN_PROGRESS"
+                    || !known.change_sets.is_empty()
+            });
+        }
+    }
+
     /// The exports of all stacks, by name, each with its stack's name.
     pub(crate) fn exports(&self) -> BTreeMap<String, (String, String)> {
         let live = self.stacks.iter().filter(|stack| stack.deleted.is_none());
@@ -56,6 +85,9 @@ impl Region {
 pub(crate) struct Stack {
     pub(crate) id: String,
     pub(crate) name: String,
+    /// The stack that it is nested in, and the outermost one.
+    pub(crate) parent: Option<String>,
+    pub(crate) root: Option<String>,
     pub(crate) created: OffsetDateTime,
     pub(crate) updated: Option<OffsetDateTime>,
     pub(crate) deleted: Option<OffsetDateTime>,
@@ -119,6 +151,8 @@ impl Stack {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            parent: None,
+            root: None,
             created: ids::now(),
             updated: None,
             deleted: None,
@@ -201,7 +235,7 @@ impl Stack {
             time: ids::now(),
             logical: self.name.clone(),
             physical: self.id.clone(),
-            kind: "AWS::CloudFormation::Stack".to_owned(),
+            kind: STACK.to_owned(),
             status,
             reason,
             properties: None,
@@ -254,8 +288,10 @@ pub(crate) struct ChangeSet {
     pub(crate) notification_arns: Vec<String>,
     pub(crate) role: Option<String>,
     pub(crate) on_failure: Option<String>,
-    /// True if the change sets of nested stacks were asked for. There are no nested stacks, so the call only repeats it.
+    /// True if the change sets of nested stacks were asked for.
     pub(crate) nested: bool,
+    /// The change set that it is nested in.
+    pub(crate) owner: Option<Owner>,
     /// The resources that it takes over, each with its physical ID.
     pub(crate) imports: Vec<(String, String)>,
     pub(crate) changes: Vec<Change>,
@@ -265,6 +301,15 @@ pub(crate) struct ChangeSet {
     pub(crate) token: Option<String>,
     /// The input of the call that made it, to know the same call again.
     pub(crate) asked: Value,
+}
+
+/// The change set that another one is nested in.
+#[derive(Debug, Clone)]
+pub(crate) struct Owner {
+    pub(crate) set: String,
+    pub(crate) root: String,
+    /// The nested stack's name in the template.
+    pub(crate) logical: String,
 }
 
 /// One finding of early validation.

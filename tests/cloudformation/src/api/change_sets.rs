@@ -226,6 +226,7 @@ fn new(
             .or_else(|| stack.and_then(|stack| stack.role.clone())),
         on_failure: scope.text("OnStackFailure").map(str::to_owned),
         nested: scope.flag("IncludeNestedStacks"),
+        owner: None,
         changes: Vec::new(),
         imports: Vec::new(),
         operation: ids::uuid(),
@@ -358,6 +359,8 @@ pub(super) fn describe(scope: &Scope<'_>) -> Answer {
         "Tags": tag_list(&set.tags),
         "IncludeNestedStacks": set.nested,
         "OnStackFailure": set.on_failure,
+        "ParentChangeSetId": set.owner.as_ref().map(|it| &it.set),
+        "RootChangeSetId": set.owner.as_ref().map(|it| &it.root),
     });
     if let Value::Object(rest) = present(rest) {
         answer.extend(rest);
@@ -404,6 +407,7 @@ fn change(change: &Change, values: bool) -> Value {
             "Replacement": change.replacement,
             "Scope": scope,
             "Details": details,
+            "ChangeSetId": change.change_set,
             "BeforeContext": text(&change.before),
             "AfterContext": text(&change.after),
         },
@@ -461,6 +465,8 @@ pub(super) fn list(scope: &Scope<'_>) -> Answer {
                 "CreationTime": ids::text(set.created),
                 "Description": set.description,
                 "IncludeNestedStacks": set.nested,
+                "ParentChangeSetId": set.owner.as_ref().map(|it| &it.set),
+                "RootChangeSetId": set.owner.as_ref().map(|it| &it.root),
             }))
         };
         Ok(stack.change_sets.iter().map(summary).collect())
@@ -469,9 +475,15 @@ pub(super) fn list(scope: &Scope<'_>) -> Answer {
 }
 
 pub(super) fn delete(scope: &Scope<'_>) -> Answer {
-    let deleted = scope.with(|region| {
-        named(scope, region, |stack, at| {
+    let deleted: Result<(), ApiError> = scope.with(|region| {
+        let deleted = named(scope, region, |stack, at| {
             let set = &stack.change_sets[at];
+            if set.owner.is_some() {
+                return Err(ApiError::validation(format!(
+                    "ChangeSet [{}] is nested; delete its root change set",
+                    set.id
+                )));
+            }
             if set.execution == "EXECUTE_IN_PROGRESS" || set.status == "CREATE_IN_PROGRESS" {
                 return Err(ApiError::new(
                     "InvalidChangeSetStatus",
@@ -481,9 +493,10 @@ pub(super) fn delete(scope: &Scope<'_>) -> Answer {
                     ),
                 ));
             }
-            stack.change_sets.remove(at);
-            Ok(())
-        })
+            Ok(stack.change_sets.remove(at).id)
+        })?;
+        region.forget_nested(&deleted);
+        Ok(())
     });
     match deleted {
         // Deleting a change set that is not there succeeds.

@@ -3,9 +3,10 @@
 
 use serde_json::{Value, json};
 
+use super::Scope;
 use super::change_sets::{named, updatable};
-use super::{Scope, validate};
 use crate::error::{Answer, ApiError};
+use crate::inputs;
 use crate::run::{self, Plan};
 use crate::state::{ChangeSet, Stack};
 
@@ -18,6 +19,12 @@ pub(super) async fn execute(scope: &Scope<'_>) -> Answer {
     })?;
     if repeated(scope, &stack, &set)? {
         return Ok(json!({}));
+    }
+    if set.owner.is_some() {
+        return Err(ApiError::validation(format!(
+            "ChangeSet [{}] is nested; execute its root change set",
+            set.id
+        )));
     }
     ready(&stack, &set)?;
     let keep = input_flag(scope, "DisableRollback");
@@ -125,32 +132,21 @@ fn begin(scope: &Scope<'_>, set: &ChangeSet, token: Option<String>) -> Result<Pl
     scope.with(|region| {
         let exports = region.exports().into_iter();
         let exports = exports.map(|(name, (value, _))| (name, value)).collect();
+        let others = named(scope, region, |stack, _| {
+            let others = stack.change_sets.iter().filter(|other| other.id != set.id);
+            Ok(others.map(|other| other.id.clone()).collect::<Vec<_>>())
+        })?;
+        for other in others {
+            region.forget_nested(&other);
+        }
         named(scope, region, |stack, at| {
             ready(stack, &stack.change_sets[at])?;
-            let inputs = validate::inputs(scope.account, scope.region, stack, set, exports);
-            stack.change_sets[at].execution = "EXECUTE_IN_PROGRESS";
-            stack.change_sets.retain(|known| known.id == set.id);
-            stack.change_set = Some(set.id.clone());
-            stack.role.clone_from(&set.role);
-            stack.notification_arns.clone_from(&set.notification_arns);
+            let inputs = inputs::of(scope.account, scope.region, stack, set, exports);
             stack.disable_rollback = scope.flag("DisableRollback");
             if let Some(token) = token {
                 stack.tokens.insert(token, set.id.clone());
             }
-            if set.kind == "CREATE" {
-                stack.template = Some(set.template.clone());
-                stack.description.clone_from(&set.template.description);
-                stack.parameters.clone_from(&set.parameters);
-                stack.tags.clone_from(&set.tags);
-                stack.capabilities.clone_from(&set.capabilities);
-            }
-            Ok(Plan {
-                template: set.template.clone(),
-                inputs,
-                tags: set.tags.clone(),
-                capabilities: set.capabilities.clone(),
-                policy: stack.policy.clone().filter(|_| set.kind != "CREATE"),
-            })
+            Ok(run::take(stack, set, inputs))
         })
     })
 }

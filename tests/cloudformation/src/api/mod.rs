@@ -4,6 +4,7 @@ mod change_sets;
 mod drift;
 mod events;
 mod execute;
+mod nested;
 mod read;
 mod stacks;
 mod templates;

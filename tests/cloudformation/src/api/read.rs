@@ -46,6 +46,8 @@ fn described(stack: &Stack) -> Value {
     present(json!({
         "StackId": stack.id,
         "StackName": stack.name,
+        "ParentId": stack.parent,
+        "RootId": stack.root,
         "ChangeSetId": stack.change_set,
         "Description": stack.description,
         "Parameters": parameters,

@@ -11,13 +11,12 @@ use super::Scope;
 use crate::change::Change;
 use crate::diff::{self, Wanted};
 use crate::error::ApiError;
-use crate::services::{Services, Session};
-use crate::state::{ChangeSet, Invalid, Stack};
+use crate::services::{Pending, Services, Session};
+use crate::state::{ChangeSet, Invalid, STACK, Stack};
 use crate::template::Template;
 use crate::template::graph::{Reference, references};
 use crate::template::parameters::{Declared, Given};
-use crate::template::resolve::Inputs;
-use crate::{Inner, handlers, ids};
+use crate::{Inner, handlers, ids, inputs};
 
 /// The longest template in a call, and the longest in a bucket, in bytes.
 const INLINE: usize = 51_200;
@@ -40,7 +39,13 @@ pub(super) async fn template(
             }
             body.to_owned()
         }
-        (None, Some(url), false) => fetch(scope, url).await?,
+        (None, Some(url), false) => {
+            let services = Services {
+                session: Arc::clone(scope.session),
+                region: scope.region.to_owned(),
+            };
+            fetch(&services, url).await?
+        }
         (None, None, true) => match previous {
             Some(template) => return Ok(template.clone()),
             None => {
@@ -59,7 +64,7 @@ pub(super) async fn template(
 }
 
 /// A template error; what only this stand-in does not do has another code.
-fn refusal(message: String) -> ApiError {
+pub(super) fn refusal(message: String) -> ApiError {
     match message.starts_with("the sandbox's") {
         true => ApiError::new("StandInNotImplemented", message),
         false => ApiError::validation(message),
@@ -68,7 +73,7 @@ fn refusal(message: String) -> ApiError {
 
 /// Reads a template from a bucket, with the caller's permissions. The host of the address does not matter here: the
 /// sandbox has one for all regions.
-async fn fetch(scope: &Scope<'_>, url: &str) -> Result<String, ApiError> {
+pub(super) async fn fetch(services: &Services, url: &str) -> Result<String, ApiError> {
     let wrong = || {
         ApiError::validation(
             "S3 error: Domain name specified in the template URL is not a valid S3 domain",
@@ -80,10 +85,6 @@ async fn fetch(scope: &Scope<'_>, url: &str) -> Result<String, ApiError> {
     let path = match host.split_once(".s3") {
         Some((bucket, _)) => format!("/{bucket}/{path}"),
         None => format!("/{path}"),
-    };
-    let services = Services {
-        session: Arc::clone(scope.session),
-        region: scope.region.to_owned(),
     };
     let get = http::Method::GET;
     let body = bytes::Bytes::new();
@@ -151,7 +152,9 @@ fn attributes(inner: &Inner, template: &Template) -> Result<(), ApiError> {
             };
             let kind = template.resource(&id).map_or("", |it| it.kind.as_str());
             let schema = inner.schemas.get(kind);
-            if !schema.is_some_and(|schema| schema.answers(&attribute)) {
+            if !(schema.is_some_and(|schema| schema.answers(&attribute))
+                || (kind == STACK && attribute.starts_with("Outputs.")))
+            {
                 return Err(ApiError::validation(format!(
                     "Template error: resource {id} does not support attribute type {attribute} in Fn::GetAtt"
                 )));
@@ -219,13 +222,17 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Computes the changes and ends the change set as `CREATE_COMPLETE` or `FAILED`.
-    pub(super) async fn compute(self) {
+    pub(super) fn compute(self) -> Pending<()> {
+        Box::pin(self.computed())
+    }
+
+    async fn computed(self) {
         self.change(|set| set.status = "CREATE_IN_PROGRESS");
         tokio::time::sleep(self.inner.timings.change_set).await;
         let Some((stack, set, exports)) = self.read() else {
             return;
         };
-        let inputs = inputs(&self.account, &self.region, &stack, &set, exports);
+        let inputs = inputs::of(&self.account, &self.region, &stack, &set, exports);
         let wanted = Wanted {
             template: &set.template,
             inputs: &inputs,
@@ -255,6 +262,10 @@ impl Draft {
             let reason = "The submitted information didn't contain changes. Submit different information to create a change set.";
             return self.fail(reason.to_owned(), Vec::new());
         }
+        let changes = match self.nest(&set, changes).await {
+            Ok(changes) => changes,
+            Err(reason) => return self.fail(reason, Vec::new()),
+        };
         self.change(|set| {
             set.changes = changes;
             set.status = "CREATE_COMPLETE";
@@ -369,23 +380,4 @@ fn imported(set: &ChangeSet, changes: Vec<Change>) -> Result<Vec<Change>, String
         ..change
     };
     Ok(ours.into_iter().map(import).collect())
-}
-
-/// Where a change set's stack is and what the change set gives it.
-pub(super) fn inputs(
-    account: &str,
-    region: &str,
-    stack: &Stack,
-    set: &ChangeSet,
-    exports: BTreeMap<String, String>,
-) -> Inputs {
-    Inputs {
-        account: account.to_owned(),
-        region: region.to_owned(),
-        stack_name: stack.name.clone(),
-        stack_id: stack.id.clone(),
-        notification_arns: set.notification_arns.clone(),
-        parameters: set.parameters.clone(),
-        exports,
-    }
 }

@@ -25,8 +25,9 @@ use crate::services::{Refusal, Services};
 pub(crate) type Properties = Map<String, Value>;
 
 /// The types that have a provider.
-pub(crate) const KINDS: [&str; 33] = [
+pub(crate) const KINDS: [&str; 34] = [
     "AWS::CertificateManager::Certificate",
+    "AWS::CloudFormation::Stack",
     "AWS::CloudFormation::WaitConditionHandle",
     "AWS::DynamoDB::Table",
     "AWS::EC2::InternetGateway",
@@ -77,6 +78,7 @@ pub(crate) fn properties(kind: &str) -> &'static [&'static str] {
     }
     match kind {
         "AWS::CertificateManager::Certificate" => &certificates::PROPERTIES,
+        "AWS::CloudFormation::Stack" => &["Parameters", "TemplateURL"],
         "AWS::DynamoDB::Table" => &dynamodb::PROPERTIES,
         "AWS::IAM::ManagedPolicy" => &iam::MANAGED,
         "AWS::IAM::Policy" => &iam::POLICY,

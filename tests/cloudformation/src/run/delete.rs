@@ -3,7 +3,7 @@
 use super::{At, Work, failed_to};
 use crate::handlers;
 use crate::ids;
-use crate::state::Resource;
+use crate::state::{Resource, STACK};
 use crate::template::graph;
 
 impl Work {
@@ -25,6 +25,9 @@ impl Work {
         let deleted = async {
             self.linger(id, "delete").await?;
             let properties = &resource.properties;
+            if resource.declared.kind == STACK {
+                return self.unembed(&resource.physical).await;
+            }
             handlers::delete(
                 &desk,
                 &resource.declared.kind,

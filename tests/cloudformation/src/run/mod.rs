@@ -4,6 +4,7 @@
 mod create;
 mod delete;
 mod import;
+mod nested;
 mod put;
 mod rollback;
 mod update;
@@ -25,6 +26,7 @@ use crate::{Inner, state};
 pub(crate) use create::create;
 pub(crate) use delete::delete;
 pub(crate) use import::import;
+pub(crate) use nested::take;
 pub(crate) use rollback::{continue_rollback, roll_back};
 pub(crate) use update::update;
 

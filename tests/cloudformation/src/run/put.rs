@@ -8,7 +8,7 @@ use super::{At, Plan, Stop, Work};
 use crate::handlers::{self, Made};
 use crate::schema::Recreation;
 use crate::stack_policy::{self, Action};
-use crate::state::Resource;
+use crate::state::{Resource, STACK};
 use crate::template::Declaration;
 use crate::{dynamic, ids};
 
@@ -166,8 +166,11 @@ impl Work {
             Ok(made) => {
                 self.keep(wanted, &made);
                 let physical = made.physical.as_str();
-                let initiated = Some("Resource creation Initiated".to_owned());
-                self.resource(id, &at(physical, begin, initiated));
+                // A nested stack said so when it began.
+                if declared.kind != STACK {
+                    let initiated = Some("Resource creation Initiated".to_owned());
+                    self.resource(id, &at(physical, begin, initiated));
+                }
                 if self.stopped() {
                     let reason = Some("Resource creation cancelled".to_owned());
                     self.resource(id, &at(physical, failed, reason));
@@ -194,6 +197,10 @@ impl Work {
         let properties = dynamic::resolved(&desk.services, &wanted.properties).await?;
         let lingered = self.linger(wanted.id, "create").await;
         lingered.map_err(|failure| failure.reason())?;
+        if wanted.declared.kind == STACK {
+            let made = self.embed(wanted.id, "CREATE_IN_PROGRESS", &wanted.shown);
+            return made.await.map_err(|failure| failure.message);
+        }
         handlers::create(&desk, &wanted.declared.kind, &properties)
             .await
             .map_err(|failure| failure.reason())
@@ -234,6 +241,10 @@ impl Work {
             let after = dynamic::resolved(&desk.services, &wanted.properties).await?;
             let lingered = self.linger(id, operation).await;
             lingered.map_err(|failure| failure.reason())?;
+            if declared.kind == STACK {
+                let made = self.embed(id, "UPDATE_IN_PROGRESS", &wanted.shown);
+                return made.await.map_err(|failure| failure.message);
+            }
             handlers::update(&desk, &declared.kind, &old.physical, &before, &after)
                 .await
                 .map_err(|failure| failure.reason())

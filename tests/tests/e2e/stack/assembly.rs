@@ -28,7 +28,7 @@ fn copied(from: &Path, to: &Path) {
 }
 
 /// A job whose contract names the app's assembly.
-fn synthesised(stack: &Stacked, settings: &str) -> Job {
+pub(super) fn synthesised(stack: &Stacked, settings: &str) -> Job {
     let job = stack.job("", settings);
     let contract = job.file("delivery.yaml");
     let text = fs::read_to_string(&contract).unwrap();
@@ -48,7 +48,7 @@ fn change(job: &Job, from: &str, to: &str) {
 }
 
 /// The bucket of CDK's bootstrap stack, of which nothing else is there.
-fn bucket(stack: &Stacked) -> String {
+pub(super) fn bucket(stack: &Stacked) -> String {
     let name = format!(
         "cdk-hnb659fds-assets-{}-{}",
         stack.account(),

@@ -9,6 +9,7 @@ mod imported;
 mod killed;
 mod large;
 mod life;
+mod nested;
 mod permitted;
 mod proposed;
 mod protected;
