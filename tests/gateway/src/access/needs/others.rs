@@ -187,9 +187,14 @@ fn balancing(scene: &Scene<'_>) -> Option<Vec<Need>> {
     })
 }
 
-/// CloudWatch's alarms, which are signed for `monitoring` and permitted as `cloudwatch`.
+/// CloudWatch's alarms, which are signed for `monitoring` and permitted as `cloudwatch`. Composite ones are described only with a
+/// permission for every resource (Amazon CloudWatch API Reference, "DescribeAlarms").
 fn alarms(scene: &Scene<'_>) -> Option<Vec<Need>> {
     let form = scene.call.form();
+    let composite = |(name, value): &(String, String)| {
+        name.starts_with("AlarmTypes.member.") && value == "CompositeAlarm"
+    };
+    let everything = scene.operation() == "DescribeAlarms" && form.iter().any(composite);
     let alarm = match scene.operation() {
         "DescribeAlarms" => "*",
         "PutMetricAlarm" | "SetAlarmState" => value(&form, "AlarmName")?,
@@ -197,9 +202,12 @@ fn alarms(scene: &Scene<'_>) -> Option<Vec<Need>> {
         _ => return None,
     };
     let (region, account) = (&scene.call.region, scene.account);
-    let mut need = scene.same(format!(
-        "arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"
-    ));
+    let mut need = match everything {
+        true => scene.same("*"),
+        false => scene.same(format!(
+            "arn:aws:cloudwatch:{region}:{account}:alarm:{alarm}"
+        )),
+    };
     need.action = format!("cloudwatch:{}", scene.operation());
     Some(vec![need])
 }
