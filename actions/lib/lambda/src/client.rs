@@ -284,7 +284,8 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T>>>(
         };
         if !again(&error).is_some_and(|failure| policy.retries(failure, began, wait)) {
             return Err(match error.kind {
-                ErrorKind::Service(Failure::Denied) => {
+                // It may be the renewal of the credentials that was denied.
+                ErrorKind::Service(Failure::Denied) if is_of(&error, permission) => {
                     error.hint(format!("the role needs {permission}"))
                 }
                 _ => error,
@@ -298,6 +299,14 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T>>>(
         sleep(wait).await;
     }
     Err(Error::failed(format!("{permission} was not answered")))
+}
+
+/// Returns true if the service's answer is to the call that needs this permission.
+fn is_of(error: &Error, permission: &str) -> bool {
+    let operation = permission.rsplit(':').next();
+    error
+        .service()
+        .is_some_and(|answer| Some(answer.operation.as_str()) == operation)
 }
 
 /// How a call failed, if the same call may succeed later. An update that is in progress ends (AWS Lambda API Reference,

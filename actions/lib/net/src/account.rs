@@ -49,10 +49,7 @@ impl Account {
         let Some(provider) = self.config.credentials_provider() else {
             return Ok(self.credentials.clone());
         };
-        provider
-            .provide_credentials()
-            .await
-            .map_err(|error| Error::failed("cannot renew the credentials").because(error))
+        provider.provide_credentials().await.map_err(renew::failed)
     }
 
     /// Gives a child process these credentials and none of the caller's own.

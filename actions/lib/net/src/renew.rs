@@ -92,6 +92,20 @@ impl Renewing {
     }
 }
 
+/// The error of a renewal that failed. It keeps the kind of its cause, by which it is known whether to try again.
+pub(crate) fn failed(error: CredentialsError) -> Error {
+    let mut failed = Error::failed("cannot renew the credentials");
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(at) = cause {
+        if let Some(minting) = at.downcast_ref::<Error>() {
+            failed.kind = minting.kind;
+            break;
+        }
+        cause = at.source();
+    }
+    failed.because(error)
+}
+
 fn ends_within(credentials: &Credentials, time: Duration) -> bool {
     credentials
         .expiry()
@@ -123,6 +137,7 @@ mod tests {
     };
     use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
     use aws_smithy_types::body::SdkBody;
+    use kit::error::{ErrorKind, Failure};
     use std::sync::Mutex as Blocking;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -193,6 +208,22 @@ mod tests {
             assert_eq!(signed.len(), 2);
             assert_eq!(minted.load(Ordering::SeqCst), u32::from(lives < 120));
         }
+    }
+
+    #[test]
+    fn a_renewal_that_failed_keeps_the_kind_of_its_cause() {
+        for kind in [
+            ErrorKind::Service(Failure::NoAnswer),
+            ErrorKind::Service(Failure::Denied),
+            ErrorKind::Refused,
+        ] {
+            let cause = Error::new(kind, "why");
+            let error = failed(CredentialsError::provider_error(cause));
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.line().contains("why"), "{}", error.line());
+        }
+        let other = failed(CredentialsError::not_loaded("none"));
+        assert_eq!(other.kind, ErrorKind::Failed);
     }
 
     #[tokio::test]

@@ -160,12 +160,11 @@ impl Net {
             account.id, account.region
         );
         let answer = crate::calls::send(Some(description), call.body(body)).await;
-        let answer = answer.map_err(|error| {
-            let mut failed = failed()
-                .cause(crate::error::no_answer(&error).unwrap_or_else(|| error.to_string()));
-            failed.kind = ErrorKind::Service(Failure::NoAnswer);
-            failed
-        })?;
+        let unanswered = |error: &reqwest::Error| {
+            let why = crate::error::no_answer(error).unwrap_or_else(|| error.to_string());
+            no_answer(service, operation).cause(why)
+        };
+        let answer = answer.map_err(|error| unanswered(&error))?;
         let status = answer.status();
         let request_id = crate::calls::request_id(|name| text(answer.headers(), name));
         let now = OffsetDateTime::now_utc();
@@ -175,10 +174,8 @@ impl Net {
             code: text(answer.headers(), "x-amzn-errortype").map(str::to_owned),
             ahead: crate::clock::ahead(text(answer.headers(), "date"), now),
         };
-        let text = answer
-            .text()
-            .await
-            .map_err(|error| failed().because(error))?;
+        // An answer that breaks off says no more than none.
+        let text = answer.text().await.map_err(|error| unanswered(&error))?;
         Ok(Exchange {
             text,
             refused: (!status.is_success()).then_some(refused),
@@ -261,10 +258,19 @@ impl Exchange {
     /// The answer of a service that speaks JSON. The code of a refusal is in its body, or in a header with an address behind it
     /// (smithy.io, "AWS restJson1 protocol", "Operation error serialization").
     fn json(self, service: &str, operation: &str) -> Result<Value> {
-        let output: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let output: Result<Value, _> = serde_json::from_str(&self.text);
         let Some(refused) = self.refused else {
-            return Ok(output);
+            return match output {
+                Ok(output) => Ok(output),
+                Err(_) if self.text.trim().is_empty() => Ok(Value::Null),
+                Err(error) => Err(no_answer(service, operation)
+                    .cause(
+                        "the answer is not JSON, as if it broke off or something between answered",
+                    )
+                    .because(error)),
+            };
         };
+        let output = output.unwrap_or_default();
         let word = |names: [&str; 2]| {
             let found = names.into_iter().find_map(|name| output[name].as_str());
             found.unwrap_or_default().to_owned()
@@ -310,6 +316,13 @@ impl Refused {
             _ => failed.because(refusal),
         }
     }
+}
+
+/// The error of a call whose answer did not come, or not whole: the same call may be answered later.
+fn no_answer(service: &str, operation: &str) -> Error {
+    let mut error = cannot_ask(service, operation);
+    error.kind = ErrorKind::Service(Failure::NoAnswer);
+    error
 }
 
 fn cannot_ask(service: &str, operation: &str) -> Error {
@@ -374,6 +387,20 @@ mod tests {
         let (found, _) = refused(r#"{"__type":"a#B"}"#, None);
         assert_eq!(found, code("B"));
         assert_eq!(refused("<html>", None).0, None);
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_none() {
+        let answered = |text: &str| {
+            let (text, refused) = (text.to_owned(), None);
+            Exchange { text, refused }.json("lambda", "GetAlias")
+        };
+        assert_eq!(answered("").unwrap(), Value::Null);
+        assert_eq!(answered(r#"{"a":1}"#).unwrap()["a"], 1);
+        for text in [r#"{"a":1"#, "<html>"] {
+            let error = answered(text).unwrap_err();
+            assert_eq!(error.failure(), Some(Failure::NoAnswer), "{error}");
+        }
     }
 
     #[test]
