@@ -4,6 +4,7 @@
 //! Otherwise the second of two rollbacks would end at the version that the first one left.
 
 use super::served::{Served, Version};
+use kit::aws::TaskDefinitionArn;
 use std::collections::BTreeSet;
 
 /// What is done so that the service goes back.
@@ -125,9 +126,69 @@ fn deploy(version: Option<&Version>) -> Action {
     }
 }
 
+/// The revision that has to run where a service went back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The one that runs: nothing was in progress.
+    Any,
+    Is(TaskDefinitionArn),
+    /// Another one than was deployed: ECS's record does not name the one that it went back to.
+    Not(TaskDefinitionArn),
+}
+
+impl Wanted {
+    /// The revision after ECS went back from a deployment; `None` where nothing is known by which one could be told.
+    pub(crate) fn after(
+        went_back_to: Option<TaskDefinitionArn>,
+        deployed: Option<TaskDefinitionArn>,
+    ) -> Option<Self> {
+        went_back_to.map(Self::Is).or(deployed.map(Self::Not))
+    }
+
+    /// What is missing while the service runs this.
+    pub(crate) fn missing(&self, runs: &TaskDefinitionArn) -> Option<String> {
+        match self {
+            Self::Is(to) if to != runs => Some(format!(
+                "the service to run {}: it has {}",
+                to.name(),
+                runs.name()
+            )),
+            Self::Not(deployed) if deployed == runs => Some(format!(
+                "the service to run another revision than {}",
+                deployed.name()
+            )),
+            Self::Any | Self::Is(_) | Self::Not(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_runs_is_not_taken_for_the_way_back_unseen() {
+        let revision = |number: u32| -> TaskDefinitionArn {
+            let arn = format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/web:{number}");
+            arn.parse().unwrap()
+        };
+        let back = |to: Option<u32>, deployed: Option<u32>, runs| {
+            let wanted = Wanted::after(to.map(revision), deployed.map(revision))?;
+            Some(wanted.missing(&revision(runs)).is_none())
+        };
+        for (to, deployed, runs, wanted) in [
+            (Some(1), Some(2), 1, Some(true)),
+            (Some(1), Some(2), 2, Some(false)),
+            (Some(1), Some(2), 3, Some(false)),
+            (None, Some(2), 2, Some(false)),
+            (None, Some(2), 1, Some(true)),
+            (None, None, 2, None),
+        ] {
+            let found = back(to, deployed, runs);
+            assert_eq!(found, wanted, "{to:?} {deployed:?} {runs}");
+        }
+        assert_eq!(Wanted::Any.missing(&revision(2)), None);
+    }
 
     /// Versions by one letter each.
     fn versions(names: &str) -> Vec<Version> {

@@ -13,9 +13,9 @@ use crate::locate::{Found, find, status_hint};
 use crate::stage::Stage;
 use crate::status::lacking;
 use crate::time::{self, USUAL};
-use decide::{Action, at_rest, in_progress};
+use decide::{Action, Wanted, at_rest, in_progress};
 use ecs::{Client, PollInterval, Record, RetryPolicy};
-use kit::aws::{Arn, TaskDefinitionArn};
+use kit::aws::Arn;
 use kit::error::{Error, Result};
 use kit::id::Digest;
 use kit::{Cx, Report};
@@ -83,7 +83,9 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
         }
         (Action::Verify(reason), _) => {
             let runs = observed.runs.as_deref();
-            going_back.verify(None, &Ending::at(runs), reason).await
+            going_back
+                .verify(&Wanted::Any, &Ending::at(runs), reason)
+                .await
         }
         (Action::Follow(reason), Some(current)) => going_back.follow(current, reason).await,
         (Action::Stop, Some(current)) => going_back.stop(current).await,
@@ -177,12 +179,15 @@ impl GoingBack<'_> {
                     "" => reason,
                     why => why,
                 };
-                self.verify(to.as_ref(), &Ending::left(deployed), why).await
+                let wanted = Wanted::after(to, current.found.deploys.clone());
+                let wanted = wanted.ok_or_else(|| report::unnamed(self.client, current))?;
+                self.verify(&wanted, &Ending::left(deployed), why).await
             }
             // It went back itself.
             "SUCCESSFUL" => {
-                let to = current.found.deploys.as_ref();
-                self.verify(to, &Ending::at(deployed), reason).await
+                let to = current.found.deploys.clone().map(Wanted::Is);
+                let wanted = to.ok_or_else(|| report::unnamed(self.client, current))?;
+                self.verify(&wanted, &Ending::at(deployed), reason).await
             }
             _ => Err(report::failed(self.client, record, current)),
         }
@@ -216,24 +221,12 @@ impl GoingBack<'_> {
     }
 
     /// Waits until what runs is the revision that it should be, completely and healthy.
-    async fn verify(
-        &self,
-        to: Option<&TaskDefinitionArn>,
-        ending: &Ending,
-        reason: &str,
-    ) -> Result<Report> {
+    async fn verify(&self, wanted: &Wanted, ending: &Ending, reason: &str) -> Result<Report> {
         let mut interval = PollInterval::new();
         loop {
             let seen = self.client.look().await?;
             let runs = &seen.service.task_definition;
-            let mut missing = Vec::new();
-            if let Some(to) = to.filter(|to| *to != runs) {
-                missing.push(format!(
-                    "the service to run {}: it has {}",
-                    to.name(),
-                    runs.name()
-                ));
-            }
+            let mut missing: Vec<String> = wanted.missing(runs).into_iter().collect();
             let definition = self.client.definition(runs.as_str()).await?;
             let zero = self.allow_zero_tasks;
             missing.extend(lacking(&seen, &definition, self.containers, zero));

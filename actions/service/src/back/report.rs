@@ -143,6 +143,17 @@ pub(super) fn failed(client: &Client, record: &Record, current: &Deploying) -> E
     with_digest(error, &Ending::left(current.view().deploys))
 }
 
+/// The error where ECS says that it went back, and shows neither to which revision nor from which.
+pub(super) fn unnamed(client: &Client, current: &Deploying) -> Error {
+    let error = Error::failed(format!(
+        "the deployment of {} is over, and ECS does not name the revision that has to run",
+        current.name()
+    ))
+    .hint(status_hint(client))
+    .output("verdict", "failed");
+    with_digest(error, &Ending::left(current.view().deploys))
+}
+
 fn with_digest(error: Error, ending: &Ending) -> Error {
     match &ending.digest {
         Some(digest) => error.output("digest", digest),
