@@ -8,6 +8,7 @@ use crate::interrupt::Progress;
 use crate::logs;
 use crate::observe::{Observed, observe};
 use crate::opening::{Opened, open};
+use crate::overtaken;
 use crate::owner;
 use crate::permit::Work;
 use crate::report;
@@ -124,15 +125,22 @@ impl Ready<'_> {
             left: left.clone(),
         });
         let under = permitted.as_ref();
+        // One of the same revision may be there, and the new one is not listed at once. A role may lack this call.
+        let older = match plan.update {
+            Update::None => None,
+            Update::Deploy | Update::Again => client.newest_arn().await.unwrap_or_default(),
+        };
         let deployment = update(client, under, plan, &before, &task_definition).await?;
         // A rollback that began while the update was repeated has made its own, before this one or after it; and so has a
         // later attempt of this run, if this one was taken for dead.
         let updated = under.filter(|it| it.client.is_some());
-        if let (Some(permit), Some(update)) = (&self.opened.permit, updated) {
-            permit
-                .refuse_overtaken(&update.under, task_definition.name())
-                .await?;
-        }
+        let overtaken = match (&self.opened.permit, updated) {
+            (Some(permit), Some(update)) => {
+                let revision = task_definition.name();
+                permit.overtaken(&update.under, revision).await
+            }
+            _ => None,
+        };
         let digest = &self.args.version.digest;
         let following = Following {
             expected: Expected {
@@ -143,6 +151,7 @@ impl Ready<'_> {
             timeout: self.timeout,
             left,
             answered: None,
+            older,
         };
         let place = Place {
             net: self.net,
@@ -151,7 +160,8 @@ impl Ready<'_> {
             arguments: self.others.arguments,
         };
         let under = under.map(|permitted| &permitted.under);
-        to_the_end(self.cx, &place, plan, under, self.progress, following).await
+        let end = to_the_end(self.cx, &place, plan, under, self.progress, following).await;
+        overtaken::found(self.cx, end, overtaken)
     }
 
     /// Uses the permit up, if there is one, after the session is open in which the service is updated.

@@ -18,6 +18,7 @@ mod locate;
 mod logs;
 mod observe;
 mod opening;
+mod overtaken;
 mod owner;
 mod permit;
 mod proceed;

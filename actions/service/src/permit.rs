@@ -5,6 +5,7 @@
 //! only the environment's permit role can set, and then to the one revision that the tag names (docs/policies/deploy.json).
 
 use crate::args::Version;
+use crate::overtaken::Finding;
 use crate::under::UsedPermit;
 use ecs::{Client, RetryPolicy};
 use kit::aws::TaskDefinitionArn;
@@ -192,21 +193,18 @@ impl<'a> Permit<'a> {
         Ok(UsedPermit::of(&started.permit.record, Some(started.record)))
     }
 
-    /// Refuses to count the update of the service as this deployment's if another deployment overtook it meanwhile, or another
-    /// attempt of this run continued it: which of the two updates was last is unknown.
-    ///
-    /// # Errors
-    /// One did, or that cannot be read.
-    pub(crate) async fn refuse_overtaken(&self, under: &UsedPermit, revision: &str) -> Result<()> {
+    /// Finds out whether another deployment overtook this one before its update, or another attempt of this run continued it: which
+    /// of the two updates was last is unknown.
+    pub(crate) async fn overtaken(&self, under: &UsedPermit, revision: &str) -> Option<Finding> {
         let started = under.started.unwrap_or_default();
         let environment = &self.contract.environment;
-        let overtaken = self
-            .ledger
-            .overtaken(&self.chain, started)
-            .await
-            .map_err(|error| error.cause(format!("the service was updated to {revision}")))?;
-        let Some(later) = overtaken else {
-            return Ok(());
+        let later = match self.ledger.overtaken(&self.chain, started).await {
+            Ok(later) => later?,
+            Err(error) => {
+                return Some(Finding::Unknown(error.under(format!(
+                    "whether another deployment to {environment} superseded this one before its update is unknown"
+                ))));
+            }
         };
         let cause = match later.is_deployment() {
             true => format!(
@@ -218,7 +216,7 @@ impl<'a> Permit<'a> {
             }
             false => format!("{} began another one", began(&later)),
         };
-        Err(Error::failed(format!(
+        Some(Finding::Overtaken(Error::failed(format!(
             "the service may run {revision}, although another deployment to {environment} had superseded this one before the update"
         ))
         .cause(cause)
@@ -227,7 +225,7 @@ impl<'a> Permit<'a> {
         ))
         .hint(format!(
             "roll back again to the version that should run: slipway-promote grant --environment {environment} --rollback"
-        )))
+        ))))
     }
 
     /// The clients for the same service in a session that may change it to this revision. It is opened before the permit is used

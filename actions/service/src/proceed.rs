@@ -96,6 +96,7 @@ async fn steps(args: Continue, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
         timeout: time,
         left,
         answered,
+        older: None,
     };
     let place = Place {
         net: &net,

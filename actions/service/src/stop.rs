@@ -1,6 +1,6 @@
 //! Asks ECS to roll back one deployment, and no other.
 
-use ecs::{Client, Error, Rollout, Service};
+use ecs::{Client, Error, InProgress, Rollout, Service};
 use kit::aws::{Arn, TaskDefinitionArn};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -23,8 +23,9 @@ pub(crate) enum Stop {
 
 /// Asks for the rollback of `deployment`, which runs `task_definition`, if the service still works on it.
 ///
-/// The record is read from the answer in which the deployment is the primary one, so it belongs to it and not to one that came
-/// after. It is named in the request, and a deployment that was replaced meanwhile has ended: ECS then refuses.
+/// The record has to deploy the same revision and not to be over: the one that the service names may be that of an earlier deployment
+/// for a while (kayac/ecspresso#945), and then ECS would refuse to stop what is over while this deployment goes on. It is named in
+/// the request, and a deployment that was replaced meanwhile has ended: ECS then refuses.
 ///
 /// # Errors
 /// ECS does not answer, or refuses although the deployment has not ended.
@@ -32,17 +33,33 @@ pub(crate) async fn stop(
     client: &Client,
     deployment: &str,
     task_definition: &TaskDefinitionArn,
+    older: Option<&Arn>,
 ) -> Result<Stop, Error> {
     let until = Instant::now() + UNNAMED;
     loop {
-        let record = match decide(&client.service().await?, deployment) {
+        let service = client.service().await?;
+        let none = match decide(&service, deployment) {
             Next::Ended(seen) => return Ok(Stop::Ended(seen)),
-            Next::Ask(record) => Some(record),
-            // It may be listed before the service names it. Refused lists only keep it from being found.
-            Next::Find => client.unfinished(task_definition).await.unwrap_or_default(),
+            Next::Find(none) => none,
         };
-        if let Some(record) = record {
-            return ask(client, &record).await;
+        match client.in_progress(&service).await {
+            Ok(found) if is_ours(found.as_ref(), task_definition, older) => {
+                if let Some(found) = found {
+                    return ask(client, &found.arn).await;
+                }
+            }
+            Ok(None) => {
+                if let Some(seen) = none {
+                    return Ok(Stop::Ended(seen));
+                }
+            }
+            Ok(Some(_)) => {}
+            // A record that cannot be read may be the one: ECS refuses to stop one that is over.
+            Err(_) => {
+                if let Some(record) = &service.current {
+                    return ask(client, record).await;
+                }
+            }
         }
         if Instant::now() >= until {
             return Ok(Stop::Unnamed);
@@ -72,15 +89,24 @@ async fn ask(client: &Client, record: &Arn) -> Result<Stop, Error> {
     }
 }
 
+/// Returns true if the record that ECS works on is this deployment's, and not the one that was the newest before it.
+fn is_ours(
+    found: Option<&InProgress>,
+    task_definition: &TaskDefinitionArn,
+    older: Option<&Arn>,
+) -> bool {
+    found.is_some_and(|found| {
+        found.deploys.as_ref() == Some(task_definition) && older != Some(&found.arn)
+    })
+}
+
 /// The next action after one look at the service.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// There is nothing to roll back.
     Ended(String),
-    /// ECS is to be asked, for this record.
-    Ask(Arn),
-    /// ECS works on the deployment and does not name its record yet.
-    Find,
+    /// ECS's record of the deployment is to be found; with what it means if ECS works on none.
+    Find(Option<String>),
 }
 
 fn decide(service: &Service, deployment: &str) -> Next {
@@ -89,27 +115,29 @@ fn decide(service: &Service, deployment: &str) -> Next {
             "deployment {deployment} is not the service's primary one any more"
         ));
     };
-    match (&service.current, primary.rollout) {
-        (Some(record), _) => Next::Ask(record.clone()),
-        (None, Rollout::Completed | Rollout::Failed) => {
-            Next::Ended("ECS has no deployment of the service in progress".to_owned())
+    Next::Find(match primary.rollout {
+        Rollout::Completed | Rollout::Failed => {
+            Some("ECS has no deployment of the service in progress".to_owned())
         }
-        (None, Rollout::InProgress | Rollout::Unknown) => Next::Find,
-    }
+        // ECS works on the deployment and does not name its record yet.
+        Rollout::InProgress | Rollout::Unknown => None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples;
-    use ecs::Deployment;
+    use ecs::{Deployment, Record};
+
+    fn arn(id: &str) -> Arn {
+        let arn = format!("arn:aws:ecs:eu-west-1:111111111111:service-deployment/main/web/{id}");
+        arn.parse().unwrap()
+    }
 
     #[test]
     fn a_deployment_in_progress_is_not_over_because_ecs_does_not_name_its_record() {
-        let record: Arn = "arn:aws:ecs:eu-west-1:111111111111:service-deployment/main/web/1"
-            .parse()
-            .unwrap();
-        let next = |id: &str, rollout, current: Option<Arn>| {
+        let next = |id: &str, rollout| {
             let service = Service {
                 deployments: vec![Deployment {
                     id: id.to_owned(),
@@ -117,27 +145,47 @@ mod tests {
                     rollout,
                     ..samples::deployment()
                 }],
-                current,
                 ..samples::service()
             };
             decide(&service, "ecs-svc/2")
         };
-        let ask = Next::Ask(record.clone());
-        assert_eq!(
-            next("ecs-svc/2", Rollout::InProgress, Some(record.clone())),
-            ask
-        );
-        assert_eq!(next("ecs-svc/2", Rollout::InProgress, None), Next::Find);
-        for (id, rollout, current, words) in [
-            ("ecs-svc/2", Rollout::Completed, None, "no deployment"),
-            ("ecs-svc/2", Rollout::Failed, None, "no deployment"),
-            ("ecs-svc/3", Rollout::InProgress, Some(record), "primary"),
-        ] {
-            let next = next(id, rollout, current);
+        assert_eq!(next("ecs-svc/2", Rollout::InProgress), Next::Find(None));
+        for rollout in [Rollout::Completed, Rollout::Failed] {
+            let next = next("ecs-svc/2", rollout);
             assert!(
-                matches!(&next, Next::Ended(seen) if seen.contains(words)),
+                matches!(&next, Next::Find(Some(seen)) if seen.contains("no deployment")),
                 "{next:?}"
             );
         }
+        let next = next("ecs-svc/3", Rollout::InProgress);
+        assert!(
+            matches!(&next, Next::Ended(seen) if seen.contains("primary")),
+            "{next:?}"
+        );
+    }
+
+    #[test]
+    fn only_a_record_of_the_same_revision_that_is_new_is_stopped() {
+        let revision = |number: u32| -> TaskDefinitionArn {
+            let arn = format!("arn:aws:ecs:eu-west-1:111111111111:task-definition/web:{number}");
+            arn.parse().unwrap()
+        };
+        for (deploys, older, wanted) in [
+            (Some(8), None, true),
+            (Some(8), Some("0"), true),
+            (Some(8), Some("1"), false),
+            (Some(7), None, false),
+            (None, None, false),
+        ] {
+            let found = InProgress {
+                arn: arn("1"),
+                record: Record::default(),
+                deploys: deploys.map(revision),
+            };
+            let older = older.map(arn);
+            let found = is_ours(Some(&found), &revision(8), older.as_ref());
+            assert_eq!(found, wanted, "{deploys:?} {older:?}");
+        }
+        assert!(!is_ours(None, &revision(8), None));
     }
 }

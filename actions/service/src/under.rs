@@ -20,7 +20,7 @@ pub(crate) struct UsedPermit {
     /// The requests by which the promotion was approved.
     requests: Vec<u64>,
     /// True if the permit is for a rollback.
-    rollback: bool,
+    pub(crate) rollback: bool,
     /// The reason of a break-glass, if the permit is for one.
     glass: Option<String>,
     /// The record that uses it up.

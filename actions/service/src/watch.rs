@@ -12,7 +12,7 @@ use crate::stop::{Stop, stop};
 use crate::verdict::{Rollback, Verdict, Why};
 use ecs::{Client, Expected, KnownRecord, PollInterval, Record, RetryPolicy, Seen, Tasks};
 use kit::Cx;
-use kit::aws::TaskDefinitionArn;
+use kit::aws::{Arn, TaskDefinitionArn};
 use kit::clock::human;
 use kit::error::Result;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(crate) struct Following {
     pub(crate) left: Option<Rollback>,
     /// The hook that this run answered.
     pub(crate) answered: Option<String>,
+    /// ECS's newest record before this run began the deployment.
+    pub(crate) older: Option<Arn>,
 }
 
 /// Follows one deployment.
@@ -75,6 +77,7 @@ impl<'a> Watch<'a> {
             timeout,
             left,
             answered,
+            older,
         } = following;
         let mut follow = Follow::new(expected.clone(), plan.running.clone(), timeout);
         if let Some(hook) = answered {
@@ -96,7 +99,7 @@ impl<'a> Watch<'a> {
             record: RecordReader {
                 cx,
                 client,
-                known: KnownRecord::default(),
+                known: KnownRecord::after(older),
                 off: false,
             },
             log: ProgressLog::new(cx, &expected.deployment),
@@ -200,7 +203,7 @@ impl<'a> Watch<'a> {
             true => Ok(Stop::Ended("ECS rolls it back already".to_owned())),
             false => {
                 let revision = &self.expected.task_definition;
-                stop(self.client, deployment, revision).await
+                stop(self.client, deployment, revision, self.record.known.older()).await
             }
         };
         let now = self.start.elapsed();

@@ -1,6 +1,7 @@
 //! The service step and Lambda functions: what runs behind an alias after a deployment, and how those end that do not go well.
 //! The functions' images run as they are, and ask the sandbox's Runtime API for events.
 
+mod back;
 mod ends;
 
 use std::process::Command;
@@ -120,11 +121,20 @@ impl Setting {
         gateway::tell("faults", &body);
     }
 
+    fn no_fault(&self) {
+        gateway::clear_faults(&self.world.environment("dev").unwrap().account.id);
+    }
+
     /// The output `verdict` of the last run.
     fn verdict(&self) -> Option<String> {
+        self.output("verdict")
+    }
+
+    /// An output of the last run that has it.
+    fn output(&self, wanted: &str) -> Option<String> {
         let outputs = step_job::entries(&self.job.read("output"));
-        let mut verdicts = outputs.into_iter().filter(|(name, _)| name == "verdict");
-        verdicts.next_back().map(|(_, value)| value)
+        let mut values = outputs.into_iter().filter(|(name, _)| name == wanted);
+        values.next_back().map(|(_, value)| value)
     }
 }
 
@@ -151,6 +161,7 @@ fn a_digest_is_published_and_served_and_the_function_answers_with_it() {
     ];
     ends(&mut setting.deploy(&digest, &["--json"]), 0, &expected);
     assert_eq!(setting.verdict().as_deref(), Some("healthy"));
+    assert_eq!(setting.output("digest").as_deref(), Some(&*digest));
     assert_eq!(setting.serves(), ("2".to_owned(), Value::Null));
     assert_eq!(setting.invoke(), "second 2");
     // Once more is a verification, and publishes nothing.

@@ -14,10 +14,32 @@ use kit::error::Context;
 /// The parts of ECS's record of a deployment that do not change, as far as earlier looks found them.
 #[derive(Debug, Default)]
 pub struct KnownRecord {
+    /// The newest record before the deployment began, which is not its own although it may be of the same task definition.
+    older: Option<Arn>,
     /// ARN of the record.
     arn: Option<Arn>,
     /// The service revision that ECS goes back to, and its task definition.
     rollback: Option<(String, TaskDefinitionArn)>,
+}
+
+impl KnownRecord {
+    /// Of a deployment that began when this record was the newest one.
+    pub fn after(older: Option<Arn>) -> Self {
+        Self {
+            older,
+            ..Self::default()
+        }
+    }
+
+    /// The newest record before the deployment began, where one is known.
+    pub fn older(&self) -> Option<&Arn> {
+        self.older.as_ref()
+    }
+
+    /// Returns true if this record of the same task definition may be the deployment's.
+    fn takes(&self, newest: &Arn) -> bool {
+        self.older.as_ref() != Some(newest)
+    }
 }
 
 /// Returns true if a deployment whose record has this status is over (Amazon ECS API Reference, `ServiceDeployment`).
@@ -72,7 +94,8 @@ impl Client {
         known: &mut KnownRecord,
     ) -> Result<Option<Record>, Error> {
         if known.arn.is_none() {
-            known.arn = self.find_record(task_definition).await?;
+            let found = self.find_record(task_definition).await?;
+            known.arn = found.filter(|found| known.takes(found));
         }
         let Some(arn) = &known.arn else {
             return Ok(None);
@@ -103,21 +126,6 @@ impl Client {
             Some((arn, _)) => Ok(self.described_record(&arn).await?.map(record_of)),
             None => Ok(None),
         }
-    }
-
-    /// The record of the newest deployment if it runs `task_definition` and is not over.
-    ///
-    /// # Errors
-    /// As for [`Client::record`].
-    pub async fn unfinished(
-        &self,
-        task_definition: &TaskDefinitionArn,
-    ) -> Result<Option<Arn>, Error> {
-        let Some(arn) = self.find_record(task_definition).await? else {
-            return Ok(None);
-        };
-        let status = self.status_of(&arn).await?;
-        Ok(status.filter(|status| !is_over(status)).map(|_| arn))
     }
 
     /// The status of a deployment's record; `None` if ECS does not show it.
@@ -250,6 +258,14 @@ impl Client {
         Ok(found.into_iter().next())
     }
 
+    /// ECS's newest record of a deployment of the service.
+    ///
+    /// # Errors
+    /// As for [`Client::record`].
+    pub async fn newest_arn(&self) -> Result<Option<Arn>, Error> {
+        Ok(self.newest().await?.map(|(arn, _)| arn))
+    }
+
     /// ARN and target revision of the newest deployment ECS has a record of.
     async fn newest(&self) -> Result<Option<(Arn, String)>, Error> {
         let newest = self.listed(NEWEST).await?.into_iter().next();
@@ -283,5 +299,23 @@ impl Client {
             .context("ECS returned a task definition in an undocumented format");
         let parsed = parsed.map_err(|error| Error::unreadable(ACTION, error))?;
         Ok(Some(parsed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_of_an_earlier_deployment_of_the_same_revision_is_not_ours() {
+        let arn = |id: &str| -> Arn {
+            let arn =
+                format!("arn:aws:ecs:eu-west-1:111111111111:service-deployment/main/web/{id}");
+            arn.parse().unwrap()
+        };
+        let known = KnownRecord::after(Some(arn("1")));
+        assert!(!known.takes(&arn("1")));
+        assert!(known.takes(&arn("2")));
+        assert!(KnownRecord::default().takes(&arn("1")));
     }
 }

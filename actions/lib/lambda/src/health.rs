@@ -14,6 +14,16 @@ pub struct Look {
     pub provisioned: Option<Provisioned>,
 }
 
+impl Look {
+    /// True while Lambda moves the alias' provisioned concurrency to another version, or makes it. The weights that the alias shows
+    /// then are Lambda's own, and the version that they name has the traffic (hashicorp/terraform-provider-aws#48116); an alias
+    /// with provisioned concurrency takes no others.
+    pub fn provisions(&self) -> bool {
+        let provisioned = self.provisioned.as_ref();
+        provisioned.is_some_and(|it| it.status == "IN_PROGRESS" || self.alias.weight().is_some())
+    }
+}
+
 /// The version that an alias is to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {

@@ -1,10 +1,10 @@
-//! The changes of a deployment: the code of `$LATEST`, a version of it, and the alias. Each is conditional on what was seen.
+//! The version that a deployment serves: the code of `$LATEST`, and a version of it. Each change is conditional on what was seen.
 
 use super::plan::{Plan, Version};
 use kit::Cx;
 use kit::error::{Error, ErrorKind, Result};
 use kit::id::Digest;
-use lambda::{Alias, Client, Configuration, Function, Moved, changes, code, moves};
+use lambda::{Change, Client, Configuration, Function, changes, code};
 use net::PollInterval;
 use tokio::time::{Instant, sleep};
 
@@ -40,12 +40,11 @@ pub(super) async fn revise(
     until: Instant,
 ) -> Result<Configuration> {
     let version = match &plan.version {
-        Version::Keep => plan.before.clone(),
+        Version::Keep | Version::End(_) => plan.before.clone(),
         Version::GoOn(version) => version.clone(),
         Version::Publish { code } => {
             if *code {
-                update_code(client, plan, until).await?;
-                cx.host.info(format!("gave $LATEST {}", plan.image));
+                update_code(cx, client, plan, until).await?;
             }
             published(cx, client, plan, until).await?
         }
@@ -53,11 +52,14 @@ pub(super) async fn revise(
     active(client, &version, &plan.digest, until).await
 }
 
-async fn update_code(client: &Client, plan: &Plan, until: Instant) -> Result<()> {
+async fn update_code(cx: &Cx, client: &Client, plan: &Plan, until: Instant) -> Result<()> {
     let latest = settled(client, until).await?;
     let revision = latest.configuration.revision_id.as_deref();
     match client.update_code(&plan.image, revision).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            cx.host.info(format!("gave $LATEST {}", plan.image));
+            Ok(())
+        }
         // The answer to an earlier try may have been lost; what the code is now is read next.
         Err(error) if code(&error) == Some("PreconditionFailedException") => Ok(()),
         Err(error) => Err(error
@@ -72,6 +74,8 @@ async fn published(cx: &Cx, client: &Client, plan: &Plan, until: Instant) -> Res
         let latest = settled(client, until).await?;
         verify(client, &latest, &plan.digest)?;
         let latest = latest.configuration;
+        // The revision ID below is a condition on what was read here, which need not be what was shown.
+        as_shown(client, &changes(&plan.latest, &latest)?)?;
         let versions = client.versions().await?;
         if let Some(same) = same(&versions, &latest) {
             cx.host.info(format!(
@@ -94,12 +98,13 @@ async fn published(cx: &Cx, client: &Client, plan: &Plan, until: Instant) -> Res
     Err(changed(client))
 }
 
-/// The newest version with the code and the settings of `$LATEST`, unless it failed to become active.
+/// The newest version with the code and the settings of `$LATEST`, unless it failed to become active. One whose settings cannot be
+/// read is not known to have the same.
 fn same<'a>(versions: &'a [Configuration], latest: &Configuration) -> Option<&'a Configuration> {
     versions.iter().rev().find(|version| {
         version.code_sha256 == latest.code_sha256
             && version.state.as_deref() != Some("Failed")
-            && changes(version, latest).is_empty()
+            && changes(version, latest).is_ok_and(|changes| changes.is_empty())
     })
 }
 
@@ -122,6 +127,15 @@ fn verify(client: &Client, latest: &Function, digest: &Digest) -> Result<()> {
         Some(found) if found == *digest => Ok(()),
         _ => Err(changed(client)),
     }
+}
+
+/// Refuses settings of `$LATEST` that changed since the plan was made, and that nobody was shown.
+fn as_shown(client: &Client, since: &[Change]) -> Result<()> {
+    if since.is_empty() {
+        return Ok(());
+    }
+    let lines = since.iter().map(Change::line);
+    Err(changed(client).with_causes(lines.map(|line| format!("since the plan was made: {line}"))))
 }
 
 fn changed(client: &Client) -> Error {
@@ -180,84 +194,10 @@ fn in_time(until: Instant, what: impl FnOnce() -> String) -> Result<()> {
     .cause(what()))
 }
 
-/// The outcome of an attempt to have the alias serve something.
-#[derive(Debug)]
-pub(super) enum Set {
-    Done,
-    /// Somebody else had it serve something else.
-    Taken(Box<Alias>),
-}
-
-/// Has the alias serve `to`, if it still serves one of `from`. An alias that serves `to` already is left as it is, since the answer to
-/// an earlier try may have been lost.
-///
-/// # Errors
-/// Lambda refuses, or does not answer.
-pub(super) async fn set(client: &Client, from: &[Moved], to: &Moved) -> Result<Set> {
-    loop {
-        let alias = client.alias().await?;
-        if moves(&alias, to) {
-            return Ok(Set::Done);
-        }
-        if !from.iter().any(|from| serves(&alias, from)) {
-            return Ok(Set::Taken(Box::new(alias)));
-        }
-        match client.update_alias(to, alias.revision_id.as_deref()).await {
-            Ok(_) => return Ok(Set::Done),
-            // A permission that was added to the alias changes its revision ID too.
-            Err(error) if code(&error) == Some("PreconditionFailedException") => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Returns true if the alias serves this, or did a moment ago: while provisioned concurrency moves to another version, Lambda
-/// gives the version before all of the traffic by a weight of its own (hashicorp/terraform-provider-aws#48116).
-pub(super) fn serves(alias: &Alias, wanted: &Moved) -> bool {
-    let moving = wanted.weight.is_none() && alias.weight().is_some_and(|(_, weight)| weight >= 1.0);
-    moves(alias, wanted) || moving && alias.function_version == wanted.version
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
-
-    #[test]
-    fn an_alias_is_ours_while_it_serves_what_we_wrote() {
-        let alias = |version: &str, weights: Value| -> Alias {
-            let routing = json!({ "AdditionalVersionWeights": weights });
-            let alias = json!({"FunctionVersion": version, "RoutingConfig": routing});
-            serde_json::from_value(alias).unwrap()
-        };
-        let moved = |version: &str, weight: Option<(&str, f64)>| Moved {
-            version: version.to_owned(),
-            weight: weight.map(|(version, weight)| (version.to_owned(), weight)),
-        };
-        for (alias, wanted, is) in [
-            (alias("2", json!({})), moved("2", None), true),
-            (alias("2", json!({"1": 1.0})), moved("2", None), true),
-            (alias("2", json!({"1": 0.5})), moved("2", None), false),
-            (alias("1", json!({})), moved("2", None), false),
-            (
-                alias("1", json!({"2": 0.1})),
-                moved("1", Some(("2", 0.1))),
-                true,
-            ),
-            (
-                alias("1", json!({"2": 0.2})),
-                moved("1", Some(("2", 0.1))),
-                false,
-            ),
-            (
-                alias("1", json!({"3": 0.1})),
-                moved("1", Some(("2", 0.1))),
-                false,
-            ),
-        ] {
-            assert_eq!(serves(&alias, &wanted), is, "{alias:?} {wanted:?}");
-        }
-    }
+    use serde_json::json;
 
     #[test]
     fn a_version_with_the_same_code_and_settings_is_used_again() {

@@ -1,14 +1,16 @@
 //! `rollback` of a function: ends a deployment whose traffic moves. Lambda keeps no record of what an alias served, so where no
 //! traffic moves there is nothing to go back to that would be proven to have been healthy.
 
-use super::act::{Set, set};
+use super::plan::{end_hints, provisioning};
+use super::set::{Replaced, Set, set};
 use super::stage::Stage;
 use super::status::{lacking, unhealthy};
-use super::{find, status_hint};
+use super::{find, gated, status_hint};
 use crate::args::RollBack;
 use crate::interrupt::Progress;
 use crate::time::{USUAL, refuse_none};
 use kit::error::{Error, ErrorKind, Result};
+use kit::id::Digest;
 use kit::markdown;
 use kit::{Cx, Report};
 use lambda::{Client, Look, Moved};
@@ -38,7 +40,10 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     let found = find(cx, &net, &defaults, &args.selector, purpose, policy).await?;
     let client = &found.client;
     let look = client.look().await?;
-    let Some((second, weight)) = look.alias.weight().filter(|_| look.provisioned.is_none()) else {
+    if look.provisions() {
+        return Err(provisioning((&client.function, &client.alias), &look));
+    }
+    let Some((second, weight)) = look.alias.weight() else {
         return Err(nothing(client, &look));
     };
     let home = &look.alias.function_version;
@@ -49,17 +54,15 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
     if args.dry_run {
         return Ok(told(client, &look, &format!("would do: {line}"), true));
     }
-    if let Some(gated) = defaults
-        .contract()
-        .filter(|contract| contract.gate.required)
-    {
-        let environment = &gated.environment;
-        return Err(Error::refused(format!(
+    if let Some(environment) = gated(&defaults) {
+        let refused = Error::refused(format!(
             "{environment} has a gate, so the alias changes only under a permit"
-        ))
-        .hint(format!("ask for one: slipway-promote grant --environment {environment} --rollback"))
-        .hint("then deploy its digest under it: slipway-service deploy --permit NUMBER --digest DIGEST"));
+        ));
+        return Err(end_hints(environment, &look)
+            .into_iter()
+            .fold(refused, Error::hint));
     }
+    let left = client.function(Some(second)).await?.digest();
     cx.host.info(line);
     progress.at(Stage::GoingBack {
         version: home.clone(),
@@ -72,21 +75,37 @@ async fn steps(args: RollBack, cx: &Cx, progress: &Progress<Stage>) -> Result<Re
         version: home.clone(),
         weight: None,
     };
-    if let Set::Taken(alias) = set(client, std::slice::from_ref(&from), &to).await? {
-        return Err(Error::new(
-            ErrorKind::Superseded,
-            format!(
-                "somebody else changed the alias meanwhile: it serves {}",
-                alias.line()
-            ),
-        )
-        .hint(status_hint(client)));
+    let from = std::slice::from_ref(&from);
+    match set(client, &Replaced::default(), from, &to, until).await? {
+        Set::Done => {}
+        Set::Taken(alias) => {
+            return Err(Error::new(
+                ErrorKind::Superseded,
+                format!(
+                    "somebody else changed the alias meanwhile: it serves {}",
+                    alias.line()
+                ),
+            )
+            .hint(status_hint(client)));
+        }
+        Set::Late(serves) => {
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                format!("the alias did not go back in time: it serves {serves}"),
+            )
+            .hint(status_hint(client)));
+        }
     }
-    verified(client, home, until).await
+    verified(client, home, left, until).await
 }
 
 /// Waits until the alias serves the version alone, healthy.
-async fn verified(client: &Client, home: &str, until: Instant) -> Result<Report> {
+async fn verified(
+    client: &Client,
+    home: &str,
+    left: Option<Digest>,
+    until: Instant,
+) -> Result<Report> {
     let mut interval = PollInterval::new();
     loop {
         let look = client.look().await?;
@@ -99,7 +118,12 @@ async fn verified(client: &Client, home: &str, until: Instant) -> Result<Report>
         }
         if missing.is_empty() {
             let line = format!("it serves version {home} alone again");
-            return Ok(told(client, &look, &line, false).output("verdict", "rolled-back"));
+            let report = told(client, &look, &line, false).output("verdict", "rolled-back");
+            // The digest that was left, as of an ECS service: the verdict is that of its deployment.
+            return Ok(match left {
+                Some(digest) => report.output("digest", digest.as_str()),
+                None => report,
+            });
         }
         if Instant::now() >= until {
             return Err(unhealthy(client, &missing).hint(status_hint(client)));
@@ -129,7 +153,7 @@ fn told(client: &Client, look: &Look, line: &str, dry_run: bool) -> Report {
             "function": client.function,
             "alias": client.alias,
             "version": look.alias.function_version,
-            "digest": look.serving.digest().as_ref().map(kit::id::Digest::as_str),
+            "digest": look.serving.digest().as_ref().map(Digest::as_str),
         }),
         ..Report::default()
     }

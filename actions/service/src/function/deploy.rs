@@ -2,18 +2,19 @@
 
 use super::alarms::Watched;
 use super::drive::Driver;
-use super::plan::{Observed, Plan, Version as Planned, decide};
+use super::observe::observe;
+use super::plan::{Gate, Observed, Plan, Version as Planned, decide};
+use super::set::Replaced;
 use super::shift::{Step, allowed, left, steps as shift_steps};
 use super::stage::Stage;
 use super::verdict::{Back, Verdict};
-use super::{Found, act, find, report};
-use crate::args::{Deploy, Version};
+use super::{Found, act, find, gated, report};
+use crate::args::Deploy;
 use crate::interrupt::Progress;
 use crate::opening::{Permission, permission};
+use crate::overtaken::{self, Finding};
 use crate::permit::{Permit, Work};
-use crate::reference::{Registry, repository};
 use crate::under::UsedPermit;
-use kit::contract::Resolved;
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
 use lambda::{Client, Configuration, Expected, Moved, alarms};
@@ -58,20 +59,24 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     } = asked.await?;
     let Found { account, client } = &found;
     let observed = observe(client, version, defaults.contract(), account, until).await?;
-    let plan = decide(client, &observed, &version.digest)?;
+    let gate = Gate {
+        environment: gated(&defaults),
+        rollback: under.as_ref().is_some_and(|under| under.rollback),
+    };
+    let plan = decide(client, &observed, &version.digest, gate)?;
     let rings = alarms(&net, account, policy, &cx.host, &args.traffic.alarms()).await?;
     refuse_steps(client, &observed, &plan, &steps)?;
+    let watched = Watched::begin(&plan.version, &rings)?;
     if version.dry_run {
         return Ok(report::planned(client, &plan, under.as_ref(), missing));
     }
     refuse_closed(under.as_ref(), &plan)?;
-    let watched = Watched::begin(&rings);
     for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
         cx.host.info(line);
     }
     for name in watched.rang_before() {
         cx.host.warn(format!(
-            "alarm {name} rings already, so it does not count until it was silent"
+            "alarm {name} rings already, so it is not watched until it was silent"
         ));
     }
     progress.at(Stage::Revising);
@@ -87,17 +92,24 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         progress,
         until,
     };
-    let (under, verdict) = run.serve(&args, &steps, under, watched).await?;
-    report::ended(&report::Outcome {
+    let Served {
+        under,
+        verdict,
+        not_watched,
+        overtaken,
+    } = run.serve(&args, &steps, under, watched).await?;
+    let report = report::ended(&report::Outcome {
         client,
         account,
         plan: &plan,
         target: &target,
         under: under.as_ref(),
         verdict,
+        not_watched,
         took: began.elapsed(),
         timeout,
-    })
+    });
+    overtaken::found(cx, report, overtaken)
 }
 
 /// A deployment whose version is published.
@@ -113,6 +125,16 @@ struct Run<'a> {
     until: Instant,
 }
 
+/// The end of a deployment, and what was found beside it.
+struct Served {
+    under: Option<UsedPermit>,
+    verdict: Verdict,
+    /// The alarms that rang from before the beginning to the end.
+    not_watched: Vec<String>,
+    /// Another deployment, which may have superseded this one before the alias was changed.
+    overtaken: Option<Finding>,
+}
+
 impl Run<'_> {
     /// Has the alias serve the version, under the permit if there is one, and comes to a verdict.
     ///
@@ -124,7 +146,7 @@ impl Run<'_> {
         steps: &[Step],
         under: Option<UsedPermit>,
         watched: Watched,
-    ) -> Result<(Option<UsedPermit>, Verdict)> {
+    ) -> Result<Served> {
         let (plan, target) = (self.plan, self.target);
         let closed = under.as_ref().and_then(UsedPermit::closed).is_some();
         let (under, session) = match self.permit.filter(|_| !closed) {
@@ -138,17 +160,24 @@ impl Run<'_> {
         let mover = session.as_ref().unwrap_or(&self.found.client);
         let left = self.until.saturating_duration_since(Instant::now());
         mover.retry_by(RetryPolicy::following(left));
-        let verdict = self.driver(args, steps, mover, watched).drive().await;
+        let mut driver = self.driver(args, steps, mover, watched);
+        let verdict = driver.drive().await;
         let verdict = verdict.map_err(|error| match &under {
             Some(under) if under.started.is_some() => error.cause(under.used_up()),
             _ => error,
         })?;
         // A rollback that began meanwhile has made its own; so has a later attempt of this run, if this one was taken for dead.
-        if let (Some(permit), Some(under)) = (self.permit, under.as_ref().filter(|_| !plan.keeps()))
-        {
-            permit.refuse_overtaken(under, &target.function_arn).await?;
-        }
-        Ok((under, verdict))
+        let changed = under.as_ref().filter(|_| !plan.keeps());
+        let overtaken = match (self.permit, changed) {
+            (Some(permit), Some(under)) => permit.overtaken(under, &target.function_arn).await,
+            _ => None,
+        };
+        Ok(Served {
+            under,
+            verdict,
+            not_watched: driver.watched.rang_before(),
+            overtaken,
+        })
     }
 
     /// The same calls by the session of a permit.
@@ -168,20 +197,28 @@ impl Run<'_> {
     ) -> Driver<'a> {
         let (plan, version) = (self.plan, self.target.version.clone());
         let unmoved = plan.keeps().then_some(Back::NotOurs);
-        let left_alone = unmoved.or_else(|| args.no_rollback.then_some(Back::Unwanted));
+        // Going back from the end of a deployment would begin it again.
+        let ends = matches!(plan.version, Planned::End(_));
+        let stays = args.no_rollback || ends;
+        let left_alone = unmoved.or_else(|| stays.then_some(Back::Unwanted));
         self.progress.at(Stage::Moving {
             version: version.clone(),
             goes_back: left_alone.is_none(),
         });
         let weight = match &plan.version {
-            Planned::GoOn(_) => self.observed.look.alias.weight(),
+            Planned::GoOn(_) | Planned::End(_) => self.observed.look.alias.weight(),
             Planned::Keep | Planned::Publish { .. } => None,
         };
         let weight = weight.map(|(version, weight)| (version.to_owned(), weight));
         let reached = weight.as_ref().map_or(0.0, |(_, weight)| *weight);
-        let (steps, bake) = match plan.keeps() {
+        let (steps, bake) = match plan.keeps() || ends {
             true => (Vec::new(), Duration::ZERO),
             false => (left(steps, reached), args.traffic.bake.unwrap_or_default()),
+        };
+        // The alarms of the version that leaves say nothing about the one that stays.
+        let alarms = match ends {
+            true => Vec::new(),
+            false => args.traffic.alarms(),
         };
         Driver {
             cx: self.cx,
@@ -189,8 +226,9 @@ impl Run<'_> {
             account: &self.found.account,
             client: mover,
             progress: self.progress,
-            alarms: args.traffic.alarms(),
+            alarms,
             watched,
+            replaced: Replaced::default(),
             before: Moved {
                 version: plan.before.clone(),
                 weight,
@@ -238,67 +276,10 @@ fn refuse_closed(under: Option<&UsedPermit>, plan: &Plan) -> Result<()> {
     }
 }
 
-/// Reads everything from which a deployment decides.
-///
-/// # Errors
-/// Lambda does not answer, or the arguments do not fit (exit 2).
-pub(super) async fn observe(
-    client: &Client,
-    args: &Version,
-    contract: Option<&Resolved>,
-    account: &Account,
-    until: Instant,
-) -> Result<Observed> {
-    let latest = act::settled(client, until).await?;
-    let look = client
-        .look()
-        .await
-        .map_err(|error| no_alias(client, error))?;
-    let second = match look.alias.weight() {
-        Some((version, _)) => Some(client.function(Some(version)).await?),
-        None => None,
-    };
-    let current = latest.image().unwrap_or_default().to_owned();
-    let given = args
-        .origin
-        .repository
-        .as_deref()
-        .or(contract.map(|contract| contract.image.repository.as_str()));
-    let (registry_account, region) = match contract {
-        Some(contract) => (&contract.build.account, &contract.build.region),
-        None => (&account.id, &account.region),
-    };
-    let registry = Registry {
-        host: args.origin.registry.as_deref(),
-        account: registry_account,
-        region,
-    };
-    let repository = match given {
-        Some(given) => repository(given, std::slice::from_ref(&current), &registry)?,
-        None => ecs::repository_of(&current).to_owned(),
-    };
-    Ok(Observed {
-        image: format!("{repository}@{}", args.digest),
-        latest,
-        look,
-        second,
-    })
-}
-
-/// An alias that is not there is the infrastructure's to make.
-fn no_alias(client: &Client, error: Error) -> Error {
-    if lambda::code(&error) != Some("ResourceNotFoundException") {
-        return error;
-    }
-    error.hint(format!(
-        "if the alias is not there, make it with the infrastructure, for a published version: aws lambda create-alias --function-name {} --name {} --function-version NUMBER",
-        client.function, client.alias
-    ))
-}
-
 /// Refuses to move traffic in steps where Lambda takes no weights.
 fn refuse_steps(client: &Client, observed: &Observed, plan: &Plan, steps: &[Step]) -> Result<()> {
-    if steps.is_empty() || plan.keeps() || observed.look.provisioned.is_none() {
+    let moves = matches!(plan.version, Planned::Publish { .. } | Planned::GoOn(_));
+    if steps.is_empty() || !moves || observed.look.provisioned.is_none() {
         return Ok(());
     }
     Err(Error::refused(format!(

@@ -1,8 +1,8 @@
 //! `diff` of a function: what a deployment would change in what its alias serves.
 
-use super::deploy::observe;
-use super::plan::{Plan, decide};
-use super::{Found, find};
+use super::observe::observe;
+use super::plan::{Gate, Plan, decide};
+use super::{Found, find, gated};
 use crate::args::{Diff, Version};
 use crate::time::USUAL;
 use kit::error::{Error, ErrorKind, Result};
@@ -38,7 +38,11 @@ pub(super) async fn diff(args: Diff, cx: &Cx) -> Result<Report> {
     };
     let until = Instant::now() + USUAL;
     let observed = observe(client, &version, defaults.contract(), account, until).await?;
-    let plan = decide(client, &observed, &version.digest)?;
+    let gate = Gate {
+        environment: gated(&defaults),
+        rollback: false,
+    };
+    let plan = decide(client, &observed, &version.digest, gate)?;
     let report = report(client, &plan);
     if plan.keeps() || !args.exit_code {
         return Ok(report);

@@ -1,8 +1,8 @@
 //! Moves an alias' traffic to a version step by step, watches alarms meanwhile, and goes back where that fails.
 
-use super::act::{Set, set};
 use super::alarms::Watched;
-use super::follow::{Seen, judge};
+use super::follow::{Seen, Stay, judge};
+use super::set::{Replaced, Set, set};
 use super::shift::Step;
 use super::stage::Stage;
 use super::verdict::{Back, Verdict};
@@ -30,6 +30,7 @@ pub(super) struct Driver<'a> {
     pub(super) progress: &'a Progress<Stage>,
     pub(super) alarms: Vec<String>,
     pub(super) watched: Watched,
+    pub(super) replaced: Replaced,
     pub(super) before: Moved,
     pub(super) expected_before: Option<Expected>,
     pub(super) version: String,
@@ -54,72 +55,87 @@ impl Driver<'_> {
     ///
     /// # Errors
     /// Lambda or CloudWatch refuse a call; the alias went back then if it could.
-    pub(super) async fn drive(mut self) -> Result<Verdict> {
+    pub(super) async fn drive(&mut self) -> Result<Verdict> {
         let mut written = vec![self.before.clone()];
-        let outcome = self.forward(&mut written).await;
-        match outcome {
-            Ok(()) => Ok(Verdict::Succeeded),
-            Err(Failed::Halt(Halt::Verdict(verdict))) => Ok(verdict),
-            Err(Failed::Halt(Halt::Wrong(reason))) => Ok(match self.back(&written).await? {
-                Back::Completed => Verdict::RolledBack { reason },
-                Back::Failed(causes) => Verdict::Failed { reason, causes },
-                Back::Unwanted | Back::NotOurs => Verdict::Failed {
-                    reason,
-                    causes: vec![
-                        "this run did not change the alias, so it was left as it is".to_owned(),
-                    ],
-                },
-            }),
-            Err(Failed::Halt(Halt::GivenUp(why))) => self.given_up(why, &written).await,
+        let progress = self.progress;
+        // A call that AWS does not take is made again for as long as there is time, and a signal must not wait for that. An update
+        // that is on its way then has a revision ID as its condition, so it cannot come after the way back.
+        let outcome = tokio::select! {
+            biased;
+            signal = progress.cancelled() => {
+                Err(Halt::GivenUp(Why::Cancelled { signal }).into())
+            }
+            outcome = self.forward(&mut written) => outcome,
+        };
+        let error = match outcome {
+            Ok(()) => return Ok(Verdict::Succeeded),
+            Err(Failed::Halt(Halt::Verdict(verdict))) => return Ok(verdict),
+            Err(Failed::Halt(Halt::Wrong(reason))) => {
+                return Ok(self.wrong(reason, &written).await);
+            }
+            Err(Failed::Halt(Halt::GivenUp(why))) => return Ok(self.given_up(why, &written).await),
             // A call that AWS did not take until the time was over says nothing about the version.
             Err(Failed::Error(error)) if error.failure().is_some_and(Failure::is_transient) => {
-                let why = Why::TimedOut {
-                    waited_for: vec![error.message],
-                };
-                self.given_up(why, &written).await
+                let waited_for = vec![error.message];
+                return Ok(self.given_up(Why::TimedOut { waited_for }, &written).await);
             }
-            Err(Failed::Error(error)) => {
-                let error = *error;
-                if self.left.is_some() {
-                    return Err(error);
-                }
-                Err(match self.back(&written).await {
-                    Ok(Back::Completed) => error.cause(format!(
-                        "the alias serves version {} again",
-                        self.before.version
-                    )),
-                    _ => error.hint(super::status_hint(self.client)),
-                })
-            }
+            Err(Failed::Error(error)) => *error,
+        };
+        if self.left.is_some() {
+            return Err(error);
+        }
+        Err(match self.back(&written).await {
+            Back::Completed => error.cause(format!(
+                "the alias serves version {} again",
+                self.before.version
+            )),
+            Back::Failed(causes) => error
+                .cause("the rollback was not completed")
+                .with_causes(first_few(&causes, 10))
+                .hint(super::status_hint(self.client)),
+            Back::Unwanted | Back::NotOurs => error.hint(super::status_hint(self.client)),
+        })
+    }
+
+    async fn wrong(&self, reason: String, written: &[Moved]) -> Verdict {
+        match self.back(written).await {
+            Back::Completed => Verdict::RolledBack { reason },
+            Back::Failed(causes) => Verdict::Failed { reason, causes },
+            Back::Unwanted | Back::NotOurs => Verdict::Failed {
+                reason,
+                causes: vec![
+                    "this run did not change the alias, so it was left as it is".to_owned(),
+                ],
+            },
         }
     }
 
-    async fn given_up(&self, why: Why, written: &[Moved]) -> Result<Verdict> {
+    async fn given_up(&self, why: Why, written: &[Moved]) -> Verdict {
         let back = match self.left.clone() {
             Some(left) => left,
-            None => self.back(written).await?,
+            None => self.back(written).await,
         };
-        Ok(Verdict::GivenUp { why, back })
+        Verdict::GivenUp { why, back }
     }
 
     /// Moves the traffic forward. `written` is what the alias was told last, and what it was being told when that failed.
     async fn forward(&mut self, written: &mut Vec<Moved>) -> std::result::Result<(), Failed> {
+        // Where traffic moves already, an alarm that rings is heard before the next step.
+        self.listen().await?;
         for step in std::mem::take(&mut self.steps) {
             let to = Moved {
                 version: self.before.version.clone(),
                 weight: Some((self.version.clone(), f64::from(step.percent) / 100.0)),
             };
             self.write(written, to).await?;
-            let end = Instant::now() + step.wait;
-            self.watch(written, false, end).await?;
+            self.watch(written, false, Stay::new(step.wait)).await?;
         }
         let all = Moved {
             version: self.version.clone(),
             weight: None,
         };
         self.write(written, all).await?;
-        let end = Instant::now() + self.bake;
-        self.watch(written, true, end).await
+        self.watch(written, true, Stay::new(self.bake)).await
     }
 
     /// Has the alias serve something, if it still serves what it was told last.
@@ -130,10 +146,16 @@ impl Driver<'_> {
         let from = written.clone();
         // Where the answer is lost, the alias may serve either.
         written.push(to.clone());
-        let outcome = set(self.client, &from, &to).await?;
-        if let Set::Taken(alias) = outcome {
-            let serves = alias.line();
-            return Err(Halt::Verdict(Verdict::Superseded { serves }).into());
+        match set(self.client, &self.replaced, &from, &to, self.until).await? {
+            Set::Done => {}
+            Set::Taken(alias) => {
+                let serves = alias.line();
+                return Err(Halt::Verdict(Verdict::Superseded { serves }).into());
+            }
+            Set::Late(serves) => {
+                let waited_for = vec![late(&serves)];
+                return Err(Halt::GivenUp(Why::TimedOut { waited_for }).into());
+            }
         }
         self.cx.host.info(match &to.weight {
             Some((version, weight)) => format!(
@@ -146,20 +168,29 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Watches until `end`, and if the version has all of the traffic, until it is healthy.
+    /// Looks once.
+    async fn look(&self, written: &Moved, expected: Option<&Expected>) -> Result<Seen> {
+        let look = self.client.look().await?;
+        if self.replaced.has(&look.alias) {
+            let change = "the alias to show its last change".to_owned();
+            return Ok(Seen::Ours(vec![change]));
+        }
+        Ok(judge(written, expected, &look))
+    }
+
+    /// Watches for a time, and if the version has all of the traffic, until it is healthy.
     async fn watch(
         &mut self,
         written: &[Moved],
         complete: bool,
-        end: Instant,
+        mut stay: Stay,
     ) -> std::result::Result<(), Failed> {
         let mut interval = PollInterval::new();
         let mut said = String::new();
         loop {
-            let look = self.client.look().await?;
             let expected = complete.then_some(&self.expected);
             let now = written.last().unwrap_or(&self.before);
-            let missing = match judge(now, expected, &look) {
+            let missing = match self.look(now, expected).await? {
                 Seen::Ours(missing) => missing,
                 Seen::Taken(serves) => {
                     return Err(Halt::Verdict(Verdict::Superseded { serves }).into());
@@ -167,7 +198,7 @@ impl Driver<'_> {
                 Seen::Broken(why) => return Err(Halt::Wrong(why).into()),
             };
             self.listen().await?;
-            if missing.is_empty() && Instant::now() >= end {
+            if stay.is_over(&missing, Instant::now()) {
                 return Ok(());
             }
             let waiting = first_few(&missing, 3).join("; ");
@@ -180,12 +211,7 @@ impl Driver<'_> {
                 let waited_for = missing;
                 return Err(Halt::GivenUp(Why::TimedOut { waited_for }).into());
             }
-            tokio::select! {
-                signal = self.progress.cancelled() => {
-                    return Err(Halt::GivenUp(Why::Cancelled { signal }).into());
-                }
-                () = sleep(interval.next(changed)) => {}
-            }
+            sleep(interval.next(changed)).await;
         }
     }
 
@@ -202,11 +228,22 @@ impl Driver<'_> {
         }
     }
 
-    /// Has the alias serve the version before again, alone, and verifies that.
-    async fn back(&self, written: &[Moved]) -> Result<Back> {
+    /// Has the alias serve the version before again, alone, and verifies that. A call that fails there is not the end of the
+    /// deployment's story: why it went back is to be told too.
+    async fn back(&self, written: &[Moved]) -> Back {
         if self.left == Some(Back::NotOurs) {
-            return Ok(Back::NotOurs);
+            return Back::NotOurs;
         }
+        match self.went_back(written).await {
+            Ok(back) => back,
+            Err(error) => {
+                let line = error.line();
+                Back::Failed(std::iter::once(line).chain(error.hints).collect())
+            }
+        }
+    }
+
+    async fn went_back(&self, written: &[Moved]) -> Result<Back> {
         self.progress.at(Stage::GoingBack {
             version: self.before.version.clone(),
         });
@@ -219,23 +256,20 @@ impl Driver<'_> {
             .info(format!("going back to version {}", home.version));
         self.client.retry_by(RetryPolicy::following(BACK));
         let until = Instant::now() + BACK;
-        if let Set::Taken(alias) = set(self.client, written, &home).await? {
-            let serves = alias.line();
-            return Ok(Back::Failed(vec![format!(
-                "somebody else had the alias serve {serves}"
-            )]));
+        let taken = |serves: String| {
+            Back::Failed(vec![format!("somebody else had the alias serve {serves}")])
+        };
+        match set(self.client, &self.replaced, written, &home, until).await? {
+            Set::Done => {}
+            Set::Taken(alias) => return Ok(taken(alias.line())),
+            Set::Late(serves) => return Ok(Back::Failed(vec![late(&serves)])),
         }
         let mut interval = PollInterval::new();
         loop {
-            let look = self.client.look().await?;
-            let missing = match judge(&home, self.expected_before.as_ref(), &look) {
+            let missing = match self.look(&home, self.expected_before.as_ref()).await? {
                 Seen::Ours(missing) if missing.is_empty() => return Ok(Back::Completed),
                 Seen::Ours(missing) => missing,
-                Seen::Taken(serves) => {
-                    return Ok(Back::Failed(vec![format!(
-                        "somebody else had the alias serve {serves}"
-                    )]));
-                }
+                Seen::Taken(serves) => return Ok(taken(serves)),
                 Seen::Broken(why) => return Ok(Back::Failed(vec![why])),
             };
             if Instant::now() >= until {
@@ -244,6 +278,11 @@ impl Driver<'_> {
             sleep(interval.next(false)).await;
         }
     }
+}
+
+/// The condition that is missing while an alias does not take a change.
+fn late(serves: &str) -> String {
+    format!("the alias to take the change: it serves {serves}")
 }
 
 /// Why [`Driver::forward`] ended early.

@@ -1,7 +1,9 @@
 //! Judges an alias while it is deployed to. Pure.
 
-use super::act::serves;
+use super::set::serves;
 use lambda::{Expected, Look, Moved, missing};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What one look at the alias says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,24 @@ pub(super) fn judge(written: &Moved, expected: Option<&Expected>, look: &Look) -
         return Seen::Broken(format!("version {} failed: {reason}", written.version));
     }
     Seen::Ours(expected.map_or_else(Vec::new, |expected| missing(expected, look)))
+}
+
+/// The time for which traffic stays as it is, from the first look with nothing missing: until then the version need not have it.
+#[derive(Debug)]
+pub(super) struct Stay {
+    time: Duration,
+    since: Option<Instant>,
+}
+
+impl Stay {
+    pub(super) fn new(time: Duration) -> Self {
+        Self { time, since: None }
+    }
+
+    /// Takes in a look at this time, and returns true if the time is over and nothing is missing.
+    pub(super) fn is_over(&mut self, missing: &[String], now: Instant) -> bool {
+        missing.is_empty() && now >= *self.since.get_or_insert(now) + self.time
+    }
 }
 
 #[cfg(test)]
@@ -107,5 +127,20 @@ mod tests {
         let seen = |weights| judge(&step, None, &look("1", weights, "Active", Value::Null));
         assert_eq!(seen(json!({"2": 0.1})), Seen::Ours(Vec::new()));
         assert_eq!(seen(json!({})), Seen::Taken("version 1".to_owned()));
+    }
+
+    #[test]
+    fn the_bake_begins_when_the_version_has_the_traffic() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let provisioning = ["its provisioned concurrency".to_owned()];
+        let mut stay = Stay::new(Duration::from_secs(60));
+        assert!(!stay.is_over(&provisioning, at(0)));
+        assert!(!stay.is_over(&provisioning, at(100)));
+        assert!(!stay.is_over(&[], at(110)));
+        assert!(!stay.is_over(&[], at(169)));
+        assert!(!stay.is_over(&provisioning, at(175)));
+        assert!(stay.is_over(&[], at(176)));
+        assert!(Stay::new(Duration::ZERO).is_over(&[], at(0)));
     }
 }

@@ -7,8 +7,10 @@ mod deploy;
 mod diff;
 mod drive;
 mod follow;
+mod observe;
 mod plan;
 mod report;
+mod set;
 mod shift;
 mod stage;
 mod status;
@@ -116,6 +118,14 @@ async fn find(
         alias.unwrap_or_else(|| ALIAS.to_owned()),
     );
     Ok(Found { account, client })
+}
+
+/// The environment, if it has a gate.
+fn gated(defaults: &Defaults) -> Option<&str> {
+    let contract = defaults
+        .contract()
+        .filter(|contract| contract.gate.required);
+    contract.map(|contract| contract.environment.as_str())
 }
 
 /// The command that shows what the alias serves, as a hint.

@@ -1,6 +1,6 @@
 //! The outcome of a function's deployment: the report of a success, or the error of anything else.
 
-use super::plan::Plan;
+use super::plan::{Plan, Version};
 use super::status_hint;
 use super::verdict::{Back, Verdict};
 use crate::progress::first_few;
@@ -24,6 +24,8 @@ pub(super) struct Outcome<'a> {
     pub(super) target: &'a Configuration,
     pub(super) under: Option<&'a UsedPermit>,
     pub(super) verdict: Verdict,
+    /// The alarms that rang from before the beginning to the end.
+    pub(super) not_watched: Vec<String>,
     pub(super) took: Duration,
     pub(super) timeout: Duration,
 }
@@ -86,6 +88,7 @@ pub(super) fn ended(outcome: &Outcome<'_>) -> Result<Report> {
         };
         return Ok(report
             .output("function-version-arn", &target.function_arn)
+            .output("digest", outcome.plan.digest.as_str())
             .output("verdict", "healthy"));
     }
     let mut error = outcome.error().hint(status_hint(client));
@@ -99,7 +102,8 @@ pub(super) fn ended(outcome: &Outcome<'_>) -> Result<Report> {
     error.json = Some(outcome.json());
     let error = error
         .summary(summary)
-        .output("function-version-arn", &target.function_arn);
+        .output("function-version-arn", &target.function_arn)
+        .output("digest", outcome.plan.digest.as_str());
     Err(match verdict.recorded() {
         Some(recorded) => error.output("verdict", recorded),
         None => error,
@@ -147,6 +151,9 @@ impl Outcome<'_> {
             }
         };
         match back {
+            Back::Unwanted if matches!(self.plan.version, Version::End(_)) => error.hint(
+                "the alias was left as it is; run the same deploy again to go on",
+            ),
             Back::Unwanted => error.hint(
                 "the alias was left as it is, because of --no-rollback; run the same deploy again to go on",
             ),
@@ -189,6 +196,9 @@ impl Outcome<'_> {
         if let Some(under) = self.under {
             facts.insert(1, ("permit", under.line()));
         }
+        if !self.not_watched.is_empty() {
+            facts.push(("alarms not watched", self.not_watched.join(", ")));
+        }
         let facts = facts.into_iter();
         facts
             .map(|(name, value)| vec![name.to_owned(), value])
@@ -208,6 +218,7 @@ impl Outcome<'_> {
             "version_arn": self.target.function_arn,
             "seconds": self.took.as_secs(),
             "permit": self.under.map(UsedPermit::json),
+            "alarms_not_watched": self.not_watched,
         });
         let more = match &self.verdict {
             Verdict::Succeeded => json!({}),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Setting;
 use crate::support::{Started, TIMEOUT, ends, log, until, wait};
 
-fn alarm(setting: &Setting, name: &str, state: &str) {
+pub(super) fn alarm(setting: &Setting, name: &str, state: &str) {
     let version = "2010-08-01";
     let made = [
         ("AlarmName", name),
@@ -36,12 +36,12 @@ fn alarm(setting: &Setting, name: &str, state: &str) {
 }
 
 /// A deployment whose traffic has begun to move to version 2.
-fn moving(setting: &Setting, further: &[&str]) -> Started {
+pub(super) fn moving(setting: &Setting, further: &[&str]) -> Started {
     let digest = setting.image("second");
     moving_to(setting, &digest, further)
 }
 
-fn moving_to(setting: &Setting, digest: &str, further: &[&str]) -> Started {
+pub(super) fn moving_to(setting: &Setting, digest: &str, further: &[&str]) -> Started {
     let started = Started::new(&mut setting.deploy(digest, further));
     until("the traffic moves", TIMEOUT, || {
         (setting.serves().1 == json!({"2": 0.25})).then_some(())
@@ -49,10 +49,10 @@ fn moving_to(setting: &Setting, digest: &str, further: &[&str]) -> Started {
     started
 }
 
-const SLOWLY: [&str; 2] = ["--shift", "linear:25:1h"];
+pub(super) const SLOWLY: [&str; 2] = ["--shift", "linear:25:1h"];
 const BEFORE: &str = "1";
 
-fn went_back(setting: &Setting) {
+pub(super) fn went_back(setting: &Setting) {
     assert_eq!(setting.serves(), (BEFORE.to_owned(), Value::Null));
     assert_eq!(setting.invoke(), "first 1");
 }
@@ -84,7 +84,11 @@ fn an_alarm_that_goes_off_rolls_back_and_one_that_rang_before_does_not() {
     let setting = Setting::new("alarms");
     alarm(&setting, "errors", "OK");
     alarm(&setting, "old", "ALARM");
-    let further = [&SLOWLY[..], &["--alarm", "errors", "--alarm", "old"]].concat();
+    let further = [
+        &SLOWLY[..],
+        &["--alarm", "errors", "--alarm", "old", "--json"],
+    ]
+    .concat();
     let started = moving(&setting, &further);
     alarm(&setting, "errors", "ALARM");
     let output = started.end(TIMEOUT);
@@ -97,6 +101,8 @@ fn an_alarm_that_goes_off_rolls_back_and_one_that_rang_before_does_not() {
     ] {
         assert!(text.contains(piece), "{piece}: {text}");
     }
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["details"]["alarms_not_watched"], json!(["old"]));
     assert_eq!(setting.verdict().as_deref(), Some("rolled-back"));
     went_back(&setting);
     let digest = setting.image("second");
@@ -144,6 +150,8 @@ fn a_cancelled_run_goes_back_unless_it_is_told_not_to() {
         0,
         &["serves version 1 alone again"],
     );
+    // The verdict is that of the digest that was left.
+    assert_eq!(setting.output("digest").as_deref(), Some(&*digest));
     went_back(&setting);
 }
 
@@ -235,10 +243,34 @@ fn provisioned_concurrency_is_waited_for_and_keeps_traffic_from_moving_in_steps(
     let put = setting.aws.rest("lambda", "PUT", &path, Some(&input));
     wait(TIMEOUT, put).unwrap().unwrap();
     let digest = setting.image("second");
+    let expected = ["is being moved or made", "IN_PROGRESS"];
+    ends(&mut setting.deploy(&digest, &[]), 4, &expected);
+    let ready = || {
+        until("the provisioned concurrency is ready", TIMEOUT, || {
+            let get = setting.aws.rest("lambda", "GET", &path, None);
+            let found = wait(TIMEOUT, get).unwrap().unwrap();
+            (found["Status"] == "READY").then_some(())
+        });
+    };
+    ready();
     let expected = ["provisioned concurrency", "cannot move in steps"];
     ends(&mut setting.deploy(&digest, &SLOWLY), 3, &expected);
     let expected = ["waiting for", "0 of 1 available"];
     ends(&mut setting.deploy(&digest, &[]), 0, &expected);
     assert_eq!(setting.serves(), ("2".to_owned(), Value::Null));
     assert_eq!(setting.invoke(), "second 2");
+    // Until Lambda has moved it, version 1 has the traffic, and another deployment would go back to one that never had it.
+    let back = json!({"FunctionVersion": "1"});
+    setting.call("PUT", "/aliases/live", Some(&back));
+    ready();
+    setting.call(
+        "PUT",
+        "/aliases/live",
+        Some(&json!({"FunctionVersion": "2"})),
+    );
+    let third = setting.image("third");
+    let expected = ["is being moved or made", "version 1 for 100%"];
+    ends(&mut setting.deploy(&third, &[]), 4, &expected);
+    ends(&mut setting.command("rollback", &[]), 4, &expected);
+    assert_eq!(setting.versions(), 2);
 }
