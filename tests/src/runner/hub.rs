@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fault::{Context, Fault, Result};
 use crate::instance::{Instance, port};
-use crate::world::http_client;
+use crate::world::unpooled_client;
 
 /// One repository on the stand-in.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Hub {
     /// The stand-in as it knows `repository`.
     pub fn new(instance: &Instance, repository: &str) -> Result<Self> {
         Ok(Self {
-            http: http_client()?,
+            http: unpooled_client()?,
             base: format!("{}/_sandbox", instance.url(port::GITHUB)),
             repository: repository.to_owned(),
         })

@@ -460,18 +460,31 @@ pub async fn violations(instance: &Instance) -> Result<Vec<String>> {
 
 /// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts no certificate.
 pub fn http_client() -> Result<reqwest::Client> {
+    client_builder()?
+        .build()
+        .context("building an HTTP client")
+}
+
+/// A client that may be shared by threads which have a runtime each: it keeps no connection, as one ends with the runtime in
+/// which it was opened, under whoever has just taken it from the pool.
+pub(crate) fn unpooled_client() -> Result<reqwest::Client> {
+    client_builder()?
+        .pool_max_idle_per_host(0)
+        .build()
+        .context("building an HTTP client")
+}
+
+fn client_builder() -> Result<reqwest::ClientBuilder> {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("building an HTTP client")?
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
-        .timeout(Duration::from_secs(300))
-        .build()
-        .context("building an HTTP client")
+        .timeout(Duration::from_secs(300)))
 }
 
 #[cfg(test)]

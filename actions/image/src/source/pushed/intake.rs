@@ -104,6 +104,11 @@ impl Intake {
         let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
     }
 
+    /// Returns whether that manifest came.
+    pub(super) fn is_whole(&self) -> bool {
+        *self.whole.borrow()
+    }
+
     /// The reason why something was refused.
     pub(super) fn failure(&self) -> Option<Error> {
         self.state().failure.clone()

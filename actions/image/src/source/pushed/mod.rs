@@ -133,13 +133,24 @@ impl Push {
             intake.whole().await;
             Ok(())
         };
-        tokio::select! {
-            arrived = arrived => arrived?,
-            // Its own answer comes after the manifest was refused, so this is a push that failed.
-            ended = &mut push => return Err(self.failed(intake, ended)),
+        // In this order, as both can have come by the time one is looked at: a push whose manifest came is whole.
+        let has_ended = tokio::select! {
+            biased;
+            arrived = arrived => {
+                arrived?;
+                false
+            }
+            ended = &mut push => {
+                if !intake.is_whole() {
+                    return Err(self.failed(intake, ended));
+                }
+                true
+            }
+        };
+        if !has_ended {
+            // Its answer is that the manifest was refused.
+            let _ = tokio::time::timeout(ENDED, push).await;
         }
-        // Its answer is that the manifest was refused.
-        let _ = tokio::time::timeout(ENDED, push).await;
         drop(tag);
         let (engine, own) = (self.engine.clone(), name.clone());
         // A name that stays is unused, and not a reason to fail.
