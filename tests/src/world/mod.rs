@@ -460,9 +460,7 @@ pub async fn violations(instance: &Instance) -> Result<Vec<String>> {
 
 /// A client for plain HTTP on loopback. reqwest wants a TLS configuration all the same; this one trusts no certificate.
 pub fn http_client() -> Result<reqwest::Client> {
-    client_builder()?
-        .build()
-        .context("building an HTTP client")
+    client_builder()?.build().context("building an HTTP client")
 }
 
 /// A client that may be shared by threads which have a runtime each: it keeps no connection, as one ends with the runtime in
