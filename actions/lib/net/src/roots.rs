@@ -10,14 +10,14 @@ use rustls_pki_types::pem::PemObject;
 /// The roots to trust.
 ///
 /// # Errors
-/// A named bundle that cannot be read or holds no certificate (exit 2).
+/// A named bundle that cannot be read, has an entry that is not a certificate, or holds none (exit 2).
 pub(crate) fn load(env: &Env) -> Result<Vec<CertificateDer<'static>>> {
     for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
         if let Some(path) = env.get(variable) {
+            // An entry that were passed over could be the root that is needed, and the failure would name the server.
             let found: Vec<_> = CertificateDer::pem_file_iter(path)
-                .context(format!("cannot read {path} ({variable})"))?
-                .filter_map(std::result::Result::ok)
-                .collect();
+                .and_then(Iterator::collect)
+                .context(format!("cannot read {path} ({variable})"))?;
             if found.is_empty() {
                 return Err(Error::usage(format!(
                     "{path} ({variable}) holds no certificate"
@@ -62,14 +62,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_without_certificates_is_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let env = Env::from([("AWS_CA_BUNDLE", file.path().to_str().unwrap())]);
-        assert!(
-            load(&env)
-                .unwrap_err()
-                .message
-                .contains("holds no certificate")
-        );
+    fn a_bundle_without_certificates_or_with_a_broken_one_is_refused() {
+        let whole = pem(&webpki_root_certs::TLS_SERVER_ROOT_CERTS[..2]);
+        let cut = &whole[..whole.len() - 40];
+        for (bytes, why) in [(&b""[..], "holds no certificate"), (cut, "cannot read")] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), bytes).unwrap();
+            let env = Env::from([("AWS_CA_BUNDLE", file.path().to_str().unwrap())]);
+            let error = load(&env).unwrap_err();
+            assert!(error.message.contains(why), "{}", error.line());
+        }
     }
 }
