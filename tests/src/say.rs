@@ -11,6 +11,14 @@ pub fn data(line: &str) {
 /// Writes a line about progress, whole and at once: standard error has no buffer, and what others write must not come
 /// between the line and its end.
 pub fn note(line: &str) {
+    if cfg!(test) {
+        // Captured by libtest, so that the output of a step that a test makes fail is not taken for one of this run's.
+        #[expect(clippy::print_stderr, reason = "libtest captures the macro alone")]
+        {
+            eprintln!("{line}");
+        }
+        return;
+    }
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

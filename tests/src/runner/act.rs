@@ -1,7 +1,7 @@
 //! Runs one workflow of the example repository under act, with GitHub's strictness where act is kinder: a job output that
 //! holds a masked value fails the run, and every call of a job is judged by the permissions the job declares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -17,6 +17,7 @@ use super::export::{CALLABLE, Export, REPOSITORY, readable_by_act};
 use super::git::git;
 use super::hub::{Hub, Run};
 use super::log::Log;
+use super::story::repository_folder;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::Instance;
 use crate::world::World;
@@ -40,6 +41,8 @@ pub struct Trigger {
     pub pull: Option<u64>,
     /// The inputs of a dispatch.
     pub inputs: BTreeMap<String, String>,
+    /// The secrets that the jobs see, beside the run's token.
+    pub secrets: BTreeMap<String, String>,
     /// True if GitHub's API answers nobody, while Actions runs jobs and gives them identity tokens.
     pub github_is_down: bool,
 }
@@ -54,6 +57,7 @@ impl Trigger {
             branch: "main".to_owned(),
             pull: None,
             inputs: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             github_is_down: false,
         }
     }
@@ -86,6 +90,13 @@ impl Trigger {
         self
     }
 
+    /// With a secret that the workflow may pass on.
+    #[must_use]
+    pub fn with_secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// On another branch than main.
     #[must_use]
     pub fn on(mut self, branch: &str) -> Self {
@@ -107,7 +118,7 @@ pub struct Ended {
     pub folder: PathBuf,
 }
 
-/// Runs a workflow to its end. `show` gets each line of the log as it comes.
+/// Runs a workflow of the hub's repository to its end. `show` gets each line of the log as it comes.
 pub async fn run(
     instance: &Instance,
     world: &World,
@@ -135,7 +146,9 @@ pub async fn run(
         .join(&world.name)
         .join(format!("run-{}", run.run_id));
     fs::create_dir_all(&folder).context("making the run's folder")?;
-    let mut log = Log::hiding(vec![run.token.clone(), run.oidc_request_token.clone()]);
+    let mut hidden = vec![run.token.clone(), run.oidc_request_token.clone()];
+    hidden.extend(trigger.secrets.values().cloned());
+    let mut log = Log::hiding(hidden);
     let ended = execute(
         instance, world, hub, export, trigger, &run, &folder, &mut log, show,
     )
@@ -174,15 +187,15 @@ async fn execute(
     log: &mut Log,
     show: &mut dyn FnMut(&str),
 ) -> Result<bool> {
-    let repository = check_out(instance, world, trigger, run, folder).await?;
+    let repository = check_out(instance, world, hub, trigger, run, folder).await?;
     let workflow = repository.join(&trigger.workflow);
     let text = fs::read_to_string(&workflow).context(format!("reading {}", trigger.workflow))?;
     fs::write(&workflow, readable_by_act(&text, &export.pin))
         .context("preparing the workflow for act")?;
     let checkout = folder.join("checkout");
     fs::create_dir_all(&checkout).context("making an action")?;
-    let origin = super::story::git_folder(instance, world);
-    let action = include_str!("checkout.yml").replace("ORIGIN", &origin.display().to_string());
+    let origins = origins(instance, world, hub, folder)?;
+    let action = include_str!("checkout.yml").replace("ORIGINS", &origins.display().to_string());
     fs::write(checkout.join("action.yml"), action).context("making an action")?;
     let event = folder.join("event.json");
     let head = git(
@@ -196,7 +209,7 @@ async fn execute(
     fs::create_dir_all(&home).context("making the run's home")?;
 
     let variables = variables(world, run)?;
-    let jobs_see = jobs_see(instance, world, trigger, run, &home);
+    let jobs_see = jobs_see(instance, world, hub, trigger, run, &home);
     let mut command = command(instance, export, trigger, folder);
     command
         .arg("--eventpath")
@@ -205,6 +218,7 @@ async fn execute(
         // act takes a secret named without a value from its own environment, and variables from a file that can be
         // a pipe, so that no token shows in its arguments or on disk.
         .env("GITHUB_TOKEN", &run.token)
+        .envs(&trigger.secrets)
         .env("PATH", &jobs_see["PATH"])
         .env("HOME", &home)
         .args(["--env-file", "/dev/stdin"]);
@@ -266,6 +280,7 @@ fn variables(world: &World, run: &Run) -> Result<Variables> {
 fn jobs_see(
     instance: &Instance,
     world: &World,
+    hub: &Hub,
     trigger: &Trigger,
     run: &Run,
     home: &Path,
@@ -280,7 +295,7 @@ fn jobs_see(
             "GITHUB_WORKFLOW_REF",
             format!(
                 "{}/{}@refs/heads/{}",
-                world.repository, trigger.workflow, trigger.branch
+                hub.repository, trigger.workflow, trigger.branch
             ),
         ),
         ("GITHUB_RUN_ATTEMPT", run.run_attempt.to_string()),
@@ -345,6 +360,9 @@ fn command(instance: &Instance, export: &Export, trigger: &Trigger, folder: &Pat
         ))
         .env_clear()
         .env("XDG_CACHE_HOME", folder.join("cache"));
+    for name in trigger.secrets.keys() {
+        command.args(["--secret", name]);
+    }
     for (name, value) in &trigger.inputs {
         command.args(["--input", &format!("{name}={value}")]);
     }
@@ -398,16 +416,29 @@ async fn follow(mut child: Child, log: &mut Log, show: &mut dyn FnMut(&str)) -> 
     }
 }
 
+/// A folder in which each repository that a job may check out is at `OWNER/NAME.git`: the run's and the code's.
+fn origins(instance: &Instance, world: &World, hub: &Hub, folder: &Path) -> Result<PathBuf> {
+    let origins = folder.join("origins");
+    for repository in BTreeSet::from([&hub.repository, &world.repository]) {
+        let link = origins.join(format!("{repository}.git"));
+        fs::create_dir_all(link.parent().unwrap_or(&origins)).context("linking a repository")?;
+        std::os::unix::fs::symlink(repository_folder(instance, world, repository), link)
+            .context("linking a repository")?;
+    }
+    Ok(origins)
+}
+
 /// The repository at the run's commit, on its branch, with a remote of the name GitHub gave it.
 async fn check_out(
     instance: &Instance,
     world: &World,
+    hub: &Hub,
     trigger: &Trigger,
     run: &Run,
     folder: &Path,
 ) -> Result<PathBuf> {
     let target = folder.join("repository");
-    let origin = super::story::git_folder(instance, world);
+    let origin = repository_folder(instance, world, &hub.repository);
     git(
         folder,
         &[
@@ -429,7 +460,7 @@ async fn check_out(
         )
         .await?;
     }
-    let url = format!("https://github.com/{}.git", world.repository);
+    let url = format!("https://github.com/{}.git", hub.repository);
     git(&target, &["remote", "set-url", "origin", &url]).await?;
     Ok(target)
 }

@@ -49,6 +49,17 @@ pub fn git_folder(instance: &Instance, world: &World) -> PathBuf {
         .join("storefront.git")
 }
 
+/// Where a repository of the world's is, bare: the code's or another one of its owner's.
+pub fn repository_folder(instance: &Instance, world: &World, repository: &str) -> PathBuf {
+    let code = git_folder(instance, world);
+    match repository.rsplit_once('/') {
+        Some((_, name)) if repository != world.repository => {
+            code.with_file_name(format!("{name}.git"))
+        }
+        _ => code,
+    }
+}
+
 /// Puts a contract on the world's protected branch, past its pull requests, as somebody would who changed it there since: `path`
 /// is the file's in the repository. Answers the branch, which is trunk where main was renamed, and its newest commit before.
 ///

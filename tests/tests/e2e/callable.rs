@@ -1,5 +1,7 @@
 //! The callable workflows, called as the README tells a user to: ten lines in the repository, everything else ours.
 
+mod approvers;
+
 use sandbox::demo;
 use sandbox::instance::sha256;
 use sandbox::runner::act::{self, Trigger};
@@ -190,8 +192,9 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         let files = [("delivery.yaml", contract.as_str())];
         let title = "Ask for approvals";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
-        let digest = format!("sha256:{}", "2".repeat(64));
-        healthy_in_dev(&world, &digest, &commit).await;
+        let [before, digest] = ["1", "2"].map(|digit| format!("sha256:{}", digit.repeat(64)));
+        healthy_in(&world, "dev", &digest, &commit).await;
+        healthy_in(&world, "staging", &before, &commit).await;
 
         let run = async |person: &str, more: &[(&str, &str)]| {
             let inputs = [&[("environment", "staging")], more].concat();
@@ -203,15 +206,15 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         };
         let ask = [("command", "request"), ("reason", "the new prices")];
         let (asked, log) = run(RELEASER, &ask).await;
-        let expected = "request 1 of storefront in staging written: 0 of 1 approvals";
+        let expected = "request 2 of storefront in staging written: 0 of 1 approvals";
         assert!(asked && log.contains(expected), "{log}");
         let approve = [
             ("command", "approve"),
-            ("request", "1"),
+            ("request", "2"),
             ("digest", &digest),
         ];
         // act may lose what a step that fails said last, since it does not wait for the end of its output.
-        let expected = "linus asked for it, so somebody else must approve request 1";
+        let expected = "linus asked for it, so somebody else must approve request 2";
         let mut heard = false;
         for _ in 0..5 {
             let (approved, log) = run(RELEASER, &approve).await;
@@ -223,8 +226,19 @@ fn the_examples_approvals_are_short_runs_that_write_to_the_ledger() {
         }
         assert!(heard, "no run says that {expected}");
         let (approved, log) = run(REVIEWER, &approve).await;
-        let expected = "record 2 of storefront in staging written: grace approved request 1";
+        let expected = "record 3 of storefront in staging written: grace approved request 2";
         assert!(approved && log.contains(expected), "{log}");
+
+        // A rollback needs the review of somebody else first.
+        let review = [
+            ("command", "review"),
+            ("digest", &before),
+            ("reason", "bring it back"),
+        ];
+        let (reviewed, log) = run(REVIEWER, &review).await;
+        let expected =
+            format!("record 4 of storefront in staging written: grace reviewed {before}");
+        assert!(reviewed && log.contains(&expected), "{log}");
         demo::kept_to_the_rules(instance, &story).await.unwrap();
     });
 }
@@ -288,16 +302,16 @@ fn an_environment_can_hold_the_secrets_that_the_workflows_take() {
     }
 }
 
-/// Puts a healthy record into dev's chain, as a delivery writes it.
-pub(crate) async fn healthy_in_dev(world: &World, digest: &str, commit: &str) {
+/// Puts a healthy record at the start of an environment's chain, as a delivery writes it.
+pub(crate) async fn healthy_in(world: &World, environment: &str, digest: &str, commit: &str) {
     let record = json!({
-        "seq": 1, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": "dev", "digest": digest,
+        "seq": 1, "at": "2026-11-21T18:00:00Z", "service": "storefront", "environment": environment, "digest": digest,
         "commit": commit, "verdict": "healthy", "actor": {"login": RELEASER},
     });
     let (prev, record) = ("0".repeat(64), record.to_string());
     let hash = sha256(format!("{prev}{record}").as_bytes());
     let item = json!({
-        "chain": {"S": "storefront#dev"}, "seq": {"N": "1"}, "record": {"S": record}, "hash": {"S": hash}, "prev": {"S": prev},
+        "chain": {"S": format!("storefront#{environment}")}, "seq": {"N": "1"}, "record": {"S": record}, "hash": {"S": hash}, "prev": {"S": prev},
     });
     let aws = world.administrator(instance(), &world.build).await.unwrap();
     let input = json!({"TableName": World::LEDGER, "Item": item});

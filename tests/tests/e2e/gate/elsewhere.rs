@@ -14,15 +14,15 @@ use crate::support::{TIMEOUT, instance, read, wait};
 const WORKFLOW: &str = ".github/workflows/approve.yml";
 const APPROVE: [&str; 3] = ["approve", "--request", "2"];
 
-/// The workflow of such a repository, as the documentation gives it to a user.
-fn documented() -> String {
+/// The workflow of such a repository, as the documentation gives it to a user whose code is in `code`.
+pub(crate) fn documented(code: &str) -> String {
     let guide = read(&instance().checkout.join("docs/getting-started.md"));
     let (_, chapter) = guide
         .split_once("## Approvers without access to the code")
         .unwrap();
     let (_, block) = chapter.split_once("```yaml\n").unwrap();
     let block = block.split_once("```").unwrap().0;
-    block.replace("ACME/storefront", "acme/storefront")
+    block.replace("ACME/storefront", code)
 }
 
 /// A repository beside the world's own, with the same people.
@@ -60,7 +60,7 @@ impl ApproverRepository {
         let mut body = json!({
             "workflow": WORKFLOW, "event": "workflow_dispatch", "actor": actor,
             "inputs": {"command": "approve", "environment": "production", "request": "2", "digest": "", "reason": ""},
-            "workflows": {WORKFLOW: documented(), called: ours},
+            "workflows": {WORKFLOW: documented("acme/storefront"), called: ours},
         });
         let fields = body.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());

@@ -7,7 +7,7 @@ mod break_glass;
 mod contributors;
 mod doctor;
 mod edited;
-mod elsewhere;
+pub(crate) mod elsewhere;
 mod evidence;
 mod evidence_of_rollback;
 mod fresh;

@@ -6,7 +6,7 @@ use sandbox::demo;
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, unproven};
 use sandbox::world::runner::Variables;
 
-use crate::callable::healthy_in_dev;
+use crate::callable::healthy_in;
 use crate::support::{TIMEOUT, heavy, instance, wait, world};
 
 const TEMPLATE: &str =
@@ -41,7 +41,7 @@ fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names
         let title = "Describe the stack";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
         let digest = format!("sha256:{}", "2".repeat(64));
-        healthy_in_dev(&world, &digest, &commit).await;
+        healthy_in(&world, "dev", &digest, &commit).await;
 
         let run = async |buildspec, environment, start: Variables| -> Ended {
             let project = Project::of(buildspec, environment, &person(RELEASER), start);

@@ -5,7 +5,7 @@ use sandbox::runner::act::{self, Trigger};
 use sandbox::runner::export::{REPOSITORY, export};
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, unproven};
 
-use crate::callable::healthy_in_dev;
+use crate::callable::healthy_in;
 use crate::support::{TIMEOUT, comments, heavy, instance, read, wait, world};
 
 const TEMPLATE: &str =
@@ -82,7 +82,7 @@ fn a_pull_request_is_planned_a_merge_applied_and_a_gate_asked() {
 
         // In staging the gate is asked first, and its permit names the plan.
         let digest = format!("sha256:{}", "2".repeat(64));
-        healthy_in_dev(&world, &digest, &commit).await;
+        healthy_in(&world, "dev", &digest, &commit).await;
         let inputs = [("environment", "staging")];
         let log = run(Trigger::dispatch(RELEASER, "stack.yml", &inputs)).await;
         for piece in [", under permit ", "CREATE_COMPLETE"] {
