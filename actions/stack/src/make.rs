@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep};
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// For how long a change set that was just made may be unknown to CloudFormation.
 const NEW: Duration = Duration::from_secs(10);
+/// The longest pause between two looks at a change set.
+const LONGEST: Duration = Duration::from_millis(1500);
 /// How often a person hears that the step still waits.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ pub(crate) async fn make(cx: &Cx, client: &Client, wanted: &Creation<'_>) -> Res
             ));
         }
         sleep(pause).await;
-        pause = (pause * 3 / 2).min(Duration::from_secs(3));
+        pause = (pause * 3 / 2).min(LONGEST);
     };
     if set.status == "CREATE_COMPLETE" {
         return Ok(Made::Changes(Box::new(set)));

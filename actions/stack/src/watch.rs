@@ -2,21 +2,22 @@
 
 use crate::cause::{Causes, causes, left_behind, line};
 use crate::client::Client;
-use crate::follow::{Next, Verdict, interference, next};
+use crate::follow::{Next, Verdict, interference, may_have_ended, next};
 use crate::inner::Inner;
 use crate::search::Execution;
 use crate::seen::{DEPTH, Event, Stack};
 use kit::Cx;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
+use net::PollInterval;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The first and the longest pause between two looks.
-const FIRST: Duration = Duration::from_millis(400);
-const LONGEST: Duration = Duration::from_secs(5);
+/// How long nested stacks are not looked at while nothing happens in the outermost one. Each costs a call, and the verdict is the
+/// outermost one's.
+const NESTED_EVERY: Duration = Duration::from_secs(5);
 /// How often a person hears that the step still waits.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 /// How many events that are known are read again: events of the same moment may appear in another order than they are listed.
@@ -41,6 +42,7 @@ pub(crate) struct Watch<'a> {
     /// Everything that happened since the operation began, the oldest first.
     events: Vec<Event>,
     inner: Inner,
+    looked_inside: Instant,
     /// The newest event before it.
     boundary: Option<String>,
     timeout: Duration,
@@ -84,6 +86,7 @@ impl<'a> Watch<'a> {
             token: execution.token,
             events: execution.events,
             inner: Inner::default(),
+            looked_inside: Instant::now(),
             boundary: execution.boundary,
             timeout,
             start: Instant::now(),
@@ -97,29 +100,27 @@ impl<'a> Watch<'a> {
     pub(crate) async fn follow(mut self) -> Result<Ended> {
         // The operation goes on whether it is observed or not, so every look is made again until the timeout.
         self.client.retry_until(self.start + self.timeout);
-        let (mut pause, mut last) = (FIRST, Instant::now());
+        let (mut interval, mut last) = (PollInterval::new(), Instant::now());
         self.tell(&self.events);
         let (verdict, stack) = loop {
-            let (stack, more) = self.look().await.map_err(|error| {
+            let (ended, more) = self.look().await.map_err(|error| {
                 error.hint("CloudFormation goes on, but this run no longer follows it; run the same command again to follow it")
             })?;
-            if let Next::Done(verdict) = next(&self.token, stack.as_ref(), &self.events) {
-                break (verdict, stack);
+            if let Some(ended) = ended {
+                break ended;
             }
-            let status = stack.map_or_else(|| "gone".to_owned(), |stack| stack.status);
             if self.start.elapsed() >= self.timeout {
-                return Err(self.timed_out(&status));
+                return Err(self.timed_out());
             }
             if more > 0 {
-                (pause, last) = (FIRST, Instant::now());
+                last = Instant::now();
             } else if last.elapsed() >= REPORT_EVERY {
                 last = Instant::now();
                 let waited = human(self.start.elapsed());
-                let busy = self.in_progress();
+                let (status, busy) = (self.status(), self.in_progress());
                 self.cx.host.info(format!("{status} after {waited}{busy}"));
             }
-            sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST);
+            sleep(interval.next(more > 0)).await;
         };
         let took = self.start.elapsed();
         let mut causes = match verdict {
@@ -147,9 +148,9 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Reads the stack, then what happened since the last look, and logs that; returns how much it was.
-    async fn look(&mut self) -> Result<(Option<Stack>, usize)> {
-        let stack = self.client.stack(self.stack).await?;
+    /// Reads what happened since the last look, and logs that; returns the verdict if there is one, with the stack, and how much it
+    /// was. A look is one call while nothing ends: CloudFormation does not say how many it takes.
+    async fn look(&mut self) -> Result<(Option<(Verdict, Option<Stack>)>, usize)> {
         let known: BTreeSet<&str> = self.events.iter().map(|event| event.id.as_str()).collect();
         let passed = Cell::new(0_usize);
         let enough = |event: &Event| {
@@ -161,11 +162,22 @@ impl<'a> Watch<'a> {
         let mut unique: BTreeSet<String> = BTreeSet::new();
         new.retain(|event| !known.contains(event.id.as_str()) && unique.insert(event.id.clone()));
         self.tell(&new);
-        let nested = self.inner.look(self.cx, self.client, &new).await;
-        let number = new.len() + nested;
+        let mut number = new.len();
+        if !new.is_empty() || self.looked_inside.elapsed() >= NESTED_EVERY {
+            number += self.inner.look(self.cx, self.client, &new).await;
+            self.looked_inside = Instant::now();
+        }
         self.events.extend(new);
         self.events.sort_by_key(|event| event.millis);
-        Ok((stack, number))
+        if !may_have_ended(&self.token, &self.events) {
+            return Ok((None, number));
+        }
+        let stack = self.client.stack(self.stack).await?;
+        let ended = match next(&self.token, stack.as_ref(), &self.events) {
+            Next::Done(verdict) => Some((verdict, stack)),
+            Next::Wait => None,
+        };
+        Ok((ended, number))
     }
 
     fn tell(&self, events: &[Event]) {
@@ -192,12 +204,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn timed_out(&self, status: &str) -> Error {
+    /// The status of the stack by its newest event.
+    fn status(&self) -> &str {
+        let mut of_stack = self.events.iter().filter(|event| event.is_of_stack());
+        let newest = of_stack.next_back();
+        newest.map_or("no event yet", |event| event.status.as_str())
+    }
+
+    fn timed_out(&self) -> Error {
         Error::new(
             ErrorKind::TimedOut,
             format!(
-                "the stack did not reach an end within {}: {status}{}",
+                "the stack did not reach an end within {}: {}{}",
                 human(self.timeout),
+                self.status(),
                 self.in_progress()
             ),
         )

@@ -52,6 +52,9 @@ impl RetryPolicy {
     }
 }
 
+/// The longest wait between two looks, without jitter.
+const LONGEST: Duration = Duration::from_millis(750);
+
 /// The waits between looks at a service: short after something changed, longer while nothing does.
 pub struct PollInterval(Box<dyn Iterator<Item = Duration>>);
 
@@ -59,12 +62,13 @@ impl PollInterval {
     /// Begins short.
     #[expect(clippy::new_without_default, reason = "it begins, it is not empty")]
     pub fn new() -> Self {
-        // The end is seen within two seconds. A look is five calls, so a quiet deployment costs about three a second,
-        // far below what ECS allows a role (20 a second: ECS, "Request throttling").
+        // The end is seen within two seconds: jitter makes the longest wait 1.5 s at most, which leaves half a second for the
+        // calls of a look. A look at a deployment is five calls, so a quiet one costs about four a second, far below what ECS
+        // allows an account (20 a second: ECS, "Request throttling").
         Self(Box::new(backoff::endless(
             Duration::from_millis(400),
             1.25,
-            Duration::from_secs(1),
+            LONGEST,
         )))
     }
 
@@ -73,7 +77,7 @@ impl PollInterval {
         if changed {
             *self = Self::new();
         }
-        self.0.next().unwrap_or(Duration::from_secs(1))
+        self.0.next().unwrap_or(LONGEST)
     }
 }
 
@@ -86,9 +90,12 @@ mod tests {
         let mut interval = PollInterval::new();
         let waits: Vec<Duration> = (0..40).map(|_| interval.next(false)).collect();
         assert!(waits[0] <= Duration::from_millis(800), "{waits:?}");
+        // Two seconds after the event there is to be a verdict, and the calls of the look that sees it take some of them.
         assert!(
-            waits[39] >= Duration::from_secs(1)
-                && waits.iter().all(|wait| *wait <= Duration::from_secs(2)),
+            waits[39] >= LONGEST
+                && waits
+                    .iter()
+                    .all(|wait| *wait <= Duration::from_millis(1500)),
             "{waits:?}"
         );
         assert!(interval.next(true) <= Duration::from_millis(800));
