@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use crate::fault::{Context, Fault, Result};
 use crate::world::runner::Variables;
 
@@ -90,6 +92,58 @@ impl Measure {
     }
 }
 
+/// One run that is too long to be repeated for each measure, so that all are taken of it, and whose exit code may be any.
+pub(super) struct Run {
+    pub(super) wall: f64,
+    pub(super) cpu: f64,
+    pub(super) peak: f64,
+    /// When the program ended.
+    pub(super) ended: OffsetDateTime,
+    pub(super) code: Option<i32>,
+}
+
+impl Run {
+    /// Runs the program once.
+    pub(super) fn of(call: &Call) -> Result<Self> {
+        // GNU time's own memory is little, and its processor time less than bash can tell.
+        const BOTH: &str = "TIMEFORMAT='%3U %3S'; time /usr/bin/time --quiet --format %M \"$@\"";
+        let mut command = Command::new("/bin/bash");
+        command
+            .args(["-c", BOTH, "bash"])
+            .arg(&call.program)
+            .args(&call.arguments)
+            .env_clear()
+            .envs(&call.environment)
+            .stdin(Stdio::null());
+        let began = Instant::now();
+        let output = command
+            .output()
+            .context(format!("running {}", call.program.display()))?;
+        let (wall, ended) = (began.elapsed(), OffsetDateTime::now_utc());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !text.contains(&call.proof) && !errors.contains(&call.proof) {
+            return Err(Fault::new(format!(
+                "{} {} ended with {} without {:?} in what it said:\n{text}{errors}",
+                call.program.display(),
+                call.arguments.join(" "),
+                output.status,
+                call.proof,
+            )));
+        }
+        let mut last = errors.lines().rev();
+        let cpu = sum(last.next().unwrap_or_default())?;
+        let peak = sum(last.next().unwrap_or_default())?;
+        Ok(Self {
+            wall: wall.as_secs_f64() * 1000.0,
+            cpu: cpu * 1000.0,
+            peak: peak / 1024.0,
+            ended,
+            code: output.status.code(),
+        })
+    }
+}
+
 fn sum(figures: &str) -> Result<f64> {
     let figures: std::result::Result<Vec<f64>, _> =
         figures.split_whitespace().map(str::parse).collect();
@@ -127,6 +181,17 @@ mod tests {
             let fault = Measure::Wall.take(&shell(script)).unwrap_err().to_string();
             assert!(fault.contains("why"), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_whole_run_has_every_measure_whatever_its_exit_code() {
+        let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo done >&2; exit 5";
+        let run = Run::of(&shell(busy)).unwrap();
+        assert_eq!(run.code, Some(5));
+        assert!(run.wall > 0.0 && run.cpu > 20.0 && run.peak > 0.5);
+        assert!(run.ended <= OffsetDateTime::now_utc());
+        let silent = Run::of(&shell("echo why >&2")).map(drop).unwrap_err();
+        assert!(silent.to_string().contains("why"), "{silent}");
     }
 
     #[test]

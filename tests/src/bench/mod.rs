@@ -11,10 +11,13 @@ mod promote;
 mod race;
 mod row;
 mod secrets;
+mod service;
 mod signed;
+mod stack;
 mod stage;
 mod start;
 mod state;
+mod verdict;
 
 use clap::ValueEnum;
 
@@ -40,6 +43,10 @@ pub(crate) enum Benchmark {
     Secrets,
     /// The state lock taken, handed over, waited for and released, beside the AWS CLI and Terraform
     State,
+    /// A deployment of ECS followed to its verdict, healthy and rolled back, beside the AWS CLI's `wait services-stable`
+    Service,
+    /// A small change of a stack, none, a slow and a failing one, beside `aws cloudformation deploy`
+    Stack,
     /// The gate over 1, 20 and 200 pull requests, beside the same facts fetched one call after the other
     Promote,
     /// Checking, reading and appending with 1,000 and 100,000 records in a chain, beside 10, and verifying an export
@@ -55,6 +62,8 @@ impl Benchmark {
             Self::Image => Some("image"),
             Self::Secrets => Some("secrets"),
             Self::State => Some("state"),
+            Self::Service => Some("service"),
+            Self::Stack => Some("stack"),
             Self::Promote | Self::Ledger => Some("promote"),
         }
     }
@@ -82,6 +91,9 @@ impl Benchmark {
             Self::Promote => return promote::rows(stage).await,
             // A long chain races against a short one.
             Self::Ledger => return ledger::rows(stage).await,
+            // The event that ends a deployment comes when the sandbox is ready for it.
+            Self::Service => return service::rows(stage).await,
+            Self::Stack => return stack::rows(stage).await,
             Self::Secrets => secrets::races(stage).await?,
             Self::State => state::races(stage).await?,
         };

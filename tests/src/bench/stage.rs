@@ -34,6 +34,7 @@ pub(super) struct Stage<'a> {
 /// One call as the gateway recorded it.
 #[derive(serde::Deserialize)]
 pub(super) struct Recorded {
+    pub(super) service: String,
     pub(super) operation: String,
     /// When it arrived.
     pub(super) time: String,
@@ -41,6 +42,17 @@ pub(super) struct Recorded {
     pub(super) leading: Vec<String>,
     pub(super) status: u16,
     pub(super) duration_ms: u64,
+    /// `api` for a call that a client made.
+    via: String,
+    /// The name of the caller's session.
+    session: Option<String>,
+}
+
+impl Recorded {
+    /// Returns true if a tool made the call, and not ECS for a task that it starts, nor CloudFormation for a resource.
+    pub(super) fn is_by_tool(&self) -> bool {
+        self.via == "api" && self.session.as_deref() != Some("ecs")
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -87,13 +99,18 @@ impl<'a> Stage<'a> {
 
     /// Makes every call of a service take that much longer.
     pub(super) async fn latency(&self, service: &str, millis: u64) -> Result<()> {
-        let url = format!("{}/_sandbox/latency", self.instance.url(port::GATEWAY));
         let body = serde_json::json!({"service": service, "millis": millis});
-        let answer = http_client()?.post(&url).json(&body).send().await;
+        self.tell("latency", &body).await
+    }
+
+    /// Tells the gateway something over its control interface.
+    pub(super) async fn tell(&self, path: &str, body: &serde_json::Value) -> Result<()> {
+        let url = format!("{}/_sandbox/{path}", self.instance.url(port::GATEWAY));
+        let answer = http_client()?.post(&url).json(body).send().await;
         let answer = answer.context(format!("asking {url}"))?;
         answer
             .error_for_status()
-            .context("setting the latency")
+            .context(format!("telling the sandbox of {path}"))
             .map(drop)
     }
 
@@ -109,18 +126,31 @@ impl<'a> Stage<'a> {
         service: &str,
         since: u64,
     ) -> Result<(u64, usize)> {
-        let found = self.recorded(account, service, since).await?;
+        let found = self.recorded(account, Some(service), since).await?;
         Ok((found.last, found.calls.len()))
     }
 
     /// The calls of a service after number `since`, in the order of their ends.
     pub(super) async fn record(&self, service: &str, since: u64) -> Result<Vec<Recorded>> {
-        Ok(self.recorded(&self.account, service, since).await?.calls)
+        let found = self.recorded(&self.account, Some(service), since).await?;
+        Ok(found.calls)
     }
 
-    async fn recorded(&self, account: &str, service: &str, since: u64) -> Result<Calls> {
+    /// The number of the newest call, and the calls to every service that tools made in an account after number `since`.
+    pub(super) async fn all_calls(
+        &self,
+        account: &str,
+        since: u64,
+    ) -> Result<(u64, Vec<Recorded>)> {
+        let mut found = self.recorded(account, None, since).await?;
+        found.calls.retain(Recorded::is_by_tool);
+        Ok((found.last, found.calls))
+    }
+
+    async fn recorded(&self, account: &str, service: Option<&str>, since: u64) -> Result<Calls> {
+        let service = service.map_or_else(String::new, |name| format!("&service={name}"));
         let url = format!(
-            "{}/_sandbox/calls?service={service}&account={account}&since={since}",
+            "{}/_sandbox/calls?account={account}&since={since}{service}",
             self.instance.url(port::GATEWAY),
         );
         let action = format!("asking {url}");

@@ -275,6 +275,17 @@ impl World {
         Ok(())
     }
 
+    /// The same in one environment alone.
+    pub(crate) async fn serve_in(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let placeholder = self.placeholder(instance).await?;
+        let aws = self.administrator(instance, &environment.account).await?;
+        account::service(self, environment, &aws, &placeholder).await
+    }
+
     /// The world of a name, as yet nowhere but on paper.
     pub(crate) fn named(name: &str, registry: &str) -> Self {
         let account = |role: &str| Account {
