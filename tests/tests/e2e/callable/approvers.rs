@@ -68,10 +68,6 @@ fn contract(repository: &str) -> String {
 }
 
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story, each step of which needs the one before it"
-)]
 fn a_person_without_access_to_the_code_rejects_and_approves_in_a_repository_for_approvals() {
     let instance = instance();
     let _turn = heavy();
