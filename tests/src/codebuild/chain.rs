@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::project::{Project, Promotion};
+use super::project::{Project, Promotion, WEBHOOK};
 use super::{Ended, Variable};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;
@@ -20,8 +20,6 @@ use crate::say::{heading, note, seconds};
 use crate::world::World;
 use crate::world::aws::unless_there;
 
-/// Whom a push to GitHub starts builds as.
-const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
 /// The account on GitHub whose token the projects hold.
 const MACHINE: &str = "acme-delivery";
 

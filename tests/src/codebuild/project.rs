@@ -15,6 +15,9 @@ use crate::world::runner::{Variables, without_lock_tables};
 /// Longer than any build of the example takes.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
+/// The initiator of builds that GitHub's webhook starts.
+pub(super) const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
+
 /// A project of the team, and how one build of it is started.
 #[derive(Debug)]
 pub struct Project {
@@ -27,6 +30,8 @@ pub struct Project {
     pub(super) reads_github: bool,
     pub(super) initiator: String,
     pub(super) start: Variables,
+    /// The pull request's number and branch, of builds that a webhook starts for one.
+    pull: Option<(u64, String)>,
 }
 
 impl Project {
@@ -41,6 +46,7 @@ impl Project {
             reads_github: false,
             initiator: initiator.to_owned(),
             start: start.into(),
+            pull: None,
         }
     }
 
@@ -54,6 +60,7 @@ impl Project {
             reads_github: false,
             initiator: initiator.to_owned(),
             start,
+            pull: None,
         }
     }
 
@@ -73,10 +80,19 @@ impl Project {
             reads_github: true,
             initiator: initiator.to_owned(),
             start,
+            pull: None,
         }
     }
 
-    /// Runs one build to its end, from main, with the token that is stored there. `show` gets each line of the log as it comes.
+    /// Its webhook starts the build, for a pull request from this branch.
+    #[must_use]
+    pub fn for_pull_request(mut self, number: u64, branch: &str) -> Self {
+        WEBHOOK.clone_into(&mut self.initiator);
+        self.pull = Some((number, branch.to_owned()));
+        self
+    }
+
+    /// Runs one build to its end, from main or the pull request, with the token that is stored there. `show` gets each line of the log as it comes.
     ///
     /// # Errors
     /// The build could not be run.
@@ -88,7 +104,11 @@ impl Project {
         show: &mut dyn FnMut(&str),
     ) -> Result<Ended> {
         let (folder, number) = fresh(instance, world, &self.name)?;
-        let commit = check_out(&git_folder(instance, world), world, &folder).await?;
+        let (version, branch) = match &self.pull {
+            Some((number, branch)) => (format!("pr/{number}"), branch.as_str()),
+            None => ("main".to_owned(), "main"),
+        };
+        let commit = check_out(&git_folder(instance, world), branch, world, &folder).await?;
         let environment = world.environment(&self.environment)?;
         let mut variables = world.repository_variables();
         variables.extend(world.environment_variables(environment));
@@ -107,7 +127,7 @@ impl Project {
             stage: self.stage.clone(),
             buildspec: instance.checkout.join("buildspecs").join(self.buildspec),
             folder,
-            version: "main".to_owned(),
+            version,
             commit: Some(commit),
             initiator: self.initiator.clone(),
             project_variables: variables,

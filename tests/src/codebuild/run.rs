@@ -11,6 +11,7 @@ use super::container::Container;
 use super::credentials::Endpoint;
 use super::log::Log;
 use super::phases::{Phase, Status, next};
+use super::project::WEBHOOK;
 use super::spec::{Block, Spec};
 use super::stored;
 use super::variables::{Given, exported, layered};
@@ -214,6 +215,13 @@ fn own(world: &World, build: &Build, id: &str) -> Variables {
             "CODEBUILD_RESOLVED_SOURCE_VERSION".to_owned(),
             commit.clone(),
         );
+    }
+    if build.initiator == WEBHOOK {
+        let trigger = match build.version.starts_with("pr/") {
+            true => build.version.clone(),
+            false => format!("branch/{}", build.version),
+        };
+        variables.insert("CODEBUILD_WEBHOOK_TRIGGER".to_owned(), trigger);
     }
     variables
 }

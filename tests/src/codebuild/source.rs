@@ -23,8 +23,13 @@ pub(super) fn fresh(instance: &Instance, world: &World, project: &str) -> Result
     Err(Fault::new(format!("{project} has had too many builds")))
 }
 
-/// Checks main out with all its history into `repository`, as a project with a full clone does. Answers the commit.
-pub(super) async fn check_out(origin: &Path, world: &World, folder: &Path) -> Result<String> {
+/// Checks a branch out with all its history into `repository`, as a project with a full clone does. Answers the commit.
+pub(super) async fn check_out(
+    origin: &Path,
+    branch: &str,
+    world: &World,
+    folder: &Path,
+) -> Result<String> {
     let source = folder.join("repository");
     git(
         folder,
@@ -32,7 +37,7 @@ pub(super) async fn check_out(origin: &Path, world: &World, folder: &Path) -> Re
             "clone",
             "--quiet",
             "--branch",
-            "main",
+            branch,
             &origin.display().to_string(),
             "repository",
         ],

@@ -5,12 +5,20 @@ use sandbox::codebuild::{Ended, Project};
 use sandbox::demo;
 use sandbox::runner::story::{AUTHOR, RELEASER, REVIEWER, Story, unproven};
 use sandbox::world::runner::Variables;
+use serde_json::json;
 
 use crate::callable::healthy_in;
-use crate::support::{TIMEOUT, heavy, instance, wait, world};
+use crate::support::{TIMEOUT, comments, heavy, instance, wait, world};
 
-const TEMPLATE: &str =
-    "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n    Properties: {DisplayName: one}\n";
+const FILE: &str = "infra/stack.yaml";
+const BRANCH: &str = "another-name";
+
+/// A template whose topic has this name for display.
+fn named(name: &str) -> String {
+    format!(
+        "Resources:\n  Topic:\n    Type: AWS::SNS::Topic\n    Properties: {{DisplayName: {name}}}\n"
+    )
+}
 
 #[test]
 fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names() {
@@ -34,10 +42,7 @@ fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names
             "{}\nstack: {{ name: \"{{service}}-{{environment}}-infra\", role: \"{{service}}-{{environment}}-stack\" }}\n",
             contract.replacen(gate, asks, 1)
         );
-        let files = [
-            ("delivery.yaml", contract.as_str()),
-            ("infra/stack.yaml", TEMPLATE),
-        ];
+        let files = [("delivery.yaml", contract.as_str()), (FILE, &named("one"))];
         let title = "Describe the stack";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
         let digest = format!("sha256:{}", "2".repeat(64));
@@ -57,6 +62,29 @@ fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names
         let of = |name: &str, value: &str| Variables::from([(name.to_owned(), value.to_owned())]);
         let applied = succeeds("stack.yml", "dev", Variables::new()).await;
         assert!(applied.log.contains("CREATE_COMPLETE"), "{}", applied.log);
+
+        // A pull request says what it would change, in one comment however often it is pushed to.
+        let proposed = named("draft");
+        let proposal = [(FILE, proposed.as_str())];
+        let number = story.propose(AUTHOR, "Another name", &proposal).await;
+        let number = number.unwrap();
+        for name in ["two", "three"] {
+            let push = json!({"user": AUTHOR, "branch": BRANCH, "files": {FILE: named(name)}, "message": name});
+            story.hub.act("push", &push).await.unwrap();
+            let project = Project::of("stack.yml", "dev", "", Variables::new());
+            let project = project.for_pull_request(number, BRANCH);
+            let mut show = |_: &str| {};
+            let build = project.build_once(instance, &world, &token, &mut show);
+            let planned = build.await.unwrap();
+            assert!(planned.success, "{}", planned.log);
+            let there = comments(&story.hub, number).await;
+            assert_eq!(there.len(), 1, "{there:?}");
+            let change = format!("DisplayName: one → {name}");
+            for piece in [change.as_str(), "it cannot be applied"] {
+                assert!(there[0].contains(piece), "no {piece} in {}", there[0]);
+            }
+            assert!(!planned.log.contains("UPDATE_COMPLETE"), "{}", planned.log);
+        }
 
         // In staging the gate says which commit is planned, and its permit names the plan.
         let asked = succeeds("gate.yml", "staging", of("PLAN", "new")).await;
