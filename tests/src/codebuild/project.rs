@@ -92,7 +92,8 @@ impl Project {
         self
     }
 
-    /// Runs one build to its end, from main or the pull request, with the token that is stored there. `show` gets each line of the log as it comes.
+    /// Runs one build to its end, from main or the pull request, with the token that is stored there. `show` gets each line of
+    /// the log as it comes.
     ///
     /// # Errors
     /// The build could not be run.
