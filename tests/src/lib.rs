@@ -24,6 +24,8 @@ mod parts;
 pub mod probe;
 pub mod process;
 pub mod runner;
+#[cfg(test)]
+mod samples;
 pub mod say;
 mod serve;
 pub mod state;

@@ -26,7 +26,8 @@ pub(crate) enum Verb {
     Grant(Grant),
     /// Record a deployment in the ledger; a healthy one only after the service is seen running it
     Record(Record),
-    /// Record that somebody looked at a digest: after a rollback or a break-glass, so that it no longer refuses, or before a rollback that needs reviews
+    /// Record that somebody looked at a digest: after a rollback or a break-glass, so that it no longer refuses, or before a rollback that
+    /// needs reviews
     Review(Review),
     /// Ask the people whom the contract lists to approve a promotion, for a time; every other rule must pass
     Request(Request),
@@ -48,7 +49,8 @@ pub(crate) enum Verb {
     Board(Board),
     /// Compare what two environments run: digests, commits, and the commits between them
     Diff(Diff),
-    /// Show what each rule of the environment's gate requires, where its facts come from, and how to resolve a refusal; calls neither AWS nor GitHub
+    /// Show what each rule of the environment's gate requires, where its facts come from, and how to resolve a refusal; calls neither AWS
+    /// nor GitHub
     Explain(Explain),
     /// Try each call that a check and a grant make, and name the permissions that are missing
     Doctor(Doctor),
@@ -63,39 +65,41 @@ pub(crate) struct Ask {
     #[arg(long, value_name = "SHA", value_parser = argument::<CommitId>, requires = "pull_request")]
     pub(crate) pull_request_head: Option<CommitId>,
     #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    #[command(flatten)]
     pub(crate) check: Check,
+    #[command(flatten)]
+    pub(crate) rules: Rules,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
-    #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
     /// Image digest, sha256:…
     #[arg(long, value_name = "DIGEST", value_parser = argument::<Digest>, conflicts_with = "from")]
     pub(crate) digest: Option<Digest>,
     /// Environment whose newest healthy digest is promoted, without --digest [default: the one this environment follows]
     #[arg(long, value_name = "NAME")]
     pub(crate) from: Option<String>,
-    /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
+    /// A rollback, to a digest that was healthy here: check and grant do it without GitHub, and without --digest to the one that ran before
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
     #[arg(long, value_name = "REASON", value_parser = crate::values::reason)]
     pub(crate) break_glass: Option<String>,
-    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where the gate says `plan: true`
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where
+    /// the gate says `plan: true`
     #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
     pub(crate) plan: Option<PlanId>,
     #[command(flatten)]
     pub(crate) github: GitHub,
-    #[command(flatten)]
-    pub(crate) rules: Rules,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Grant {
     #[command(flatten)]
     pub(crate) check: Check,
-    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
+    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and
+    /// expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST))]
     pub(crate) permit: Option<u64>,
     /// Print what would be done, and do nothing
@@ -119,10 +123,11 @@ pub(crate) struct Record {
     /// Output `head` of check: nothing is recorded as healthy if another deployment was recorded since
     #[arg(long, value_name = "HASH")]
     pub(crate) expect_head: Option<String>,
-    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
+    /// Permit from the output `permit` of grant: to record the one that the deployment ran under, with its rollback, break-glass and
+    /// expected head; to grant, the one that is judged once more right before the deployment begins, or goes on if this run began it
     #[arg(long, value_name = "NUMBER", value_parser = kit::number::whole(1..=LAST), conflicts_with_all = ["expect_head", "rollback", "break_glass"])]
     pub(crate) permit: Option<u64>,
-    /// Go back to a digest that was healthy here, which works without GitHub [default: the one that ran before]
+    /// A rollback, to a digest that was healthy here: check and grant do it without GitHub, and without --digest to the one that ran before
     #[arg(long)]
     pub(crate) rollback: bool,
     /// Reason for overriding the rules that refuse, in an emergency; only for people under `break-glass` in the contract
@@ -139,7 +144,8 @@ pub(crate) struct Record {
     /// Container that runs the digest; may be given several times [default: the contract's or the only one, and all of the same repository]
     #[arg(long, value_name = "NAME", value_delimiter = '\n')]
     pub(crate) container: Vec<String>,
-    /// Hash of a head that is accepted although it is not signed or anchored; recorded, for a chain that began before its key or bucket was named
+    /// Hash of a head that is accepted although it is not signed or anchored; recorded, for a chain that began before its key or bucket was
+    /// named
     #[arg(long, value_name = "HASH")]
     pub(crate) accept_head: Option<String>,
     /// Print what would be done, and do nothing
@@ -177,7 +183,8 @@ pub(crate) struct Request {
     /// Why, in one line, for the record
     #[arg(long, value_name = "TEXT", value_parser = crate::values::reason)]
     pub(crate) reason: String,
-    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where the gate says `plan: true`
+    /// ID of the infrastructure plan that is promoted along, the output `plan-id` of `slipway-state plan` or `slipway-stack plan`, where
+    /// the gate says `plan: true`
     #[arg(long, value_name = "ID", value_parser = argument::<PlanId>)]
     pub(crate) plan: Option<PlanId>,
     #[command(flatten)]
@@ -257,7 +264,8 @@ pub(crate) struct Verify {
     /// Hash of the newest record as somebody noted it, such as from an earlier `verify`: a chain that ends in another record is refused
     #[arg(long, value_name = "HASH")]
     pub(crate) head: Option<String>,
-    /// Last permit whose decision need not be made again, such as one from before evidence was kept; later ones that cannot be decided refuse
+    /// Last permit whose decision need not be made again, such as one from before evidence was kept; later ones that cannot be decided
+    /// refuse
     #[arg(long, value_name = "RECORD")]
     pub(crate) undecided_up_to: Option<u64>,
     #[command(flatten)]

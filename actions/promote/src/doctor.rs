@@ -11,7 +11,7 @@ use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use github::{GitHub, Repository};
 use kit::clock::rfc3339;
-use kit::contract::Tell;
+use kit::contract::Notify;
 use kit::error::{Error, Result};
 use kit::host::Kind;
 use kit::id::CommitId;
@@ -77,9 +77,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let (mut rows, commit) = of_ledger(&net, &setting).await?;
     rows.extend(of_grant(&net, &setting).await?);
     rows.extend(of_environment(cx, &net, &setting).await);
-    let tell = setting.gate.approve.as_ref();
-    let tell = tell.and_then(|approve| approve.tell.as_ref());
-    if let Some(Tell::Topic(name)) = tell {
+    let notify = setting.gate.approve.as_ref();
+    let notify = notify.and_then(|approve| approve.notify.as_ref());
+    if let Some(Notify::Topic(name)) = notify {
         let fact = format!("telling topic {name}");
         rows.push(Row::untried(&fact, "sns:Publish, role permit", WOULD_SEND));
     }
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
             let commit = commit.or_else(|| cx.host.commit().ok().flatten());
             rows.extend(of_github(&github, &setting, commit).await);
             rows.extend(of_teams(&github, &setting).await);
-            if tell == Some(&Tell::Issue) {
+            if notify == Some(&Notify::Issue) {
                 rows.extend(of_issues(cx, &github).await);
             }
         }

@@ -62,7 +62,7 @@ impl Step for Promote {
             ),
             (
                 "base",
-                "check, grant: the commit from which the promotion is examined, of the newest version that came to the environment by the rules, or where its first promotion begins; for `base` of slipway-state",
+                "check, grant: the commit from which the promotion is examined, of the newest version that a regular promotion brought to the environment, or where its first promotion begins; for `base` of slipway-state",
             ),
             (
                 "plan",
@@ -104,11 +104,8 @@ impl Step for Promote {
     async fn run(args: Args, cx: &Cx) -> Result<Report> {
         match args.verb {
             Verb::Check(args) => match args.pull_request {
-                Some(number) => {
-                    let head = args.pull_request_head.as_ref();
-                    check::pull_request::run(number, head, &args.check, cx).await
-                }
-                None => Ok(check::allow(&args.check, cx, false).await?.report),
+                Some(number) => check::pull_request::run(number, &args, cx).await,
+                None => check::run(&args, cx).await,
             },
             Verb::Grant(args) => grant::run(args, cx).await,
             Verb::Record(args) => record::run(args, cx).await,

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 pub(crate) struct EnvironmentHistory {
     /// Newest first.
     records: Vec<Recorded>,
-    /// Digests that were rolled back from, and that no promotion by the rules followed.
+    /// Digests that were rolled back from, and that no regular promotion followed.
     pub(crate) refused: Vec<Refused>,
     /// Promotions that overrode rules, in the order in which they happened.
     pub(crate) debts: Vec<Debt>,
@@ -56,7 +56,7 @@ impl Debt {
         others.collect()
     }
 
-    /// Returns true if another account than that of the person who used break-glass has reviewed it. A promotion by the rules that
+    /// Returns true if another account than that of the person who used break-glass has reviewed it. A regular promotion that
     /// follows was then judged to be free of it; without such a review it cannot have been.
     fn was_reviewed(&self) -> bool {
         let by = &self.glass.by;
@@ -169,7 +169,7 @@ impl EnvironmentHistory {
             return;
         }
         match &record.rollback {
-            // Another digest was promoted by the rules, or this one was after a review. A break-glass settles neither.
+            // A regular promotion of another digest followed, or this one was promoted after a review. A break-glass settles neither.
             None if ends(record) => {
                 self.refused.clear();
                 self.debts.retain(|debt| !debt.was_reviewed());
@@ -266,7 +266,7 @@ impl EnvironmentHistory {
         self.healthy().next()
     }
 
-    /// The newest version that came by the rules. The commits of a break-glass were not examined, and those of a rollback's version
+    /// The newest version of a regular promotion. The commits of a break-glass were not examined, and those of a rollback's version
     /// may not have been either.
     pub(crate) fn examined(&self) -> Option<&Record> {
         self.healthy().find(|record| ends(record))
@@ -340,14 +340,14 @@ fn permit_of<'r>(records: &'r [Recorded], record: &Record) -> Option<&'r Record>
     (found.record.verdict == Verdict::Permitted).then_some(&found.record)
 }
 
-/// Returns true if the record settles all that is older. A promotion by the rules does: no open debt lets it pass, and no digest stays
+/// Returns true if the record settles all that is older. A regular promotion does: no open debt lets it pass, and no digest stays
 /// refused beyond it.
 pub(crate) fn ends(record: &Record) -> bool {
     record.verdict == Verdict::Healthy && record.rollback.is_none() && record.break_glass.is_none()
 }
 
 /// Returns true if the newest records of a chain, newest first, are all that what follows from it rests on: they reach back to the newest
-/// promotion by the rules and to the permit that it ran under, or to the first record.
+/// regular promotion and to the permit that it ran under, or to the first record.
 pub(crate) fn reaches_back(records: &[Recorded]) -> bool {
     let Some(oldest) = records.last().map(|it| it.record.seq) else {
         return true;
@@ -375,11 +375,11 @@ pub(crate) fn far_enough(records: &[Recorded]) -> bool {
 pub(crate) struct Arrival<'r> {
     /// The commit of the first promotion of the digest, however that ended.
     pub(crate) by: Option<&'r str>,
-    /// The commits of the versions that came by the rules before it, newest first.
+    /// The commits of the versions of regular promotions before it, newest first.
     pub(crate) after: Vec<&'r str>,
 }
 
-/// How a digest came here, by the newest records of the chain, newest first: by the oldest promotion of it that has one by the rules before
+/// How a digest came here, by the newest records of the chain, newest first: by the oldest promotion of it that has a regular one before
 /// it. Nothing if that may be among older records.
 fn arrival<'r>(records: &'r [Recorded], digest: &Digest) -> Option<Arrival<'r>> {
     let brings = |record: &Record| {

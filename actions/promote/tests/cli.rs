@@ -34,17 +34,7 @@ fn record<'a>(commit: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 fn bad_arguments_are_named_and_nothing_is_exported() {
     let check = ["check", "--environment", "x"];
     let with = |more: &[&'static str]| [&check[..], more].concat();
-    let grant = [
-        "grant",
-        "--environment",
-        "x",
-        "--digest",
-        DIGEST,
-        "--ledger-service",
-        "x",
-        "--ledger",
-        "y",
-    ];
+    let grant = ["grant", "--environment", "x", "--digest", DIGEST];
     for (arguments, words) in [
         (vec!["check"], "--environment is missing"),
         (
@@ -77,6 +67,14 @@ fn bad_arguments_are_named_and_nothing_is_exported() {
             "--reason <TEXT>",
         ),
         (grant.to_vec(), "which only a contract names"),
+        (
+            [&grant[..], &["--ledger", "y"]].concat(),
+            "unexpected argument '--ledger'",
+        ),
+        (
+            [&grant[..], &["--approvals", "0"]].concat(),
+            "unexpected argument '--approvals'",
+        ),
         (
             vec![
                 "export",
@@ -278,7 +276,7 @@ environments:
   production:
     account: '345678901234'
     follows: dev
-    gate: { approvals: 2, soak: 2h, approve: { people: [ada, grace], tell: issue } }
+    gate: { approvals: 2, soak: 2h, approve: { people: [ada, grace], notify: issue } }
 people: { ada: { id: 1 }, grace: { id: 2 } }
 ";
     let job = job();

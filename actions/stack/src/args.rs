@@ -22,7 +22,7 @@ pub(crate) enum Verb {
     Import(Import),
     /// Execute exactly the change set that was planned, and follow it to its end
     Apply(Apply),
-    /// Say how the stack stands: its last operation, its outputs and its open change sets
+    /// Show the status of the stack: its last operation, its outputs and its open change sets
     Status(Status),
     /// Compare the stack's resources with its template; exit 6 if they differ
     Drift(Drift),

@@ -1,4 +1,4 @@
-//! The verb `status`: how the stack stands.
+//! The verb `status`: the status of the stack.
 
 use crate::args;
 use crate::cause::{Causes, causes};

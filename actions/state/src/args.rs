@@ -98,9 +98,9 @@ pub(crate) enum Verb {
         )]
         to: Locking,
     },
-    /// Plan under the lock, keep the plan in the state bucket, and show what it would do
+    /// Plan under the lock, save the plan in the state bucket, and show what it would do
     Plan(Box<plan::args::Plan>),
-    /// Apply a kept plan, if everything it was made from is still the same
+    /// Apply a saved plan, if everything it was made from is still the same
     Apply(Box<plan::args::Apply>),
     /// Say what differs from the state; exit 6 if something does
     Drift(Box<plan::args::Drift>),

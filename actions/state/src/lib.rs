@@ -57,10 +57,10 @@ impl Step for State {
             ),
             (
                 "plan-id",
-                "ID of the plan that was kept, empty when it cannot be applied (for plan)",
+                "ID of the plan that was saved, empty when it cannot be applied (for plan)",
             ),
             (
-                "changes",
+                "has-changes",
                 "`true` if applying the plan would change anything, else `false` (for plan)",
             ),
             (

@@ -171,7 +171,7 @@ fn hint(status: StatusCode, code: Option<&str>, kind: Kind) -> Option<&'static s
             "the registry failed several times; run the step again: blobs that arrived are not sent again",
         ),
         (401 | 403, ..) => Some(
-            "the role needs ecr:GetAuthorizationToken, and on the repository what the step's README lists for pushing",
+            "the role needs ecr:GetAuthorizationToken, and on the repository the permissions to push: https://github.com/slipway-delivery/slipway/blob/main/actions/image/README.md#permissions",
         ),
         (_, Some("NAME_UNKNOWN"), _) => {
             Some("create the repository there first: slipway-image repository --repository NAME")

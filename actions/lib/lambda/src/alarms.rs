@@ -17,8 +17,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// True if it went off.
-    pub fn rings(&self) -> bool {
+    /// True if it is in ALARM.
+    pub fn in_alarm(&self) -> bool {
         self.state == "ALARM"
     }
 }
@@ -26,7 +26,7 @@ impl Alarm {
 /// The alarms of these names.
 ///
 /// # Errors
-/// CloudWatch does not answer, or one of them is not there: nobody would see it ring.
+/// CloudWatch does not answer, or one of them is not there: nobody would see it go off.
 pub async fn alarms(
     net: &Net,
     account: &Account,

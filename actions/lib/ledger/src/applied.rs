@@ -90,7 +90,7 @@ impl<'a> Permit<'a> {
     /// # Errors
     /// The role may not be assumed.
     pub async fn open(asked: Asked<'a>, plan: &'a str, cx: &Cx) -> Result<Self> {
-        let hint = "where a gate says `plan: true`, the infrastructure's job needs slipway-read of the build account too: docs/getting-started.md, \"Infrastructure as a permitted plan\"";
+        let hint = "where a gate says `plan: true`, the infrastructure's job needs slipway-read of the build account too: https://github.com/slipway-delivery/slipway/blob/main/docs/getting-started.md#infrastructure-as-a-permitted-plan";
         Self::with(Purpose::ReadLedger, hint, asked, plan, cx).await
     }
 

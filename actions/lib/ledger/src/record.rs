@@ -246,10 +246,10 @@ pub struct Request {
     /// accounts with their number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contributors: Vec<Actor>,
-    /// Hands in what is promoted that belong to nobody known, such as an app that the contract does not
+    /// Contributors to what is promoted that belong to nobody known, such as an app that the contract does not
     /// list. With any of them, one approval more is needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unlisted: Vec<String>,
+    pub unattributed: Vec<String>,
 }
 
 /// That the gate permits one deployment of the record's digest, and what that rests on.

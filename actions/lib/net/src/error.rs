@@ -158,7 +158,7 @@ fn call_of(type_name: &str) -> (&str, &str) {
 fn hint(failure: Failure) -> Option<&'static str> {
     match failure {
         Failure::Denied => Some(
-            "the role lacks the permission named above; the step's README lists the permissions it needs",
+            "the role lacks the permission named above; the step's README lists the permissions it needs: https://github.com/slipway-delivery/slipway/blob/main/README.md#steps",
         ),
         Failure::Expired => Some("the credentials have expired; start the step again"),
         Failure::Skewed => Some("set the clock of this machine, and start the step again"),

@@ -19,7 +19,7 @@ pub(super) struct Approvals {
     /// Facts that could not be determined and might have counted either way.
     pub(super) unknown: Vec<Unknown>,
     /// Contributors of whom no person is known; with any, one more person must approve.
-    pub(super) unlisted: Vec<String>,
+    pub(super) unattributed: Vec<String>,
 }
 
 impl Approvals {
@@ -40,7 +40,7 @@ pub(super) fn approvals(change: &Change, setting: &Setting) -> Fact<Approvals> {
     let persons = &setting.persons();
     let contributors = contributors(change, persons)?;
     let mut found = Approvals {
-        unlisted: contributors.unlisted.clone(),
+        unattributed: contributors.unattributed.clone(),
         ..Approvals::default()
     };
     for (user, review) in opinions(&change.pull.reviews) {

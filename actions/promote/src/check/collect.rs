@@ -28,7 +28,7 @@ const DIRECTORIES: usize = 1000;
 const AT_ONCE: usize = 10;
 /// The most merges of the branch into one pull request that are compared. The author of any further one counts as a contributor.
 const UPDATES: usize = 10;
-/// The most versions from which on it is asked who had a hand in a later one. Mostly the first of them is the one.
+/// The most versions from which on it is asked who contributed to a later one. Mostly the first of them is the one.
 const BASES: usize = 10;
 /// The most times that commits which no pull request explained are looked up.
 const ROUNDS: usize = 3;

@@ -34,7 +34,7 @@ pub(crate) fn require_own_contract(
     ))
     .hint(format!("give that one: --contract {before}"))
     .hint(format!(
-        "if the contract was moved, have `moved-from: {before}` reviewed in {path}: docs/contract.md"
+        "if the contract was moved, have `moved-from: {before}` reviewed in {path}: https://github.com/slipway-delivery/slipway/blob/main/docs/contract.md#moving-the-contract"
     )))
 }
 

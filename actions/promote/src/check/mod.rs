@@ -48,7 +48,7 @@ pub(crate) use persons::{Key, Persons};
 pub(crate) use proofs::Proofs;
 pub(crate) use subject::{Read, Subject};
 
-use crate::args::Check;
+use crate::args::{Ask, Check};
 use crate::person::logins;
 use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
@@ -94,13 +94,26 @@ pub(crate) struct Allowed {
     pub(crate) report: Report,
 }
 
+/// `check`: judges a promotion, and says what the gate answers.
+///
+/// # Errors
+/// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
+pub(crate) async fn run(args: &Ask, cx: &Cx) -> Result<Report> {
+    let setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
+    Ok(allow(&args.check, setting, cx, false).await?.report)
+}
+
 /// Judges a promotion, and writes nothing. If it `keeps` what was read, that can be kept with the decision.
 ///
 /// # Errors
 /// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
-pub(crate) async fn allow(args: &Check, cx: &Cx, keeps: bool) -> Result<Allowed> {
+pub(crate) async fn allow(
+    args: &Check,
+    mut setting: Setting,
+    cx: &Cx,
+    keeps: bool,
+) -> Result<Allowed> {
     let digest = args.digest.clone();
-    let mut setting = Setting::of(cx, &args.ledger)?.with_rules(&args.rules)?;
     if !setting.declared {
         setting.follows.clone_from(&args.from);
     }

@@ -8,14 +8,14 @@ pub(super) use crate::values::short;
 use github::{Event, PullCommit, Review, Signer, User};
 use std::collections::BTreeMap;
 
-/// Everybody who had a hand in a change.
+/// Everybody who contributed to a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Contributors {
     /// The persons, with a name to print.
     pub(crate) persons: BTreeMap<Key, String>,
     /// Contributors of whom no person is known: apps that the contract does not list, and whoever pushed to
     /// a fork that cannot be seen. With one of them, one more person must approve.
-    pub(crate) unlisted: Vec<String>,
+    pub(crate) unattributed: Vec<String>,
 }
 
 impl Contributors {
@@ -27,13 +27,13 @@ impl Contributors {
                     .or_insert_with(|| user.login.clone());
             }
             AccountOwner::Nobody => {}
-            AccountOwner::Unlisted => self.unlisted(&user.login),
+            AccountOwner::Unattributed => self.unattributed(&user.login),
         }
     }
 
-    fn unlisted(&mut self, name: &str) {
-        if !self.unlisted.iter().any(|known| known == name) {
-            self.unlisted.push(name.to_owned());
+    fn unattributed(&mut self, name: &str) {
+        if !self.unattributed.iter().any(|known| known == name) {
+            self.unattributed.push(name.to_owned());
         }
     }
 
@@ -42,8 +42,8 @@ impl Contributors {
         for (key, name) in other.persons {
             self.persons.entry(key).or_insert(name);
         }
-        for name in &other.unlisted {
-            self.unlisted(name);
+        for name in &other.unattributed {
+            self.unattributed(name);
         }
     }
 
@@ -90,7 +90,7 @@ impl Contributors {
     pub(crate) fn names(&self) -> Vec<&str> {
         let persons = self.persons.values().map(String::as_str);
         persons
-            .chain(self.unlisted.iter().map(String::as_str))
+            .chain(self.unattributed.iter().map(String::as_str))
             .collect()
     }
 }
@@ -115,7 +115,7 @@ pub(crate) fn contributors(change: &Change, persons: &Persons<'_>) -> Fact<Contr
         all.add_commit(persons, commit)?;
     }
     match change.pushes.as_ref().map_err(Clone::clone)? {
-        Pushes::Unseen(why) => all.unlisted(why),
+        Pushes::Unseen(why) => all.unattributed(why),
         Pushes::Seen(activity) => {
             for user in pushers(pull, activity, &pure)? {
                 all.add(persons, &user);

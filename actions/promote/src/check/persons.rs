@@ -27,7 +27,7 @@ pub(crate) enum AccountOwner {
     /// An app that the contract says nobody stands behind, such as one that updates dependencies.
     Nobody,
     /// An app that the contract does not list.
-    Unlisted,
+    Unattributed,
 }
 
 impl Persons<'_> {
@@ -70,7 +70,7 @@ impl Persons<'_> {
             Some(StandsFor::Person(login)) if self.people.contains_key(login) => {
                 AccountOwner::Person(Key::Listed(login.clone()))
             }
-            Some(StandsFor::Person(_)) | None => AccountOwner::Unlisted,
+            Some(StandsFor::Person(_)) | None => AccountOwner::Unattributed,
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_is_the_person_it_stands_for_or_unlisted() {
+    fn an_app_is_the_person_it_stands_for_or_unattributed() {
         let people = people();
         let apps = BTreeMap::from([
             (50, StandsFor::Person("bob".to_owned())),
@@ -154,7 +154,7 @@ mod tests {
             AccountOwner::Person(Key::Listed("bob".to_owned()))
         );
         assert_eq!(owner(51), AccountOwner::Nobody);
-        assert_eq!(owner(52), AccountOwner::Unlisted);
+        assert_eq!(owner(52), AccountOwner::Unattributed);
     }
 
     #[test]

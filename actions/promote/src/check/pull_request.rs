@@ -8,11 +8,10 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use crate::args::Check;
+use crate::args::Ask;
 use crate::setting::Setting;
 use github::GitHub;
 use kit::error::Result;
-use kit::id::CommitId;
 use kit::{Cx, Report};
 use net::Net;
 
@@ -20,18 +19,14 @@ use net::Net;
 ///
 /// # Errors
 /// A rule refuses or is unknown (exit 3), or the set-up of this process is wrong.
-pub(crate) async fn run(
-    number: u64,
-    head: Option<&CommitId>,
-    args: &Check,
-    cx: &Cx,
-) -> Result<Report> {
+pub(crate) async fn run(number: u64, args: &Ask, cx: &Cx) -> Result<Report> {
     let setting = Setting::of_changes(cx, &args.ledger)?.with_rules(&args.rules)?;
     if setting.asks_nothing() {
         return Ok(report::no_gate(&setting, number));
     }
-    let github = GitHub::connect(cx, &Net::new(cx)?, args.github.repository())?;
+    let github = GitHub::connect(cx, &Net::new(cx)?, args.check.github.repository())?;
     let seen = observe::observe(&github, &setting, number).await;
+    let head = args.pull_request_head.as_ref();
     let decision = decide::decide(&setting, number, head, &seen);
     if let Some(Ok(change)) = &seen.contract
         && change.is_about_the_gate()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where the examined commits begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Base {
-    /// The commit of the newest version that came to the environment by the rules, according to this record of its chain. The
+    /// The commit of the newest version that a regular promotion brought to the environment, according to this record of its chain. The
     /// commits of a break-glass were not examined, so the next promotion brings them too.
     Record {
         commit: String,

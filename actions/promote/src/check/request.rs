@@ -186,7 +186,10 @@ fn bound(
     let conditions = conditions.as_ref().ok_or_else(unknown)?;
     let parts = parts(setting, subject, facts, conditions)
         .map_err(|finding| unknown().cause(finding.fact))?;
-    let NamedContributors { people, unlisted } = contributors_to_promotion(setting, facts)
+    let NamedContributors {
+        people,
+        unattributed,
+    } = contributors_to_promotion(setting, facts)
         .map_err(|reason| unknown().cause(reason.why).hint(reason.next))?;
     let range = facts.range.as_ref().map_err(|_| unknown())?;
     let expires = rfc3339(now + Duration::seconds(approve.expires.cast_signed()));
@@ -204,7 +207,7 @@ fn bound(
             .collect(),
         plan: parts.plan.clone(),
         contributors: people,
-        unlisted,
+        unattributed,
     };
     Ok((parts, request))
 }
@@ -262,7 +265,7 @@ fn refuse_too_few_approvers(
     barred.add(&persons, [&draft.actor], "asks for it");
     let contributors = NamedContributors {
         people: request.contributors.clone(),
-        unlisted: request.unlisted.clone(),
+        unattributed: request.unattributed.clone(),
     };
     barred.add_contributors(&persons, &contributors);
     let tally = Tally::of(approvers, &persons, None, &barred);

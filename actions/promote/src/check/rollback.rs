@@ -282,7 +282,7 @@ mod tests {
         answers_with(approvals, records, to, (promoter, None))
     }
 
-    /// The same where GitHub told who had a hand in it.
+    /// The same where GitHub told who contributed to it.
     fn answers_with(
         approvals: u32,
         records: &[Record],
@@ -405,10 +405,10 @@ mod tests {
             rolled_back('a', 'b'),
             reviewed('b', "ada"),
         ];
-        let by = |people: &[&str], unlisted: &[&str]| {
+        let by = |people: &[&str], unattributed: &[&str]| {
             Some(Ok(NamedContributors {
                 people: people.iter().map(|login| actor(login)).collect(),
-                unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
+                unattributed: unattributed.iter().map(|name| (*name).to_owned()).collect(),
             }))
         };
         for (contributors, wanted) in [

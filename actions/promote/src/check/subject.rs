@@ -253,7 +253,7 @@ async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Resul
     Ok(last.digest)
 }
 
-/// The commit of the newest version that came to the environment by the rules. Before the first one, the contract may name
+/// The commit of the newest version that a regular promotion brought to the environment. Before the first one, the contract may name
 /// a commit to begin from.
 fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
     if let Some(record) = standing.examined() {
@@ -267,7 +267,7 @@ fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
     // Failures must not push the version that was examined out of sight.
     if standing.last() > LOOK_BACK as u64 {
         return Err(Error::refused(format!(
-            "none of the newest {} records of {} is of a healthy promotion by the rules, so where to begin is unknown",
+            "none of the newest {} records of {} is of a healthy regular promotion, so where to begin is unknown",
             LOOK_BACK, setting.environment
         ))
         .hint("deploy what runs there once more, and record it"));

@@ -303,11 +303,11 @@ fn records(setting: &Setting) -> [Explained; 2] {
                 "{environment} was not rolled back from the digest, nor was the previous environment"
             ),
             LEDGER,
-            "have somebody review it who neither promotes it nor had a hand in it: slipway-promote review",
+            "have somebody review it who neither promotes it nor contributed to it: slipway-promote review",
         ),
         asked(
             "debt",
-            "somebody who had no hand in it reviewed each break-glass",
+            "somebody who did not contribute to it reviewed each break-glass",
             LEDGER,
             "have somebody else review it: slipway-promote review",
         ),
@@ -330,8 +330,8 @@ fn approved(setting: &Setting) -> Explained {
         true => LEDGER.to_owned(),
         false => format!("{LEDGER}; {MEMBERS}"),
     };
-    let notification = match &approve.tell {
-        Some(tell) => format!("; they are notified by {tell}"),
+    let notification = match &approve.notify {
+        Some(notify) => format!("; they are notified by {notify}"),
         None => String::new(),
     };
     let also = match &approve.repository {
@@ -341,7 +341,7 @@ fn approved(setting: &Setting) -> Explained {
     asked(
         "approved",
         format!(
-            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{notification}{also}; one more if somebody unknown had a hand in it",
+            "{} of exactly this promotion, by {} who did not ask for it, promote it or contribute to it, {} after it was asked for at most{notification}{also}; one more if somebody unknown contributed to it",
             number(approve.count, "approval"),
             approvers.join(", "),
             human(Duration::from_secs(approve.expires)),
@@ -371,7 +371,7 @@ pub(super) fn besides(setting: &Setting) -> Vec<(&'static str, String)> {
     let glass = match &gate.break_glass {
         None => "nobody may override these rules".to_owned(),
         Some(glass) => format!(
-            "{} may override these rules with a reason, for {}, but neither provenance nor a digest without a record; somebody without a hand in the change must review it before the next promotion",
+            "{} may override these rules with a reason, for {}, but neither provenance nor a digest without a record; somebody who did not contribute to the change must review it before the next promotion",
             glass.people.join(", "),
             human(Duration::from_secs(glass.expires))
         ),
@@ -450,7 +450,7 @@ mod tests {
         let explained = approved(&asking());
         assert_eq!(
             explained.asks,
-            "2 approvals of exactly this promotion, by ada, grace, linus who did not ask for it, promote it or contribute to it, 1 d after it was asked for at most; one more if somebody unknown had a hand in it"
+            "2 approvals of exactly this promotion, by ada, grace, linus who did not ask for it, promote it or contribute to it, 1 d after it was asked for at most; one more if somebody unknown contributed to it"
         );
         assert!(!approved(&setting()).asked);
     }

@@ -5,10 +5,10 @@ mod decide;
 
 pub(crate) use decide::expires;
 
-use crate::args::Grant as Args;
+use crate::args::{Grant as Args, LedgerArgs};
 use crate::check::{Allowed, Kept, allow, plan};
 use crate::record::{Written, actor, after, connected, marks};
-use crate::setting::{Setting, Source};
+use crate::setting::Setting;
 use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
@@ -17,20 +17,20 @@ use ledger::{Append, Chain, Permit, Record, Rollback, Verdict, permit};
 use serde_json::json;
 
 pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
-    if let Source::Arguments { .. } = Source::of(cx, &args.check.ledger) {
+    if !cx.has_contract() {
         return Err(Error::usage(
             "a permit is for an environment's account, which only a contract names",
         )
         .hint("add a contract, or use check"));
     }
-    let setting = Setting::of(cx, &args.check.ledger)?;
+    let setting = Setting::of(cx, &LedgerArgs::default())?;
     if let Some(number) = args.permit
         && let Some(report) = again::reuse(number, &args, cx, &setting).await?
     {
         return Ok(report);
     }
     plan::needed(&setting, args.check.plan.as_ref(), args.check.rollback)?;
-    let mut allowed = allow(&args.check, cx, true).await?;
+    let mut allowed = allow(&args.check, setting, cx, true).await?;
     let Some(standing) = allowed.standing.take() else {
         return Ok(without_a_gate(allowed));
     };
@@ -53,18 +53,18 @@ fn unverified(setting: &Setting) -> Vec<String> {
     let mut warnings = Vec::new();
     if setting.trust.key.is_none() {
         warnings.push(format!(
-            "the contract names no `build.keys.ledger`, so permits of {environment} are not signed: whoever can write to table {} can write one. Create the key and name it: docs/getting-started.md",
+            "the contract names no `build.keys.ledger`, so permits of {environment} are not signed: whoever can write to table {} can write one. Create the key and name it: https://github.com/slipway-delivery/slipway/blob/main/docs/getting-started.md#3-the-ledger-in-the-build-account",
             setting.ledger
         ));
     }
     if setting.trust.anchor.is_none() {
         warnings.push(format!(
-            "the contract names no `build.anchor`, so nothing shows that the newest records of {environment} were removed, and what this permit was granted on is not kept. Create the bucket and name it: docs/ledger.md"
+            "the contract names no `build.anchor`, so nothing shows that the newest records of {environment} were removed, and what this permit was granted on is not kept. Create the bucket and name it: https://github.com/slipway-delivery/slipway/blob/main/docs/ledger.md#the-anchor"
         ));
     }
     if setting.proofs.is_none() {
         warnings.push(format!(
-            "the contract names no `build.keys.provenance`, so only the ledger says which commit an image in {environment} is of: whoever may publish images can give another one. Create the key and name it: docs/getting-started.md"
+            "the contract names no `build.keys.provenance`, so only the ledger says which commit an image in {environment} is of: whoever may publish images can give another one. Create the key and name it: https://github.com/slipway-delivery/slipway/blob/main/docs/provenance.md#switch-it-on"
         ));
     }
     warnings

@@ -11,7 +11,7 @@ use github::{GitHub, Issue};
 use issue::{Act, Wanted, marker, page, plan_acts};
 use kit::aws::Arn;
 use kit::clock::rfc3339;
-use kit::contract::{Approve, Tell};
+use kit::contract::{Approve, Notify};
 use kit::error::Error;
 use kit::{Cx, Report, markdown};
 use ledger::{Chain, Ledger};
@@ -101,10 +101,10 @@ impl Notification {
 impl Notifier<'_> {
     /// Notifies the approvers. An issue that already says so is left unchanged.
     pub(crate) async fn notify(&self, message: &Message<'_>) -> Notification {
-        let sent = match &self.approve.tell {
+        let sent = match &self.approve.notify {
             None => return Notification::Nothing,
-            Some(Tell::Issue) => self.by_issue(message).await,
-            Some(Tell::Topic(name)) => self.by_topic(name, message).await.map(Some),
+            Some(Notify::Issue) => self.by_issue(message).await,
+            Some(Notify::Topic(name)) => self.by_topic(name, message).await.map(Some),
         };
         match sent {
             Ok(Some(destination)) => Notification::At(destination),

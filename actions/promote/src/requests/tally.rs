@@ -16,13 +16,13 @@ const WROTE: &str = "wrote part of it";
 pub(crate) struct Barred {
     persons: BTreeMap<Key, String>,
     /// Contributors of whom no person is known. One of them may act for an approver.
-    unlisted: Vec<String>,
+    unattributed: Vec<String>,
 }
 
-/// How many approvals a promotion needs: one more than the gate says if somebody unknown had a hand in
+/// How many approvals a promotion needs: one more than the gate says if somebody unknown contributed to
 /// it, as a change needs one more of its own.
-pub(crate) fn needed(approve: &Approve, unlisted: &[String]) -> usize {
-    let more = usize::from(!unlisted.is_empty());
+pub(crate) fn needed(approve: &Approve, unattributed: &[String]) -> usize {
+    let more = usize::from(!unattributed.is_empty());
     let count = usize::try_from(approve.count).unwrap_or(usize::MAX);
     count.saturating_add(more)
 }
@@ -33,20 +33,20 @@ impl Barred {
         let mut barred = Self::default();
         barred.add(persons, [&asked.record().actor], "asked for it");
         barred.add(persons, &asked.request.contributors, WROTE);
-        barred.unlisted.clone_from(&asked.request.unlisted);
+        barred.unattributed.clone_from(&asked.request.unattributed);
         barred
     }
 
-    /// Bars whoever had a hand in what is promoted.
+    /// Bars whoever contributed to what is promoted.
     pub(crate) fn add_contributors(
         &mut self,
         persons: &Persons<'_>,
         contributors: &NamedContributors,
     ) {
         self.add(persons, &contributors.people, WROTE);
-        for name in &contributors.unlisted {
-            if !self.unlisted.contains(name) {
-                self.unlisted.push(name.clone());
+        for name in &contributors.unattributed {
+            if !self.unattributed.contains(name) {
+                self.unattributed.push(name.clone());
             }
         }
     }
@@ -82,7 +82,7 @@ pub(crate) struct Tally {
     /// Listed people who may not approve this one, with the reason.
     pub(crate) barred: Vec<String>,
     /// Contributors to what is promoted of whom no person is known.
-    pub(crate) unlisted: Vec<String>,
+    pub(crate) unattributed: Vec<String>,
 }
 
 impl Tally {
@@ -100,7 +100,7 @@ impl Tally {
             .map(|actor| (persons.of(actor), actor))
             .collect();
         let mut tally = Self {
-            unlisted: barred.unlisted.clone(),
+            unattributed: barred.unattributed.clone(),
             ..Self::default()
         };
         for (person, name) in approvers.iter() {
@@ -123,18 +123,18 @@ impl Tally {
 
     /// How many approvals are missing.
     pub(crate) fn missing(&self, approve: &Approve) -> usize {
-        needed(approve, &self.unlisted).saturating_sub(self.approved.len())
+        needed(approve, &self.unattributed).saturating_sub(self.approved.len())
     }
 
     /// Why one approval more is needed than the gate says.
     pub(crate) fn one_more(&self) -> Option<String> {
-        let names = self.unlisted.join(", ");
+        let names = self.unattributed.join(", ");
         (!names.is_empty()).then(|| format!("one of them because no person is known for {names}"))
     }
 
     /// `1 of 2 approvals (ada); grace wrote part of it`, for people.
     pub(crate) fn shown(&self, approve: &Approve) -> String {
-        let needed = needed(approve, &self.unlisted);
+        let needed = needed(approve, &self.unattributed);
         let mut shown = format!("{} of {needed} approvals", self.approved.len());
         if !self.approved.is_empty() {
             shown.push_str(&format!(" ({})", self.approved.join(", ")));

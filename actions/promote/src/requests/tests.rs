@@ -33,7 +33,7 @@ pub(crate) fn asking() -> Setting {
         people: ["ada", "grace", "linus"].map(str::to_owned).into(),
         teams: Vec::new(),
         expires: 86_400,
-        tell: None,
+        notify: None,
         repository: None,
     });
     setting
@@ -69,7 +69,7 @@ pub(crate) fn requested(setting: &Setting, digit: char, head: &str) -> Record {
         pull_requests: vec![7],
         plan: None,
         contributors: Vec::new(),
-        unlisted: Vec::new(),
+        unattributed: Vec::new(),
     };
     let parts = Parts::of(&record, &request).unwrap();
     request.binding = parts.binding(&request.expires).unwrap();
@@ -311,12 +311,12 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
         ]
     );
     // A hand that belongs to nobody known needs one approval more.
-    let mut unlisted = asked.clone();
-    let request = unlisted[1].request.as_mut().unwrap();
-    request.unlisted = vec!["renovate[bot]".to_owned()];
+    let mut unattributed = asked.clone();
+    let request = unattributed[1].request.as_mut().unwrap();
+    request.unattributed = vec!["renovate[bot]".to_owned()];
     let two = [approved("ada"), approved("linus")];
     assert_eq!(
-        shown(&[&unlisted[..], &two].concat()),
+        shown(&[&unattributed[..], &two].concat()),
         [
             "request 2 of dora for sha256:bbbbbbbbbbbb waits for 1 more of grace until 2026-11-22T12:00:00Z"
         ]

@@ -1,4 +1,4 @@
-//! The alarms that count: one that rang before the deployment began says nothing about it, until it was silent. Pure.
+//! The alarms that count: one that was in ALARM before the deployment began says nothing about it, until it has left that state. Pure.
 
 use super::plan::Version;
 use kit::error::{Error, Result};
@@ -8,47 +8,47 @@ use std::collections::BTreeSet;
 /// The alarms of a deployment.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    rang_before: BTreeSet<String>,
+    in_alarm_before: BTreeSet<String>,
 }
 
 impl Watched {
-    /// Notes those that ring before the deployment begins. Where traffic moves already, one that rings may have been set off by
+    /// Notes those in ALARM before the deployment begins. Where traffic moves already, one in ALARM may have gone off because of
     /// that, so it counts.
     ///
     /// # Errors
-    /// All of them ring, so that nothing would watch the deployment (exit 3).
+    /// All of them are in ALARM, so that nothing would watch the deployment (exit 3).
     pub(crate) fn begin(version: &Version, seen: &[Alarm]) -> Result<Self> {
         if let Version::GoOn(_) | Version::End(_) = version {
             return Ok(Self::default());
         }
-        let ringing = seen.iter().filter(|alarm| alarm.rings());
-        let rang_before: BTreeSet<String> = ringing.map(|alarm| alarm.name.clone()).collect();
+        let in_alarm = seen.iter().filter(|alarm| alarm.in_alarm());
+        let in_alarm_before: BTreeSet<String> = in_alarm.map(|alarm| alarm.name.clone()).collect();
         let changes = *version != Version::Keep;
-        if changes && !seen.is_empty() && seen.iter().all(Alarm::rings) {
-            let names: Vec<&str> = rang_before.iter().map(String::as_str).collect();
+        if changes && !seen.is_empty() && seen.iter().all(Alarm::in_alarm) {
+            let names: Vec<&str> = in_alarm_before.iter().map(String::as_str).collect();
             return Err(Error::refused(
-                "every alarm that was given rings already, so none would watch the deployment",
+                "every alarm that was given is in ALARM already, so none would watch the deployment",
             )
             .cause(format!("in ALARM: {}", names.join(", ")))
-            .hint("wait until one is silent, or give another --alarm")
-            .hint("omit --alarm to deploy unwatched, such as a version that is to silence them"));
+            .hint("wait until one has left ALARM, or give another --alarm")
+            .hint("omit --alarm to deploy unwatched, such as a version that is to bring them back to OK"));
         }
-        Ok(Self { rang_before })
+        Ok(Self { in_alarm_before })
     }
 
-    /// The alarms that rang before it began and have not been silent since.
-    pub(crate) fn rang_before(&self) -> Vec<String> {
-        self.rang_before.iter().cloned().collect()
+    /// The alarms that were in ALARM before it began and have not left that state since.
+    pub(crate) fn in_alarm_before(&self) -> Vec<String> {
+        self.in_alarm_before.iter().cloned().collect()
     }
 
     /// The alarms that went off since.
     pub(crate) fn look(&mut self, seen: &[Alarm]) -> Vec<String> {
-        for alarm in seen.iter().filter(|alarm| !alarm.rings()) {
-            self.rang_before.remove(&alarm.name);
+        for alarm in seen.iter().filter(|alarm| !alarm.in_alarm()) {
+            self.in_alarm_before.remove(&alarm.name);
         }
-        let ringing = seen.iter().filter(|alarm| alarm.rings());
-        ringing
-            .filter(|alarm| !self.rang_before.contains(&alarm.name))
+        let in_alarm = seen.iter().filter(|alarm| alarm.in_alarm());
+        in_alarm
+            .filter(|alarm| !self.in_alarm_before.contains(&alarm.name))
             .map(|alarm| alarm.name.clone())
             .collect()
     }
@@ -72,7 +72,7 @@ mod tests {
     fn an_alarm_counts_if_it_went_off_after_the_beginning() {
         let publish = Version::Publish { code: true };
         let mut watched = Watched::begin(&publish, &alarms(["ALARM", "OK"])).unwrap();
-        assert_eq!(watched.rang_before(), ["errors"]);
+        assert_eq!(watched.in_alarm_before(), ["errors"]);
         assert!(
             watched
                 .look(&alarms(["ALARM", "INSUFFICIENT_DATA"]))
@@ -84,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_that_rings_while_traffic_moves_already_counts() {
+    fn an_alarm_that_is_in_alarm_while_traffic_moves_already_counts() {
         let moving = Version::GoOn("2".to_owned());
         let mut watched = Watched::begin(&moving, &alarms(["ALARM", "OK"])).unwrap();
-        assert!(watched.rang_before().is_empty());
+        assert!(watched.in_alarm_before().is_empty());
         assert_eq!(watched.look(&alarms(["ALARM", "OK"])), ["errors"]);
         assert!(Watched::begin(&moving, &alarms(["ALARM", "ALARM"])).is_ok());
     }

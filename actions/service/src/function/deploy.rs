@@ -64,9 +64,9 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
         rollback: under.as_ref().is_some_and(|under| under.rollback),
     };
     let plan = decide(client, &observed, &version.digest, gate)?;
-    let rings = alarms(&net, account, policy, &cx.host, &args.traffic.alarms()).await?;
+    let seen = alarms(&net, account, policy, &cx.host, &args.traffic.alarms()).await?;
     refuse_steps(client, &observed, &plan, &steps)?;
-    let watched = Watched::begin(&plan.version, &rings)?;
+    let watched = Watched::begin(&plan.version, &seen)?;
     if version.dry_run {
         return Ok(report::planned(client, &plan, under.as_ref(), missing));
     }
@@ -74,9 +74,9 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
         cx.host.info(line);
     }
-    for name in watched.rang_before() {
+    for name in watched.in_alarm_before() {
         cx.host.warn(format!(
-            "alarm {name} rings already, so it is not watched until it was silent"
+            "alarm {name} is in ALARM already, so it is not watched until it has left that state"
         ));
     }
     progress.at(Stage::Revising);
@@ -175,7 +175,7 @@ impl Run<'_> {
         Ok(Served {
             under,
             verdict,
-            not_watched: driver.watched.rang_before(),
+            not_watched: driver.watched.in_alarm_before(),
             overtaken,
         })
     }

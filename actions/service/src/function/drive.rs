@@ -120,7 +120,7 @@ impl Driver<'_> {
 
     /// Moves the traffic forward. `written` is what the alias was told last, and what it was being told when that failed.
     async fn forward(&mut self, written: &mut Vec<Moved>) -> std::result::Result<(), Failed> {
-        // Where traffic moves already, an alarm that rings is heard before the next step.
+        // Where traffic moves already, an alarm in ALARM counts before the next step.
         self.listen().await?;
         for step in std::mem::take(&mut self.steps) {
             let to = Moved {
@@ -224,7 +224,9 @@ impl Driver<'_> {
         let seen = alarms(self.net, self.account, policy, &self.cx.host, &self.alarms).await?;
         match self.watched.look(&seen).as_slice() {
             [] => Ok(()),
-            ringing => Err(Halt::Wrong(format!("alarms went off: {}", ringing.join(", "))).into()),
+            in_alarm => {
+                Err(Halt::Wrong(format!("alarms went off: {}", in_alarm.join(", "))).into())
+            }
         }
     }
 

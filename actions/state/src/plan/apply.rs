@@ -1,4 +1,4 @@
-//! Applying a kept plan, if everything it was made from is still the same.
+//! Applying a saved plan, if everything it was made from is still the same.
 
 use super::args;
 use super::envelope::Envelope;
@@ -101,7 +101,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
     .await
 }
 
-/// The kept plan, if it still fits, in a file for the tool.
+/// The saved plan, if it still fits, in a file for the tool.
 async fn fetch(
     objects: &Objects,
     key: &str,

@@ -1,4 +1,4 @@
-//! The envelope of a kept plan. The plan ID is the SHA-256 of the envelope, which holds the SHA-256 of the plan's
+//! The envelope of a saved plan. The plan ID is the SHA-256 of the envelope, which holds the SHA-256 of the plan's
 //! bytes: approving an ID approves this plan, for this state, and no other. Pure.
 
 use super::options::Chosen;
@@ -57,7 +57,7 @@ pub(crate) struct Envelope {
     expires: String,
 }
 
-/// Why an object is not the kept plan.
+/// Why an object is not the saved plan.
 #[derive(Debug)]
 pub(crate) enum Unopened {
     /// It has no first line.

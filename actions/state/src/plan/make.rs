@@ -75,7 +75,7 @@ async fn plan_without_lock(
     make(tool, arguments, &cx.env, &private, &mut runs).await
 }
 
-/// Plans under the lock and keeps the plan.
+/// Plans under the lock and saves the plan.
 async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
     let located = locate::of(&args.locked.state, cx)?;
     let code = &args.code;

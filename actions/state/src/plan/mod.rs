@@ -1,4 +1,4 @@
-//! `plan`, `apply` and `drift`: a plan is kept beside the state, bound to what it was made from, and
+//! `plan`, `apply` and `drift`: a plan is saved beside the state, bound to what it was made from, and
 //! applied only while all of that still holds.
 
 mod apply;
@@ -20,5 +20,5 @@ pub(crate) use make::{drift, plan};
 pub(crate) use private::Private;
 pub(crate) use report::markdown;
 
-/// Where plans are kept, in the state's own bucket, so that a rule of its lifecycle can name them.
+/// Where plans are saved, in the state's own bucket, so that a rule of its lifecycle can name them.
 pub(crate) const PREFIX: &str = kit::contract::reserved::PLANS;

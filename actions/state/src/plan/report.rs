@@ -116,7 +116,7 @@ impl Planned {
             ..Report::default()
         }
         .output("plan-id", kept.map(|kept| kept.id.to_string()).unwrap_or_default())
-        .output("changes", self.changes.any().to_string())
+        .output("has-changes", self.changes.any().to_string())
         .output("exitcode", if self.changes.any() { "2" } else { "0" })
         .output("counts", self.changes.headline())
     }

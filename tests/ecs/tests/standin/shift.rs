@@ -293,7 +293,7 @@ async fn an_alarm_rolls_back_and_the_earlier_version_serves_all_the_time() {
     );
     assert_eq!(shifting.share("one").await, 100);
     assert_eq!(shifting.bench.tasks("RUNNING").await[0]["taskArn"], before);
-    // An alarm that rings already when a deployment begins is not watched.
+    // An alarm that is in ALARM already when a deployment begins is not watched.
     let quick = json!({"cluster": "shop", "service": "web", "deploymentConfiguration": {"bakeTimeInMinutes": 0}});
     shifting.bench.ecs("UpdateService", quick).await;
     shifting.deploy(&[("VERSION", "three")]).await;

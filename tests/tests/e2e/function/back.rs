@@ -20,8 +20,11 @@ fn an_alarm_that_the_killed_run_set_off_takes_the_traffic_back() {
     let expected = ["alarms went off: heard", "serves version 1 again"];
     ends(&mut setting.deploy(&digest, &watched), 5, &expected);
     went_back(&setting);
-    // The alarm still rings, so a deployment that begins now would be watched by nothing.
-    let expected = ["every alarm that was given rings already", "omit --alarm"];
+    // The alarm is still in ALARM, so a deployment that begins now would be watched by nothing.
+    let expected = [
+        "every alarm that was given is in ALARM already",
+        "omit --alarm",
+    ];
     ends(&mut setting.deploy(&digest, &watched), 3, &expected);
     went_back(&setting);
 }

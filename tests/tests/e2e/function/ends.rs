@@ -95,7 +95,7 @@ fn an_alarm_that_goes_off_rolls_back_and_one_that_rang_before_does_not() {
     let text = log(&output);
     assert_eq!(output.status.code(), Some(5), "{text}");
     for piece in [
-        "alarm old rings already",
+        "alarm old is in ALARM already",
         "alarms went off: errors",
         "serves version 1 again",
     ] {

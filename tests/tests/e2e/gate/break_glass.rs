@@ -103,7 +103,7 @@ fn is_owed_until_another_reviews(gate: &Gate, fix: &str, next: &str) {
     // The change is hers.
     gate.run("ada", &review).is(0, &["reviewed"]);
     let own = gate.run("linus", &["check", "--digest", next]);
-    own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+    own.is(3, &["only ada, who contributed to it, has reviewed that"]);
     assert_eq!(own.refusing(), ["debt"]);
     gate.run("dora", &review).is(0, &["reviewed"]);
     let settled = gate.run("linus", &["check", "--digest", next]);
@@ -143,7 +143,7 @@ fn who_opened_a_pull_request_that_was_merged_by_hand_has_a_hand_in_it() {
     gate.run("ada", &review).is(0, &["reviewed"]);
     let check = ["check", "--digest", &next];
     let own = gate.run("linus", &check);
-    own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+    own.is(3, &["only ada, who contributed to it, has reviewed that"]);
     assert_eq!(own.answer("debt"), "fail");
     gate.run("dora", &review).is(0, &["reviewed"]);
     assert_eq!(gate.run("linus", &check).answer("debt"), "not asked");

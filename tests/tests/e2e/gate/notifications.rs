@@ -48,7 +48,7 @@ fn says(issue: &Value, state: &str, pieces: &[&str]) {
 #[test]
 fn a_request_has_one_issue_that_follows_the_answers() {
     let gate = asking("told-issue");
-    gate.declare(&format!(", approve: {{count: 2, {PEOPLE}, tell: issue}}"));
+    gate.declare(&format!(", approve: {{count: 2, {PEOPLE}, notify: issue}}"));
     let hostile = "~~~ @everyone **now** [x](https://evil.example) <!-- -->";
     let asked = gate.run("linus", &["request", "--reason", hostile]);
     asked.is(0, &[]);
@@ -158,7 +158,7 @@ fn plant(gate: &Gate, body: &str) {
 #[test]
 fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
     let gate = asking("told-race");
-    gate.declare(&format!(", approve: {{count: 3, {PEOPLE}, tell: issue}}"));
+    gate.declare(&format!(", approve: {{count: 3, {PEOPLE}, notify: issue}}"));
     gate.contract_on_branch();
     let started = ["linus", "linus"].map(|person| {
         let mut command = gate.command(person, &["request", "--reason", WHY]);
@@ -189,7 +189,7 @@ fn answers_that_come_at_the_same_time_leave_one_issue_that_is_right() {
 
 #[test]
 fn a_request_is_valid_even_if_nobody_can_be_notified() {
-    let scene = OnGitHub::with("told-nobody", ", tell: issue");
+    let scene = OnGitHub::with("told-nobody", ", notify: issue");
     let permissions = "{actions: read, checks: read, contents: read, pull-requests: read}";
     let asked = scene.declaring(permissions, "dora", &["request", "--reason", WHY]);
     let without: [&str; 3] = [
@@ -252,7 +252,7 @@ fn a_topic_of_the_build_account_is_notified() {
     let topic = World::APPROVALS_TOPIC;
     let tell = |topic: &str| {
         gate.declare(&format!(
-            ", approve: {{count: 1, {PEOPLE}, tell: sns:{topic}}}"
+            ", approve: {{count: 1, {PEOPLE}, notify: sns:{topic}}}"
         ));
     };
     // The documented permission is for that one topic.

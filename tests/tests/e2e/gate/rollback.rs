@@ -84,7 +84,7 @@ fn a_rollback_needs_neither_github_nor_an_open_window() {
     // The change is hers.
     gate.run("ada", &review).is(0, &["reviewed"]);
     let own = gate.run("linus", &["check", "--digest", &bad]);
-    own.is(3, &["who had a hand in it, has reviewed that"]);
+    own.is(3, &["who contributed to it, has reviewed that"]);
     assert_eq!(own.refusing(), ["rolled back"]);
     gate.run("dora", &review).is(0, &["reviewed"]);
     let allowed = gate.run("linus", &["check", "--digest", &bad]);
@@ -141,7 +141,7 @@ fn a_second_commit_of_a_digest_does_not_hide_who_wrote_it() {
         records.extend(then);
         gate.plant("production", &records);
         let own = gate.run("linus", &["check", "--digest", &bad]);
-        own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+        own.is(3, &["only ada, who contributed to it, has reviewed that"]);
         assert_eq!(own.refusing(), ["rolled back"], "{}", own.text);
     }
     let review = ["review", "--digest", &bad, "--reason", "it is mended"];
@@ -165,11 +165,11 @@ fn a_rollback_asks_who_had_a_hand_in_what_comes_back() {
     gate.run("ada", &review).is(0, &["reviewed"]);
     let again = ["grant", "--rollback", "--digest", &bad];
     let own = ended(&mut gate.built("linus", "1", &again));
-    own.is(3, &["only ada, who had a hand in it, has reviewed that"]);
+    own.is(3, &["only ada, who contributed to it, has reviewed that"]);
     assert_eq!(own.refusing(), ["rolled back"]);
     let asked = ["check", "--rollback", "--digest", &bad];
     let outage = gate.without_github("linus", &asked);
-    outage.is(0, &["GitHub did not tell who had a hand in it"]);
+    outage.is(0, &["GitHub did not tell who contributed to it"]);
     gate.run("dora", &review).is(0, &["reviewed"]);
     let granted = ended(&mut gate.built("linus", "1", &again));
     granted.is(0, &[ALLOWED, "reviewed by dora"]);

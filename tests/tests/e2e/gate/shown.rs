@@ -122,7 +122,7 @@ const ATTACKS: &[Shown] = &[
     (
         "an app opens a pull request that its owner approves",
         "range/contributors.rs",
-        "a_change_by_an_unlisted_app_needs_one_more_approval",
+        "a_change_by_an_unattributed_app_needs_one_more_approval",
     ),
     (
         "an app dispatches the promotion",

@@ -1,4 +1,4 @@
-//! Work on a state beside holding its lock: plans that are kept and applied, drift, the bucket and the table, digests and versions. With
+//! Work on a state beside holding its lock: plans that are saved and applied, drift, the bucket and the table, digests and versions. With
 //! real Terraform.
 
 mod bootstrap;

@@ -103,7 +103,7 @@ fn persons_count_and_not_accounts() {
 }
 
 #[test]
-fn a_change_by_an_unlisted_app_needs_one_more_approval() {
+fn a_change_by_an_unattributed_app_needs_one_more_approval() {
     let scene = Scene::new("range-app");
     let app = format!(
         "renovate-{}[bot]",

@@ -205,7 +205,7 @@ mapping!(Approve {
     optional count: "count",
     required people: "people",
     optional expires: "expires",
-    optional tell: "tell",
+    optional notify: "notify",
     optional repository: "repository",
 });
 mapping!(Roles { optional read: "read", optional deploy: "deploy" });

@@ -34,7 +34,9 @@ pub(super) fn gate(environment: &Environment) -> model::Gate {
             expires: approve
                 .expires
                 .map_or(REQUEST_EXPIRES, |expires| seconds(&expires.value)),
-            tell: approve.tell.map(|tell| model::Tell::of(&tell.value.0)),
+            notify: approve
+                .notify
+                .map(|notify| model::Notify::of(&notify.value.0)),
             repository: approve.repository.map(text),
         }
     });

@@ -140,7 +140,7 @@ kinds! {
     Repository: "repository on GitHub",
         "owner and name, such as `acme/approvals`",
         "^[A-Za-z0-9]([A-Za-z0-9-]{0,37}[A-Za-z0-9])?/[A-Za-z0-9_.-]{1,100}$";
-    Tell: "way to notify people of a request",
+    Notify: "way to notify people of a request",
         "`issue`, or `sns:NAME` with the name of a topic in the build account",
         "^(issue|sns:[A-Za-z0-9_-]{1,256})$";
     AccountNumber: "number of a GitHub account",

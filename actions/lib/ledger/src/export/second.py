@@ -332,7 +332,7 @@ def shaped(needed, more):
 NUMBERS, ACTOR = listed(NUMBER), shaped({"login": TEXT}, {"id": either(NUMBER)})
 ACTORS = listed(ACTOR)
 ASKED = {"binding": TEXT, "expires": TEXT, "head": TEXT, "commits": NUMBER, "range": TEXT, "people": TEXT}
-ASKS = {**{name: either(TEXT) for name in ("base", "plan", "repository")}, "pull_requests": NUMBERS, "contributors": ACTORS, "unlisted": listed(TEXT)}
+ASKS = {**{name: either(TEXT) for name in ("base", "plan", "repository")}, "pull_requests": NUMBERS, "contributors": ACTORS, "unattributed": listed(TEXT)}
 PERMIT = {"base": either(TEXT), "pulls": NUMBERS, "reviews": NUMBERS, "approvers": ACTORS, "requests": NUMBERS}
 FORM = shaped(
     {"actor": ACTOR},

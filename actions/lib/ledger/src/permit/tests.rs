@@ -378,7 +378,7 @@ fn the_record_of_a_beginning_names_the_permit_and_what_it_permits() {
         contributors: Vec::new(),
         repository: None,
         plan: None,
-        unlisted: Vec::new(),
+        unattributed: Vec::new(),
     });
     let (digest, account) = (digest(2), account("1"));
     let actor = Actor {

@@ -96,7 +96,7 @@ fn a_service_failure_keeps_its_data_and_is_shown_once() {
         error.to_string(),
         "error: cannot read the versioning of b\nCaused by:\n  AccessDeniedException: User: u is not \
          authorized (net Unread, request ID 4f1c)\n\nhint: the role lacks the permission named above; the \
-         step's README lists the permissions it needs"
+         step's README lists the permissions it needs: https://github.com/slipway-delivery/slipway/blob/main/README.md#steps"
     );
     let service = error.service().unwrap();
     assert_eq!(service.status, Some(400));

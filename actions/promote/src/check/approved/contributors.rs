@@ -1,4 +1,4 @@
-//! Everybody who had a hand in what is promoted. Pure.
+//! Everybody who contributed to what is promoted. Pure.
 
 use crate::check::fact::Fact;
 use crate::check::facts::Facts;
@@ -13,7 +13,7 @@ pub(crate) struct NamedContributors {
     /// People of the contract by their name there, others by their account.
     pub(crate) people: Vec<Actor>,
     /// Contributors of whom no person is known; with any, one more person must approve.
-    pub(crate) unlisted: Vec<String>,
+    pub(crate) unattributed: Vec<String>,
 }
 
 impl NamedContributors {
@@ -27,7 +27,7 @@ impl NamedContributors {
         };
         Self {
             people: all.persons.into_iter().map(actor).collect(),
-            unlisted: all.unlisted,
+            unattributed: all.unattributed,
         }
     }
 }

@@ -79,10 +79,10 @@ fn count(
     let environment = &setting.environment;
     let all = Asked::all(conditions.standing.records());
     let contributors = contributors_to_promotion(setting, facts);
-    let unlisted = contributors
+    let unattributed = contributors
         .as_ref()
-        .map_or(&[][..], |contributors| &contributors.unlisted);
-    let asked = newest(setting, needed(approve, unlisted), &all, subject)?;
+        .map_or(&[][..], |contributors| &contributors.unattributed);
+    let asked = newest(setting, needed(approve, unattributed), &all, subject)?;
     let number = asked.number();
     let again = ask(environment, &subject.digest, subject.plan.as_deref());
     if let Some(ended) = asked.ended() {
@@ -193,7 +193,7 @@ fn too_few_approvals(
             answer(environment, "approve", number)
         ),
         false => {
-            let unlisted = match tally.unlisted.as_slice() {
+            let unattributed = match tally.unattributed.as_slice() {
                 [] => String::new(),
                 names => format!(
                     ", or say under `apps` of the contract who stands for {}",
@@ -201,7 +201,7 @@ fn too_few_approvals(
                 ),
             };
             format!(
-                "too few are left who may: have somebody else ask and promote, or list more people under `approve` of the gate{unlisted}"
+                "too few are left who may: have somebody else ask and promote, or list more people under `approve` of the gate{unattributed}"
             )
         }
     };

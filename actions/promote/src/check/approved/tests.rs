@@ -147,7 +147,7 @@ const FAILING: &[Case] = &[
         |s| let_an_app_contribute(s),
     ),
     (
-        "nobody asked for what an app had a hand in",
+        "nobody asked for what an app contributed to",
         "nobody has asked for the 3 approvals that production needs for this digest",
         |s| {
             let_an_app_contribute(s);

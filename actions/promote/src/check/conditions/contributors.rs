@@ -12,7 +12,7 @@ use kit::id::Digest;
 use ledger::LOOK_BACK;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everybody with a hand in a version, by its digest.
+/// Everybody who contributed to a version, by its digest.
 pub(crate) type ContributorsByDigest = BTreeMap<Digest, Fact<NamedContributors>>;
 
 /// Asks GitHub for each version with a review that would clear it.
@@ -46,7 +46,8 @@ pub(in crate::check) async fn contributors_to_rolled_back(
     Some(of_version(Some(github), setting, standing, digest, commits).await)
 }
 
-/// Everybody with a hand in what a digest brought when it first came to the environment, and in what each of these commits of it brings.
+/// Everybody who contributed to what a digest brought when it first came to the environment, and to what each of these commits of it
+/// brings.
 async fn of_version(
     github: Option<&GitHub>,
     setting: &Setting,
@@ -63,7 +64,7 @@ async fn of_version(
     let arrival = standing.arrival(digest).ok_or_else(|| {
         Unknown::new(
             format!(
-                "none of the newest {LOOK_BACK} records of {} says from which version {digest} came, so who had a hand in it is unknown",
+                "none of the newest {LOOK_BACK} records of {} says from which version {digest} came, so who contributed to it is unknown",
                 setting.environment
             ),
             "promote another digest, by break-glass if need be",

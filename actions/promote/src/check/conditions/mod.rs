@@ -44,7 +44,7 @@ pub(crate) struct Conditions {
     pub(crate) calendars: Vec<(String, Fact<Calendar>)>,
     /// GitHub's status for what runs...what is promoted; only if something else runs.
     pub(crate) ahead: Option<Fact<String>>,
-    /// Everybody with a hand in the versions that a review may clear.
+    /// Everybody who contributed to the versions that a review may clear.
     pub(crate) contributors: ContributorsByDigest,
     /// The members of the teams that may approve promotions.
     pub(crate) members: Fact<Vec<User>>,

@@ -37,7 +37,7 @@ pub(super) fn rolled_back(
 }
 
 /// A digest that an environment was rolled back from comes back, by a promotion or by another
-/// rollback, only after a review by somebody other than the promoter, who did not force it through before, nor had a hand in it, as
+/// rollback, only after a review by somebody other than the promoter, who did not force it through before, nor contributed to it, as
 /// far as GitHub was asked.
 pub(in crate::check) fn refused(
     setting: &Setting,
@@ -57,7 +57,7 @@ pub(in crate::check) fn refused(
         record.at, record.seq
     );
     let next = format!(
-        "choose another digest, or have somebody review this one who neither promotes it nor had a hand in it: {}",
+        "choose another digest, or have somebody review this one who neither promotes it nor contributed to it: {}",
         review(environment, digest)
     );
     if refused.reviewers.is_empty() {
@@ -93,7 +93,7 @@ pub(in crate::check) fn refused(
     let contributors = match contributors {
         None => {
             return pass(format!(
-                "{fact}; reviewed by {}, and GitHub did not tell who had a hand in it",
+                "{fact}; reviewed by {}, and GitHub did not tell who contributed to it",
                 reviewer.login
             ));
         }
@@ -108,12 +108,12 @@ pub(in crate::check) fn refused(
 
 fn unseen(digest: &Digest) -> Unknown {
     Unknown::new(
-        format!("nobody looked at who had a hand in {digest}"),
+        format!("nobody looked at who contributed to {digest}"),
         "run this again",
     )
 }
 
-/// The reviewers whose reviews clear a version that these had a hand in. An app that the contract does not list may be anybody's, so with
+/// The reviewers whose reviews clear a version that these contributed to. An app that the contract does not list may be anybody's, so with
 /// one in it a second person has to review the version, as a pull request of such an app needs one more approval.
 ///
 /// # Errors
@@ -127,23 +127,23 @@ fn clearing<'a>(
     let others = reviewers.iter().copied();
     let others = others.filter(|it| persons.is_other(it, &contributors.people));
     let others = persons.distinct(others);
-    let needed = 1 + usize::from(!contributors.unlisted.is_empty());
+    let needed = 1 + usize::from(!contributors.unattributed.is_empty());
     if others.len() >= needed {
         return Ok(others);
     }
     Err(match others.is_empty() {
-        true => own_contribution(reviewers.iter().copied(), "had a hand in it"),
+        true => own_contribution(reviewers.iter().copied(), "contributed to it"),
         false => format!(
-            "only {} has reviewed that, and {needed} people have to: {} had a hand in it, which the contract does not list",
+            "only {} has reviewed that, and {needed} people have to: {} contributed to it, which the contract does not list",
             logins(others),
-            contributors.unlisted.join(", ")
+            contributors.unattributed.join(", ")
         ),
     })
 }
 
-/// The other way out where the contract does not list an app that had a hand in it.
+/// The other way out where the contract does not list an app that contributed to it.
 fn or_list(contributors: &NamedContributors) -> String {
-    match contributors.unlisted.as_slice() {
+    match contributors.unattributed.as_slice() {
         [] => String::new(),
         names => format!(
             "; or say under `apps` of the contract who stands for {}",
@@ -157,7 +157,7 @@ fn own_contribution<'a>(reviewers: impl IntoIterator<Item = &'a Actor>, why: &st
     format!("only {}, who {why}, has reviewed that", logins(reviewers))
 }
 
-/// Each break-glass needs a review by somebody who neither used it nor had a hand in what it brought.
+/// Each break-glass needs a review by somebody who neither used it nor contributed to what it brought.
 pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let persons = setting.persons();
     let standing = &conditions.standing;
@@ -180,7 +180,7 @@ pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> F
     not_asked("no break-glass waits for a review")
 }
 
-/// The refusal for a break-glass that too few people have reviewed who had no hand in what it brought.
+/// The refusal for a break-glass that too few people have reviewed who did not contribute to what it brought.
 fn reviewed_too_little(
     environment: &str,
     debt: &Debt,

@@ -19,10 +19,10 @@ use kit::contract::{BreakGlass, Freeze};
 use ledger::Record;
 
 /// Alice and these apps, which the contract does not list, as contributors.
-fn by_alice(unlisted: &[&str]) -> NamedContributors {
+fn by_alice(unattributed: &[&str]) -> NamedContributors {
     NamedContributors {
         people: vec![actor("alice")],
-        unlisted: unlisted.iter().map(|name| (*name).to_owned()).collect(),
+        unattributed: unattributed.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
 
@@ -369,12 +369,15 @@ fn promotions_that_meet_every_condition_pass() {
         ("a glass that somebody else reviewed", |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);
         }),
-        ("a glass with an app's hand in it, and two reviewers", |s| {
-            let reviews = [reviewed('b', "ada"), reviewed('b', "grace")];
-            s.after(&[&[deployed('a'), forced('b', "eve")][..], &reviews].concat());
-            let contributors = Ok(by_alice(&["renovate[bot]"]));
-            s.conditions.contributors.insert(digest('b'), contributors);
-        }),
+        (
+            "a glass with an app among its contributors, and two reviewers",
+            |s| {
+                let reviews = [reviewed('b', "ada"), reviewed('b', "grace")];
+                s.after(&[&[deployed('a'), forced('b', "eve")][..], &reviews].concat());
+                let contributors = Ok(by_alice(&["renovate[bot]"]));
+                s.conditions.contributors.insert(digest('b'), contributors);
+            },
+        ),
         ("the promoter reviews another's glass", |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "dora")]);
         }),

@@ -107,14 +107,14 @@ fn known(setting: &Setting, seen: &Seen) -> Finding {
     };
     match contributors(change, &setting.persons()) {
         Err(reason) => unknown(&reason),
-        Ok(found) if found.unlisted.is_empty() => pass(format!(
+        Ok(found) if found.unattributed.is_empty() => pass(format!(
             "{}, whose approval does not count",
             found.names().join(", ")
         )),
         Ok(found) => pass(format!(
             "{}, whose approval does not count; no person is known for {}, so one more has to approve",
             found.names().join(", "),
-            found.unlisted.join(", ")
+            found.unattributed.join(", ")
         )),
     }
 }

@@ -103,7 +103,7 @@ impl Context<'_> {
         pass(merged.collect::<Vec<_>>().join("; "))
     }
 
-    /// Every commit since the newest version that came by the rules came through a pull request.
+    /// Every commit since the newest version of a regular promotion came through a pull request.
     pub(super) fn range(&self) -> Finding {
         let environment = &self.setting.environment;
         let branch = &self.setting.gate.branch;
@@ -160,7 +160,7 @@ impl Context<'_> {
                 _,
             ) => Some(fail(
                 format!(
-                    "{tip} does not follow {base} (record {seq} of {environment}), the newest version that came by the rules"
+                    "{tip} does not follow {base} (record {seq} of {environment}), the newest version of a regular promotion"
                 ),
                 next,
             )),
@@ -268,7 +268,7 @@ fn explained(range: &Range, brought: &Brought, environment: &str, tip: &str) -> 
             format!("{environment} runs {} already", short(tip))
         }
         Base::Record { commit, seq, .. } if commit == tip || range.status == "behind" => format!(
-            "{} came with {} by the rules before (record {seq} of {environment})",
+            "{} came with the regular promotion of {} before (record {seq} of {environment})",
             short(tip),
             short(commit)
         ),

@@ -60,7 +60,7 @@ fn approved(setting: &Setting, change: &Change, found: &Approvals, needed: u32) 
             ),
         );
     }
-    let more = usize::from(!found.unlisted.is_empty());
+    let more = usize::from(!found.unattributed.is_empty());
     let needed = usize::try_from(needed)
         .unwrap_or(usize::MAX)
         .saturating_add(more);
@@ -77,10 +77,10 @@ fn approved(setting: &Setting, change: &Change, found: &Approvals, needed: u32) 
         ));
     }
     let mut fact = format!("#{number} has {} of {needed} approvals", found.valid.len());
-    if !found.unlisted.is_empty() {
+    if !found.unattributed.is_empty() {
         fact.push_str(&format!(
             ", one of them because no person is known for {}",
-            found.unlisted.join(", ")
+            found.unattributed.join(", ")
         ));
     }
     if !found.ignored.is_empty() {

@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 const HEAD: &str = "1111111111111111111111111111111111111111";
 const MERGE: &str = "2222222222222222222222222222222222222222";
 const OLD: &str = "3333333333333333333333333333333333333333";
-/// The commit that the environment runs, which came by the rules.
+/// The commit that the environment runs, by a regular promotion.
 const BASE: &str = "0123456789012345678901234567890123456789";
 /// Where there was no branch before.
 const NONE: &str = "0000000000000000000000000000000000000000";

@@ -11,7 +11,7 @@ fn a_hand_of_nobody_known_is_named_once() {
     promotion.pushed(&[("ci[bot]", HEAD), ("other[bot]", OLD)]);
     let setting = setting();
     let all = contributors(promotion.change(), &setting.persons()).unwrap();
-    assert_eq!(all.unlisted, ["ci[bot]", "other[bot]"]);
+    assert_eq!(all.unattributed, ["ci[bot]", "other[bot]"]);
     assert_eq!(all.names(), ["alice", "ci[bot]", "other[bot]"]);
 }
 
@@ -79,7 +79,7 @@ fn the_answers_say_where_the_commits_begin_and_what_brought_them() {
     };
     assert_eq!(
         range(before),
-        "2222222 came with 0123456 by the rules before (record 3 of production)"
+        "2222222 came with the regular promotion of 0123456 before (record 3 of production)"
     );
 
     let merge = |arrange: fn(&mut Promotion)| of("merge", arrange).fact;

@@ -199,9 +199,9 @@ const FAILING: &[Case] = &[
         |w| w.facts.since_permit = Some(Ok(since_permit("diverged"))),
     ),
     (
-        "another line than the one that came by the rules, before a rollback",
+        "another line than that of the newest regular promotion, before a rollback",
         "range",
-        "does not follow 0123456 (record 3 of production), the newest version that came by the rules",
+        "does not follow 0123456 (record 3 of production), the newest version of a regular promotion",
         |w| {
             w.not_running();
             w.range().status = "diverged".to_owned();

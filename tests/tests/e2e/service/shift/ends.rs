@@ -112,7 +112,7 @@ fn an_alarm_a_signal_and_a_timeout_end_at_the_version_before() {
     }
     assert_eq!(shifting.runs(), first);
 
-    // It still rings: ECS would say nothing, and watches no alarm of the next deployment.
+    // It is still in ALARM: ECS would say nothing, and watches no alarm of the next deployment.
     let started = Started::new(&mut shifting.deploy(&next, &[]));
     shifting.at_stage("BAKE_TIME");
     ends(&mut shifting.run("rollback", &[]), 0, &["rolled back"]);

@@ -3,8 +3,8 @@
 use crate::contract::diagnostics::At;
 use crate::contract::model::Weekday;
 use crate::contract::text::{
-    Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency, Login, Reason, Repository,
-    Span, Tell, Text, TimeOfDay, TimeZone, WorkflowPath,
+    Approver, Branch, Calendar, CheckName, CommitHash, Day, Dependency, Login, Notify, Reason,
+    Repository, Span, Text, TimeOfDay, TimeZone, WorkflowPath,
 };
 use schemars::JsonSchema;
 
@@ -116,7 +116,7 @@ pub(in crate::contract) struct Approve {
     pub(in crate::contract) expires: Option<At<Text<Span>>>,
     /// How they are notified of a request: by an issue of the repository on GitHub, or by an SNS topic of this name in the build
     /// account and region; nobody is notified when not given.
-    pub(in crate::contract) tell: Option<At<Text<Tell>>>,
+    pub(in crate::contract) notify: Option<At<Text<Notify>>>,
     /// Another repository on GitHub whose runs may answer requests, OWNER/NAME, for people without access to the code; none
     /// when not given.
     pub(in crate::contract) repository: Option<At<Text<Repository>>>,

@@ -175,12 +175,12 @@ pub(super) fn check_approve(declared: &Declared, approve: &Approve, mistakes: &m
             );
         }
     }
-    if let (Some(tell), Some(repository)) = (&approve.tell, &approve.repository)
-        && tell.value.0 == "issue"
+    if let (Some(notify), Some(repository)) = (&approve.notify, &approve.repository)
+        && notify.value.0 == "issue"
     {
         mistakes.add(
             Mistake::new(
-                tell.span.clone(),
+                notify.span.clone(),
                 "an issue in this repository does not reach approvers of another one",
             )
             .related(repository.span.clone(), "they approve there")

@@ -183,22 +183,22 @@ pub struct Approve {
     pub expires: u64,
     /// How they are notified of a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tell: Option<Tell>,
+    pub notify: Option<Notify>,
     /// Another repository on GitHub whose runs may answer requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
 }
 
-/// How people are told of a request.
+/// How people are notified of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tell {
+pub enum Notify {
     /// By an issue of the repository on GitHub.
     Issue,
     /// By the SNS topic of this name in the build account and region.
     Topic(String),
 }
 
-impl Tell {
+impl Notify {
     /// Reads what the contract says, which the pattern of the text has checked.
     pub(in crate::contract) fn of(text: &str) -> Self {
         match text.strip_prefix("sns:") {
@@ -208,7 +208,7 @@ impl Tell {
     }
 }
 
-impl fmt::Display for Tell {
+impl fmt::Display for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Issue => f.write_str("issue"),
@@ -217,18 +217,18 @@ impl fmt::Display for Tell {
     }
 }
 
-impl Serialize for Tell {
+impl Serialize for Notify {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Tell {
+impl<'de> Deserialize<'de> for Notify {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let tell = Self::of(&text);
-        match tell.to_string() == text {
-            true => Ok(tell),
+        let notify = Self::of(&text);
+        match notify.to_string() == text {
+            true => Ok(notify),
             false => Err(serde::de::Error::custom(format!(
                 "`{text}` is not a way to notify people of a request"
             ))),

@@ -166,7 +166,7 @@ const GOOD: &[Change] = &[
     ),
     (
         "approvals: 2}}",
-        "approve: {count: 2, people: [ada, grace], expires: 2d, tell: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: {id: 2, aws: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}, linus: [arn:aws:sts::111111111111:assumed-role/Operators/linus]}",
+        "approve: {count: 2, people: [ada, grace], expires: 2d, notify: sns:approvals, repository: acme/approvals}}}\npeople: {ada: {id: 1}, grace: {id: 2, aws: [arn:aws:sts::111111111111:assumed-role/Operators/grace]}, linus: [arn:aws:sts::111111111111:assumed-role/Operators/linus]}",
     ),
     (
         "approvals: 2}}",
@@ -251,7 +251,7 @@ const BAD: &[Change] = &[
     ("approvals: 2", "rollback: 1"),
     ("approvals: 2", "break-glass: {expires: 1h}"),
     ("approvals: 2", "break-glass: {people: []}"),
-    ("approvals: 2", "approve: {people: [ada], tell: mail}"),
+    ("approvals: 2", "approve: {people: [ada], notify: mail}"),
     ("approvals: 2", "approve: {count: 1}"),
     ("approvals: 2", "approve: {people: []}"),
     ("approvals: 2", "approve: {people: ada}"),

@@ -1,7 +1,7 @@
 //! The gate's times: freezes, soak, and who may use break-glass.
 
 use super::*;
-use crate::contract::model::{Approve, BreakGlass, Formerly, Freeze, Tell, Weekday};
+use crate::contract::model::{Approve, BreakGlass, Formerly, Freeze, Notify, Weekday};
 use expect_test::expect;
 
 fn gated(gate: &str) -> String {
@@ -211,18 +211,18 @@ fn those_who_approve_are_resolved() {
             people: people.iter().map(|login| (*login).to_owned()).collect(),
             teams: Vec::new(),
             expires,
-            tell: None,
+            notify: None,
             repository: None,
         })
     };
     assert_eq!(approve("people: [ada]"), of(1, &["ada"], 86_400));
     for (text, wanted) in [
-        ("issue", Tell::Issue),
-        ("sns:approvals_1", Tell::Topic("approvals_1".to_owned())),
+        ("issue", Notify::Issue),
+        ("sns:approvals_1", Notify::Topic("approvals_1".to_owned())),
     ] {
-        let resolved = approve(&format!("people: [ada], tell: {text}")).unwrap();
-        assert_eq!(resolved.tell, Some(wanted), "{text}");
-        assert_eq!(serde_json::json!(resolved)["tell"], text);
+        let resolved = approve(&format!("people: [ada], notify: {text}")).unwrap();
+        assert_eq!(resolved.notify, Some(wanted), "{text}");
+        assert_eq!(serde_json::json!(resolved)["notify"], text);
     }
     let teams = approve("count: 3, people: [acme/release, ada]").unwrap();
     assert_eq!((teams.count, teams.people), (3, vec!["ada".to_owned()]));
@@ -266,15 +266,15 @@ fn approvals_that_nobody_could_give_are_mistakes() {
             "`approvals` is not a repository on GitHub",
         ),
         (
-            "people: [ada], repository: acme/approvals, tell: issue",
+            "people: [ada], repository: acme/approvals, notify: issue",
             "an issue in this repository does not reach approvers of another one",
         ),
         (
-            "people: [ada], tell: mail",
+            "people: [ada], notify: mail",
             "`mail` is not a way to notify people of a request",
         ),
         (
-            "people: [ada], tell: sns:topic.fifo",
+            "people: [ada], notify: sns:topic.fifo",
             "`sns:topic.fifo` is not a way to notify people of a request",
         ),
         (

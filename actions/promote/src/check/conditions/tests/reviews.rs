@@ -16,7 +16,7 @@ pub(super) const FAILING: &[Case] = &[
         "reviewed by the promoter alone",
         "rolled back",
         "only dora has reviewed",
-        "who neither promotes it nor had a hand in it",
+        "who neither promotes it nor contributed to it",
         |s| {
             s.after(&[
                 deployed('a'),
@@ -29,8 +29,8 @@ pub(super) const FAILING: &[Case] = &[
     (
         "reviewed by its author alone",
         "rolled back",
-        "only alice, who had a hand in it, has reviewed",
-        "who neither promotes it nor had a hand in it",
+        "only alice, who contributed to it, has reviewed",
+        "who neither promotes it nor contributed to it",
         |s| {
             s.after(&[
                 deployed('a'),
@@ -44,7 +44,7 @@ pub(super) const FAILING: &[Case] = &[
         "reviewed by the person who had forced it through",
         "rolled back",
         "only eve, who forced it through, has reviewed",
-        "who neither promotes it nor had a hand in it",
+        "who neither promotes it nor contributed to it",
         |s| {
             s.after(&[
                 deployed('a'),
@@ -56,9 +56,9 @@ pub(super) const FAILING: &[Case] = &[
         },
     ),
     (
-        "an app's hand in it, and one reviewer",
+        "an app among its contributors, and one reviewer",
         "rolled back",
-        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
+        "only ada has reviewed that, and 2 people have to: renovate[bot] contributed to it",
         "say under `apps` of the contract who stands for renovate[bot]",
         |s| {
             s.after(&[
@@ -109,7 +109,7 @@ pub(super) const FAILING: &[Case] = &[
     (
         "a glass that its author reviewed",
         "debt",
-        "only alice, who had a hand in it, has reviewed",
+        "only alice, who contributed to it, has reviewed",
         "who neither wrote, committed nor pushed any of it",
         |s| {
             let reviews = [reviewed('b', "eve"), reviewed('b', "alice")];
@@ -118,9 +118,9 @@ pub(super) const FAILING: &[Case] = &[
         },
     ),
     (
-        "a glass with an app's hand in it, and one reviewer",
+        "a glass with an app among its contributors, and one reviewer",
         "debt",
-        "only ada has reviewed that, and 2 people have to: renovate[bot] had a hand in it",
+        "only ada has reviewed that, and 2 people have to: renovate[bot] contributed to it",
         "say under `apps` of the contract who stands for renovate[bot]",
         |s| {
             s.after(&[deployed('a'), forced('b', "eve"), reviewed('b', "ada")]);

@@ -58,7 +58,7 @@ impl Rollback {
         })
     }
 
-    /// How the gate stood to the branch's, and who had a hand in the digest, by GitHub's answers; unknown if GitHub did not answer.
+    /// How the gate stood to the branch's, and who contributed to the digest, by GitHub's answers; unknown if GitHub did not answer.
     async fn told(
         &mut self,
         host: &Host,
