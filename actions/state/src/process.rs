@@ -2,6 +2,7 @@
 //! whoever allowed it.
 
 use kit::group::Group;
+use kit::stat::stat;
 use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -117,24 +118,13 @@ fn is_one_of(folder: &Path, programs: &[&str]) -> Option<bool> {
 
 /// When a process started, unless it is dead and only not yet waited for.
 fn started(id: i32) -> Option<u64> {
-    let fields = fields(id)?;
-    if matches!(fields.first()?.as_str(), "Z" | "X") {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
+    let stat = stat(id).filter(|stat| !stat.zombie)?;
+    Some(stat.started)
 }
 
 /// The process that started another one.
 fn parent(id: i32) -> Option<i32> {
-    fields(id)?.get(1)?.parse().ok()
-}
-
-/// The fields of `/proc/PID/stat` after the name, which may hold anything, brackets and spaces included:
-/// `PID (NAME) STATE PPID …`.
-fn fields(id: i32) -> Option<Vec<String>> {
-    let line = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let fields = line.rsplit_once(')')?.1.split_whitespace();
-    Some(fields.map(str::to_owned).collect())
+    Some(stat(id)?.parent)
 }
 
 #[cfg(test)]

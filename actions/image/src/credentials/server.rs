@@ -82,12 +82,9 @@ fn descends(mut pid: i32, ancestor: i32, parent: impl Fn(i32) -> Option<i32>) ->
     false
 }
 
-/// The parent of a process. The second field of `/proc/PID/stat` is a name in parentheses that
-/// may hold anything, so reading starts after the last one (proc(5)).
+/// The parent of a process.
 fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(1)?.parse().ok()
+    Some(kit::stat::stat(pid)?.parent)
 }
 
 #[cfg(test)]

@@ -19,11 +19,7 @@ use net::{Account, RetryPolicy};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// A call that is made again and again is logged this often.
-const REMIND: Duration = Duration::from_secs(30);
+use tokio::time::Instant;
 
 /// The clients, and where the service is. They do not retry by themselves: [`Client::call`] does.
 #[derive(Debug)]
@@ -98,38 +94,24 @@ impl Client {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let policy = self.policy.get();
         let began = Instant::now();
-        let mut logged: Option<Instant> = None;
-        for wait in policy.backoff() {
-            let error = match send().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => Error::of(permission, doing, error),
-            };
-            // As briefly as a call without an answer: it may well be a mistake.
-            let failure = match error.is_ambiguous() {
-                true => Failure::NoAnswer,
-                false => error.failure,
-            };
-            if !policy.retries(failure, began, wait) {
-                let tried = began.elapsed().as_secs();
-                return Err(if error.is_passing() && tried > 0 {
-                    error.cause(format!("the call was retried for {tried} s"))
-                } else {
-                    error
-                });
+        let send = || async {
+            let answer = send().await;
+            answer.map_err(|error| Error::of(permission, doing, error))
+        };
+        // An ambiguous one as briefly as a call without an answer: it may well be a mistake.
+        let failure = |error: &Error| match error.is_ambiguous() {
+            true => Some(Failure::NoAnswer),
+            false => Some(error.failure),
+        };
+        let again = |error: &Error| self.host.info(format!("{}; trying again", error.line()));
+        let answer = self.policy.get().run(send, failure, again).await;
+        answer.map_err(|error| match began.elapsed().as_secs() {
+            tried if error.is_passing() && tried > 0 => {
+                error.cause(format!("the call was retried for {tried} s"))
             }
-            if logged.is_none_or(|at| at.elapsed() >= REMIND) {
-                self.host.info(format!("{}; trying again", error.line()));
-                logged = Some(Instant::now());
-            }
-            sleep(wait).await;
-        }
-        Err(Error::answered(
-            Failure::NoAnswer,
-            permission,
-            kit::Error::failed(format!("cannot {doing}")),
-        ))
+            _ => error,
+        })
     }
 
     /// A task definition by ARN, `family:revision` or family (its newest active revision), as ECS sent it.

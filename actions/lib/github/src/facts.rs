@@ -144,15 +144,8 @@ impl GitHub {
 /// Percent-encodes everything except unreserved characters and `/` (RFC 3986), which branch names
 /// may contain.
 pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    let parts: Vec<String> = text.split('/').map(net::percent).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]

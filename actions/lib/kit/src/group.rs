@@ -2,6 +2,7 @@
 //! process ID and start time, and ended.
 
 use crate::error::{Error, Result};
+use crate::stat::{Stat, stat};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -26,17 +27,6 @@ pub struct Group {
     started: u64,
     /// Is true if it was interrupted already. Terraform takes a second signal for leave to lose state.
     interrupted: bool,
-}
-
-/// The fields of one line of `/proc/PID/stat`.
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    id: i32,
-    parent: i32,
-    group: i32,
-    started: u64,
-    /// Dead, and only not yet waited for: in a container often for ever.
-    zombie: bool,
 }
 
 /// The next action to end a group.
@@ -202,23 +192,6 @@ fn processes() -> Result<Vec<Stat>> {
         .collect())
 }
 
-fn stat(id: i32) -> Option<Stat> {
-    parse(&std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
-}
-
-/// `PID (NAME) STATE PPID PGRP …`. The name may hold anything, brackets and spaces included.
-fn parse(line: &str) -> Option<Stat> {
-    let (front, rest) = line.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    Some(Stat {
-        id: front.split_once(' ')?.0.parse().ok()?,
-        parent: fields.get(1)?.parse().ok()?,
-        group: fields.get(2)?.parse().ok()?,
-        started: fields.get(19)?.parse().ok()?,
-        zombie: matches!(*fields.first()?, "Z" | "X"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,13 +211,6 @@ mod tests {
         started: 500,
         interrupted: false,
     };
-
-    #[test]
-    fn a_line_of_proc_is_read_whatever_the_process_is_called() {
-        let line = "70 (a) b) (c) S 1 70 70 0 -1 4194304 1 0 0 0 1 2 0 0 20 0 1 0 12345 9 9";
-        assert_eq!(parse(line), Some(process(70, 70, 12345, false)));
-        assert_eq!(parse("70 (a)"), None);
-    }
 
     #[test]
     fn a_group_runs_while_one_of_its_own_does() {

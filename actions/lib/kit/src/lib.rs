@@ -31,6 +31,7 @@ pub mod render;
 pub mod report;
 pub mod secret;
 pub mod signal;
+pub mod stat;
 pub mod step;
 
 pub use contract::Resolved;

@@ -10,16 +10,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::cell::Cell;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 const SERVICE: &str = "lambda";
 /// The versions of the API in which the operations are.
 const FUNCTIONS: [&str; 2] = ["2015-03-31", "functions"];
 const CONCURRENCY: [&str; 2] = ["2019-09-30", "functions"];
-
-/// A call that is made again and again is logged this often.
-const REMIND: Duration = Duration::from_secs(30);
 
 /// The versions that an alias is to serve.
 #[derive(Debug, Clone, PartialEq)]
@@ -275,30 +270,18 @@ pub(crate) async fn retried<T, F: Future<Output = Result<T>>>(
     permission: &str,
     send: impl Fn() -> F,
 ) -> Result<T> {
-    let began = Instant::now();
-    let mut logged: Option<Instant> = None;
-    for wait in policy.backoff() {
-        let error = match send().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if !again(&error).is_some_and(|failure| policy.retries(failure, began, wait)) {
-            return Err(match error.kind {
-                // It may be the renewal of the credentials that was denied.
-                ErrorKind::Service(Failure::Denied) if is_of(&error, permission) => {
-                    error.hint(format!("the role needs {permission}"))
-                }
-                _ => error,
-            });
+    let report = |error: &Error| {
+        let why = code(error).unwrap_or("no answer");
+        host.info(format!("{} ({why}); trying again", error.message));
+    };
+    let answer = policy.run(send, again, report).await;
+    answer.map_err(|error| match error.kind {
+        // It may be the renewal of the credentials that was denied.
+        ErrorKind::Service(Failure::Denied) if is_of(&error, permission) => {
+            error.hint(format!("the role needs {permission}"))
         }
-        if logged.is_none_or(|at| at.elapsed() >= REMIND) {
-            let why = code(&error).unwrap_or("no answer");
-            host.info(format!("{} ({why}); trying again", error.message));
-            logged = Some(Instant::now());
-        }
-        sleep(wait).await;
-    }
-    Err(Error::failed(format!("{permission} was not answered")))
+        _ => error,
+    })
 }
 
 /// Returns true if the service's answer is to the call that needs this permission.

@@ -30,5 +30,5 @@ pub use keys::guard_credentials;
 pub use oidc::id_token;
 pub use retry::{PollInterval, RetryPolicy};
 pub use session::{SessionTag, session_name};
-pub use signed::RestCall;
+pub use signed::{RestCall, percent};
 pub use target::{Purpose, Target};

@@ -3,7 +3,10 @@
 use kit::backoff;
 use kit::error::Failure;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+
+/// A call that is made again and again is reported this often.
+const REMIND: Duration = Duration::from_secs(30);
 
 /// Until when calls that AWS does not answer for the moment are made again.
 #[derive(Debug, Clone, Copy)]
@@ -33,13 +36,41 @@ impl RetryPolicy {
         }
     }
 
-    /// The waits between tries of one call.
-    pub fn backoff(&self) -> impl Iterator<Item = Duration> + use<> {
-        backoff::endless(Duration::from_millis(250), 2.0, Duration::from_secs(8))
+    /// Makes a call, and makes it again for as long as AWS does not take it and the time is not over. `failure` says how it failed, if the
+    /// same call may succeed later, and `again` reports that it is made again.
+    ///
+    /// # Errors
+    /// The first failure that does not pass, or the last one.
+    pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        send: impl Fn() -> F,
+        failure: impl Fn(&E) -> Option<Failure>,
+        again: impl Fn(&E),
+    ) -> Result<T, E> {
+        let began = Instant::now();
+        let mut waits = backoff::endless(Duration::from_millis(250), 2.0, Duration::from_secs(8));
+        let mut reported: Option<Instant> = None;
+        loop {
+            let error = match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let retries = |wait: &Duration| {
+                failure(&error).is_some_and(|failure| self.retries(failure, began, *wait))
+            };
+            let Some(wait) = waits.next().filter(retries) else {
+                return Err(error);
+            };
+            if reported.is_none_or(|at| at.elapsed() >= REMIND) {
+                again(&error);
+                reported = Some(Instant::now());
+            }
+            sleep(wait).await;
+        }
     }
 
     /// Returns true if a call that began at `began` and failed like this is to be made again after `wait`.
-    pub fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
+    fn retries(&self, failure: Failure, began: Instant, wait: Duration) -> bool {
         let next = Instant::now() + wait;
         match failure {
             Failure::Throttled | Failure::Unavailable => next < self.until,

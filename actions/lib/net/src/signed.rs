@@ -338,8 +338,9 @@ fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     found.map_or("", |(text, _)| text)
 }
 
-/// Text as a form has it: everything but letters, digits and `-._~` as bytes in hexadecimal.
-fn percent(text: &str) -> String {
+/// Percent-encodes everything but letters, digits and `-._~` (RFC 3986, "Unreserved Characters"), as a form, a query and a segment of a
+/// path have it.
+pub fn percent(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -7,7 +7,6 @@ use kit::error::{Error, Failure, Result};
 use net::{Account, Net, Purpose, RetryPolicy, Target};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 
 /// Media types of manifests and indexes, of which one of any form is to be found.
 const MANIFESTS: [&str; 4] = [
@@ -107,21 +106,8 @@ pub(super) async fn image(
 
 /// Asks once, and again while AWS throttles it or does not answer.
 async fn asked(send: impl AsyncFn() -> Result<Value>) -> Result<Value> {
-    let (policy, began) = (RetryPolicy::within(RETRY), Instant::now());
-    for wait in policy.backoff() {
-        let error = match send().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if !error
-            .failure()
-            .is_some_and(|failure| policy.retries(failure, began, wait))
-        {
-            return Err(error);
-        }
-        sleep(wait).await;
-    }
-    Err(Error::failed("AWS did not answer"))
+    let policy = RetryPolicy::within(RETRY);
+    policy.run(|| send(), Error::failure, |_| ()).await
 }
 
 /// Asks page by page until it is there or there are no more pages. A page without anything may have another one behind it
