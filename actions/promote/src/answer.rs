@@ -45,7 +45,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
     let (policy, people) = (setting.policy()?, people_hash(&setting)?);
     let approvers = approvers(word, cx, &net, &setting, approve, args.github.repository()).await?;
     let run_repository = run_repository(cx, &net, args.github.repository())?;
-    let written = append(&ledger, &chain, args.dry_run, |standing| {
+    let written = append(&ledger, &chain, args.dry_run, |history| {
         let personal_answer = PersonalAnswer {
             word,
             actor: &actor,
@@ -59,7 +59,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
             approvers: &approvers,
             repository: run_repository.as_deref(),
         };
-        Ok(match personal_answer.decide(standing)? {
+        Ok(match personal_answer.decide(history)? {
             Next::Already(recorded) => Next::Already(recorded),
             Next::Write(request) => Next::Write(Box::new(Record {
                 run: cx.host.run_url(),
@@ -69,7 +69,7 @@ pub(crate) async fn run(word: Word, args: Args, cx: &Cx) -> Result<Report> {
         })
     })
     .await?;
-    let all = Asked::all(written.standing.records());
+    let all = Asked::all(written.history.records());
     let asked = all.iter().find(|asked| asked.number() == args.request);
     let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
     let outcome = write_outcome(written.already, args.dry_run);

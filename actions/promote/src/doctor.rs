@@ -4,11 +4,11 @@
 use crate::args::{Doctor as Args, LedgerArgs};
 use crate::check::conditions::{look, without};
 use crate::check::{Fact, Unknown};
+use crate::environment_history::EnvironmentHistory;
 use crate::live::{Live, Named};
 use crate::person::{logins, of_run, without_github};
 use crate::requests::members;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use github::{GitHub, Repository};
 use kit::clock::rfc3339;
 use kit::contract::Notify;
@@ -116,7 +116,7 @@ async fn of_ledger(net: &Net, setting: &Setting) -> Result<(Vec<Row>, Option<Com
                 .map_err(|error| without(&error, environment)),
             Err(error) => Err(without(error, environment)),
         };
-        let seen = seen.map(|standing| match standing.newest() {
+        let seen = seen.map(|history| match history.newest() {
             Some(head) => {
                 newest.get_or_insert_with(|| head.record.commit.clone());
                 format!("record {}, {}", head.record.seq, head.record.verdict)

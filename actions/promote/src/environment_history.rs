@@ -85,18 +85,18 @@ impl EnvironmentHistory {
 
     /// The history that follows from records, newest first.
     pub(crate) fn of(records: Vec<Recorded>) -> Self {
-        let mut standing = Self::following_from(&records);
-        standing.records = records;
-        standing
+        let mut history = Self::following_from(&records);
+        history.records = records;
+        history
     }
 
     /// The history that follows from records, without them.
     fn following_from(records: &[Recorded]) -> Self {
-        let mut standing = Self::default();
+        let mut history = Self::default();
         for Recorded { record, .. } in records.iter().rev() {
-            standing.apply(record, permit_of(records, record));
+            history.apply(record, permit_of(records, record));
         }
-        standing
+        history
     }
 
     /// The digests of which somebody has reviewed that they were rolled back from or forced through.

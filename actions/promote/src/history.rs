@@ -94,7 +94,7 @@ mod tests {
             there are older records: raise --limit, or read them all with export
         "#]]
         .assert_eq(&report.text);
-        use crate::standing::tests::{permitted, started};
+        use crate::environment_history::tests::{permitted, started};
         assert_eq!(
             verdict(&permitted('a', "hash-1")),
             "permitted until 2026-11-21T19:00:00Z"

@@ -63,7 +63,7 @@ impl Named {
 
 /// The service as it was seen running.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct LiveService {
     /// The ARN of the task definition, or of the function's version.
     pub(crate) revision: String,
     /// The reasons why it does not count as healthy with the digest.
@@ -109,7 +109,7 @@ impl Live {
     ///
     /// # Errors
     /// AWS does not answer, so the service is unknown and does not count as healthy: the error names the call and the permission it needs.
-    pub(crate) async fn look(&self, digest: &Digest) -> Result<Seen> {
+    pub(crate) async fn look(&self, digest: &Digest) -> Result<LiveService> {
         let policy = RetryPolicy::within(RETRY);
         match &self.place {
             Place::Function(client) => {
@@ -119,7 +119,7 @@ impl Live {
                     version: None,
                     digest: digest.clone(),
                 };
-                Ok(Seen {
+                Ok(LiveService {
                     missing: lambda::missing(&expected, &look),
                     revision: look.serving.configuration.function_arn,
                 })
@@ -139,7 +139,7 @@ impl Live {
     ///
     /// # Errors
     /// It does not (exit 3), or that could not be seen.
-    pub(crate) async fn prove(&self, digest: &Digest) -> Result<Seen> {
+    pub(crate) async fn prove(&self, digest: &Digest) -> Result<LiveService> {
         let seen = self.look(digest).await?;
         if seen.missing.is_empty() {
             return Ok(seen);
@@ -176,13 +176,13 @@ async fn look_at_service(
     named: &[String],
     usual: Option<&str>,
     digest: &Digest,
-) -> Result<Seen> {
+) -> Result<LiveService> {
     let seen = client.look().await.map_err(unknown)?;
     let definition = seen.service.task_definition.as_str();
     let definition = client.definition(definition).await.map_err(unknown)?;
     let selection = containers(named, usual, None, &definition, &definition)?;
     let Some(primary) = seen.service.primary() else {
-        return Ok(Seen {
+        return Ok(LiveService {
             revision: seen.service.task_definition.into(),
             missing: vec!["there is no primary deployment".to_owned()],
         });
@@ -195,7 +195,7 @@ async fn look_at_service(
         health_checked: definition.health_checked(),
         allow_zero_tasks: false,
     };
-    Ok(Seen {
+    Ok(LiveService {
         missing: missing(&expected, &seen),
         revision: expected.task_definition.into(),
     })

@@ -39,7 +39,7 @@ impl Mirrored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::deployed;
+    use crate::environment_history::tests::deployed;
     use serde_json::json;
 
     #[test]

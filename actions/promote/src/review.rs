@@ -3,10 +3,10 @@
 
 use crate::args::Review as Args;
 use crate::check::Persons;
+use crate::environment_history::{Debt, EnvironmentHistory};
 use crate::person::{acting_person, logins};
 use crate::record::healthy_until_now;
 use crate::setting::Setting;
-use crate::standing::{Debt, EnvironmentHistory};
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -23,8 +23,8 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let reviewer = acting_person(cx, &net, &setting, args.github.repository(), "review").await?;
     let ledger = setting.appending(&net, args.dry_run).await?;
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = EnvironmentHistory::read(&ledger, &chain).await?;
-    own_debt(setting.persons(), &standing, &digest, &reviewer)?;
+    let history = EnvironmentHistory::read(&ledger, &chain).await?;
+    own_debt(setting.persons(), &history, &digest, &reviewer)?;
     // A deployment that began under a permit counts, although its end was never recorded.
     let deployed = |record: &Record| {
         let began = record.verdict == Verdict::Started;
@@ -69,13 +69,13 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
 /// Refuses a reviewer who used break-glass for the digest.
 fn own_debt(
     persons: Persons<'_>,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
     reviewer: &Actor,
 ) -> Result<()> {
     let own =
         |debt: &&Debt| debt.record.digest == *digest && persons.same(&debt.glass.by, reviewer);
-    match standing.open_debts(persons).find(own) {
+    match history.open_debts(persons).find(own) {
         None => Ok(()),
         Some(debt) => Err(Error::refused(format!(
             "{} used break-glass for {digest} (record {}), so somebody else must review it",
@@ -157,20 +157,20 @@ fn report(setting: &Setting, entry: &Entry, record: &Record) -> Report {
 mod tests {
     use super::*;
     use crate::check::tests::setting;
-    use crate::standing::tests::{actor, digest, forced, reviewed, standing};
+    use crate::environment_history::tests::{actor, digest, forced, history, reviewed};
 
     #[test]
     fn the_person_who_used_break_glass_cannot_review_it() {
         let setting = setting();
-        let own_debt = |standing: &EnvironmentHistory, digest: &Digest, reviewer: &Actor| {
-            own_debt(setting.persons(), standing, digest, reviewer)
+        let own_debt = |history: &EnvironmentHistory, digest: &Digest, reviewer: &Actor| {
+            own_debt(setting.persons(), history, digest, reviewer)
         };
-        let open = standing(&[forced('b', "eve")]);
+        let open = history(&[forced('b', "eve")]);
         let own = own_debt(&open, &digest('b'), &actor("Eve")).unwrap_err();
         assert_eq!(own.exit(), kit::Exit::Refused);
         own_debt(&open, &digest('b'), &actor("ada")).unwrap();
         own_debt(&open, &digest('a'), &actor("eve")).unwrap();
-        let settled = standing(&[forced('b', "eve"), reviewed('b', "ada")]);
+        let settled = history(&[forced('b', "eve"), reviewed('b', "ada")]);
         own_debt(&settled, &digest('b'), &actor("eve")).unwrap();
     }
 

@@ -1,10 +1,10 @@
 //! `status`: shows the digest that each environment runs, from the ledger.
 
 use crate::args::{LedgerArgs, Status};
-use crate::live::{Live, Named, Seen};
+use crate::environment_history::EnvironmentHistory;
+use crate::live::{Live, LiveService, Named};
 use crate::requests::{Waiting, waiting};
 use crate::setting::{Setting, Source};
-use crate::standing::EnvironmentHistory;
 use kit::report::{markdown_table, text_table};
 use kit::{Cx, Report, Result};
 use ledger::permit::begins_by;
@@ -46,10 +46,10 @@ pub(crate) async fn observe(
     live: bool,
 ) -> Result<Row> {
     let chain = Chain::new(&setting.service, &setting.environment)?;
-    let standing = EnvironmentHistory::read(ledger, &chain).await?;
+    let history = EnvironmentHistory::read(ledger, &chain).await?;
     let now = shown_time(cx, net);
-    let last = standing.newest().map(|newest| newest.record.clone());
-    let healthy = standing.current().cloned();
+    let last = history.newest().map(|newest| newest.record.clone());
+    let healthy = history.current().cloned();
     let live = match (live, &healthy) {
         (true, Some(record)) => Some(look(cx, net, setting, record).await),
         _ => None,
@@ -59,9 +59,9 @@ pub(crate) async fn observe(
         last,
         healthy,
         live,
-        open: open(setting, &standing),
-        deploying: deploying(&standing, now),
-        waiting: waiting(setting, &standing, now)?,
+        open: open(setting, &history),
+        deploying: deploying(&history, now),
+        waiting: waiting(setting, &history, now)?,
     })
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn shown_time(cx: &Cx, net: &Net) -> OffsetDateTime {
 }
 
 /// The reviews that are still missing in an environment.
-fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
-    let debts = standing.open_debts(setting.persons()).map(|debt| {
+fn open(setting: &Setting, history: &EnvironmentHistory) -> Vec<String> {
+    let debts = history.open_debts(setting.persons()).map(|debt| {
         format!(
             "BREAK-GLASS by {} for {}: {}; not reviewed",
             debt.glass.by.login,
@@ -87,7 +87,7 @@ fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
             debt.glass.reason
         )
     });
-    let refused = standing.refused.iter();
+    let refused = history.refused.iter();
     let refused = refused
         .filter(|refused| refused.reviewers.is_empty())
         .map(|refused| {
@@ -100,9 +100,9 @@ fn open(setting: &Setting, standing: &EnvironmentHistory) -> Vec<String> {
 }
 
 /// The deployment under way in an environment, and the permits under which one can still begin, each as one line.
-fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> {
+fn deploying(history: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> {
     let digest = |record: &Record| short(record.digest.as_str(), 19).to_owned();
-    let underway = standing.underway(now).map(|started| {
+    let underway = history.underway(now).map(|started| {
         format!(
             "deployment of {} started by {} at {} under permit {}",
             digest(started),
@@ -111,7 +111,7 @@ fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> 
             started.under.unwrap_or_default()
         )
     });
-    let permits = standing.permits(now).into_iter().filter_map(|record| {
+    let permits = history.permits(now).into_iter().filter_map(|record| {
         let expires = &record.permit.as_ref()?.expires;
         let judged = begins_by(record).is_some_and(|until| now <= until);
         let again = if judged {
@@ -130,7 +130,7 @@ fn deploying(standing: &EnvironmentHistory, now: OffsetDateTime) -> Vec<String> 
 }
 
 /// Looks whether the service runs what the ledger says.
-async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<Seen> {
+async fn look(cx: &Cx, net: &Net, setting: &Setting, record: &Record) -> Result<LiveService> {
     let live = Live::new(cx, net, setting, Named::default()).await?;
     live.look(&record.digest).await
 }
@@ -167,7 +167,7 @@ pub(crate) struct Row {
     /// The newest healthy record: the version that runs.
     pub(crate) healthy: Option<Record>,
     /// The live check of that version, where one was made.
-    pub(crate) live: Option<Result<Seen>>,
+    pub(crate) live: Option<Result<LiveService>>,
     /// Break-glass promotions and rollbacks that nobody has reviewed yet.
     pub(crate) open: Vec<String>,
     /// The deployment under way, and the permits under which one can still begin.
@@ -278,7 +278,7 @@ pub(crate) fn short(text: &str, length: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{actor, deployed};
+    use crate::environment_history::tests::{actor, deployed};
     use expect_test::expect;
 
     fn record(seq: u64, digest: char, verdict: Verdict) -> Record {
@@ -328,22 +328,22 @@ mod tests {
 
     #[test]
     fn a_deployment_under_way_is_shown_and_so_is_a_permit() {
-        use crate::standing::tests::{permitted, standing, started};
-        let now = crate::standing::at("2026-11-21T18:30:00Z").unwrap();
+        use crate::environment_history::tests::{history, permitted, started};
+        let now = crate::environment_history::at("2026-11-21T18:30:00Z").unwrap();
         let granted = [deployed('a'), permitted('b', "hash-1")];
-        let fresh = crate::standing::at("2026-11-21T18:10:00Z").unwrap();
-        let shown = deploying(&standing(&granted), fresh).join("; ");
+        let fresh = crate::environment_history::at("2026-11-21T18:10:00Z").unwrap();
+        let shown = deploying(&history(&granted), fresh).join("; ");
         assert_eq!(
             shown,
             "permit 2 of dora for sha256:bbbbbbbbbbbb until 2026-11-21T19:00:00Z"
         );
-        let shown = deploying(&standing(&granted), now).join("; ");
+        let shown = deploying(&history(&granted), now).join("; ");
         assert_eq!(
             shown,
             "permit 2 of dora for sha256:bbbbbbbbbbbb until 2026-11-21T19:00:00Z after another `grant --permit`"
         );
         let began = [&granted[..], &[started('b', 2)]].concat();
-        let shown = deploying(&standing(&began), now).join("; ");
+        let shown = deploying(&history(&began), now).join("; ");
         assert_eq!(
             shown,
             "deployment of sha256:bbbbbbbbbbbb started by dora at 2026-11-21T18:00:00Z under permit 2"
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn status_shows_running_beside_recorded_versions_and_unobserved_is_not_healthy() {
-        let row = |live: Option<Result<Seen>>| Row {
+        let row = |live: Option<Result<LiveService>>| Row {
             environment: "dev".to_owned(),
             last: None,
             healthy: None,
@@ -361,7 +361,7 @@ mod tests {
             deploying: Vec::new(),
             waiting: Vec::new(),
         };
-        let seen = |missing: &[&str]| Seen {
+        let seen = |missing: &[&str]| LiveService {
             revision: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:8".to_owned(),
             missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
         };

@@ -68,7 +68,7 @@ pub(crate) fn forced(lock: &Lock, held: &Held, by: Option<String>) -> Report {
 }
 
 /// One lock as `status` found it.
-pub(crate) struct Seen<'a> {
+pub(crate) struct LockStatus<'a> {
     pub(crate) lock: &'a Lock,
     pub(crate) held: Option<Held>,
     /// The holder's condition (alive or gone), as far as it can be known here.
@@ -78,7 +78,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) half: Option<String>,
 }
 
-pub(crate) fn status(native: &Seen<'_>, beside: &Seen<'_>) -> Report {
+pub(crate) fn status(native: &LockStatus<'_>, beside: &LockStatus<'_>) -> Report {
     let mut lines = vec![line(native)];
     if beside.held.is_some() || beside.waiting > 0 {
         lines.push(line(beside));
@@ -94,7 +94,7 @@ pub(crate) fn status(native: &Seen<'_>, beside: &Seen<'_>) -> Report {
     .output("holder", held.map(ToString::to_string).unwrap_or_default())
 }
 
-fn line(seen: &Seen<'_>) -> String {
+fn line(seen: &LockStatus<'_>) -> String {
     let id = &seen.lock.id;
     let mut lines = match &seen.held {
         None => vec![format!("{id} is free")],
@@ -135,7 +135,7 @@ fn line(seen: &Seen<'_>) -> String {
     lines.join("\n")
 }
 
-fn json(seen: &Seen<'_>) -> serde_json::Value {
+fn json(seen: &LockStatus<'_>) -> serde_json::Value {
     let lease = seen.held.as_ref().and_then(|held| held.lease.as_ref());
     json!({
         "lock": seen.lock.id,

@@ -17,7 +17,12 @@ const LINKED: [&str; 3] = ["cli-plugins", "contexts", "buildx"];
 
 /// Makes the folder `into` and writes the configuration there. `buildah` has further files of
 /// logins, and another name for Docker Hub.
-pub(super) fn write(into: &Path, env: &Env, logins: &Logins, buildah: bool) -> Result<Made> {
+pub(super) fn write(
+    into: &Path,
+    env: &Env,
+    logins: &Logins,
+    buildah: bool,
+) -> Result<DockerConfig> {
     let failure = format!("cannot write {}", into.display());
     std::fs::create_dir(into).context(&failure)?;
     let mut user = Value::Null;
@@ -41,7 +46,7 @@ pub(super) fn write(into: &Path, env: &Env, logins: &Logins, buildah: bool) -> R
     Ok(made)
 }
 
-pub(super) struct Made {
+pub(super) struct DockerConfig {
     config: Value,
     /// The logins that the helper answers with.
     pub(super) logins: Logins,
@@ -51,8 +56,8 @@ pub(super) struct Made {
 
 /// Passwords in the user's `auths` stay where they are: the helper answers for them from memory.
 /// Of several files the first that has something to say of a host counts.
-fn make(users: &[Value], logins: &Logins) -> Made {
-    let mut made = Made {
+fn make(users: &[Value], logins: &Logins) -> DockerConfig {
+    let mut made = DockerConfig {
         config: Value::Null,
         logins: Logins::new(),
         warning: None,

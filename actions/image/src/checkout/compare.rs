@@ -26,7 +26,7 @@ pub(super) struct Scope<'a> {
 
 /// The differences.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Differences {
     /// Files that are not as the commit has them.
     pub(super) differing: BTreeSet<String>,
     /// Files that the commit does not have, and that its own `.gitignore` names.
@@ -91,7 +91,7 @@ pub(super) fn compare(
     env: &Env,
     clean: &Clean<'_>,
     scope: &Scope<'_>,
-    seen: &mut Seen,
+    seen: &mut Differences,
 ) -> Result<()> {
     let paths = scope.paths();
     let tracked = tracked(clean, &paths)?;
@@ -220,7 +220,7 @@ fn untracked(
     paths: &[PathBuf],
     tracked: &BTreeMap<PathBuf, (String, String)>,
     modified: &BTreeMap<PathBuf, &'static str>,
-    seen: &mut Seen,
+    seen: &mut Differences,
 ) -> Result<()> {
     let listed = clean.about(&["ls-files", "--others", "-z"], paths)?;
     let mut unlisted: Vec<PathBuf> = Vec::new();
@@ -285,7 +285,7 @@ fn submodule(
     scope: &Scope<'_>,
     path: &Path,
     commit: &str,
-    seen: &mut Seen,
+    seen: &mut Differences,
 ) -> Result<()> {
     let root = clean.root().join(path);
     let repository = Repository::at(&root, env)?.filter(|repository| repository.head == commit);
@@ -302,7 +302,7 @@ fn submodule(
         singles: &[],
         ignore: scope.ignore,
     };
-    let mut within = Seen::default();
+    let mut within = Differences::default();
     compare(env, &Clean::of(&repository, env)?, &scope, &mut within)?;
     let named = |name: &String| format!("{}/{name}", path.display());
     seen.differing.extend(within.differing.iter().map(named));

@@ -9,7 +9,7 @@ mod repository;
 
 use crate::dockerfile::Ignore;
 use clean::Clean;
-use compare::{Scope, Seen};
+use compare::{Differences, Scope};
 use kit::env::Env;
 use kit::{Error, Result};
 use repository::Repository;
@@ -66,7 +66,7 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
     let repository = owner(env, input.context, commit)?;
     let clean = Clean::of(&repository, env)?;
     let mut singles = Vec::new();
-    let mut seen = Seen::default();
+    let mut seen = Differences::default();
     for file in [Some(input.dockerfile), input.ignore_file]
         .into_iter()
         .flatten()
@@ -107,7 +107,12 @@ pub(crate) fn show(env: &Env, input: &Input<'_>, commit: &str) -> Result<Shown> 
 }
 
 /// A file of the build that is in another repository than the context, such as the Dockerfile beside a submodule.
-fn compare_outside(env: &Env, repository: &Repository, path: &Path, seen: &mut Seen) -> Result<()> {
+fn compare_outside(
+    env: &Env,
+    repository: &Repository,
+    path: &Path,
+    seen: &mut Differences,
+) -> Result<()> {
     let clean = Clean::of(repository, env)?;
     let scope = Scope {
         context: None,

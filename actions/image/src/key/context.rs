@@ -15,7 +15,7 @@ const PIECE: usize = 1 << 18;
 
 /// Facts about the files that were hashed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Hashed {
     pub(super) entries: u64,
     pub(super) bytes: u64,
     /// True if git's own folder is in the context, which is another at every commit.
@@ -28,13 +28,13 @@ pub(super) struct Seen {
 ///
 /// # Errors
 /// An entry cannot be read, or is not a file, folder or link.
-pub(super) fn add(hash: &mut Hash, root: &Path, ignore: &Ignore) -> Result<Seen> {
+pub(super) fn add(hash: &mut Hash, root: &Path, ignore: &Ignore) -> Result<Hashed> {
     let mut walk = Walk {
         hash,
         ignore,
         waiting: Vec::new(),
         buffer: vec![0; PIECE],
-        seen: Seen::default(),
+        seen: Hashed::default(),
     };
     walk.folder(root, "", b"")?;
     Ok(walk.seen)
@@ -46,7 +46,7 @@ struct Walk<'a> {
     /// Folders that are left out, but come along if something in them does not.
     waiting: Vec<Folder>,
     buffer: Vec<u8>,
-    seen: Seen,
+    seen: Hashed,
 }
 
 struct Folder {
@@ -187,7 +187,7 @@ mod tests {
         dir
     }
 
-    fn hash(dir: &Path, ignore: &str) -> (String, Seen) {
+    fn hash(dir: &Path, ignore: &str) -> (String, Hashed) {
         let mut hash = Hash::new();
         let seen = add(&mut hash, dir, &Ignore::parse(ignore).unwrap()).unwrap();
         (hash.end(), seen)

@@ -1,7 +1,7 @@
 //! ECR's calls for a repository's own settings.
 
 use super::lifecycle::{Image, rejected};
-use super::plan::{Scanning, Seen};
+use super::plan::{Current, Scanning};
 use super::settings::Wanted;
 use crate::ecr::{Ecr, lacking};
 use aws_sdk_ecr::types::{
@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 /// Looks at the repository, and of its settings at those that are wanted; at the scanning too where `scanning` asks.
-pub(crate) async fn observe(ecr: &Ecr, wanted: &Wanted, scanning: bool) -> Result<Option<Seen>> {
+pub(crate) async fn observe(ecr: &Ecr, wanted: &Wanted, scanning: bool) -> Result<Option<Current>> {
     let Some(found) = ecr.describe().await? else {
         return Ok(None);
     };
-    let mut seen = Seen {
+    let mut seen = Current {
         arn: found.arn,
         mutability: found.mutability,
         kms_key: found.kms_key,

@@ -109,7 +109,7 @@ fn unread(error: Error, table: &LedgerTable) -> Error {
 
 /// An environment's chain in the ledger, as far as it was read.
 #[derive(Debug)]
-struct Seen {
+struct ReadChain {
     chain: Chain,
     /// The records since the newest deployment, newest first and with that one.
     records: Vec<Recorded>,
@@ -117,7 +117,7 @@ struct Seen {
     healthy: Option<Record>,
 }
 
-async fn read(net: &Net, table: &LedgerTable) -> Result<Vec<Seen>> {
+async fn read(net: &Net, table: &LedgerTable) -> Result<Vec<ReadChain>> {
     let account = net.account(&table.reader).await?;
     let ledger = Ledger::new(&account, &table.table).trusting(net, &account, &table.trust);
     let mut all = Vec::new();
@@ -128,7 +128,7 @@ async fn read(net: &Net, table: &LedgerTable) -> Result<Vec<Seen>> {
             .await?;
         let healthy = |record: &Record| record.verdict == Verdict::Healthy;
         let healthy = ledger.find(&chain, LOOK_BACK, healthy).await?;
-        all.push(Seen {
+        all.push(ReadChain {
             chain,
             records,
             healthy,
@@ -137,7 +137,7 @@ async fn read(net: &Net, table: &LedgerTable) -> Result<Vec<Seen>> {
     Ok(all)
 }
 
-impl Seen {
+impl ReadChain {
     /// The digests that the environment runs or may run soon, and those that a rollback would bring back,
     /// each once.
     ///
@@ -264,12 +264,12 @@ mod tests {
     }
 
     /// A chain with these records, newest first, and this newest healthy one.
-    fn seen(records: &[&Record], healthy: Option<&Record>) -> Seen {
+    fn seen(records: &[&Record], healthy: Option<&Record>) -> ReadChain {
         let recorded = |record: &&Record| Recorded {
             hash: String::new(),
             record: (*record).clone(),
         };
-        Seen {
+        ReadChain {
             chain: Chain::new("shop", "dev").unwrap(),
             records: records.iter().map(recorded).collect(),
             healthy: healthy.cloned(),

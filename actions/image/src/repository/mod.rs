@@ -10,7 +10,7 @@ mod preview;
 pub(crate) mod report;
 mod settings;
 
-pub(crate) use plan::{Plan, Seen};
+pub(crate) use plan::{Current, Plan};
 pub(crate) use prepared::Prepared;
 pub(crate) use settings::Wanted;
 
@@ -133,7 +133,7 @@ pub(crate) async fn ensure(cx: &Cx, ecr: &Ecr, prepared: &Prepared) -> Result<Re
 }
 
 /// Waits until a repository that was created can be seen, and decides what is left.
-async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Seen>, Plan)> {
+async fn visible(ecr: &Ecr, wanted: &Wanted) -> Result<(Option<Current>, Plan)> {
     for pause in created_within() {
         let seen = api::observe(ecr, wanted, false).await?;
         if seen.is_some() {

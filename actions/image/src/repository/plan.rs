@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The repository as it is. A setting that was not asked about is `None`.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct Current {
     pub(crate) arn: String,
     pub(crate) mutability: Mutability,
     /// The KMS key, where it is encrypted with one.
@@ -71,7 +71,7 @@ impl Plan {
 pub(crate) fn plan(
     repository: &str,
     partition: Partition,
-    seen: Option<&Seen>,
+    seen: Option<&Current>,
     wanted: &Wanted,
 ) -> Result<Plan> {
     let there = seen.and_then(|seen| seen.policy.clone()).flatten();
@@ -98,7 +98,7 @@ pub(crate) fn plan(
 /// The repository's creation, or a change of which of its tags can move.
 fn creation_or_mutability(
     repository: &str,
-    seen: Option<&Seen>,
+    seen: Option<&Current>,
     wanted: &Wanted,
 ) -> Result<Option<Change>> {
     let Some(seen) = seen else {
@@ -128,7 +128,7 @@ fn creation_or_mutability(
     )
 }
 
-fn lifecycle(seen: Option<&Seen>, wanted: &Wanted) -> Option<Change> {
+fn lifecycle(seen: Option<&Current>, wanted: &Wanted) -> Option<Change> {
     let policy = wanted.lifecycle.as_ref()?;
     let there = seen.and_then(|seen| seen.lifecycle.clone()).flatten();
     let there = there.as_deref();
@@ -142,7 +142,7 @@ fn lifecycle(seen: Option<&Seen>, wanted: &Wanted) -> Option<Change> {
         })
 }
 
-fn tags(seen: Option<&Seen>, wanted: &Wanted) -> Vec<Change> {
+fn tags(seen: Option<&Current>, wanted: &Wanted) -> Vec<Change> {
     let there = seen.and_then(|seen| seen.tags.as_ref());
     let wanted = wanted.tags.iter().map(|(key, value)| Change {
         setting: format!("resource tag {key}"),
@@ -155,7 +155,7 @@ fn tags(seen: Option<&Seen>, wanted: &Wanted) -> Vec<Change> {
         .collect()
 }
 
-fn encryption(repository: &str, seen: &Seen, wanted: &Wanted) -> Result<()> {
+fn encryption(repository: &str, seen: &Current, wanted: &Wanted) -> Result<()> {
     let Some(key) = &wanted.kms_key else {
         return Ok(());
     };
@@ -175,7 +175,7 @@ fn encryption(repository: &str, seen: &Seen, wanted: &Wanted) -> Result<()> {
 }
 
 /// The differences that are reported and not changed: nobody asked for the change, or another API of ECR makes it.
-fn warnings(repository: &str, seen: &Seen, wanted: &Wanted) -> Vec<String> {
+fn warnings(repository: &str, seen: &Current, wanted: &Wanted) -> Vec<String> {
     let mut warnings = Vec::new();
     // A commit's tag is 40 hexadecimal digits; any such tag stands for all.
     if wanted.mutable_tags.is_empty() && seen.mutability.may_move(&"0".repeat(40)) {

@@ -1,7 +1,7 @@
 //! The observations and the plan, before anything is changed.
 
 use super::guard::Checked;
-use super::plan::{Plan, Seen, list};
+use super::plan::{Current, Plan, list};
 use super::settings::Wanted;
 use crate::decide::Mutability;
 
@@ -9,7 +9,7 @@ use crate::decide::Mutability;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
-    pub(crate) seen: Option<Seen>,
+    pub(crate) seen: Option<Current>,
     pub(crate) plan: Plan,
     pub(super) checked: Checked,
 }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 
 /// The archive as it was read so far, without its layers.
-struct Seen<'a> {
+struct ReadSoFar<'a> {
     source: &'a str,
     diff_ids: &'a [Digest],
     names: Names,
@@ -38,7 +38,7 @@ pub(super) fn stream(
     if !diff_ids.is_empty() {
         reading = reading.with_named_blobs();
     }
-    let mut seen = Seen {
+    let mut seen = ReadSoFar {
         source,
         diff_ids,
         names: Names::of(diff_ids),
@@ -61,7 +61,7 @@ fn broken(source: &str, error: io::Error) -> Error {
         .hint("run the step again; if it happens again, look at the engine's log and at the free space of its disk")
 }
 
-impl Seen<'_> {
+impl ReadSoFar<'_> {
     /// Reads one member: forwards a layer, keeps a small member.
     fn member(
         &mut self,

@@ -47,7 +47,7 @@ pub(crate) struct Anchor {
 
 /// The anchor's content for a chain, from one record on.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct AnchorContent {
     /// The record's hash.
     pub(crate) hash: Option<String>,
     /// True if the record's object was written again or deleted after it was written.
@@ -100,7 +100,7 @@ impl Anchor {
     }
 
     /// The anchor's content for record `seq` and for the records after it; for 0, for the whole chain.
-    pub(crate) async fn look(&self, chain: &Chain, seq: u64) -> Result<Seen> {
+    pub(crate) async fn look(&self, chain: &Chain, seq: u64) -> Result<AnchorContent> {
         let folder = self.folder(chain)?;
         // In a list, versions come in the order of their keys; this one is before all of `seq`'s.
         let start = (seq > 1).then(|| name(&folder, seq - 1));
@@ -114,7 +114,7 @@ impl Anchor {
         };
         let own = listed.kept.get(&seq).copied().unwrap_or_default();
         let there = listed.kept.keys().chain(&listed.deleted);
-        Ok(Seen {
+        Ok(AnchorContent {
             hash,
             rewritten: own > 1 || listed.deleted.contains(&seq),
             later: there.copied().filter(|other| *other > seq).min(),

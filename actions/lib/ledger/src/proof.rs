@@ -1,6 +1,6 @@
 //! The proof that a reader needs before it believes a chain: the head signed by the ledger's key, and the head in the anchor. Pure.
 
-use crate::anchor::Seen;
+use crate::anchor::AnchorContent;
 use crate::chain::Chain;
 use crate::entry::{Entry, Signed};
 use crate::fault::Fault;
@@ -61,7 +61,7 @@ pub(crate) enum Anchored {
 }
 
 /// Holds the head against what the anchor has of it.
-pub(crate) fn anchored(head: Option<&Entry>, seen: &Seen) -> Anchored {
+pub(crate) fn anchored(head: Option<&Entry>, seen: &AnchorContent) -> Anchored {
     if let Some(later) = seen.later {
         return Anchored::Later(later);
     }
@@ -84,7 +84,7 @@ pub(crate) fn may_complete(
     head: &Entry,
     before: Option<&str>,
     empty: bool,
-    standing: &HeadProof,
+    head_proof: &HeadProof,
     accept: Option<&str>,
 ) -> Result<(), Fault> {
     let unanchored = Err(Fault::Unanchored { seq: head.seq });
@@ -93,7 +93,7 @@ pub(crate) fn may_complete(
         Some(hash) if hash == head.prev => Ok(()),
         Some(_) => Err(Fault::Replaced { seq: head.seq - 1 }),
         // The anchor is new, and the chain is not.
-        None if empty => match standing {
+        None if empty => match head_proof {
             HeadProof::Proven | HeadProof::Accepted => Ok(()),
             HeadProof::NotAsked if accept == Some(head.hash.as_str()) => Ok(()),
             HeadProof::NotAsked => unanchored,
@@ -159,35 +159,35 @@ mod tests {
         let (head, hash) = (Some(&entries[0]), Some(entries[0].hash.clone()));
         let replaced = Anchored::No(Fault::Replaced { seq: 2 });
         for (head, seen, wanted) in [
-            (None, Seen::default(), Anchored::Yes),
+            (None, AnchorContent::default(), Anchored::Yes),
             (
                 None,
-                Seen {
+                AnchorContent {
                     later: Some(1),
-                    ..Seen::default()
+                    ..AnchorContent::default()
                 },
                 Anchored::Later(1),
             ),
-            (head, Seen::default(), Anchored::Missing),
+            (head, AnchorContent::default(), Anchored::Missing),
             (
                 head,
-                Seen {
+                AnchorContent {
                     hash: hash.clone(),
-                    ..Seen::default()
+                    ..AnchorContent::default()
                 },
                 Anchored::Yes,
             ),
             (
                 head,
-                Seen {
+                AnchorContent {
                     hash: Some("0".repeat(64)),
-                    ..Seen::default()
+                    ..AnchorContent::default()
                 },
                 replaced.clone(),
             ),
             (
                 head,
-                Seen {
+                AnchorContent {
                     hash: hash.clone(),
                     rewritten: true,
                     later: None,
@@ -197,7 +197,7 @@ mod tests {
             // It was deleted.
             (
                 head,
-                Seen {
+                AnchorContent {
                     hash: None,
                     rewritten: true,
                     later: None,
@@ -206,7 +206,7 @@ mod tests {
             ),
             (
                 head,
-                Seen {
+                AnchorContent {
                     hash,
                     rewritten: false,
                     later: Some(3),
@@ -225,7 +225,7 @@ mod tests {
         let (second, first) = (&entries[0], &entries[1]);
         let (own, other) = (first.hash.as_str(), "0".repeat(64));
         let unanchored = |seq| Err(Fault::Unanchored { seq });
-        for (head, before, empty, standing, accept, wanted) in [
+        for (head, before, empty, head_proof, accept, wanted) in [
             (first, None, true, NotAsked, None, Ok(())),
             (first, None, false, Proven, None, unanchored(1)),
             (second, Some(own), false, NotAsked, None, Ok(())),
@@ -253,8 +253,8 @@ mod tests {
             (second, None, true, Proven, None, Ok(())),
             (second, None, true, Accepted, None, Ok(())),
         ] {
-            let found = may_complete(head, before, empty, &standing, accept);
-            assert_eq!(found, wanted, "{head:?} {before:?} {empty} {standing:?}");
+            let found = may_complete(head, before, empty, &head_proof, accept);
+            assert_eq!(found, wanted, "{head:?} {before:?} {empty} {head_proof:?}");
         }
     }
 }

@@ -136,7 +136,7 @@ impl Ledger {
         key: Option<&PublicKey>,
     ) -> Result<bool> {
         let accept = self.accept.as_deref();
-        let standing = match key {
+        let head_proof = match key {
             Some(key) => proof::signatures(chain, entries, key, accept)
                 .map_err(|faults| self.unproven(chain, entries.first(), &faults))?,
             None => HeadProof::NotAsked,
@@ -164,7 +164,8 @@ impl Ledger {
                     1 => None,
                     seq => anchor.get(chain, seq - 1).await?,
                 };
-                let judged = proof::may_complete(head, before.as_deref(), empty, &standing, accept);
+                let judged =
+                    proof::may_complete(head, before.as_deref(), empty, &head_proof, accept);
                 if let Err(fault) = judged {
                     // Another run may have written it between the two looks: then all is read again.
                     return match anchor.get(chain, head.seq).await? {

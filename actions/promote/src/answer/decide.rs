@@ -1,9 +1,9 @@
 //! Decides whether a person's answer to a request is written. Pure.
 
 use crate::check::approved::{ask, changed};
+use crate::environment_history::EnvironmentHistory;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally};
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::aws::AccountId;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -79,10 +79,10 @@ pub(super) struct PersonalAnswer<'a> {
 
 impl PersonalAnswer<'_> {
     /// Decides whether the answer is written; then the request's record, to answer it. Pure.
-    pub(super) fn decide(&self, standing: &EnvironmentHistory) -> Result<Next> {
-        let all = Asked::all(standing.records());
+    pub(super) fn decide(&self, history: &EnvironmentHistory) -> Result<Next> {
+        let all = Asked::all(history.records());
         let asked = all.iter().find(|asked| asked.number() == self.number);
-        let asked = asked.ok_or_else(|| self.not_a_request(standing))?;
+        let asked = asked.ok_or_else(|| self.not_a_request(history))?;
         self.check_repository(asked)?;
         self.check_person(asked)?;
         if let Some(digest) = self.digest
@@ -112,7 +112,7 @@ impl PersonalAnswer<'_> {
         if self.word == Word::Approve {
             // A person who approved before is also told that the request expired or is void.
             self.check_expiry(asked)?;
-            self.refuse_if_void(asked, standing)?;
+            self.refuse_if_void(asked, history)?;
             let mut approvals = asked.approvals.iter();
             if let Some(earlier) = approvals.find(|approval| mine(&approval.record.actor)) {
                 return Ok(Next::Already(Box::new(earlier.clone())));
@@ -141,9 +141,9 @@ impl PersonalAnswer<'_> {
         .hint("answer in that repository, or name this one as `repository` under `approve` of the gate"))
     }
 
-    fn not_a_request(&self, standing: &EnvironmentHistory) -> Error {
+    fn not_a_request(&self, history: &EnvironmentHistory) -> Error {
         let environment = &self.setting.environment;
-        let mut records = standing.records().map(|recorded| &recorded.record);
+        let mut records = history.records().map(|recorded| &recorded.record);
         let message = match records.find(|record| record.seq == self.number) {
             Some(record) => format!(
                 "record {} of {environment} is not a request; it is {}",
@@ -215,11 +215,11 @@ impl PersonalAnswer<'_> {
 
     /// Refuses the approval of what the request no longer is, as far as ledger and contract show it. A
     /// run of an older contract, such as one that is run again, may list who no longer is.
-    fn refuse_if_void(&self, asked: &Asked, standing: &EnvironmentHistory) -> Result<()> {
+    fn refuse_if_void(&self, asked: &Asked, history: &EnvironmentHistory) -> Result<()> {
         let number = self.number;
         // GitHub is not asked for the range: what it has now is for `check` to compare.
         let now = Parts::of(asked.record(), &asked.request).map(|then| Parts {
-            head: standing.head().to_owned(),
+            head: history.head().to_owned(),
             policy: self.policy.to_owned(),
             people: self.people.to_owned(),
             account: self.account.clone(),

@@ -1,7 +1,7 @@
 //! The page: one file, with nothing from elsewhere, for a phone and a desktop, in light and dark.
 
 use super::next::Next;
-use crate::standing::at;
+use crate::environment_history::at;
 use crate::status::{Row, short};
 use kit::clock::{human, rfc3339};
 use kit::error::{Context, Result};

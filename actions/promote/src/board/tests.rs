@@ -1,14 +1,14 @@
 use super::next::Next;
 use super::page::{Deployment, Environment, Page, Text};
-use crate::live::Seen;
-use crate::standing::at;
-use crate::standing::tests::{deployed, digest, failed, forced, permitted, rolled_back};
+use crate::environment_history::at;
+use crate::environment_history::tests::{deployed, digest, failed, forced, permitted, rolled_back};
+use crate::live::LiveService;
 use crate::status::Row;
 use kit::error::Error;
 use ledger::Record;
 
-fn seen(missing: &[&str]) -> Option<kit::Result<Seen>> {
-    Some(Ok(Seen {
+fn seen(missing: &[&str]) -> Option<kit::Result<LiveService>> {
+    Some(Ok(LiveService {
         revision: "arn:aws:ecs:eu-west-1:111111111111:task-definition/web:3".to_owned(),
         missing: missing.iter().map(|phrase| (*phrase).to_owned()).collect(),
     }))
@@ -134,7 +134,7 @@ fn a_deployment_is_shown_with_its_evidence() {
     if let Some(permit) = &mut permit.permit {
         permit.pulls = vec![12, 14];
         permit.requests = vec![5];
-        permit.approvers = vec![crate::standing::tests::actor("grace")];
+        permit.approvers = vec![crate::environment_history::tests::actor("grace")];
     }
     let mut run = deployed('b');
     run.seq = 9;

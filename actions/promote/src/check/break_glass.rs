@@ -89,7 +89,7 @@ fn may_break_glass(reason: &str, setting: &Setting, conditions: &Conditions) -> 
     if finding.answer != Answer::Pass {
         return finding;
     }
-    let mut debts = conditions.standing.open_debts(setting.persons());
+    let mut debts = conditions.history.open_debts(setting.persons());
     match debts.find(|debt| debt.expired(conditions.now)) {
         Some(debt) => unreviewed(&setting.environment, debt),
         None => finding,

@@ -7,7 +7,7 @@ use super::fact::{Fact, Unknown};
 use super::merge::updates;
 use super::people::{Contributors, contributors};
 use super::pushes::Pushes;
-use super::range::{Base, Brought, Range};
+use super::range::{Base, PullRequestsOfCommits, Range};
 use super::sides::{COMMITS, DirectoryKey, Sides};
 use crate::requests::members;
 use crate::setting::Setting;
@@ -141,7 +141,7 @@ pub(super) async fn changes(
     let mut pulls: BTreeMap<u64, Pull> = BTreeMap::new();
     let mut asked: BTreeSet<String> = BTreeSet::new();
     let mut wanted = range.first_parents(tip);
-    let mut brought = Brought::default();
+    let mut brought = PullRequestsOfCommits::default();
     for _ in 0..ROUNDS {
         wanted.retain(|sha| asked.insert(sha.clone()));
         if wanted.is_empty() {
@@ -168,7 +168,7 @@ pub(super) async fn detailed(
     github: &GitHub,
     setting: &Setting,
     pulls: impl IntoIterator<Item = Pull>,
-    brought: &Brought,
+    brought: &PullRequestsOfCommits,
 ) -> Vec<Change> {
     let details = pulls
         .into_iter()
@@ -207,7 +207,12 @@ pub(super) async fn accepted(
 }
 
 /// Collects the facts about a pull request that are not part of it.
-async fn detail(github: &GitHub, setting: &Setting, pull: Pull, brought: &Brought) -> Change {
+async fn detail(
+    github: &GitHub,
+    setting: &Setting,
+    pull: Pull,
+    brought: &PullRequestsOfCommits,
+) -> Change {
     let landing = brought.landings.get(&pull.number);
     let merge = async {
         match landing.filter(|landing| !landing.up_to_date) {

@@ -12,7 +12,7 @@ use github::PullCommit;
 #[derive(Debug)]
 pub(crate) struct Facts {
     /// GitHub's status for `commit...branch`, which tells if the branch contains the commit.
-    pub(crate) standing: Fact<String>,
+    pub(crate) on_branch: Fact<String>,
     /// The newest commit of the branch.
     pub(crate) tip: Fact<String>,
     /// How the branch stands to the one that the newest permit was judged at, if that says so.
@@ -51,7 +51,7 @@ impl Facts {
     pub(crate) fn none() -> Self {
         let unseen = || Unknown::new("not examined", "");
         Self {
-            standing: Err(unseen()),
+            on_branch: Err(unseen()),
             tip: Err(unseen()),
             since_permit: None,
             repository: None,

@@ -42,7 +42,7 @@ pub(crate) fn require_own_contract(
 mod tests {
     use super::*;
     use crate::check::tests::setting;
-    use crate::standing::tests::permitted;
+    use crate::environment_history::tests::permitted;
 
     #[test]
     fn another_contract_judges_only_if_it_says_that_it_was_moved_from_there() {

@@ -49,9 +49,9 @@ pub(crate) use proofs::Proofs;
 pub(crate) use subject::{Read, Subject};
 
 use crate::args::{Ask, Check};
+use crate::environment_history::EnvironmentHistory;
 use crate::person::logins;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use conditions::Conditions;
 use fact::Promoter;
 use facts::Facts;
@@ -82,7 +82,7 @@ pub(crate) struct Allowed {
     pub(crate) digest: Digest,
     pub(crate) commit: Option<CommitId>,
     /// The environment's own records as they were judged; nothing where there is no gate.
-    pub(crate) standing: Option<EnvironmentHistory>,
+    pub(crate) history: Option<EnvironmentHistory>,
     /// The infrastructure plan that is promoted along.
     pub(crate) plan: Option<String>,
     /// The facts that the decision rests on.
@@ -147,11 +147,11 @@ pub(crate) async fn allow(
         Some((logins(&by), reason))
     });
     let first = plan::missing(&setting, subject.plan.as_deref(), false);
-    let way = match first {
-        true => report::Way::After(plan::next(&setting.environment)),
-        false => report::Way::Forward,
+    let occasion = match first {
+        true => report::Occasion::PromotionAfter(plan::next(&setting.environment)),
+        false => report::Occasion::Promotion,
     };
-    let mut report = report::report(&setting, &subject, &facts, &decision, way)?;
+    let mut report = report::report(&setting, &subject, &facts, &decision, occasion)?;
     if let Some((by, reason)) = loud {
         announce_break_glass(cx, &mut report, &by, reason);
     }
@@ -166,9 +166,9 @@ pub(crate) async fn allow(
         }
         _ => None,
     };
-    let standing = conditions.map(|conditions| conditions.standing);
-    let report = match &standing {
-        Some(standing) => with_head(report, standing),
+    let history = conditions.map(|conditions| conditions.history);
+    let report = match &history {
+        Some(history) => with_head(report, history),
         None => with_head(report, &EnvironmentHistory::default()),
     };
     Ok(Allowed {
@@ -178,7 +178,7 @@ pub(crate) async fn allow(
         digest: subject.digest,
         commit: subject.commit,
         plan: subject.plan,
-        standing,
+        history,
         evidence,
         kept,
         broken,
@@ -249,15 +249,15 @@ pub(crate) async fn judge(
     });
     let mut read = Read::of(cx, net, setting, question.digest.clone(), question.from).await?;
     read.plan.clone_from(&question.plan);
-    let standing = read.standing(setting)?;
-    require_own_contract(standing.judging(), setting)?;
-    let subject = read.subject(setting, &standing)?;
+    let history = read.history(setting)?;
+    require_own_contract(history.judging(), setting)?;
+    let subject = read.subject(setting, &history)?;
     let proof = provenance::observe(cx, net, setting, &subject, question.repository).await;
     let (facts, conditions, host) = match setting.asks_nothing() {
         true => (Facts::none(), None, None),
         false => {
             let github = github.as_ref();
-            observed(&question, cx, net, github, setting, &subject, standing).await?
+            observed(&question, cx, net, github, setting, &subject, history).await?
         }
     };
     let decision = decide::all(
@@ -314,11 +314,11 @@ async fn observed(
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
-    standing: EnvironmentHistory,
+    history: EnvironmentHistory,
 ) -> Result<(Facts, Option<Conditions>, Option<Host>)> {
     let host = observe::host(cx, net, setting).await;
     let mut facts = match github {
-        Some(github) => observe::facts(github, &host, setting, subject, &standing).await,
+        Some(github) => observe::facts(github, &host, setting, subject, &history).await,
         None => Facts::none(),
     };
     if question.by_nobody {
@@ -326,19 +326,19 @@ async fn observed(
     }
     let promoter = host.promoters(&facts.promoter, setting, question.breaks_glass);
     let conditions =
-        conditions::observe(cx, net, github, setting, subject, standing, promoter).await?;
+        conditions::observe(cx, net, github, setting, subject, history, promoter).await?;
     Ok((facts, Some(conditions), Some(host)))
 }
 
 /// The hash that `record` compares the environment's newest deployment with.
-fn with_head(mut report: Report, standing: &EnvironmentHistory) -> Report {
-    let newest = standing.newest();
+fn with_head(mut report: Report, history: &EnvironmentHistory) -> Report {
+    let newest = history.newest();
     report.json["head"] = serde_json::json!({
-        "hash": standing.head(),
+        "hash": history.head(),
         "record": newest.map(|newest| newest.record.seq),
         "digest": newest.map(|newest| &newest.record.digest),
     });
-    let head = standing.head().to_owned();
+    let head = history.head().to_owned();
     report.output("head", head)
 }
 

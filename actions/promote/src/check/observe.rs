@@ -9,10 +9,10 @@ use super::host::{ContractFile, Host, OfHost};
 use super::policy;
 use super::providers;
 use super::range::{Base, Range};
+use crate::environment_history::EnvironmentHistory;
 use crate::person::accounts;
 use crate::principal::Principal;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use github::{GitHub, PullCommit};
 use kit::Cx;
 use kit::host::Kind;
@@ -73,19 +73,19 @@ pub(super) async fn facts(
             run_and_promoter(github, host, setting)
         );
         let tip = tip.map_err(Unknown::from);
-        let (standing, since_permit, policy) = tokio::join!(
-            standing(github, commit.as_str(), &tip),
+        let (on_branch, since_permit, policy) = tokio::join!(
+            on_branch(github, commit.as_str(), &tip),
             since_permit(github, history, &tip),
             policy::observe(github, host, &tip, &run)
         );
-        (run, promoter, (standing, since_permit, tip), policy)
+        (run, promoter, (on_branch, since_permit, tip), policy)
     };
-    let ((run, promoter, (standing, since_permit, tip), policy), history) = tokio::join!(
+    let ((run, promoter, (on_branch, since_permit, tip), policy), history) = tokio::join!(
         of_the_branch,
         range(github, host, setting, subject.base.clone(), commit.as_str())
     );
     Facts {
-        standing,
+        on_branch,
         tip,
         since_permit,
         repository: Some(github.repository().as_str().to_owned()),
@@ -100,7 +100,7 @@ pub(super) async fn facts(
 }
 
 /// How the branch's newest commit stands to the promoted one.
-async fn standing(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<String> {
+async fn on_branch(github: &GitHub, commit: &str, tip: &Fact<String>) -> Fact<String> {
     let tip = tip.as_ref().map_err(Clone::clone)?;
     Ok(github.compare(commit, tip).await?.status)
 }

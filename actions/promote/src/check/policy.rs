@@ -21,7 +21,7 @@ pub(crate) struct Policy {
     pub(crate) commit: String,
     /// The branch's newest commit.
     pub(crate) tip: String,
-    pub(crate) standing: CommitPosition,
+    pub(crate) position: CommitPosition,
     /// The contract that judges, if one is read.
     pub(crate) contract: Option<Judging>,
 }
@@ -145,19 +145,19 @@ pub(super) async fn compared(
             newest,
         }
     });
-    let standing = match (on_the_branch, commit == tip, workflow) {
+    let position = match (on_the_branch, commit == tip, workflow) {
         (false, _, _) => CommitPosition::Elsewhere,
         (true, true, _) => CommitPosition::Newest,
         (true, false, workflow) => {
             let oids: Vec<Option<String>> = oids.collect();
             let files = workflow.map(str::to_owned).into_iter().collect();
-            standing(files, &oids, (short(&commit), short(tip)))?
+            position(files, &oids, (short(&commit), short(tip)))?
         }
     };
     Ok(Policy {
         commit,
         tip: tip.to_owned(),
-        standing,
+        position,
         contract,
     })
 }
@@ -176,7 +176,7 @@ fn blob(bytes: &[u8], commit: &str) -> String {
 
 /// How a run's files stand to the branch's, by the objects that GitHub shows of each: the run's, then
 /// the branch's. A file that the branch has no more was moved or removed there.
-fn standing(
+fn position(
     files: Vec<String>,
     oids: &[Option<String>],
     (commit, tip): (&str, &str),
@@ -248,7 +248,7 @@ mod tests {
         newest.unwrap().unwrap_err();
         let bare = host(OfHost::GitHub { id: Some(5) }, None);
         let newest = of(&bare, tip(), workflow(TIP)).await.unwrap().unwrap();
-        assert_eq!(newest.standing, CommitPosition::Newest);
+        assert_eq!(newest.position, CommitPosition::Newest);
         // Another commit is compared, which GitHub does not answer here.
         let older = of(&on_github, tip(), workflow(&"1".repeat(40))).await;
         older.unwrap().unwrap_err();
@@ -264,7 +264,7 @@ mod tests {
         let newest = of(&host(build(Some(TIP)), None), tip(), by_build()).await;
         let newest = newest.unwrap().unwrap();
         assert_eq!(
-            (newest.standing, newest.contract),
+            (newest.position, newest.contract),
             (CommitPosition::Newest, None)
         );
         let nameless = of(&host(build(None), contract), tip(), by_build()).await;
@@ -300,7 +300,7 @@ mod tests {
         let files = || vec!["delivery.yaml".to_owned(), "promote.yml".to_owned()];
         let of = |oids: [Option<&str>; 4]| {
             let oids = oids.map(|oid| oid.map(str::to_owned));
-            standing(files(), &oids, ("1111111", "2222222"))
+            position(files(), &oids, ("1111111", "2222222"))
         };
         let same = of([Some("a"), Some("a"), Some("b"), Some("b")]);
         assert_eq!(same.unwrap(), CommitPosition::Same(files()));

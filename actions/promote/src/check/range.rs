@@ -98,8 +98,11 @@ impl Range {
     }
 
     /// The pull request that brought each commit, and why the others brought none.
-    pub(crate) fn brought<'a>(&self, pulls: impl Iterator<Item = &'a Pull>) -> Brought {
-        let mut brought = Brought::default();
+    pub(crate) fn brought<'a>(
+        &self,
+        pulls: impl Iterator<Item = &'a Pull>,
+    ) -> PullRequestsOfCommits {
+        let mut brought = PullRequestsOfCommits::default();
         for pull in pulls {
             match landing(&self.known, pull) {
                 Err(why) => brought.refused.push((pull.number, why)),
@@ -115,7 +118,7 @@ impl Range {
     }
 
     /// The commits that no pull request brought.
-    pub(crate) fn unexplained(&self, brought: &Brought) -> Vec<&RangeCommit> {
+    pub(crate) fn unexplained(&self, brought: &PullRequestsOfCommits) -> Vec<&RangeCommit> {
         let commits = self.commits.iter();
         commits
             .filter(|commit| !brought.by.contains_key(&commit.sha))
@@ -125,7 +128,7 @@ impl Range {
 
 /// The pull requests that brought commits.
 #[derive(Debug, Default)]
-pub(crate) struct Brought {
+pub(crate) struct PullRequestsOfCommits {
     /// The pull request of each commit.
     pub(crate) by: BTreeMap<String, u64>,
     /// How each pull request came into the branch.
@@ -134,7 +137,7 @@ pub(crate) struct Brought {
     pub(crate) refused: Vec<(u64, Unreadable)>,
 }
 
-impl Brought {
+impl PullRequestsOfCommits {
     /// The pull requests that ended in this commit: it is their merge commit or their final head.
     pub(crate) fn ended_in(&self, commit: &str) -> Vec<u64> {
         let ends = |landing: &&Landing| landing.merge == commit || landing.head == commit;

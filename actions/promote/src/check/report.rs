@@ -22,13 +22,13 @@ pub(super) const HEADER: [&str; 3] = ["rule", "answer", "fact"];
 
 /// The subject of the decision.
 #[derive(Debug, Clone)]
-pub(super) enum Way {
+pub(super) enum Occasion {
     /// A promotion.
-    Forward,
+    Promotion,
     /// A promotion before whose deployment this has to be done.
-    After(String),
+    PromotionAfter(String),
     /// A rollback.
-    Back,
+    Rollback,
 }
 
 /// A report if the gate allows it, a refusal (exit 3) if it does not.
@@ -37,7 +37,7 @@ pub(super) fn report(
     subject: &Subject,
     facts: &Facts,
     decision: &Decision,
-    way: Way,
+    occasion: Occasion,
 ) -> Result<Report> {
     let rows = rows(decision);
     let digest = &subject.digest;
@@ -47,10 +47,10 @@ pub(super) fn report(
         .map(CommitId::as_str)
         .unwrap_or_default();
     let environment = &setting.environment;
-    let verdict = verdict(decision, &way);
+    let verdict = verdict(decision, &occasion);
     let obstacle = decision.obstacle();
-    let next = match (obstacle, way) {
-        (None, Way::After(first)) => first,
+    let next = match (obstacle, occasion) {
+        (None, Occasion::PromotionAfter(first)) => first,
         (None, _) => format!("deploy {digest} to {environment}, then record it"),
         (Some(_), _) => decision
             .next()
@@ -117,10 +117,10 @@ pub(super) fn report(
 }
 
 /// The gate's verdict, as the words before the digest.
-fn verdict(decision: &Decision, way: &Way) -> &'static str {
-    match (decision.allowed(), way) {
-        (true, Way::Back) => "allows a rollback to",
-        (false, Way::Back) => "refuses a rollback to",
+fn verdict(decision: &Decision, occasion: &Occasion) -> &'static str {
+    match (decision.allowed(), occasion) {
+        (true, Occasion::Rollback) => "allows a rollback to",
+        (false, Occasion::Rollback) => "refuses a rollback to",
         (true, _) => "allows",
         (false, _) => "refuses",
     }
@@ -151,14 +151,14 @@ fn built(subject: &Subject) -> (String, String) {
 
 /// The changes and commits of a promotion, for people and machines.
 #[derive(Debug, Default)]
-pub(super) struct Brought {
+pub(super) struct ChangeReport {
     pub(super) text: String,
     pub(super) markdown: String,
     pub(super) changes: Vec<Value>,
     pub(super) commits: Vec<Value>,
 }
 
-pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
+pub(super) fn brought(setting: &Setting, facts: &Facts) -> ChangeReport {
     let changes = changes(facts, setting);
     let commits = commits(facts);
     let mut text = lines(&changes, &commits);
@@ -169,7 +169,7 @@ pub(super) fn brought(setting: &Setting, facts: &Facts) -> Brought {
         let before = if number == 0 { "\n" } else { "" };
         markdown.push_str(&format!("{before}- {}\n", markdown::text(line)));
     }
-    Brought {
+    ChangeReport {
         text,
         markdown,
         changes,
@@ -359,7 +359,7 @@ mod tests {
             &whole.subject,
             &whole.facts,
             &decision,
-            Way::Forward,
+            Occasion::Promotion,
         );
         let error = error.unwrap_err();
         let text = error.details.to_string();

@@ -6,15 +6,15 @@ use super::approved::{NamedContributors, RULE, changed, contributors_to_promotio
 use super::fact::RunKind;
 use super::plan;
 use super::range::pulls;
-use super::report::{self, Brought, Way};
+use super::report::{self, ChangeReport, Occasion};
 use super::{Judged, Question, Subject, judge, usable};
 use crate::answer::{Word, asks_for_none};
 use crate::args::Request as Args;
+use crate::environment_history::EnvironmentHistory;
 use crate::notify::{Message, Notifier};
 use crate::person::acting_person;
 use crate::requests::{Approvers, Asked, Barred, Next, Parts, Tally, append};
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::contract::Approve;
 use kit::error::{Error, Result};
@@ -56,11 +56,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let approvers = approvers(&setting, approve, &judged)?;
     refuse_too_few_approvers(&setting, approve, &approvers, &draft)?;
     let ledger = setting.appending(&net, args.dry_run).await?;
-    let written = append(&ledger, &chain, args.dry_run, |standing| {
-        next(standing, &parts, &draft, now)
+    let written = append(&ledger, &chain, args.dry_run, |history| {
+        next(history, &parts, &draft, now)
     });
     let written = written.await?;
-    let all = Asked::all(written.standing.records());
+    let all = Asked::all(written.history.records());
     let number = written.recorded.record.seq;
     let asked = all.iter().find(|asked| asked.number() == number);
     let asked = asked.ok_or_else(|| Error::failed("the request is not in the chain"))?;
@@ -120,7 +120,7 @@ async fn judged_now(
     let mut judged = judge(cx, net, setting, question).await?;
     defer_to_promotion(&mut judged.decision);
     let (subject, facts, decision) = (&judged.subject, &judged.facts, &judged.decision);
-    report::report(setting, subject, facts, decision, Way::Forward)?;
+    report::report(setting, subject, facts, decision, Occasion::Promotion)?;
     Ok(judged)
 }
 
@@ -223,19 +223,19 @@ fn defer_to_promotion(decision: &mut Decision) {
 
 /// The request that is open for exactly this, or the one to write.
 fn next(
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     parts: &Parts,
     draft: &Record,
     now: OffsetDateTime,
 ) -> Result<Next> {
-    if standing.head() != parts.head {
+    if history.head() != parts.head {
         return Err(Error::refused(format!(
             "a deployment to {} was recorded meanwhile, so nothing was requested",
             draft.environment
         ))
         .hint("run this again"));
     }
-    let all = Asked::all(standing.records());
+    let all = Asked::all(history.records());
     Ok(match open(&all, parts, now) {
         Some(asked) => Next::Already(Box::new(asked.recorded.clone())),
         None => Next::Write(Box::new(draft.clone())),
@@ -324,7 +324,7 @@ struct Shown<'a> {
     approve: &'a Approve,
     approvers: &'a Approvers,
     asked: &'a Asked,
-    brought: Brought,
+    brought: ChangeReport,
     outcome: &'static str,
     workflow: Option<Workflow>,
 }
@@ -445,9 +445,9 @@ impl Shown<'_> {
 mod tests {
     use super::*;
     use crate::check::answer::{fail, pass};
+    use crate::environment_history::at;
+    use crate::environment_history::tests::{actor, deployed, history};
     use crate::requests::tests::{account, answered, asking, requested};
-    use crate::standing::at;
-    use crate::standing::tests::{actor, deployed, standing};
 
     #[test]
     fn only_an_open_request_for_exactly_this_is_found_again() {
@@ -457,7 +457,7 @@ mod tests {
         let parts = Parts::of(&ask, ask.request.as_ref().unwrap()).unwrap();
         let found = |more: &[Record], parts: &Parts, now| {
             let records = [&[deployed('a'), ask.clone()], more].concat();
-            let all = Asked::all(standing(&records).records());
+            let all = Asked::all(history(&records).records());
             open(&all, parts, now).map(Asked::number)
         };
         assert_eq!(found(&[], &parts, now), Some(2));
@@ -516,7 +516,7 @@ mod tests {
     fn the_command_that_rejects_asks_for_a_reason() {
         let setting = asking();
         let records = [deployed('a'), requested(&setting, 'b', "hash-1")];
-        let all = Asked::all(standing(&records).records());
+        let all = Asked::all(history(&records).records());
         let approve = setting.gate.approve.as_ref().unwrap();
         let approvers = Approvers::of(approve, &setting.persons(), &[]);
         let mut shown = Shown {
@@ -524,7 +524,7 @@ mod tests {
             approve,
             approvers: &approvers,
             asked: &all[0],
-            brought: Brought::default(),
+            brought: ChangeReport::default(),
             outcome: "written",
             workflow: None,
         };

@@ -17,9 +17,9 @@ use super::range::Base;
 use super::trail::Trail;
 use super::{Asked, Subject, break_glass, observe, subject};
 use crate::args::Check;
+use crate::environment_history::{EnvironmentHistory, far_enough};
 use crate::person::{logins, of_runner};
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, far_enough};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::Digest;
@@ -69,12 +69,12 @@ impl RollbackInputs {
         let ledger = setting.reading(net).await?;
         let chain = Chain::new(&setting.service, &setting.environment)?;
         let own = ledger.entries_until(&chain, LOOK_BACK, far_enough).await?;
-        let standing = subject::standing(&chain, &own)?;
+        let history = subject::history(&chain, &own)?;
         let digest = match digest {
             Some(digest) => digest,
-            None => rollback_target(setting, &standing)?.digest.clone(),
+            None => rollback_target(setting, &history)?.digest.clone(),
         };
-        let healthy = match standing.healthy_record(&digest) {
+        let healthy = match history.healthy_record(&digest) {
             Some(_) => None,
             None => {
                 let healthy = |record: &Record| says_healthy(record, &digest);
@@ -90,7 +90,7 @@ impl RollbackInputs {
         let (branch, contributors, asked) = match told {
             Ok((branch, github, asked)) => {
                 let contributors =
-                    contributors_to_rolled_back(&github, setting, &standing, &digest).await;
+                    contributors_to_rolled_back(&github, setting, &history, &digest).await;
                 (Ok(branch), contributors, Ok(asked))
             }
             Err(unknown) => (Err(unknown.clone()), None, Err(unknown)),
@@ -114,9 +114,9 @@ impl RollbackInputs {
     }
 
     /// Where the environment stands by its own records.
-    fn standing(&self, setting: &Setting) -> Result<EnvironmentHistory> {
+    fn history(&self, setting: &Setting) -> Result<EnvironmentHistory> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
-        subject::standing(&chain, &self.own)
+        subject::history(&chain, &self.own)
     }
 
     /// Applies the rules.
@@ -126,16 +126,16 @@ impl RollbackInputs {
     pub(super) fn judge(
         &self,
         setting: &Setting,
-        standing: &EnvironmentHistory,
+        history: &EnvironmentHistory,
     ) -> Result<Judgement> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
         let further = subject::recorded(&chain, self.healthy.as_slice())?;
         let further = further.first().map(|it| &it.record);
         let further = further.filter(|record| says_healthy(record, &self.digest));
-        let healthy = standing.healthy_record(&self.digest).or(further);
+        let healthy = history.healthy_record(&self.digest).or(further);
         let mut decision = decide(
             setting,
-            standing,
+            history,
             &self.digest,
             healthy,
             (&self.promoter, self.contributors.as_ref()),
@@ -175,8 +175,8 @@ fn says_healthy(record: &Record, digest: &Digest) -> bool {
     record.digest == *digest && record.verdict == Verdict::Healthy
 }
 
-fn rollback_target<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> Result<&'s Record> {
-    standing.rollback_target().ok_or_else(|| {
+fn rollback_target<'s>(setting: &Setting, history: &'s EnvironmentHistory) -> Result<&'s Record> {
+    history.rollback_target().ok_or_else(|| {
         Error::refused(format!(
             "no other digest is recorded as healthy in {} lately",
             setting.environment
@@ -192,7 +192,7 @@ fn rollback_target<'s>(setting: &Setting, standing: &'s EnvironmentHistory) -> R
 /// to safety must always be possible.
 fn decide(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
     healthy: Option<&Record>,
     (promoter, contributors): (&Fact<Vec<Actor>>, Option<&Fact<NamedContributors>>),
@@ -201,9 +201,9 @@ fn decide(
         ("digest", was_healthy(setting, healthy)),
         (
             "rolled back",
-            refused(setting, standing, digest, promoter, contributors),
+            refused(setting, history, digest, promoter, contributors),
         ),
-        ("approvals", approvals(setting, standing, digest, promoter)),
+        ("approvals", approvals(setting, history, digest, promoter)),
     ];
     Decision {
         rules: findings
@@ -230,7 +230,7 @@ fn was_healthy(setting: &Setting, healthy: Option<&Record>) -> Finding {
 /// Reviews of the digest since the newest deployment stand for approvals: they are in the ledger.
 fn approvals(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
 ) -> Finding {
@@ -243,7 +243,7 @@ fn approvals(
         Err(reason) => return unknown(reason),
     };
     let persons = setting.persons();
-    let mut reviewers = standing.reviewers_since(digest);
+    let mut reviewers = history.reviewers_since(digest);
     reviewers.retain(|reviewer| persons.is_other(reviewer, promoter));
     let reviewers = persons.distinct(reviewers);
     if reviewers.len() >= needed {
@@ -268,8 +268,8 @@ mod tests {
     use crate::check::answer::Answer;
     use crate::check::fact::Unknown;
     use crate::check::tests::setting;
-    use crate::standing::tests::{
-        actor, deployed, digest, failed, reviewed, rolled_back, standing,
+    use crate::environment_history::tests::{
+        actor, deployed, digest, failed, history, reviewed, rolled_back,
     };
     use kit::contract::BreakGlass;
 
@@ -291,12 +291,12 @@ mod tests {
     ) -> Vec<(&'static str, Answer)> {
         let mut setting = setting();
         setting.gate.rollback_approvals = approvals;
-        let standing = standing(records);
+        let history = history(records);
         let digest = digest(to);
-        let healthy = standing.healthy_record(&digest);
+        let healthy = history.healthy_record(&digest);
         let decision = decide(
             &setting,
-            &standing,
+            &history,
             &digest,
             healthy,
             (&promoter, contributors.as_ref()),

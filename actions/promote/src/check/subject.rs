@@ -3,8 +3,8 @@
 
 use super::range::Base;
 use super::trail::Trail;
+use crate::environment_history::{EnvironmentHistory, at, far_enough};
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, at, far_enough};
 use kit::Cx;
 use kit::error::{Error, Result};
 use kit::id::{CommitId, Digest};
@@ -149,10 +149,10 @@ impl Read {
     /// Where the environment stands by its own records.
     ///
     /// # Errors
-    /// As [`standing`].
-    pub(crate) fn standing(&self, setting: &Setting) -> Result<EnvironmentHistory> {
+    /// As [`history`].
+    pub(crate) fn history(&self, setting: &Setting) -> Result<EnvironmentHistory> {
         let chain = Chain::new(&setting.service, &setting.environment)?;
-        standing(&chain, &self.own)
+        history(&chain, &self.own)
     }
 
     /// The records of the previous environment.
@@ -170,7 +170,7 @@ impl Read {
     pub(crate) fn subject(
         &self,
         setting: &Setting,
-        standing: &EnvironmentHistory,
+        history: &EnvironmentHistory,
     ) -> Result<Subject> {
         let (evidence, trail) = Trail::of(&self.before(setting)?, &self.digest);
         let recorded = evidence.as_ref().map(|record| record.commit.clone());
@@ -186,7 +186,7 @@ impl Read {
             plan: self.plan.clone(),
             base: match setting.asks_nothing() {
                 true => Base::Nothing,
-                false => base(setting, standing)?,
+                false => base(setting, history)?,
             },
         })
     }
@@ -235,7 +235,7 @@ pub(super) fn recorded(chain: &Chain, entries: &[Entry]) -> Result<Vec<Recorded>
 ///
 /// # Errors
 /// One of them is not a record, or as [`permit::require_deployment`].
-pub(super) fn standing(chain: &Chain, own: &[Entry]) -> Result<EnvironmentHistory> {
+pub(super) fn history(chain: &Chain, own: &[Entry]) -> Result<EnvironmentHistory> {
     let records = recorded(chain, own)?;
     permit::require_deployment(chain, &records)?;
     Ok(EnvironmentHistory::of(records))
@@ -255,9 +255,9 @@ async fn newest_healthy(ledger: &Ledger, setting: &Setting, from: &str) -> Resul
 
 /// The commit of the newest version that a regular promotion brought to the environment. Before the first one, the contract may name
 /// a commit to begin from.
-fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
-    if let Some(record) = standing.examined() {
-        let current = standing.current();
+fn base(setting: &Setting, history: &EnvironmentHistory) -> Result<Base> {
+    if let Some(record) = history.examined() {
+        let current = history.current();
         return Ok(Base::Record {
             commit: record.commit.to_string(),
             seq: record.seq,
@@ -265,7 +265,7 @@ fn base(setting: &Setting, standing: &EnvironmentHistory) -> Result<Base> {
         });
     }
     // Failures must not push the version that was examined out of sight.
-    if standing.last() > LOOK_BACK as u64 {
+    if history.last() > LOOK_BACK as u64 {
         return Err(Error::refused(format!(
             "none of the newest {} records of {} is of a healthy regular promotion, so where to begin is unknown",
             LOOK_BACK, setting.environment
@@ -307,8 +307,8 @@ async fn built_for(
 mod tests {
     use super::*;
     use crate::check::tests::setting;
-    use crate::standing::tests::{
-        chain, deployed, digest, failed, forced, reviewed, rolled_back, standing, stored,
+    use crate::environment_history::tests::{
+        chain, deployed, digest, failed, forced, history, reviewed, rolled_back, stored,
     };
 
     #[test]
@@ -389,8 +389,8 @@ mod tests {
             before: stored(std::slice::from_ref(&before)),
         };
         let mut setting = setting();
-        let standing = read.standing(&setting).unwrap();
-        let subject = read.subject(&setting, &standing).unwrap();
+        let history = read.history(&setting).unwrap();
+        let subject = read.subject(&setting, &history).unwrap();
         assert_eq!(
             subject.evidence.map(|it| it.environment),
             Some("staging".to_owned())
@@ -404,19 +404,19 @@ mod tests {
         assert_eq!(subject.base, base);
         // A record of another environment is not one of the environment before.
         read.before = stored(&[deployed('a')]);
-        let error = read.subject(&setting, &standing).unwrap_err();
+        let error = read.subject(&setting, &history).unwrap_err();
         assert_eq!(error.exit(), kit::Exit::Refused);
         // Where nothing comes before, it is the commit of the run.
         read.before = stored(&[before]);
         setting.follows = None;
-        let subject = read.subject(&setting, &standing).unwrap();
+        let subject = read.subject(&setting, &history).unwrap();
         assert_eq!((subject.evidence, subject.commit), (None, read.commit));
     }
 
     #[test]
     fn the_base_came_by_the_rules() {
         let setting = setting();
-        let of = |records: &[Record]| base(&setting, &standing(records)).unwrap();
+        let of = |records: &[Record]| base(&setting, &history(records)).unwrap();
         let from = |digit: char, seq: u64, runs: bool| Base::Record {
             commit: digit.to_string().repeat(40),
             seq,

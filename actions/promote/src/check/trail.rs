@@ -1,6 +1,6 @@
 //! The history of a digest in the environment that a promotion comes from. Pure.
 
-use crate::standing::at;
+use crate::environment_history::at;
 use kit::id::Digest;
 use ledger::{Record, Recorded, Verdict};
 
@@ -55,7 +55,9 @@ pub(crate) fn leaves(record: &Record, digest: &Digest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{chain, deployed, digest, failed, reviewed, rolled_back};
+    use crate::environment_history::tests::{
+        chain, deployed, digest, failed, reviewed, rolled_back,
+    };
 
     /// The positions of the newest deployment, of the rollback from it, and of the beginning of its health.
     fn trail(records: &[Record]) -> [Option<u64>; 3] {

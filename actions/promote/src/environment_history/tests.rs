@@ -134,12 +134,12 @@ pub(crate) fn stored(records: &[Record]) -> Vec<Entry> {
 }
 
 /// Where an environment stands by records in the order in which they were written.
-pub(crate) fn standing(records: &[Record]) -> EnvironmentHistory {
+pub(crate) fn history(records: &[Record]) -> EnvironmentHistory {
     EnvironmentHistory::of(chain(records))
 }
 
 fn refused(records: &[Record]) -> Vec<(Digest, Vec<String>)> {
-    let refused = standing(records).refused;
+    let refused = history(records).refused;
     refused
         .into_iter()
         .map(|refused| {
@@ -186,7 +186,7 @@ fn a_rolled_back_digest_stays_refused_until_another_one_is_promoted() {
 #[test]
 fn a_break_glass_is_a_debt_until_another_person_reviews_it() {
     let setting = setting();
-    let open = |records: &[Record]| standing(records).open_debts(setting.persons()).count();
+    let open = |records: &[Record]| history(records).open_debts(setting.persons()).count();
     assert_eq!(open(&[forced('b', "eve")]), 1);
     assert_eq!(open(&[forced('b', "eve"), forced('c', "eve")]), 2);
     assert_eq!(open(&[forced('b', "eve"), reviewed('b', "EVE")]), 1);
@@ -245,8 +245,8 @@ fn a_debt_is_reviewed_by_another_person_and_not_by_another_account() {
         glass.break_glass.as_mut().unwrap().by = by;
         let mut review = reviewed('b', "grace");
         review.actor = reviewer;
-        let standing = standing(&[glass, review]);
-        standing.open_debts(setting.persons()).count() == 1
+        let history = history(&[glass, review]);
+        history.open_debts(setting.persons()).count() == 1
     };
     let grace = || with("grace", Some(1001));
     assert!(open(grace(), with("grace-admin", Some(1002))));
@@ -259,28 +259,28 @@ fn a_debt_is_reviewed_by_another_person_and_not_by_another_account() {
 
 #[test]
 fn a_break_glass_expires_at_its_time_or_if_the_time_is_unreadable() {
-    let mut standing = standing(&[forced('b', "eve")]);
+    let mut history = history(&[forced('b', "eve")]);
     let before = at("2026-11-21T18:59:59Z").unwrap();
     let then = at("2026-11-21T19:00:00Z").unwrap();
-    assert!(!standing.debts[0].expired(before));
-    assert!(standing.debts[0].expired(then));
-    standing.debts[0].glass.expires = "tomorrow".to_owned();
-    assert!(standing.debts[0].expired(before));
+    assert!(!history.debts[0].expired(before));
+    assert!(history.debts[0].expired(then));
+    history.debts[0].glass.expires = "tomorrow".to_owned();
+    assert!(history.debts[0].expired(before));
 }
 
 #[test]
 fn the_head_is_the_newest_deployment() {
-    assert_eq!((standing(&[]).head(), standing(&[]).last()), (GENESIS, 0));
+    assert_eq!((history(&[]).head(), history(&[]).last()), (GENESIS, 0));
     let records = [deployed('a'), failed('b'), reviewed('b', "ada")];
-    let standing = standing(&records);
-    assert_eq!(standing.head(), "hash-2");
-    assert_eq!(standing.current().unwrap().digest, digest('a'));
-    assert_eq!(standing.reviewers_since(&digest('b')), [&actor("ada")]);
-    assert!(standing.reviewers_since(&digest('a')).is_empty());
-    assert_eq!(standing.last(), 3);
+    let history = history(&records);
+    assert_eq!(history.head(), "hash-2");
+    assert_eq!(history.current().unwrap().digest, digest('a'));
+    assert_eq!(history.reviewers_since(&digest('b')), [&actor("ada")]);
+    assert!(history.reviewers_since(&digest('a')).is_empty());
+    assert_eq!(history.last(), 3);
     // A record that deploys nothing comes on top of it.
     let mut one = chain(&[&records[..], &[reviewed('c', "ada")]].concat());
-    let more = standing.with(one.remove(0));
+    let more = history.with(one.remove(0));
     assert_eq!((more.last(), more.head()), (4, "hash-2"));
     assert_eq!(more.reviewers_since(&digest('c')), [&actor("ada")]);
 }
@@ -358,7 +358,7 @@ fn what_a_digest_brought_begins_where_it_first_came_from() {
 fn a_debt_that_was_reviewed_ends_with_the_next_promotion_by_the_rules() {
     let then = |more: &[Record]| {
         let records = [&[deployed('a'), forced('c', "eve")], more].concat();
-        standing(&records).debts.len()
+        history(&records).debts.len()
     };
     assert_eq!(then(&[]), 1);
     assert_eq!(then(&[reviewed('c', "ada")]), 1);
@@ -402,9 +402,9 @@ fn records_reach_back_to_the_permit_of_the_newest_promotion_by_the_rules() {
 fn a_permit_is_open_until_it_is_used_expires_or_something_is_deployed() {
     let now = at("2026-11-21T18:30:00Z").unwrap();
     let of = |records: &[Record]| {
-        let standing = standing(records);
-        let permits = standing.permits(now).into_iter().map(|it| it.seq);
-        let underway = standing.underway(now).map(|it| it.seq);
+        let history = history(records);
+        let permits = history.permits(now).into_iter().map(|it| it.seq);
+        let underway = history.underway(now).map(|it| it.seq);
         (permits.collect::<Vec<u64>>(), underway)
     };
     let permit = permitted('b', "hash-1");
@@ -429,8 +429,8 @@ fn a_permit_is_open_until_it_is_used_expires_or_something_is_deployed() {
 #[test]
 fn the_way_back_leads_to_what_ran_before() {
     let way = |records: &[Record]| {
-        let standing = standing(records);
-        standing
+        let history = history(records);
+        history
             .rollback_target()
             .map(|record| record.digest.clone())
     };

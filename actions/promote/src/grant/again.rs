@@ -106,7 +106,7 @@ fn report(number: u64, why: &str) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{chain, deployed, digest, failed, permitted, started};
+    use crate::environment_history::tests::{chain, deployed, digest, failed, permitted, started};
     use kit::aws::AccountId;
     use kit::clock::instant;
     use ledger::{BreakGlass, Rollback};

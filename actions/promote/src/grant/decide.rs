@@ -1,7 +1,7 @@
 //! Decides whether a permit may be granted for the judged promotion, and if this run granted it before. Pure.
 
+use crate::environment_history::at;
 use crate::record::marks;
-use crate::standing::at;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use ledger::permit::{self, VALID_SECONDS, underway};
@@ -135,7 +135,9 @@ fn busy(started: &Record, until: Option<OffsetDateTime>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{actor, chain, deployed, failed, permitted, reviewed, started};
+    use crate::environment_history::tests::{
+        actor, chain, deployed, failed, permitted, reviewed, started,
+    };
     use ledger::Rollback;
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";

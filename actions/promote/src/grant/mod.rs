@@ -7,9 +7,9 @@ pub(crate) use decide::expires;
 
 use crate::args::{Grant as Args, LedgerArgs};
 use crate::check::{Allowed, Kept, allow, plan};
+use crate::environment_history::EnvironmentHistory;
 use crate::record::{Written, actor, after, connected, marks};
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::{Cx, Report};
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     }
     plan::needed(&setting, args.check.plan.as_ref(), args.check.rollback)?;
     let mut allowed = allow(&args.check, setting, cx, true).await?;
-    let Some(standing) = allowed.standing.take() else {
+    let Some(history) = allowed.history.take() else {
         return Ok(without_a_gate(allowed));
     };
     for warning in unverified(&allowed.setting) {
@@ -39,11 +39,11 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     }
     let github = connected(cx, &allowed.net, &args.check.github)?;
     let kept = kept(&allowed)?;
-    let mut draft = draft(&args, cx, github.as_ref(), &allowed, &standing).await?;
+    let mut draft = draft(&args, cx, github.as_ref(), &allowed, &history).await?;
     if let (Some(permit), Some(bytes)) = (&mut draft.permit, &kept) {
         permit.evidence = Some(ledger::evidence_name(bytes));
     }
-    let granted = append(&allowed, &standing, draft, kept.as_deref(), &args).await?;
+    let granted = append(&allowed, &history, draft, kept.as_deref(), &args).await?;
     Ok(report(allowed, &granted))
 }
 
@@ -83,7 +83,7 @@ async fn draft(
     cx: &Cx,
     github: Option<&github::GitHub>,
     allowed: &Allowed,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
 ) -> Result<Record> {
     let setting = &allowed.setting;
     let now = allowed.net.time()?;
@@ -102,10 +102,10 @@ async fn draft(
         // The append finds out if another digest is there.
         rollback: args.check.rollback.then_some(Rollback { from: None }),
         break_glass: broken
-            .map(|reason| marks::break_glass_mark(standing, setting, &by, reason, now)),
+            .map(|reason| marks::break_glass_mark(history, setting, &by, reason, now)),
         permit: Some(Permit {
             expires: decide::expires(now, evidence.until.as_deref()),
-            head: standing.head().to_owned(),
+            head: history.head().to_owned(),
             contract: setting.contract_hash(),
             base: evidence.base.clone(),
             tip: evidence.tip.clone(),
@@ -132,7 +132,7 @@ async fn draft(
 /// looks again.
 async fn append(
     allowed: &Allowed,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     draft: Record,
     kept: Option<&[u8]>,
     args: &Args,
@@ -146,13 +146,9 @@ async fn append(
         tokio::time::sleep(wait).await;
         let (head, records) = ledger.since_deployment(&chain).await?;
         decide::require_right_clock(allowed.net.ahead())?;
-        if let Some(own) = decide::existing_permit(
-            &records,
-            standing.last(),
-            &draft,
-            again,
-            allowed.net.time()?,
-        )? {
+        if let Some(own) =
+            decide::existing_permit(&records, history.last(), &draft, again, allowed.net.time()?)?
+        {
             return Ok(Written::before(own));
         }
         let record = after(head.as_ref(), &records, draft.clone());

@@ -4,9 +4,9 @@
 mod issue;
 
 use crate::check::Unknown;
+use crate::environment_history::{EnvironmentHistory, at};
 use crate::requests::{Approvers, Asked, RequestContext};
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, at};
 use github::{GitHub, Issue};
 use issue::{Act, Wanted, marker, page, plan_acts};
 use kit::aws::Arn;
@@ -121,12 +121,12 @@ impl Notifier<'_> {
         let mut shown = None;
         let mut opened: Vec<Issue> = Vec::new();
         for _ in 0..ROUNDS {
-            let standing = EnvironmentHistory::read(self.ledger, self.chain)
+            let history = EnvironmentHistory::read(self.ledger, self.chain)
                 .await
                 .map_err(failed)?;
-            let wanted = self.wanted(&standing, message)?;
+            let wanted = self.wanted(&history, message)?;
             let mut issues = github
-                .issues(&marker(self.setting), &since(&standing, self.cx))
+                .issues(&marker(self.setting), &since(&history, self.cx))
                 .await?;
             // GitHub's list may come from before this run opened one.
             let listed = |ours: &&Issue| issues.iter().any(|issue| issue.number == ours.number);
@@ -153,12 +153,12 @@ impl Notifier<'_> {
 
     fn wanted(
         &self,
-        standing: &EnvironmentHistory,
+        history: &EnvironmentHistory,
         message: &Message<'_>,
     ) -> Result<Vec<Wanted>, Unknown> {
-        let context = RequestContext::of(self.setting, standing).map_err(failed)?;
+        let context = RequestContext::of(self.setting, history).map_err(failed)?;
         let now = self.cx.clock.now();
-        let all = Asked::all(standing.records());
+        let all = Asked::all(history.records());
         let wanted_issue = |asked: &Asked| {
             let details = message.details.as_deref();
             let details = details.filter(|_| asked.number() == message.request);
@@ -202,8 +202,8 @@ impl Notifier<'_> {
 
 /// The time since which issues are looked at: before the oldest request that the ledger was read back
 /// to, by an hour for clocks that differ.
-fn since(standing: &EnvironmentHistory, cx: &Cx) -> String {
-    let asked = Asked::all(standing.records());
+fn since(history: &EnvironmentHistory, cx: &Cx) -> String {
+    let asked = Asked::all(history.records());
     let oldest = asked.first().and_then(|asked| at(&asked.record().at));
     rfc3339(oldest.unwrap_or_else(|| cx.clock.now()) - Duration::hours(1))
 }

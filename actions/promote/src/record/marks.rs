@@ -1,7 +1,7 @@
 //! The fields of a record besides digest and verdict, and the facts that must not have changed since the check.
 
+use crate::environment_history::{EnvironmentHistory, at, unrecorded};
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, at, unrecorded};
 use kit::clock::{rfc3339, seconds_after};
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
@@ -130,7 +130,7 @@ pub(crate) fn left_by(digest: &Digest, all: [Option<&Digest>; 3]) -> Option<Dige
 /// That rules were overridden. A break-glass that is still open from an earlier one does not stay open for
 /// longer.
 pub(crate) fn break_glass_mark(
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     setting: &Setting,
     by: &Actor,
     reason: String,
@@ -140,7 +140,7 @@ pub(crate) fn break_glass_mark(
     let seconds = declared.map_or(EXPIRES, |glass| glass.expires);
     // A contract allows no time that does not end.
     let until = seconds_after(now, seconds).unwrap_or(now);
-    let open = standing
+    let open = history
         .open_debts(setting.persons())
         .filter_map(|debt| at(&debt.glass.expires))
         .min();
@@ -187,7 +187,7 @@ pub(super) fn rows(record: &Record) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, digest, failed, permitted, started};
+    use crate::environment_history::tests::{deployed, digest, failed, permitted, started};
 
     fn recorded(record: Record) -> Recorded {
         Recorded {

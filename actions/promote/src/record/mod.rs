@@ -11,9 +11,9 @@ pub(crate) use actor::actor;
 pub(crate) use write::{Written, after, healthy_until_now};
 
 use crate::args::{Record as Args, Verdict as Asked};
+use crate::environment_history::EnvironmentHistory;
 use crate::live::{Live, Named};
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::clock::rfc3339;
 use kit::error::{Error, Result};
 use kit::hex::is_hex;
@@ -60,9 +60,9 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     draft.rollback = args.rollback.then_some(Rollback { from: None });
     let ledger = accepting(ledger, &setting, &chain, args.accept_head).await?;
     if let Some(reason) = args.break_glass {
-        let standing = EnvironmentHistory::read(&ledger, &chain).await?;
+        let history = EnvironmentHistory::read(&ledger, &chain).await?;
         let (by, now) = (&draft.actor, net.time()?);
-        let broken = marks::break_glass_mark(&standing, &setting, by, reason, now);
+        let broken = marks::break_glass_mark(&history, &setting, by, reason, now);
         draft.break_glass = Some(broken);
     }
     if let Some(number) = args.permit {
@@ -260,7 +260,7 @@ async fn mirrored(cx: &Cx, github: &github::GitHub, written: &Written) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, failed};
+    use crate::environment_history::tests::{deployed, failed};
 
     #[test]
     fn a_digest_that_the_previous_environment_never_had_is_not_healthy_here() {

@@ -214,7 +214,9 @@ fn closed(number: u64, record: &Record) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{chain, deployed, digest, failed, forced, permitted, started};
+    use crate::environment_history::tests::{
+        chain, deployed, digest, failed, forced, permitted, started,
+    };
 
     const RUN: &str = "https://ci.example/runs/7/attempts/1";
 

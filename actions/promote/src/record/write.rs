@@ -3,9 +3,9 @@
 use super::under::is_same;
 use super::{marks, under};
 use crate::check::judging::require_own_contract;
+use crate::environment_history::at;
 use crate::live::Live;
 use crate::setting::Setting;
-use crate::standing::at;
 use kit::clock::rfc3339;
 use kit::error::Result;
 use kit::id::Digest;
@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(found, format!("2026-11-21T{wanted}Z"));
         }
     }
-    use crate::standing::tests::{chain, deployed, digest, failed, started, stored};
+    use crate::environment_history::tests::{chain, deployed, digest, failed, started, stored};
 
     fn record(digit: char, verdict: Verdict, previous: Option<char>, run: Option<&str>) -> Record {
         Record {

@@ -1,7 +1,7 @@
 //! Appends a request or an answer to an environment's chain.
 
+use crate::environment_history::EnvironmentHistory;
 use crate::record::healthy_until_now;
-use crate::standing::EnvironmentHistory;
 use kit::error::{Error, Result};
 use ledger::{Append, Chain, Ledger, Record, Recorded};
 
@@ -19,7 +19,7 @@ pub(crate) struct Written {
     pub(crate) recorded: Recorded,
     pub(crate) already: bool,
     /// The records with it.
-    pub(crate) standing: EnvironmentHistory,
+    pub(crate) history: EnvironmentHistory,
 }
 
 /// Decides, and appends what is to be written. If another run appends first, it decides anew.
@@ -36,13 +36,13 @@ pub(crate) async fn append(
         tokio::time::sleep(wait).await;
         // The append succeeds only if this is still the head, so nothing escapes the decision.
         let head = ledger.head(chain).await?;
-        let standing = EnvironmentHistory::read(ledger, chain).await?;
-        let mut record = match next(&standing)? {
+        let history = EnvironmentHistory::read(ledger, chain).await?;
+        let mut record = match next(&history)? {
             Next::Already(recorded) => {
                 return Ok(Written {
                     recorded: *recorded,
                     already: true,
-                    standing,
+                    history,
                 });
             }
             Next::Write(record) => *record,
@@ -65,7 +65,7 @@ pub(crate) async fn append(
         };
         let recorded = Recorded { hash, record };
         return Ok(Written {
-            standing: standing.with(recorded.clone()),
+            history: history.with(recorded.clone()),
             recorded,
             already: false,
         });

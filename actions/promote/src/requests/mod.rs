@@ -15,7 +15,7 @@ pub(crate) use state::{RequestContext, State};
 pub(crate) use tally::{Barred, Tally, needed, wanted};
 pub(crate) use waiting::{Waiting, waiting};
 
-use crate::standing::at;
+use crate::environment_history::at;
 use ledger::{Record, Recorded, Request, Verdict};
 use time::OffsetDateTime;
 

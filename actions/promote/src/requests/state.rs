@@ -1,8 +1,8 @@
 //! How a request stands, as far as ledger and contract show it. Pure.
 
 use super::{Approvers, Asked, Barred, Parts, Tally, people_hash};
+use crate::environment_history::EnvironmentHistory;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::aws::AccountId;
 use kit::contract::Approve;
 use kit::error::Result;
@@ -33,9 +33,9 @@ impl RequestContext {
     ///
     /// # Errors
     /// The contract's rules cannot be hashed.
-    pub(crate) fn of(setting: &Setting, standing: &EnvironmentHistory) -> Result<Self> {
+    pub(crate) fn of(setting: &Setting, history: &EnvironmentHistory) -> Result<Self> {
         Ok(Self {
-            head: standing.head().to_owned(),
+            head: history.head().to_owned(),
             account: setting.read.account.clone(),
             policy: setting.policy()?,
             people: people_hash(setting)?,
@@ -90,9 +90,9 @@ impl RequestContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment_history::at;
+    use crate::environment_history::tests::{actor, deployed, history};
     use crate::requests::tests::{answered, asking, requested};
-    use crate::standing::at;
-    use crate::standing::tests::{actor, deployed, standing};
     use ledger::{Record, Verdict};
 
     #[test]
@@ -102,9 +102,9 @@ mod tests {
         let ask = requested(&setting, 'b', "hash-1");
         let state = |setting: &Setting, more: &[Record], now: &str| {
             let records = [&[deployed('a'), ask.clone()], more].concat();
-            let standing = standing(&records);
-            let asked = Asked::all(standing.records()).remove(0);
-            let context = RequestContext::of(setting, &standing).unwrap();
+            let history = history(&records);
+            let asked = Asked::all(history.records()).remove(0);
+            let context = RequestContext::of(setting, &history).unwrap();
             let approvers = Approvers::of(approve, &setting.persons(), &[]);
             let now = at(now).unwrap();
             context.state(setting, approve, &approvers, &asked, now).0

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::check::tests::setting;
+use crate::environment_history::EnvironmentHistory;
+use crate::environment_history::tests::{actor, deployed, digest, history};
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
-use crate::standing::tests::{actor, deployed, digest, standing};
 use kit::contract::{Approve, Person};
 use ledger::Actor;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub(crate) fn answered(verdict: Verdict, number: u64, by: Actor) -> Record {
 }
 
 fn all(records: &[Record]) -> Vec<Asked> {
-    Asked::all(standing(records).records())
+    Asked::all(history(records).records())
 }
 
 #[test]
@@ -273,8 +273,8 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
     let setting = asking();
     let now = at("2026-11-21T20:00:00Z").unwrap();
     let shown = |records: &[Record]| {
-        let standing: EnvironmentHistory = standing(records);
-        let all = waiting(&setting, &standing, now).unwrap();
+        let history: EnvironmentHistory = history(records);
+        let all = waiting(&setting, &history, now).unwrap();
         all.iter().map(Waiting::to_string).collect::<Vec<_>>()
     };
     let ask = requested(&setting, 'b', "hash-1");
@@ -330,9 +330,9 @@ fn status_shows_what_waits_and_nothing_that_is_over() {
     }
     let mut changed = asking();
     changed.gate.approvals = 3;
-    let standing = standing(&asked);
-    assert_eq!(waiting(&changed, &standing, now).unwrap(), []);
+    let history = history(&asked);
+    assert_eq!(waiting(&changed, &history, now).unwrap(), []);
     let late = at("2026-11-22T12:00:00Z").unwrap();
-    assert_eq!(waiting(&setting, &standing, late).unwrap(), []);
+    assert_eq!(waiting(&setting, &history, late).unwrap(), []);
     assert_eq!(digest('b'), asked[1].digest);
 }

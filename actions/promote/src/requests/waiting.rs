@@ -1,8 +1,8 @@
 //! The requests that somebody waits for. Pure.
 
 use super::{Approvers, Asked, Barred, RequestContext, Tally, wanted};
+use crate::environment_history::EnvironmentHistory;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use kit::error::Result;
 use kit::id::Digest;
 use serde::Serialize;
@@ -55,15 +55,15 @@ impl fmt::Display for Waiting {
 /// The contract's rules cannot be hashed.
 pub(crate) fn waiting(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     now: OffsetDateTime,
 ) -> Result<Vec<Waiting>> {
     let Some(approve) = &setting.gate.approve else {
         return Ok(Vec::new());
     };
-    let context = RequestContext::of(setting, standing)?;
+    let context = RequestContext::of(setting, history)?;
     let persons = setting.persons();
-    let all = Asked::all(standing.records());
+    let all = Asked::all(history.records());
     let open = all.iter().filter(|asked| {
         asked.end.is_none() && !asked.expired(now) && context.changed(asked).is_none()
     });

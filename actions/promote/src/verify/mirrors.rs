@@ -161,7 +161,7 @@ impl Mirrors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, failed, stored};
+    use crate::environment_history::tests::{deployed, failed, stored};
     use std::slice::from_ref;
 
     fn deployment(id: u64, service: &str, seq: u64, hash: &str) -> Deployment {

@@ -8,28 +8,28 @@ use kit::aws::{Arn, Partition};
 use kit::error::{Error, Result};
 
 /// A setting of the bucket as it was seen.
-pub(super) enum Seen<T> {
+pub(super) enum Setting<T> {
     Set(T),
     /// The bucket has none.
     Unset,
     Unknown(Found),
 }
 
-impl<T> Seen<T> {
-    fn map<U>(self, part: impl FnOnce(T) -> U) -> Seen<U> {
+impl<T> Setting<T> {
+    fn map<U>(self, part: impl FnOnce(T) -> U) -> Setting<U> {
         match self {
-            Seen::Set(value) => Seen::Set(part(value)),
-            Seen::Unset => Seen::Unset,
-            Seen::Unknown(unknown) => Seen::Unknown(unknown),
+            Setting::Set(value) => Setting::Set(part(value)),
+            Setting::Unset => Setting::Unset,
+            Setting::Unknown(unknown) => Setting::Unknown(unknown),
         }
     }
 
     /// The finding about the setting; `unset` is the message if the bucket does not have it.
     fn found(self, unset: &str, judge: impl FnOnce(T) -> Found) -> Found {
         match self {
-            Seen::Set(value) => judge(value),
-            Seen::Unset => Found::Missing(unset.to_owned()),
-            Seen::Unknown(unknown) => unknown,
+            Setting::Set(value) => judge(value),
+            Setting::Unset => Found::Missing(unset.to_owned()),
+            Setting::Unknown(unknown) => unknown,
         }
     }
 
@@ -39,9 +39,9 @@ impl<T> Seen<T> {
     /// It could not be read (exit 3).
     pub(super) fn known(self) -> Result<Option<T>> {
         match self {
-            Seen::Set(value) => Ok(Some(value)),
-            Seen::Unset => Ok(None),
-            Seen::Unknown(unknown) => Err(Error::refused(unknown.detail())),
+            Setting::Set(value) => Ok(Some(value)),
+            Setting::Unset => Ok(None),
+            Setting::Unknown(unknown) => Err(Error::refused(unknown.detail())),
         }
     }
 }
@@ -55,14 +55,14 @@ async fn seen<T, E>(
     unset: &str,
     permission: &str,
     subject: &str,
-) -> Result<Seen<T>>
+) -> Result<Setting<T>>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     match call.await {
-        Ok(answer) => Ok(Seen::Set(answer)),
-        Err(error) if net::code(&error) == Some(unset) => Ok(Seen::Unset),
-        Err(error) => unread(error, permission, subject).map(Seen::Unknown),
+        Ok(answer) => Ok(Setting::Set(answer)),
+        Err(error) if net::code(&error) == Some(unset) => Ok(Setting::Unset),
+        Err(error) => unread(error, permission, subject).map(Setting::Unknown),
     }
 }
 
@@ -178,13 +178,13 @@ impl Site<'_> {
             "the bucket's encryption",
         );
         let key = match seen.await? {
-            Seen::Set(answer) => answer
+            Setting::Set(answer) => answer
                 .server_side_encryption_configuration
                 .and_then(|it| it.rules.into_iter().next())
                 .and_then(|rule| rule.apply_server_side_encryption_by_default)
                 .and_then(|it| it.kms_master_key_id),
-            Seen::Unset => None,
-            Seen::Unknown(unknown) => return Ok(unknown),
+            Setting::Unset => None,
+            Setting::Unknown(unknown) => return Ok(unknown),
         };
         let is = match &key {
             Some(key) => format!("with {key}"),
@@ -209,7 +209,7 @@ impl Site<'_> {
 
     /// The policy as it is. No policy is another answer than none that may be read: who takes the
     /// second for the first writes over somebody's rules.
-    pub(super) async fn policy(&self) -> Result<Seen<String>> {
+    pub(super) async fn policy(&self) -> Result<Setting<String>> {
         let seen = seen(
             of_bucket!(self.get_bucket_policy).send(),
             "NoSuchBucketPolicy",
@@ -229,7 +229,7 @@ impl Site<'_> {
         }))
     }
 
-    pub(super) async fn rules(&self) -> Result<Seen<Vec<LifecycleRule>>> {
+    pub(super) async fn rules(&self) -> Result<Setting<Vec<LifecycleRule>>> {
         let seen = seen(
             of_bucket!(self.get_bucket_lifecycle_configuration).send(),
             "NoSuchLifecycleConfiguration",
@@ -241,9 +241,9 @@ impl Site<'_> {
 
     async fn lifecycle(&self) -> Result<Found> {
         let rules = match self.rules().await? {
-            Seen::Set(rules) => rules,
-            Seen::Unset => Vec::new(),
-            Seen::Unknown(unknown) => return Ok(unknown),
+            Setting::Set(rules) => rules,
+            Setting::Unset => Vec::new(),
+            Setting::Unknown(unknown) => return Ok(unknown),
         };
         let missing: Vec<&str> = [
             (removes_versions(&rules), "no rule removes old versions"),

@@ -1,6 +1,6 @@
 //! The reports of the verbs about the history of a state.
 
-use super::seen::{Back, Known, Looked, Verdict};
+use super::seen::{Known, Looked, StateRollback, Verdict};
 use crate::object::{Objects, StateFile, StateVersion};
 use aws_sdk_s3::primitives::DateTimeFormat;
 use kit::error::{Error, Result};
@@ -87,9 +87,9 @@ fn when(known: &Known) -> String {
 fn compared(objects: &Objects, looked: &Looked) -> (String, Option<String>) {
     let kept = looked.kept.as_deref().unwrap_or_default();
     let whose = |version: &Option<(String, StateVersion)>| match version {
-        Some((id, standing)) => format!(
+        Some((id, version)) => format!(
             "version {id} (serial {}, lineage {})",
-            standing.serial, standing.lineage
+            version.serial, version.lineage
         ),
         None => "none of the newest versions".to_owned(),
     };
@@ -240,7 +240,11 @@ pub(super) fn repaired(state: &str, looked: &Looked) -> Report {
     }
 }
 
-pub(super) fn rolled_back(objects: &Objects, back: Option<&Back>, dry_run: bool) -> Report {
+pub(super) fn rolled_back(
+    objects: &Objects,
+    back: Option<&StateRollback>,
+    dry_run: bool,
+) -> Report {
     let state = &objects.name();
     let Some(back) = back else {
         return Report {

@@ -1,7 +1,7 @@
 //! Back to an earlier version of the state: its content, counted on from the state as it is, with
 //! its digest, under the lock. The infrastructure is not touched.
 
-use super::seen::Back;
+use super::seen::StateRollback;
 use super::{Change, args, change_digest, difference, report, verify_written};
 use crate::backend::Hold;
 use crate::hold::{self, HeldLock, held};
@@ -72,7 +72,7 @@ pub(crate) async fn rollback(args: args::Rollback, cx: &Cx) -> Result<Report> {
 
 /// The rollback to make; `None` if the state equals that version already. A person named the version, so the current
 /// object is replaced whatever it is: the bucket keeps it.
-async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
+async fn find(objects: &Objects, version: &str) -> Result<Option<StateRollback>> {
     let target = match objects.find(Some(version)).await? {
         Found::State(state, _) => state,
         Found::Nothing => {
@@ -132,7 +132,7 @@ async fn find(objects: &Objects, version: &str) -> Result<Option<Back>> {
     };
     let next = StateFile::parse(target.counted(newest + 1)?).map_err(odd)?;
     let before = current.state().map(|it| it.bytes.as_slice());
-    Ok(Some(Back {
+    Ok(Some(StateRollback {
         lines: difference::lines(before, &next.bytes),
         version: version.to_owned(),
         current,

@@ -46,7 +46,7 @@ pub(super) struct Looked {
 }
 
 /// A rollback that is to be written.
-pub(super) struct Back {
+pub(super) struct StateRollback {
     /// The object that is there now, and is replaced.
     pub(super) current: Found,
     /// The state that replaces it.
@@ -56,7 +56,7 @@ pub(super) struct Back {
     pub(super) version: String,
 }
 
-impl Back {
+impl StateRollback {
     /// The replaced object, with the version under which the bucket keeps it.
     pub(super) fn replaced(&self) -> Option<String> {
         let version = |stored: &Stored| stored.version.clone().unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::backend::Hold;
 use crate::lease::Phase;
 use crate::locate::LocatedState;
 use crate::lock::{Changed, Held, Location, Lock};
-use crate::report::{self, Seen};
+use crate::report::{self, LockStatus};
 use kit::clock::uptime;
 use kit::error::{Error, Result};
 use kit::report::Report;
@@ -30,7 +30,7 @@ async fn look<'a>(
     lock: &'a Lock,
     located: &LocatedState,
     cx: &Cx,
-) -> Result<Seen<'a>> {
+) -> Result<LockStatus<'a>> {
     let places = lock.places().await?;
     let half = half(lock, places.item.as_ref(), places.object.as_ref());
     let held = lock.look().await?;
@@ -49,7 +49,7 @@ async fn look<'a>(
         Some(queue) => queue.length().await?,
         None => 0,
     };
-    Ok(Seen {
+    Ok(LockStatus {
         lock,
         held,
         known,

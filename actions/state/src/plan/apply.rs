@@ -80,7 +80,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
             if let Err(error) = ended.and_then(|status| tool::ended(&title, status)) {
                 return Err(held.rescue_state(error).await);
             }
-            let standing = verified(&objects, held.lock(), &envelope).await?;
+            let state_version = verified(&objects, held.lock(), &envelope).await?;
             // A plan is applied once, since its state has moved on. The kept object holds secrets.
             if let Err(error) = objects.remove(&key).await {
                 cx.host.warn(format!(
@@ -93,7 +93,7 @@ pub(crate) async fn apply(args: args::Apply, cx: &Cx) -> Result<Report> {
                 &objects.name(),
                 id,
                 &envelope,
-                &standing,
+                &state_version,
                 under,
             ))
         },
@@ -156,7 +156,7 @@ async fn verified(objects: &Objects, lock: &Lock, envelope: &Envelope) -> Result
     let Some(state) = objects.read().await? else {
         return Err(failed(format!("there is no state at {}", objects.name())));
     };
-    if let Some(planned) = &envelope.basis.standing
+    if let Some(planned) = &envelope.basis.state_version
         && (planned.lineage != state.lineage || planned.serial > state.serial)
     {
         return Err(failed(format!(

@@ -21,7 +21,7 @@ pub(crate) struct Basis {
     /// `bucket/key` of the state.
     pub(crate) state: String,
     /// The version of the state, if there was one.
-    pub(crate) standing: Option<StateVersion>,
+    pub(crate) state_version: Option<StateVersion>,
     /// SHA-256 of the state, since a number can come round again: a version that was brought back, or
     /// `state push -force`.
     pub(crate) content: Option<String>,
@@ -162,8 +162,11 @@ impl Envelope {
             Some(commit) => commit.to_string(),
             None => "no commit".to_owned(),
         };
-        let version = |it: &Basis| match &it.standing {
-            Some(standing) => (standing.lineage.clone(), standing.serial.to_string()),
+        let version = |it: &Basis| match &it.state_version {
+            Some(state_version) => (
+                state_version.lineage.clone(),
+                state_version.serial.to_string(),
+            ),
             None => ("none".to_owned(), "none".to_owned()),
         };
         let ((lineage, serial), (lineage_now, serial_now)) = (version(planned), version(seen));
@@ -173,7 +176,7 @@ impl Envelope {
             }
         };
         differ("the state", planned.state.clone(), seen.state.clone());
-        if planned.standing == seen.standing {
+        if planned.state_version == seen.state_version {
             let (content, content_now) = (
                 value_or(&planned.content, "none"),
                 value_or(&seen.content, "none"),

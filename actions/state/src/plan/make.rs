@@ -91,12 +91,12 @@ async fn keep(args: &args::Plan, cx: &Cx) -> Result<report::Planned> {
         async |held: &mut HeldLock<'_>| {
             let objects = Objects::of(&located, held.state_account(), cx);
             let salt = uuid::Uuid::new_v4().simple().to_string();
-            let standing = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
+            let look = || basis(&objects, &tool, &salt, &args.options, commit(code, cx));
             unless_interrupted(require_agreement(&objects, held.lock())).await?;
-            let before = unless_interrupted(standing()).await?;
+            let before = unless_interrupted(look()).await?;
             let private = Private::new(cx)?;
             let changes = make(&tool, &arguments, &cx.env, &private, &mut Runs::Held(held)).await?;
-            let after = unless_interrupted(standing()).await?;
+            let after = unless_interrupted(look()).await?;
             if before != after {
                 return Err(Error::failed(format!(
                     "{} changed while it was planned, although it is locked",

@@ -119,7 +119,7 @@ pub(super) async fn basis(
         .map(|(name, value)| (name.as_str(), value.as_str()));
     Ok(Basis {
         state: objects.name(),
-        standing: state.as_ref().map(StateFile::state_version),
+        state_version: state.as_ref().map(StateFile::state_version),
         content: state.as_ref().map(|state| sha256(&state.bytes)),
         commit: commit.map(Lenient::Parsed),
         tool: tool.shown(),

@@ -3,7 +3,7 @@
 
 use super::call::{Call, Kind};
 use super::judge::judge;
-use super::look::Seen;
+use super::look::CallContext;
 use super::plans;
 use super::shared::{FOLDERS, Forbidden, Shared, State, Unlocked, Worked};
 use super::strict;
@@ -33,7 +33,7 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Question {
     pub(super) call: Call,
-    pub(super) seen: Seen,
+    pub(super) seen: CallContext,
 }
 
 /// The instruction that the call gets.

@@ -1,6 +1,6 @@
 //! The backend values that `init` is given. Pure.
 
-use super::look::Seen;
+use super::look::CallContext;
 use super::ours::Ours;
 use super::unseen::Unseen;
 use super::verdict::{Verdict, refused};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The backend values that `init` gets, as real arguments: those that neither the code nor the
 /// words name. Another backend's are not completed.
-pub(super) fn init(ours: &Ours, words: &[String], seen: &Seen) -> Verdict {
+pub(super) fn init(ours: &Ours, words: &[String], seen: &CallContext) -> Verdict {
     let without = words.iter().any(|word| {
         matches!(words::flag(word), Some(("backend", Some(value))) if value.starts_with(['0', 'f', 'F']))
     });

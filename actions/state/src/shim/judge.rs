@@ -6,14 +6,14 @@
 
 use super::call::{Call, Kind};
 use super::init::init;
-use super::look::Seen;
+use super::look::CallContext;
 use super::ours::Ours;
 use super::strict;
 use super::target::{Target, state, target};
 use super::verdict::{Verdict, refused};
 
 /// Judges a call by what was seen around it.
-pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
+pub(crate) fn judge(ours: &Ours, call: &Call, seen: &CallContext) -> Verdict {
     let Some(rule) = &ours.rule else {
         return by_lock(ours, call, seen);
     };
@@ -28,7 +28,7 @@ pub(crate) fn judge(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
 }
 
 /// Judges a call by the state that it works on.
-fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
+fn by_lock(ours: &Ours, call: &Call, seen: &CallContext) -> Verdict {
     let subcommand = call.subcommand();
     let words = match call.words() {
         Ok(words) => words,
@@ -67,7 +67,13 @@ fn by_lock(ours: &Ours, call: &Call, seen: &Seen) -> Verdict {
     }
 }
 
-fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off_hint: &str) -> Verdict {
+fn locking(
+    ours: &Ours,
+    call: &Call,
+    words: &[String],
+    seen: &CallContext,
+    off_hint: &str,
+) -> Verdict {
     let subcommand = call.subcommand();
     let held = format!("s3://{}", ours.backend.lock_id());
     let lock_flags = call.lock_flags(words);
@@ -120,7 +126,7 @@ fn locking(ours: &Ours, call: &Call, words: &[String], seen: &Seen, off_hint: &s
 }
 
 /// Refuses a rescued state's push into another state than the one it was rescued from.
-fn push_to_other_state(ours: &Ours, call: &Call, seen: &Seen) -> Option<Verdict> {
+fn push_to_other_state(ours: &Ours, call: &Call, seen: &CallContext) -> Option<Verdict> {
     if ours.to_repair.is_empty() || call.subcommand() != "state push" {
         return None;
     }

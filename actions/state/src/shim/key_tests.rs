@@ -1,7 +1,7 @@
 //! Keys of every character that a state's key may hold, on their ways: through a shell, as an argument of `init`, and in HCL.
 
 use super::call::Call;
-use super::look::Seen;
+use super::look::CallContext;
 use crate::backend::Backend;
 use crate::backend::quoted;
 use crate::block::{self, Value};
@@ -82,7 +82,7 @@ fn a_key_is_the_same_behind_a_shell_init_and_hcl() {
             arguments: [vec!["init".to_owned()], backend.arguments(false)].concat(),
             ..Call::default()
         };
-        let seen = Seen::around(&call, folder.path(), false);
+        let seen = CallContext::around(&call, folder.path(), false);
         let given = seen.given.unwrap();
         assert_eq!(given["key"].value, Value::Literal(key));
     }

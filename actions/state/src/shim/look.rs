@@ -32,7 +32,7 @@ pub(crate) enum Plan {
 
 /// The surroundings of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct CallContext {
     /// The folder that the call works in.
     pub(crate) folder: PathBuf,
     /// The folder in which Terraform keeps what `init` decided.
@@ -49,7 +49,7 @@ pub(crate) struct Seen {
     pub(crate) dependencies: Option<Result<Dependencies, Unseen>>,
 }
 
-impl Seen {
+impl CallContext {
     /// Looks around a call that was made in `directory`.
     pub(crate) fn around(call: &Call, directory: &Path, tofu: bool) -> Self {
         let folder = match call.chdir() {

@@ -30,7 +30,7 @@ pub(crate) use target::state_in;
 use crate::process::TOOLS;
 use answer::{Answer, Question, UNLOCKED};
 use call::Call;
-use look::Seen;
+use look::CallContext;
 use pin::Variables;
 use server::SOCKET;
 use std::collections::BTreeMap;
@@ -153,7 +153,7 @@ fn ask(
     let call = this_call(&arguments, before)?;
     let directory = std::env::current_dir()
         .map_err(|error| format!("cannot see the working folder: {error}"))?;
-    let look = || Seen::around(&call, &directory, tool == "tofu");
+    let look = || CallContext::around(&call, &directory, tool == "tofu");
     let mut seen = look();
     for _ in 0..ASKED {
         let question = Question {

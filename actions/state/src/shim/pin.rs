@@ -1,7 +1,7 @@
 //! The settings that a call was judged by, fixed for that very call: another process may select a workspace
 //! before Terraform looks, and a user's wrapper may change the folder.
 
-use super::look::Seen;
+use super::look::CallContext;
 use crate::process::CALL;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(super) type Variables = BTreeMap<String, Option<OsString>>;
 /// The variables that pin `seen` for a call of `tool`, the program that the call becomes. `call`: the
 /// process of the call that it is, or belongs to.
 pub(super) fn pinned(
-    seen: &Seen,
+    seen: &CallContext,
     tool: &Path,
     call: i32,
     value: impl Fn(&str) -> Option<String>,
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use crate::shim::call::Call;
 
-    fn seen(folder: &Path) -> Seen {
-        Seen::around(&Call::default(), folder, false)
+    fn seen(folder: &Path) -> CallContext {
+        CallContext::around(&Call::default(), folder, false)
     }
 
     /// The environment after `changes`.

@@ -2,7 +2,7 @@
 //! Source: terraform `internal/command/init.go`, OpenTofu the same.
 
 use super::call::{Call, Kind};
-use super::look::Seen;
+use super::look::CallContext;
 use super::verdict::{Verdict, refused};
 use super::words;
 use crate::dependencies::Rule;
@@ -15,7 +15,7 @@ pub(crate) const READONLY: &str = "-lockfile=readonly";
 pub(super) const REATTACH: &str = "TF_REATTACH_PROVIDERS";
 
 /// The refusal of a call that the rule forbids.
-pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &Seen) -> Option<Verdict> {
+pub(super) fn forbidden(rule: &Rule, call: &Call, seen: &CallContext) -> Option<Verdict> {
     let subcommand = call.subcommand();
     if subcommand == "providers lock" && !locks_excepted(rule, call) {
         return Some(refused(
@@ -60,7 +60,7 @@ fn locks_excepted(rule: &Rule, call: &Call) -> bool {
 
 /// The refusal of a call that would use what `init` wrote into the lock file and nothing excepts. `before`: the lock
 /// file as this step saw it first.
-pub(super) fn moved(rule: &Rule, before: &Lock, seen: &Seen) -> Option<Verdict> {
+pub(super) fn moved(rule: &Rule, before: &Lock, seen: &CallContext) -> Option<Verdict> {
     let Some(Ok(found)) = &seen.dependencies else {
         return None;
     };
@@ -96,7 +96,7 @@ fn moves(call: &Call) -> Option<(String, &'static str)> {
 }
 
 /// The verdict on `init`, with the lock file left as it is.
-pub(super) fn keeping_lock(rule: &Rule, seen: &Seen, verdict: Verdict) -> Verdict {
+pub(super) fn keeping_lock(rule: &Rule, seen: &CallContext, verdict: Verdict) -> Verdict {
     let keeps = matches!(&seen.dependencies, Some(Ok(found)) if rule.keeps_lock(found));
     match verdict {
         Verdict::Unchanged(None) if keeps => Verdict::With(vec![READONLY.to_owned()]),

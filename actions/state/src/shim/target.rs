@@ -2,7 +2,7 @@
 //! Source: terraform `internal/backend/remote-state/s3`.
 
 use super::call::{self, Call};
-use super::look::{Configured, Plan, Seen};
+use super::look::{CallContext, Configured, Plan};
 use super::ours::{Ours, is_endpoint, is_identity};
 use crate::backend::StateObject;
 use crate::key;
@@ -25,7 +25,7 @@ pub(super) enum Target {
 }
 
 /// The state in S3 that a call works on, as far as that can be seen.
-pub(crate) fn state(call: &Call, seen: &Seen) -> Option<StateObject> {
+pub(crate) fn state(call: &Call, seen: &CallContext) -> Option<StateObject> {
     let (kind, settings, workspace) = configured(seen).ok()?;
     let remote = Remote {
         settings,
@@ -48,12 +48,12 @@ pub(crate) fn state_in(folder: &Path, workspace: Option<&str>) -> Option<StateOb
         let variable = ("TF_WORKSPACE".to_owned(), workspace.to_owned());
         call.variables.extend([variable]);
     }
-    let seen = Seen::around(&call, folder, false);
+    let seen = CallContext::around(&call, folder, false);
     state(&call, &seen)
 }
 
 /// The state that a call works on.
-pub(super) fn target(ours: &Ours, call: &Call, words: &[String], seen: &Seen) -> Target {
+pub(super) fn target(ours: &Ours, call: &Call, words: &[String], seen: &CallContext) -> Target {
     if let Some(why) = &call.unreadable {
         return Target::Unclear(why.clone());
     }
@@ -80,7 +80,7 @@ pub(super) fn target(ours: &Ours, call: &Call, words: &[String], seen: &Seen) ->
 type Settings = serde_json::Map<String, serde_json::Value>;
 
 /// The backend that a call works with, its settings, and the workspace.
-fn configured(seen: &Seen) -> Result<(&str, &Settings, &str), Target> {
+fn configured(seen: &CallContext) -> Result<(&str, &Settings, &str), Target> {
     let workspace = match &seen.workspace {
         Ok(workspace) => workspace,
         Err(why) => return Err(Target::Unclear(why.to_string())),

@@ -4,8 +4,8 @@ use super::*;
 
 const KEY: &str = "arn:aws:kms:ca-central-1:111111111111:key/1";
 
-fn seen() -> Seen {
-    Seen {
+fn seen() -> Current {
+    Current {
         arn: "arn".to_owned(),
         mutability: Mutability {
             mutable: false,
@@ -42,7 +42,7 @@ fn everything() -> Wanted {
     }
 }
 
-fn shown(seen: Option<&Seen>, wanted: &Wanted) -> Vec<String> {
+fn shown(seen: Option<&Current>, wanted: &Wanted) -> Vec<String> {
     plan("shop", aws(), seen, wanted)
         .unwrap()
         .changes

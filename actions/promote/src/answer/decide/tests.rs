@@ -1,21 +1,21 @@
 //! Each answer that is refused, and those that are written or are there already.
 
 use super::*;
+use crate::environment_history::at;
+use crate::environment_history::tests::{actor, deployed, digest, history};
 use crate::requests::people_hash;
 use crate::requests::tests::{account, answered, asking, requested};
-use crate::standing::at;
-use crate::standing::tests::{actor, deployed, digest, standing};
 
 /// dora's request 2 for `b`, after `a` was deployed; more follows.
 fn chain(setting: &Setting, more: &[Record]) -> EnvironmentHistory {
     let asked = [deployed('a'), requested(setting, 'b', "hash-1")];
-    standing(&[&asked, more].concat())
+    history(&[&asked, more].concat())
 }
 
 /// The outcome of an answer to request 2: the number of the record that is there already, 0 if it is written, or the refusal.
 fn outcome_of(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     word: Word,
     actor: &Actor,
     change: impl FnOnce(&mut PersonalAnswer<'_>),
@@ -37,7 +37,7 @@ fn outcome_of(
         repository: None,
     };
     change(&mut personal_answer);
-    match personal_answer.decide(standing) {
+    match personal_answer.decide(history) {
         Ok(Next::Already(recorded)) => Ok(recorded.record.seq),
         Ok(Next::Write(record)) => {
             assert_eq!(record.seq, 2);
@@ -121,7 +121,7 @@ fn a_listed_person_answers_once() {
     // A contributor may object.
     let mut wrote = requested(&setting, 'b', "hash-1");
     wrote.request.as_mut().unwrap().contributors = vec![actor("ada")];
-    let wrote = standing(&[deployed('a'), wrote]);
+    let wrote = history(&[deployed('a'), wrote]);
     assert_eq!(
         outcome_of(&setting, &wrote, Word::Reject, &ada, |_| {}),
         Ok(0)
@@ -163,14 +163,14 @@ fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
     let mut all = requested(&setting, 'b', "hash-1");
     let request = all.request.as_mut().unwrap();
     request.contributors = ["ada", "grace", "linus"].map(actor).into();
-    let all = standing(&[deployed('a'), all]);
+    let all = history(&[deployed('a'), all]);
     refuses(
         outcome_of(&setting, &all, Word::Approve, &account("ada", 1), |_| {}),
         "ada wrote part of it",
     );
     let mut asked = requested(&setting, 'b', "hash-1");
     asked.actor = account("grace", 2);
-    let asked = standing(&[deployed('a'), asked]);
+    let asked = history(&[deployed('a'), asked]);
     let admin = account("grace-admin", 22);
     refuses(
         outcome_of(&setting, &asked, Word::Approve, &admin, |_| {}),
@@ -183,8 +183,8 @@ fn an_answer_by_an_ineligible_person_is_refused_with_the_reason() {
 fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     let setting = asking();
     let ada = account("ada", 1);
-    let approve = |standing: &EnvironmentHistory, change: fn(&mut PersonalAnswer<'_>)| {
-        outcome_of(&setting, standing, Word::Approve, &ada, change)
+    let approve = |history: &EnvironmentHistory, change: fn(&mut PersonalAnswer<'_>)| {
+        outcome_of(&setting, history, Word::Approve, &ada, change)
     };
     let fresh = chain(&setting, &[]);
     refuses(
@@ -264,7 +264,7 @@ fn a_request_that_is_void_expired_or_ended_is_not_approved() {
     // The request shows another commit than the one in its binding.
     let mut shows = requested(&setting, 'b', "hash-1");
     shows.commit = "8".repeat(40).parse().unwrap();
-    let shows = standing(&[deployed('a'), shows]);
+    let shows = history(&[deployed('a'), shows]);
     refuses(
         approve(&shows, |_| {}),
         "since it was made, its own binding changed",
@@ -311,7 +311,7 @@ fn only_the_codes_repository_and_the_one_for_approvals_answer() {
         let mut asked = requested(&setting, 'b', "hash-1");
         asked.run = run.map(str::to_owned);
         let from = |asked: &Record, repository| {
-            let chain = standing(&[deployed('a'), asked.clone()]);
+            let chain = history(&[deployed('a'), asked.clone()]);
             outcome_of(&setting, &chain, Word::Approve, &ada, |personal_answer| {
                 personal_answer.repository = repository;
             })

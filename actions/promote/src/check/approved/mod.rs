@@ -77,7 +77,7 @@ fn count(
     conditions: &Conditions,
 ) -> Result<Granted, Finding> {
     let environment = &setting.environment;
-    let all = Asked::all(conditions.standing.records());
+    let all = Asked::all(conditions.history.records());
     let contributors = contributors_to_promotion(setting, facts);
     let unattributed = contributors
         .as_ref()
@@ -232,7 +232,7 @@ pub(super) fn parts(
         account: setting.read.account.clone(),
         digest: subject.digest.clone(),
         commit: commit.clone(),
-        head: conditions.standing.head().to_owned(),
+        head: conditions.history.head().to_owned(),
         base: range.base.commit().map(Lenient::from),
         range: range_hash(range.commits.iter().map(|commit| commit.sha.as_str())),
         policy,

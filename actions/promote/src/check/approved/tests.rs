@@ -4,9 +4,9 @@ use super::*;
 use crate::check::answer::Answer;
 use crate::check::fact::Unknown;
 use crate::check::tests::{Promotion, commit, signer, user};
+use crate::environment_history::at;
+use crate::environment_history::tests::{actor, deployed, digest, history};
 use crate::requests::tests::{account, answered, asking, requested};
-use crate::standing::at;
-use crate::standing::tests::{actor, deployed, digest, standing};
 use kit::contract::{Person, StandsFor};
 use ledger::{Record, Verdict};
 
@@ -44,7 +44,7 @@ impl Scene {
     pub(in crate::check) fn conditions(&self) -> Conditions {
         Conditions {
             now: at(self.now).unwrap(),
-            standing: standing(&self.records),
+            history: history(&self.records),
             anchored: None,
             missing_before: None,
             calendars: Vec::new(),
@@ -322,7 +322,8 @@ const FAILING: &[Case] = &[
         |s| s.records.push(deployed('c')),
     ),
     ("a failure since", "the newest deployment changed", |s| {
-        s.records.push(crate::standing::tests::failed('a'));
+        s.records
+            .push(crate::environment_history::tests::failed('a'));
     }),
     ("more commits", "the commits that it brings changed", |s| {
         let more = crate::check::tests::on_branch(&"7".repeat(40), "w", &[]);
@@ -438,7 +439,7 @@ fn enough_people_approved_exactly_this() {
     // Reviews, permits and another request's answers change nothing.
     let mut busy = Scene::new();
     busy.records
-        .push(crate::standing::tests::reviewed('b', "eve"));
+        .push(crate::environment_history::tests::reviewed('b', "eve"));
     busy.records.push(Record {
         verdict: Verdict::Permitted,
         ..deployed('a')

@@ -5,8 +5,8 @@ use crate::check::approved::NamedContributors;
 use crate::check::collect;
 use crate::check::fact::{Fact, Unknown};
 use crate::check::people::Contributors;
+use crate::environment_history::EnvironmentHistory;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use github::GitHub;
 use kit::id::Digest;
 use ledger::LOOK_BACK;
@@ -19,12 +19,12 @@ pub(crate) type ContributorsByDigest = BTreeMap<Digest, Fact<NamedContributors>>
 pub(in crate::check) async fn contributors_by_digest(
     github: Option<&GitHub>,
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     subject: &Subject,
 ) -> ContributorsByDigest {
     let mut all = ContributorsByDigest::new();
-    for (digest, commits) in reviewed(setting, standing, subject) {
-        let found = of_version(github, setting, standing, &digest, commits).await;
+    for (digest, commits) in reviewed(setting, history, subject) {
+        let found = of_version(github, setting, history, &digest, commits).await;
         all.insert(digest, found);
     }
     all
@@ -34,16 +34,16 @@ pub(in crate::check) async fn contributors_by_digest(
 pub(in crate::check) async fn contributors_to_rolled_back(
     github: &GitHub,
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
 ) -> Option<Fact<NamedContributors>> {
-    if !is_reviewed(standing, digest) {
+    if !is_reviewed(history, digest) {
         return None;
     }
-    let healthy = standing.healthy_record(digest);
+    let healthy = history.healthy_record(digest);
     let commits = healthy.map(|record| record.commit.to_string());
     let commits = commits.into_iter().collect();
-    Some(of_version(Some(github), setting, standing, digest, commits).await)
+    Some(of_version(Some(github), setting, history, digest, commits).await)
 }
 
 /// Everybody who contributed to what a digest brought when it first came to the environment, and to what each of these commits of it
@@ -51,7 +51,7 @@ pub(in crate::check) async fn contributors_to_rolled_back(
 async fn of_version(
     github: Option<&GitHub>,
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
     mut commits: BTreeSet<String>,
 ) -> Fact<NamedContributors> {
@@ -61,7 +61,7 @@ async fn of_version(
             "give a token: the input `github-token`, or GITHUB_TOKEN",
         )
     })?;
-    let arrival = standing.arrival(digest).ok_or_else(|| {
+    let arrival = history.arrival(digest).ok_or_else(|| {
         Unknown::new(
             format!(
                 "none of the newest {LOOK_BACK} records of {} says from which version {digest} came, so who contributed to it is unknown",
@@ -83,17 +83,17 @@ async fn of_version(
 /// The versions that a review may clear, each with the commits that it is recorded under.
 fn reviewed(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     subject: &Subject,
 ) -> BTreeMap<Digest, BTreeSet<String>> {
     let persons = setting.persons();
     let mut all: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-    let debts = standing.debts.iter();
+    let debts = history.debts.iter();
     for debt in debts.filter(|debt| !debt.is_open(persons)) {
         let commits = all.entry(debt.record.digest.clone()).or_default();
         commits.insert(debt.record.commit.to_string());
     }
-    if is_reviewed(standing, &subject.digest) {
+    if is_reviewed(history, &subject.digest) {
         let commits = all.entry(subject.digest.clone()).or_default();
         commits.extend(subject.commit.iter().map(ToString::to_string));
     }
@@ -101,8 +101,8 @@ fn reviewed(
 }
 
 /// Returns true if the environment was rolled back from this version and somebody reviewed it since.
-fn is_reviewed(standing: &EnvironmentHistory, digest: &Digest) -> bool {
-    let mut refused = standing.refused.iter();
+fn is_reviewed(history: &EnvironmentHistory, digest: &Digest) -> bool {
+    let mut refused = history.refused.iter();
     refused.any(|it| it.digest == *digest && !it.reviewers.is_empty())
 }
 
@@ -112,7 +112,9 @@ mod tests {
     use crate::check::range::Base;
     use crate::check::tests::setting;
     use crate::check::trail::Trail;
-    use crate::standing::tests::{deployed, digest, forced, reviewed, rolled_back, standing};
+    use crate::environment_history::tests::{
+        deployed, digest, forced, history, reviewed, rolled_back,
+    };
     use ledger::Record;
 
     /// The versions whose contributors are asked for when `promoted` is, each with its commits.
@@ -130,7 +132,7 @@ mod tests {
             plan: None,
             base: Base::Nothing,
         };
-        let all = super::reviewed(&setting(), &standing(records), &subject);
+        let all = super::reviewed(&setting(), &history(records), &subject);
         let first = |text: &str| text.trim_start_matches("sha256:")[..1].to_owned();
         let line = |(digest, commits): (&Digest, &BTreeSet<String>)| {
             let commits: Vec<String> = commits.iter().map(|it| first(it)).collect();

@@ -12,8 +12,8 @@ pub(super) fn forward(setting: &Setting, subject: &Subject, conditions: &Conditi
     let Some(commit) = &subject.commit else {
         return not_examined("no commit is known for this digest");
     };
-    let Some(current) = conditions.standing.current() else {
-        let newest = conditions.standing.newest();
+    let Some(current) = conditions.history.current() else {
+        let newest = conditions.history.newest();
         return match newest.and_then(|newest| newest.record.previous.as_ref()) {
             None => not_asked(format!("nothing was healthy in {environment} yet")),
             Some(previous) => unknown(&Unknown::new(

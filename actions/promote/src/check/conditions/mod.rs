@@ -22,8 +22,8 @@ pub(in crate::check) use reviews::{refused, unreviewed};
 use super::Subject;
 use super::answer::{Finding, Rule, not_asked};
 use super::fact::Fact;
+use crate::environment_history::EnvironmentHistory;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use github::User;
 use ledger::Actor;
 use time::OffsetDateTime;
@@ -34,7 +34,7 @@ pub(crate) struct Conditions {
     /// When the rules were asked.
     pub(crate) now: OffsetDateTime,
     /// The environment's own records.
-    pub(crate) standing: EnvironmentHistory,
+    pub(crate) history: EnvironmentHistory,
     /// The reasons why the previous environment does not count as healthy with the digest; only if the gate asks.
     pub(crate) missing_before: Option<Fact<Vec<String>>>,
     /// When the anchor got the record since which the digest is healthy, by S3's clock; only if the gate asks for a soak and the

@@ -6,10 +6,10 @@ use super::contributors::contributors_by_digest;
 use crate::args::LedgerArgs;
 use crate::check::Subject;
 use crate::check::fact::{Fact, Unknown};
+use crate::environment_history::EnvironmentHistory;
 use crate::live::{Live, Named};
 use crate::requests::members;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use futures_util::future::join_all;
 use github::GitHub;
 use kit::Cx;
@@ -28,20 +28,20 @@ pub(crate) async fn observe(
     github: Option<&GitHub>,
     setting: &Setting,
     subject: &Subject,
-    standing: EnvironmentHistory,
+    history: EnvironmentHistory,
     promoter: Fact<Vec<Actor>>,
 ) -> Result<Conditions> {
     let (anchored, ahead, contributors, calendars, missing_before, members) = tokio::join!(
         anchored(net, setting, subject),
-        ahead(github, &standing, subject),
-        contributors_by_digest(github, setting, &standing, subject),
+        ahead(github, &history, subject),
+        contributors_by_digest(github, setting, &history, subject),
         calendars(net, setting),
         missing_before(cx, net, setting, subject),
         members(github, setting.teams()),
     );
     Ok(Conditions {
         now: net.time()?,
-        standing,
+        history,
         anchored,
         missing_before,
         calendars,
@@ -55,10 +55,10 @@ pub(crate) async fn observe(
 /// GitHub's status for what runs...what is promoted; only if something else runs.
 pub(in crate::check) async fn ahead(
     github: Option<&GitHub>,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     subject: &Subject,
 ) -> Option<Fact<String>> {
-    let (commit, current) = (subject.commit.as_ref()?, standing.current()?);
+    let (commit, current) = (subject.commit.as_ref()?, history.current()?);
     if *commit == current.commit {
         return None;
     }

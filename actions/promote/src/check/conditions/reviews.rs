@@ -5,9 +5,9 @@ use crate::check::Subject;
 use crate::check::answer::{Finding, fail, not_asked, pass, unknown};
 use crate::check::approved::NamedContributors;
 use crate::check::fact::{Fact, Unknown};
+use crate::environment_history::{Debt, EnvironmentHistory};
 use crate::person::logins;
 use crate::setting::Setting;
-use crate::standing::{Debt, EnvironmentHistory};
 use kit::id::Digest;
 use ledger::Actor;
 
@@ -29,7 +29,7 @@ pub(super) fn rolled_back(
     let unasked = Err(unseen(&subject.digest));
     refused(
         setting,
-        &conditions.standing,
+        &conditions.history,
         &subject.digest,
         &conditions.promoter,
         Some(contributors.unwrap_or(&unasked)),
@@ -41,13 +41,13 @@ pub(super) fn rolled_back(
 /// far as GitHub was asked.
 pub(in crate::check) fn refused(
     setting: &Setting,
-    standing: &EnvironmentHistory,
+    history: &EnvironmentHistory,
     digest: &Digest,
     promoter: &Fact<Vec<Actor>>,
     contributors: Option<&Fact<NamedContributors>>,
 ) -> Finding {
     let environment = &setting.environment;
-    let mut newest_first = standing.refused.iter().rev();
+    let mut newest_first = history.refused.iter().rev();
     let Some(refused) = newest_first.find(|it| it.digest == *digest) else {
         return not_asked(format!("{environment} was not rolled back from it"));
     };
@@ -160,11 +160,11 @@ fn own_contribution<'a>(reviewers: impl IntoIterator<Item = &'a Actor>, why: &st
 /// Each break-glass needs a review by somebody who neither used it nor contributed to what it brought.
 pub(super) fn debt(setting: &Setting, _: &Subject, conditions: &Conditions) -> Finding {
     let persons = setting.persons();
-    let standing = &conditions.standing;
-    if let Some(debt) = standing.open_debts(persons).next() {
+    let history = &conditions.history;
+    if let Some(debt) = history.open_debts(persons).next() {
         return unreviewed(&setting.environment, debt);
     }
-    for debt in &standing.debts {
+    for debt in &history.debts {
         match conditions.contributors.get(&debt.record.digest) {
             None => {
                 return unknown(&unseen(&debt.record.digest));

@@ -10,9 +10,9 @@ use crate::check::break_glass::apply_break_glass;
 use crate::check::fact::Unknown;
 use crate::check::tests::setting;
 use crate::check::trail::Trail;
-use crate::standing::at;
-use crate::standing::tests::{
-    actor, deployed, digest, failed, forced, reviewed, rolled_back, standing,
+use crate::environment_history::at;
+use crate::environment_history::tests::{
+    actor, deployed, digest, failed, forced, history, reviewed, rolled_back,
 };
 use crate::values::reason;
 use kit::contract::{BreakGlass, Freeze};
@@ -68,7 +68,7 @@ impl Scene {
         };
         let conditions = Conditions {
             now: at("2026-11-21T12:00:00Z").unwrap(),
-            standing: standing(&[deployed('a'), deployed('b')]),
+            history: history(&[deployed('a'), deployed('b')]),
             anchored: None,
             missing_before: Some(Ok(Vec::new())),
             calendars: vec![
@@ -97,7 +97,7 @@ impl Scene {
 
     /// Sets the earlier records of production.
     fn after(&mut self, records: &[Record]) {
-        self.conditions.standing = standing(records);
+        self.conditions.history = history(records);
     }
 
     fn calendar(&mut self, fact: Fact<Calendar>) {

@@ -12,9 +12,9 @@ use super::{Answered, Contract, DecisionInputs, FORMAT, Kept, answered};
 use crate::check::answer::{Answer, Decision};
 use crate::check::judging::require_own_contract;
 use crate::check::{Evidence, Fact, Read, plan};
+use crate::environment_history::{EnvironmentHistory, at};
 use crate::grant::expires;
 use crate::setting::Setting;
-use crate::standing::{EnvironmentHistory, at};
 use attest::PublicKey;
 use github::GitHub;
 use kit::contract::Gate;
@@ -53,7 +53,7 @@ struct ReplayedDecision {
     /// The facts that it rests on.
     evidence: Evidence,
     /// Where the environment stood.
-    standing: EnvironmentHistory,
+    history: EnvironmentHistory,
     /// The people who promote.
     promoter: Fact<Vec<Actor>>,
 }
@@ -140,9 +140,9 @@ async fn follow(
         own,
         before,
     };
-    let standing = read.standing(&setting);
-    let standing = standing.map_err(|error| differs(error.message))?;
-    require_own_contract(standing.judging(), &setting).map_err(|error| differs(error.message))?;
+    let history = read.history(&setting);
+    let history = history.map_err(|error| differs(error.message))?;
+    require_own_contract(history.judging(), &setting).map_err(|error| differs(error.message))?;
     let mut kept = kept;
     let replayed = match &mut kept.judged {
         DecisionInputs::Promotion(promotion) => {

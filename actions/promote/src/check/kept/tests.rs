@@ -13,12 +13,12 @@ use crate::check::host::{ContractFile, Host, OfHost};
 use crate::check::rollback::{Passed, RollbackInputs};
 use crate::check::tests;
 use crate::decisions::{Beside, Decisions};
-use crate::principal::tests::{principal, session};
-use crate::record::after;
-use crate::standing::tests::{
+use crate::environment_history::tests::{
     actor, deployed, digest, failed, forced, permitted, reviewed, rolled_back, stored,
 };
-use crate::standing::{EnvironmentHistory, at};
+use crate::environment_history::{EnvironmentHistory, at};
+use crate::principal::tests::{principal, session};
+use crate::record::after;
 use kit::clock::rfc3339;
 use ledger::{Chain, Fault, GENESIS, Record, Recorded, permit, sha256};
 use std::path::Path;
@@ -105,7 +105,7 @@ fn judged(
         own: own.clone(),
         before: Vec::new(),
     };
-    let standing = read.standing(setting).unwrap();
+    let history = read.history(setting).unwrap();
     let unanswered = Unknown::new("GitHub does not answer", "wait");
     let went = RollbackInputs {
         digest: digest('a'),
@@ -118,11 +118,11 @@ fn judged(
         promoter: Ok(vec![actor("dora")]),
         break_glass: break_glass.map(str::to_owned),
     };
-    let judgement = went.judge(setting, &standing).unwrap();
+    let judgement = went.judge(setting, &history).unwrap();
     let (decision, now) = (&judgement.decision, at(NOW).unwrap());
     let kept = Kept::rollback(setting, &went, &Err(unanswered), decision, now).unwrap();
     Case {
-        permit: permit(setting, &standing),
+        permit: permit(setting, &history),
         known: known(&entries),
         kept,
     }
@@ -142,9 +142,9 @@ fn known_with(records: &[Record], more: &[Record]) -> Known {
     known(&stored(&[records, more].concat()))
 }
 
-fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
+fn permit(setting: &Setting, history: &EnvironmentHistory) -> Record {
     let now = at(NOW).unwrap();
-    let mut records: Vec<Recorded> = standing.records().rev().cloned().collect();
+    let mut records: Vec<Recorded> = history.records().rev().cloned().collect();
     let newest = records.iter().position(|it| it.record.is_deployment());
     records.truncate(newest.map_or(records.len(), |newest| newest + 1));
     let record = Record {
@@ -153,7 +153,7 @@ fn permit(setting: &Setting, standing: &EnvironmentHistory) -> Record {
         contract_path: setting.contract_path.clone(),
         account: setting.read.account.clone(),
         rollback: Some(ledger::Rollback { from: None }),
-        ..permitted('a', standing.head())
+        ..permitted('a', history.head())
     };
     let mut record = Record {
         seq: 9,

@@ -1,7 +1,7 @@
 //! The answers of the gate's rules for a pull request before its merge. Pure.
 
 use super::contract::ContractChange;
-use super::observe::Seen;
+use super::observe::PullRequestFacts;
 use crate::check::answer::{Decision, Finding, Rule, fail, not_asked, not_examined, pass, unknown};
 use crate::check::names;
 use crate::check::people::contributors;
@@ -18,7 +18,7 @@ pub(super) fn decide(
     setting: &Setting,
     number: u64,
     expected: Option<&CommitId>,
-    seen: &Seen,
+    seen: &PullRequestFacts,
 ) -> Decision {
     let mut rules = vec![
         mergeable(setting, number, expected, seen).named("pull request"),
@@ -37,7 +37,12 @@ pub(super) fn decide(
 
 /// Judges whether it can be merged into the branch that promotions come from, and has the head that the answer is for: GitHub shows the
 /// result of a run at the head that started it, also where the run is run again after a push.
-fn mergeable(setting: &Setting, number: u64, expected: Option<&CommitId>, seen: &Seen) -> Finding {
+fn mergeable(
+    setting: &Setting,
+    number: u64,
+    expected: Option<&CommitId>,
+    seen: &PullRequestFacts,
+) -> Finding {
     let branch = &setting.gate.branch;
     let (state, change) = match (&seen.state, &seen.changes) {
         (Err(reason), _) | (_, Err(reason)) => return unknown(reason),
@@ -98,7 +103,7 @@ fn merged(setting: &Setting, pull: &Pull) -> String {
 }
 
 /// Judges whether everybody who contributed to it is known.
-fn known(setting: &Setting, seen: &Seen) -> Finding {
+fn known(setting: &Setting, seen: &PullRequestFacts) -> Finding {
     if setting.gate.approvals == 0 && setting.gate.approve.is_none() {
         return not_asked("no approval is required, so it does not matter who contributed");
     }
@@ -120,7 +125,7 @@ fn known(setting: &Setting, seen: &Seen) -> Finding {
 }
 
 /// Judges whether the contract that judges is the branch's.
-fn judged_by(setting: &Setting, seen: &Seen) -> Finding {
+fn judged_by(setting: &Setting, seen: &PullRequestFacts) -> Finding {
     match &seen.policy {
         None => not_asked("no contract is read: the arguments judge"),
         Some(Err(reason)) => unknown(reason),
@@ -129,7 +134,7 @@ fn judged_by(setting: &Setting, seen: &Seen) -> Finding {
 }
 
 /// The change it makes to the contract. A change of the rules is not refused: it is reviewed like everything else, and named.
-fn contract(setting: &Setting, number: u64, seen: &Seen) -> Finding {
+fn contract(setting: &Setting, number: u64, seen: &PullRequestFacts) -> Finding {
     let environment = &setting.environment;
     let change = match &seen.contract {
         None => return not_asked("no contract is read"),

@@ -6,7 +6,7 @@ use crate::check::collect;
 use crate::check::fact::{Fact, Unknown};
 use crate::check::host::ContractFile;
 use crate::check::policy::{self, Policy};
-use crate::check::range::Brought;
+use crate::check::range::PullRequestsOfCommits;
 use crate::setting::Setting;
 use github::{GitHub, PullState};
 use kit::contract;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// The facts about a pull request before its merge.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct PullRequestFacts {
     pub(super) state: Fact<PullState>,
     /// The pull request with what the rules judge of it, in the form of a promotion of one pull request.
     pub(super) changes: Fact<Vec<Change>>,
@@ -24,7 +24,7 @@ pub(super) struct Seen {
     pub(super) contract: Option<Fact<ContractChange>>,
 }
 
-impl Seen {
+impl PullRequestFacts {
     /// The pull request, if GitHub told all of it.
     pub(super) fn change(&self) -> Option<&Change> {
         self.changes.as_ref().ok().and_then(|all| all.first())
@@ -32,7 +32,7 @@ impl Seen {
 }
 
 /// Reads it. A fact that cannot be known is `Unknown`.
-pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> Seen {
+pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> PullRequestFacts {
     let file = ContractFile::of(setting);
     let numbers = [number];
     let (state, pulls, tip) = tokio::join!(
@@ -48,7 +48,7 @@ pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> 
             .ok_or_else(|| Unknown::new(format!("GitHub leaves #{number} out"), "run this again"))
     });
     let changes = async {
-        let landed = Brought::default();
+        let landed = PullRequestsOfCommits::default();
         Ok(collect::detailed(github, setting, pulls?, &landed).await)
     };
     let policy = async {
@@ -66,7 +66,7 @@ pub(super) async fn observe(github: &GitHub, setting: &Setting, number: u64) -> 
         })
     };
     let (changes, policy, contract) = tokio::join!(changes, policy, contract);
-    Seen {
+    PullRequestFacts {
         state: state.map_err(Unknown::from),
         changes,
         policy,

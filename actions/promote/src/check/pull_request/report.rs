@@ -1,6 +1,6 @@
 //! The report on a pull request before its merge, for people and machines.
 
-use super::observe::Seen;
+use super::observe::PullRequestFacts;
 use crate::check::answer::Decision;
 use crate::check::report::{HEADER, rows};
 use crate::check::rules::people_of;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(super) fn report(
     setting: &Setting,
     number: u64,
-    seen: &Seen,
+    seen: &PullRequestFacts,
     decision: &Decision,
 ) -> Result<Report> {
     let environment = &setting.environment;
@@ -76,7 +76,7 @@ pub(super) fn report(
 }
 
 /// The pull request, with those who contributed and those whose approval counts; nothing in place of what is unknown.
-fn pull_request(setting: &Setting, number: u64, seen: &Seen) -> Value {
+fn pull_request(setting: &Setting, number: u64, seen: &PullRequestFacts) -> Value {
     let Some(change) = seen.change() else {
         return json!({"number": number});
     };

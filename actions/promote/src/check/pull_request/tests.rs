@@ -2,7 +2,7 @@
 
 use super::contract::ContractChange;
 use super::decide::{LATER, decide};
-use super::observe::Seen;
+use super::observe::PullRequestFacts;
 use super::report;
 use crate::check::answer::{Answer, Decision};
 use crate::check::fact::Unknown;
@@ -19,7 +19,7 @@ struct Proposal {
     setting: Setting,
     /// The head that the answer is for.
     head: Option<CommitId>,
-    seen: Seen,
+    seen: PullRequestFacts,
 }
 
 impl Proposal {
@@ -31,7 +31,7 @@ impl Proposal {
         Self {
             setting: whole.setting,
             head: None,
-            seen: Seen {
+            seen: PullRequestFacts {
                 state: Ok(PullState::Open),
                 changes: whole.facts.changes,
                 policy: whole.facts.policy,

@@ -31,9 +31,9 @@ pub(in crate::check) async fn allow(
         );
     }
     let (went, asked) = RollbackInputs::read(args, cx, &net, &setting, digest).await?;
-    let standing = went.standing(&setting)?;
-    require_own_contract(standing.judging(), &setting)?;
-    let judgement = went.judge(&setting, &standing)?;
+    let history = went.history(&setting)?;
+    require_own_contract(history.judging(), &setting)?;
+    let judgement = went.judge(&setting, &history)?;
     let kept = match keeps && !setting.asks_nothing() {
         true => {
             let (decision, now) = (&judgement.decision, net.time()?);
@@ -51,15 +51,15 @@ pub(in crate::check) async fn allow(
         &subject,
         &Facts::none(),
         &decision,
-        report::Way::Back,
+        report::Occasion::Rollback,
     )?;
     if let Some((people, reason)) = people.zip(args.break_glass.as_deref()) {
         announce_break_glass(cx, &mut report, &logins(&people), reason);
     }
     let broken = broken_reason(args, &decision);
-    let report = with_head(report, &standing);
+    let report = with_head(report, &history);
     // Where there is no gate, no permit is needed, nor taken by a deployment.
-    let standing = (!setting.asks_nothing()).then_some(standing);
+    let history = (!setting.asks_nothing()).then_some(history);
     Ok(Allowed {
         report: report.output("break-glass", broken.clone().unwrap_or_default()),
         net,
@@ -67,7 +67,7 @@ pub(in crate::check) async fn allow(
         digest: subject.digest,
         commit: subject.commit,
         plan: None,
-        standing,
+        history,
         evidence: Evidence::default(),
         kept,
         broken,

@@ -176,7 +176,7 @@ mod tests {
     use crate::check::range::Base;
     use crate::check::tests::setting;
     use crate::check::trail::Trail;
-    use crate::standing::tests::{deployed, digest, failed, permitted, rolled_back};
+    use crate::environment_history::tests::{deployed, digest, failed, permitted, rolled_back};
 
     fn answer(branch: &Fact<Policy>, newest: Option<Record>, own: Option<Record>) -> Answer {
         let subject = Subject {
@@ -225,11 +225,11 @@ mod tests {
     /// before the newest one.
     #[test]
     fn githubs_answer_about_the_gate_outweighs_the_ledger() {
-        let policy_from_github = |standing: CommitPosition| {
+        let policy_from_github = |position: CommitPosition| {
             let branch = Ok(Policy {
                 commit: "c".repeat(40),
                 tip: "d".repeat(40),
-                standing,
+                position,
                 contract: None,
             });
             let earlier = (Some(deployed('b')), Some(deployed('a')));

@@ -5,7 +5,7 @@ use super::{Context, worst};
 use crate::check::answer::{Finding, fail, not_examined, pass, unknown};
 use crate::check::merge::proven;
 use crate::check::people::short;
-use crate::check::range::{Base, Brought, Range, pulls};
+use crate::check::range::{Base, PullRequestsOfCommits, Range, pulls};
 use crate::setting::Setting;
 use github::RangeCommit;
 use kit::clock::rfc3339;
@@ -38,13 +38,13 @@ impl Context<'_> {
         let Some(commit) = &self.subject.commit else {
             return not_examined("no commit is known for this digest");
         };
-        match &self.facts.standing {
+        match &self.facts.on_branch {
             Err(reason) => unknown(reason),
-            Ok(standing) if matches!(standing.as_str(), "ahead" | "identical") => {
+            Ok(status) if matches!(status.as_str(), "ahead" | "identical") => {
                 self.is_not_set_back(pass(format!("{} is on {branch}", short(commit.as_str()))))
             }
-            Ok(standing) => fail(
-                format!("{} is not on {branch} ({standing})", short(commit.as_str())),
+            Ok(status) => fail(
+                format!("{} is not on {branch} ({status})", short(commit.as_str())),
                 format!("merge it into {branch}"),
             ),
         }
@@ -234,7 +234,7 @@ impl Context<'_> {
     }
 
     /// The commits and the pull requests that brought them, or the answer that they are unknown.
-    fn brought(&self) -> Result<(&Range, Brought), Finding> {
+    fn brought(&self) -> Result<(&Range, PullRequestsOfCommits), Finding> {
         let range = self.facts.range.as_ref().map_err(unknown)?;
         let changes = self.facts.changes.as_ref().map_err(unknown)?;
         Ok((range, range.brought(pulls(changes))))
@@ -254,7 +254,12 @@ fn listed(commits: &[&RangeCommit]) -> String {
     }
 }
 
-fn explained(range: &Range, brought: &Brought, environment: &str, tip: &str) -> String {
+fn explained(
+    range: &Range,
+    brought: &PullRequestsOfCommits,
+    environment: &str,
+    tip: &str,
+) -> String {
     let commits = match range.commits.len() {
         1 => "1 commit".to_owned(),
         count => format!("{count} commits"),

@@ -82,7 +82,7 @@ impl Context<'_> {
 pub(in crate::check) fn judge_policy(policy: &Policy, branch: &str) -> Finding {
     let (commit, tip) = (short(&policy.commit), short(&policy.tip));
     let again = format!("start a new run on {branch}: running this one again changes nothing");
-    let files = match &policy.standing {
+    let files = match &policy.position {
         CommitPosition::Newest => Vec::new(),
         CommitPosition::Same(files) => files.clone(),
         CommitPosition::Differs(files) => {
@@ -109,7 +109,7 @@ pub(in crate::check) fn judge_policy(policy: &Policy, branch: &str) -> Finding {
         same.push(contract.path.clone());
     }
     same.extend(files);
-    let newest = policy.standing == CommitPosition::Newest;
+    let newest = policy.position == CommitPosition::Newest;
     pass(match (newest, same.as_slice()) {
         (true, []) => format!("{commit} is the newest commit of {branch}"),
         (true, _) => format!(

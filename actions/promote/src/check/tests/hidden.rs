@@ -6,7 +6,9 @@ use super::*;
 type Hidden = (&'static str, &'static str, fn(&mut Promotion));
 
 const HIDDEN: &[Hidden] = &[
-    ("comparison", "branch", |w| w.facts.standing = Err(unseen())),
+    ("comparison", "branch", |w| {
+        w.facts.on_branch = Err(unseen())
+    }),
     ("the commits", "pull request", |w| {
         w.facts.range = Err(unseen());
         w.facts.changes = Err(unseen());

@@ -18,8 +18,8 @@ use super::pushes::Pushes;
 use super::range::{Base, Range};
 use super::sides::{COMMITS, Sides};
 use super::trail::Trail;
+use crate::environment_history::tests::actor;
 use crate::setting::Setting;
-use crate::standing::tests::actor;
 use github::{
     Activity, App, CheckRun, Event, Pull, PullCommit, RangeCommit, Review, Run, Signer, User,
 };
@@ -345,11 +345,11 @@ fn judging(own: &str, newest: Option<&str>) -> Judging {
     }
 }
 
-fn policy(standing: CommitPosition) -> Policy {
+fn policy(position: CommitPosition) -> Policy {
     Policy {
         commit: MERGE.to_owned(),
         tip: MERGE.to_owned(),
-        standing,
+        position,
         contract: Some(judging("1111111", Some("1111111"))),
     }
 }
@@ -375,7 +375,7 @@ impl Promotion {
                 base: Base::Nothing,
             },
             facts: Facts {
-                standing: Ok("ahead".to_owned()),
+                on_branch: Ok("ahead".to_owned()),
                 repository: Some("acme/storefront".to_owned()),
                 tip: Ok("5".repeat(40)),
                 since_permit: None,

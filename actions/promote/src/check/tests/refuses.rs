@@ -24,10 +24,10 @@ const FAILING: &[Case] = &[
         },
     ),
     ("an unmerged branch", "branch", "diverged", |w| {
-        w.facts.standing = Ok("diverged".to_owned());
+        w.facts.on_branch = Ok("diverged".to_owned());
     }),
     ("ahead of the branch", "branch", "behind", |w| {
-        w.facts.standing = Ok("behind".to_owned());
+        w.facts.on_branch = Ok("behind".to_owned());
     }),
     (
         "pushed without a pull request",

@@ -9,7 +9,7 @@ use crate::check::conditions::{Calendar, Conditions};
 use crate::check::decide::all;
 use crate::check::provenance::Found;
 use crate::check::provenance::tests::{found, good, proofs};
-use crate::standing::tests::forced;
+use crate::environment_history::tests::forced;
 use attest::Signer;
 use kit::contract::{Formerly, Freeze};
 
@@ -98,7 +98,7 @@ const ROWS: &[Row] = &[
         "branch",
         |_| (),
         |w| {
-            w.promotion().facts.standing = Ok("diverged".to_owned());
+            w.promotion().facts.on_branch = Ok("diverged".to_owned());
         },
     ),
     (

@@ -1,7 +1,7 @@
 use super::*;
+use crate::environment_history::at;
+use crate::environment_history::tests::{actor, deployed, history};
 use crate::requests::tests::{account, answered, asking, requested};
-use crate::standing::at;
-use crate::standing::tests::{actor, deployed, standing};
 use ledger::{Record, Verdict};
 
 /// The issues that these records ask for, of a chain with a deployment and dora's request.
@@ -10,12 +10,12 @@ fn wanted(more: &[Record]) -> Vec<Wanted> {
     let mut ask = requested(&setting, 'b', "hash-1");
     ask.reason = Some("~~~\n@everyone **now** <!-- -->".to_owned());
     let records = [&[deployed('a'), ask], more].concat();
-    let standing = standing(&records);
-    let context = RequestContext::of(&setting, &standing).unwrap();
+    let history = history(&records);
+    let context = RequestContext::of(&setting, &history).unwrap();
     let approve = setting.gate.approve.as_ref().unwrap();
     let now = at("2026-11-21T20:00:00Z").unwrap();
     let approvers = Approvers::of(approve, &setting.persons(), &[]);
-    let all = Asked::all(standing.records());
+    let all = Asked::all(history.records());
     all.iter()
         .map(|asked| Wanted::of(&setting, approve, &approvers, &context, asked, now, None))
         .collect()

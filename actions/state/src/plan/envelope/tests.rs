@@ -7,7 +7,7 @@ use time::macros::datetime;
 
 const NOW: OffsetDateTime = datetime!(2026-11-21 12:00 UTC);
 
-fn standing(serial: u64) -> Option<StateVersion> {
+fn state_version(serial: u64) -> Option<StateVersion> {
     Some(StateVersion {
         serial,
         lineage: "ae7d".into(),
@@ -17,7 +17,7 @@ fn standing(serial: u64) -> Option<StateVersion> {
 fn basis() -> Basis {
     Basis {
         state: "b/shop/dev/terraform.tfstate".into(),
-        standing: standing(4),
+        state_version: state_version(4),
         content: Some("c4".into()),
         commit: Some("c0ffee".into()),
         tool: "terraform 1.11.4".into(),
@@ -50,7 +50,7 @@ fn each_thing_that_moved_is_named_and_nothing_else() {
             "the state: planned with b/shop/dev/terraform.tfstate, now b/other",
         ),
         (
-            |it| it.standing = standing(5),
+            |it| it.state_version = state_version(5),
             "the state's serial: planned with 4, now 5",
         ),
         (
@@ -97,7 +97,7 @@ fn each_thing_that_moved_is_named_and_nothing_else() {
         assert_eq!(moved(change), [message]);
     }
     assert_eq!(
-        moved(|it| it.standing = None),
+        moved(|it| it.state_version = None),
         [
             "the state's lineage: planned with ae7d, now none",
             "the state's serial: planned with 4, now none"

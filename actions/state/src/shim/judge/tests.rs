@@ -45,8 +45,8 @@ fn configured(kind: &str, changes: Json) -> Configured {
     }
 }
 
-pub(in crate::shim) fn seen(configured: Option<Configured>) -> Seen {
-    Seen {
+pub(in crate::shim) fn seen(configured: Option<Configured>) -> CallContext {
+    CallContext {
         folder: "/app".into(),
         data: "/app/.terraform".into(),
         initialised: Ok(configured),
@@ -292,7 +292,7 @@ fn a_workspace_has_a_key_of_its_own() {
     ] {
         let mut ours = ours(Locking::Dynamodb);
         ours.backend.key = key.to_owned();
-        let seen = Seen {
+        let seen = CallContext {
             workspace: Ok(workspace.to_owned()),
             ..seen(Some(configured("s3", changes)))
         };
@@ -314,42 +314,42 @@ fn a_saved_plan_goes_before_the_folder_and_what_is_unclear_locks_for_itself() {
     let folder = |key: &str| seen(Some(configured("s3", json!({"key": key}))));
     for (seen, wanted) in [
         (
-            Seen {
+            CallContext {
                 plan: saved("k", "default"),
                 ..folder("other")
             },
             "unlocked",
         ),
         (
-            Seen {
+            CallContext {
                 plan: saved("other", "default"),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
-            Seen {
+            CallContext {
                 plan: saved("k", "blue"),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
-            Seen {
+            CallContext {
                 plan: Plan::Unclear(Unseen::Code("x".into())),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
-            Seen {
+            CallContext {
                 workspace: Err(Unseen::Code("x".into())),
                 ..folder("k")
             },
             "unchanged",
         ),
         (
-            Seen {
+            CallContext {
                 initialised: Err(Unseen::Code("x".into())),
                 ..folder("k")
             },
@@ -455,7 +455,7 @@ fn init_gets_what_neither_the_code_nor_the_words_say() {
             file: "main.tf".into(),
             settings: settings(declared),
         };
-        let seen = Seen {
+        let seen = CallContext {
             folder: folder.into(),
             declared: Some(Ok(Declared::Block(block))),
             given: Ok(settings(given)),
@@ -525,7 +525,7 @@ fn init_is_given_the_role_and_the_encryption_that_the_code_leaves_out() {
             file: "main.tf".into(),
             settings: settings(block),
         };
-        let seen = Seen {
+        let seen = CallContext {
             declared: Some(Ok(Declared::Block(block))),
             ..seen(None)
         };

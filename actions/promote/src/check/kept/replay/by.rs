@@ -27,7 +27,7 @@ pub(super) fn promoter(
         return Ok(());
     };
     let (by, reason) = (&permit.actor, glass.reason.clone());
-    let wanted = marks::break_glass_mark(&replayed.standing, setting, by, reason, written(permit)?);
+    let wanted = marks::break_glass_mark(&replayed.history, setting, by, reason, written(permit)?);
     match *glass == wanted {
         true => Ok(()),
         false => Err(differs(format!(

@@ -3,8 +3,8 @@
 use super::{Replayed, differs, written};
 use crate::check::kept::{DecisionInputs, Kept};
 use crate::check::rollback::passed;
+use crate::environment_history::{at, reaches_back};
 use crate::record::{healthy_until_now, marks::left_by};
-use crate::standing::{at, reaches_back};
 use attest::PublicKey;
 use kit::clock::seconds_after;
 use kit::id::Digest;
@@ -318,7 +318,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standing::tests::{deployed, stored};
+    use crate::environment_history::tests::{deployed, stored};
 
     #[test]
     fn records_of_the_previous_environment_are_its_chains_and_its_newest() {

@@ -25,8 +25,8 @@ impl Promotion {
         now: OffsetDateTime,
     ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
-        let standing = read.standing(setting).map_err(broken)?;
-        let subject = read.subject(setting, &standing).map_err(broken)?;
+        let history = read.history(setting).map_err(broken)?;
+        let subject = read.subject(setting, &history).map_err(broken)?;
         let proof = match &self.provenance {
             None => None,
             Some(fact) => Some(found(fact)?),
@@ -35,18 +35,18 @@ impl Promotion {
             None => (None, Facts::none()),
             Some(answers) => {
                 let github = answers.client().ok_or_else(no_repository)?;
-                let facts = observe::facts(&github, host, setting, &subject, &standing).await;
+                let facts = observe::facts(&github, host, setting, &subject, &history).await;
                 (Some(github), facts)
             }
         };
         let promoter = host.promoters(&facts.promoter, setting, self.break_glass.is_some());
         let conditions = Conditions {
             now,
-            ahead: ahead(github.as_ref(), &standing, &subject).await,
-            contributors: contributors_by_digest(github.as_ref(), setting, &standing, &subject)
+            ahead: ahead(github.as_ref(), &history, &subject).await,
+            contributors: contributors_by_digest(github.as_ref(), setting, &history, &subject)
                 .await,
             members: members(github.as_ref(), setting.teams()).await,
-            standing,
+            history,
             anchored: self.anchored.clone(),
             missing_before: self.missing_before.clone(),
             calendars: self.calendars.clone(),
@@ -69,7 +69,7 @@ impl Promotion {
             decision,
             commit: subject.commit,
             evidence,
-            standing: conditions.standing,
+            history: conditions.history,
             promoter: conditions.promoter,
         })
     }

@@ -10,9 +10,9 @@ use crate::check::kept::Rollback;
 use crate::check::policy::Policy;
 use crate::check::rollback::{Passed, RollbackInputs, policy_from_github};
 use crate::check::{Evidence, Read};
+use crate::environment_history::EnvironmentHistory;
 use crate::person::accounts;
 use crate::setting::Setting;
-use crate::standing::EnvironmentHistory;
 use github::Run;
 use kit::id::Digest;
 use ledger::{Actor, Entry};
@@ -26,8 +26,8 @@ impl Rollback {
         then: &PassedThen,
     ) -> Result<ReplayedDecision, Replayed> {
         let broken = |error: kit::Error| differs(error.message);
-        let standing = read.standing(setting).map_err(broken)?;
-        let (branch, contributors) = self.told(host, setting, &read.digest, &standing).await?;
+        let history = read.history(setting).map_err(broken)?;
+        let (branch, contributors) = self.told(host, setting, &read.digest, &history).await?;
         let went = RollbackInputs {
             digest: read.digest.clone(),
             own: read.own.clone(),
@@ -48,12 +48,12 @@ impl Rollback {
         if went.branch.is_err() {
             self.compared(then)?;
         }
-        let judgement = went.judge(setting, &standing).map_err(broken)?;
+        let judgement = went.judge(setting, &history).map_err(broken)?;
         Ok(ReplayedDecision {
             decision: judgement.decision,
             commit: judgement.subject.commit,
             evidence: Evidence::default(),
-            standing,
+            history,
             promoter: went.promoter,
         })
     }
@@ -64,7 +64,7 @@ impl Rollback {
         host: &Host,
         setting: &Setting,
         digest: &Digest,
-        standing: &EnvironmentHistory,
+        history: &EnvironmentHistory,
     ) -> Result<(Fact<Policy>, Option<Fact<NamedContributors>>), Replayed> {
         let answers = match &mut self.github {
             Ok(answers) => answers,
@@ -75,7 +75,7 @@ impl Rollback {
         if let (Ok(run), Ok(named)) = (host.workflow(&github).await, &self.promoter) {
             self.started_by(run, named)?;
         }
-        let contributors = contributors_to_rolled_back(&github, setting, standing, digest).await;
+        let contributors = contributors_to_rolled_back(&github, setting, history, digest).await;
         all_kept(&github)?;
         match branch {
             Ok(branch) => Ok((Ok(branch), contributors)),

@@ -24,8 +24,8 @@ fn a_record_from_long_ago_counts_only_if_it_says_that_the_digest_was_healthy() {
             break_glass: None,
         };
         let chain = Chain::new("storefront", "production").unwrap();
-        let standing = EnvironmentHistory::of(vec![entries[1].recorded(&chain).unwrap()]);
-        let judgement = went.judge(&setting, &standing).unwrap();
+        let history = EnvironmentHistory::of(vec![entries[1].recorded(&chain).unwrap()]);
+        let judgement = went.judge(&setting, &history).unwrap();
         let digest = &judgement.decision.rules[0];
         assert_eq!((digest.rule, digest.answer), ("digest", wanted));
         let commit = judgement.subject.commit;

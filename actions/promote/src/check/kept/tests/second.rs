@@ -7,7 +7,7 @@ mod mutate;
 mod write;
 
 use super::*;
-use crate::standing::tests::started;
+use crate::environment_history::tests::started;
 use mutate::{Random, mutate};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use super::mutate::{MEMBERS, Random};
 use super::write::{EVIDENCE, LATE};
-use crate::standing::tests::{digest, started};
+use crate::environment_history::tests::{digest, started};
 use serde_json::{Value, json};
 
 /// Values that most members do not have.
