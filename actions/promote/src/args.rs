@@ -52,7 +52,7 @@ pub(crate) enum Verb {
     /// Show what each rule of the environment's gate requires, where its facts come from, and how to resolve a refusal; calls neither AWS
     /// nor GitHub
     Explain(Explain),
-    /// Try each call that a check and a grant make, and name the permissions that are missing
+    /// Try each call that a check and a grant make, of ECS or Lambda too, and name the permissions that are missing
     Doctor(Doctor),
 }
 

@@ -80,7 +80,7 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
     let notify = setting.gate.approve.as_ref();
     let notify = notify.and_then(|approve| approve.notify.as_ref());
     if let Some(Notify::Topic(name)) = notify {
-        let fact = format!("telling topic {name}");
+        let fact = format!("notifying topic {name}");
         rows.push(Row::untried(&fact, "sns:Publish, role permit", WOULD_SEND));
     }
     match GitHub::connect(cx, &net, args.github.repository()) {
@@ -190,10 +190,13 @@ async fn of_grant(net: &Net, setting: &Setting) -> Result<Vec<Row>> {
 /// The calls that are made with the role `read` of an environment.
 async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
     let mut rows = Vec::new();
-    let ecs = "ecs and elasticloadbalancing, role read";
+    let (what, from) = match setting.function {
+        Some(_) => ("function", "lambda, role read"),
+        None => ("service", "ecs and elasticloadbalancing, role read"),
+    };
     rows.push(Row::new(
-        format!("service in {}", setting.environment),
-        ecs,
+        format!("{what} in {}", setting.environment),
+        from,
         service(cx, net, setting).await,
     ));
     if let Some(before) = setting
@@ -209,7 +212,7 @@ async fn of_environment(cx: &Cx, net: &Net, setting: &Setting) -> Vec<Row> {
             Ok(other) => service(cx, net, &other).await,
             Err(error) => Err(without(&error, before)),
         };
-        rows.push(Row::new(format!("service in {before}"), ecs, seen));
+        rows.push(Row::new(format!("{what} in {before}"), from, seen));
     }
     for name in &setting.gate.calendars {
         let seen = match net.account(&setting.read).await {
@@ -347,14 +350,14 @@ async fn of_teams(github: &GitHub, setting: &Setting) -> Vec<Row> {
     rows
 }
 
-/// The issues that tell approvers of requests.
+/// The issues that notify approvers of requests.
 async fn of_issues(cx: &Cx, github: &GitHub) -> [Row; 2] {
     // None begins with this; the call is what is tried.
     let none = github.issues("<!-- -->", &rfc3339(cx.clock.now())).await;
     let seen = none.map(|_| "the list of issues".to_owned());
     [
         Row::new("issues", "issues: read", seen.map_err(Unknown::from)),
-        Row::untried("telling by an issue", "issues: write", WOULD_SEND),
+        Row::untried("notifying by an issue", "issues: write", WOULD_SEND),
     ]
 }
 

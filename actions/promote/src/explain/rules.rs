@@ -256,7 +256,10 @@ fn times(setting: &Setting) -> Vec<Explained> {
         true => asked(
             "still running",
             format!("{before} runs the digest now, healthy"),
-            "ECS: ecs and elasticloadbalancing, role read of that account",
+            match setting.function {
+                Some(_) => "Lambda: lambda, role read of that account",
+                None => "ECS: ecs and elasticloadbalancing, role read of that account",
+            },
             format!("deploy it to {before} again, or promote what runs there"),
         ),
     };
