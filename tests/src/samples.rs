@@ -41,7 +41,8 @@ fn missing(block: &str) -> Vec<String> {
         let end = begins.get(index + 1).copied().unwrap_or(jobs.len());
         let job = &jobs[*begin..end];
         let called = job.contains("\n    uses: ");
-        if !called && !(job.contains("\n    runs-on: ") && job.contains("actions/checkout@")) {
+        let runs = job.contains("\n    runs-on: ") && job.contains("actions/checkout@");
+        if !called && !runs {
             missing.push(format!("a runner and a checkout: {}", job.trim()));
         }
     }
