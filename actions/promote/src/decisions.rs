@@ -131,19 +131,19 @@ impl Decisions {
                     }
                 }
                 Found::Replayed(Replayed::Differs(why)) => {
-                    faults.push(Fault::Unfounded { seq, why });
+                    faults.push(Fault::DecisionDiffers { seq, why });
                 }
                 Found::Replayed(Replayed::Unreadable(why)) => decided.undecided.push((seq, why)),
                 // Once evidence is kept, every permit has some.
                 Found::Unnamed if first.is_some_and(|first| first < seq) => {
-                    faults.push(Fault::Unkept { seq });
+                    faults.push(Fault::EvidenceMissing { seq });
                 }
                 Found::Unnamed => {
                     let why = "it names no evidence".to_owned();
                     decided.undecided.push((seq, why));
                 }
-                Found::Gone => faults.push(Fault::Unkept { seq }),
-                Found::Swapped => faults.push(Fault::Swapped { seq }),
+                Found::Gone => faults.push(Fault::EvidenceMissing { seq }),
+                Found::Swapped => faults.push(Fault::EvidenceReplaced { seq }),
             }
         }
         let refused = decided

@@ -408,28 +408,28 @@ fn the_second_verifier_names_the_same_permits() {
     for (chain, wanted) in [
         (sound(), json!([])),
         (unread, json!([["altered", 3]])),
-        (unnamed, json!([["unkept", 4]])),
-        (closed, json!([["unfounded", 4]])),
-        (without_a_gate(&none), json!([["unfounded", 2]])),
+        (unnamed, json!([["evidence-missing", 4]])),
+        (closed, json!([["decision-differs", 4]])),
+        (without_a_gate(&none), json!([["decision-differs", 2]])),
         (
             changed(&json!({"digest": digest('f')}), &none),
-            json!([["unfounded", 3]]),
+            json!([["decision-differs", 3]]),
         ),
         (
             changed(&json!({"own": []}), &none),
-            json!([["unfounded", 3]]),
+            json!([["decision-differs", 3]]),
         ),
         (
             changed(&none, &json!({"rollback": {"from": digest('c')}})),
-            json!([["unfounded", 3]]),
+            json!([["decision-differs", 3]]),
         ),
         (
             changed(&none, &json!({"previous": null})),
-            json!([["unfounded", 3]]),
+            json!([["decision-differs", 3]]),
         ),
         (
             changed(&json!({"now": "2024-11-21T16:00:00Z"}), &none),
-            json!([["unfounded", 3]]),
+            json!([["decision-differs", 3]]),
         ),
         (
             changed(

@@ -60,17 +60,17 @@ pub enum Fault {
         seq: u64,
     },
     /// The evidence of the entry's decision is missing.
-    Unkept {
+    EvidenceMissing {
         /// The entry.
         seq: u64,
     },
     /// The evidence found for the entry's decision is not the one that the entry names.
-    Swapped {
+    EvidenceReplaced {
         /// The entry.
         seq: u64,
     },
     /// The entry's decision does not follow from its evidence.
-    Unfounded {
+    DecisionDiffers {
         /// The entry.
         seq: u64,
         /// The part that does not follow.
@@ -134,14 +134,14 @@ impl fmt::Display for Fault {
                     "record {seq} states a later time than the one at which it was anchored"
                 )
             }
-            Fault::Unkept { seq } => write!(f, "the evidence of record {seq} is missing"),
-            Fault::Swapped { seq } => {
+            Fault::EvidenceMissing { seq } => write!(f, "the evidence of record {seq} is missing"),
+            Fault::EvidenceReplaced { seq } => {
                 write!(
                     f,
                     "the evidence of record {seq} is not the one that it names"
                 )
             }
-            Fault::Unfounded { seq, why } => {
+            Fault::DecisionDiffers { seq, why } => {
                 write!(f, "record {seq} does not follow from its evidence: {why}")
             }
             Fault::Undecided { seq, why } => {
@@ -179,9 +179,9 @@ impl Fault {
             | Fault::Replaced { seq }
             | Fault::Unanchored { seq }
             | Fault::Postdated { seq }
-            | Fault::Unkept { seq }
-            | Fault::Swapped { seq }
-            | Fault::Unfounded { seq, .. }
+            | Fault::EvidenceMissing { seq }
+            | Fault::EvidenceReplaced { seq }
+            | Fault::DecisionDiffers { seq, .. }
             | Fault::Undecided { seq, .. }
             | Fault::Lost { seq, .. }
             | Fault::Mismatched { seq, .. } => *seq,

@@ -89,11 +89,11 @@ impl Gate {
         };
         again("again.jsonl").is(2, &["is not the evidence that its name says"]);
         let second = |export: &str| self.second(export, evidence)["faults"].clone();
-        assert_eq!(second(export), json!([["swapped", 2]]));
+        assert_eq!(second(export), json!([["evidence-replaced", 2]]));
         std::fs::remove_file(&file).unwrap();
         let gone = self.verified(export, evidence);
         gone.is(3, &["the evidence of record 2 is missing"]);
-        assert_eq!(second(export), json!([["unkept", 2]]));
+        assert_eq!(second(export), json!([["evidence-missing", 2]]));
         let vsa = |file: &str| {
             let export = ["export", "--format", "vsa", "--output", file];
             self.run("grace", &export)
@@ -240,7 +240,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         // The second verifier knows no rules.
         let shown = why == "of another policy" || why.starts_with("record 9");
         let second = match shown {
-            true => json!([["unfounded", 2]]),
+            true => json!([["decision-differs", 2]]),
             false => json!([]),
         };
         assert_eq!(gate.second(&forged, &evidence)["faults"], second, "{why}");
@@ -257,7 +257,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
             .is(3, &["does not follow from its evidence", &why]);
         assert_eq!(
             gate.second(&altered, &evidence)["faults"],
-            json!([["unfounded", 2]]),
+            json!([["decision-differs", 2]]),
             "{why}"
         );
     }
@@ -282,7 +282,7 @@ fn each_decision_follows_from_its_evidence_or_is_named() {
         .is(3, &["does not follow from its evidence"]);
     assert_eq!(
         gate.second(&altered, &evidence)["faults"],
-        json!([["unfounded", 2]])
+        json!([["decision-differs", 2]])
     );
     // This version answers its own questions, and writes no other form.
     for (from, to, why) in [

@@ -52,7 +52,7 @@ fn a_rollback_past_missing_reviews_follows_from_its_evidence_or_is_named() {
         let found = gate.verified(&forged, &evidence);
         found.is(3, &["does not follow from its evidence", why]);
         let second = match known {
-            true => json!([["unfounded", 2]]),
+            true => json!([["decision-differs", 2]]),
             false => json!([]),
         };
         assert_eq!(gate.second(&forged, &evidence)["faults"], second, "{why}");

@@ -392,7 +392,7 @@ def decided(folder, known):
             continue
         digest = name_of(record)
         if digest is None:
-            faults.add(("unkept" if kept else "undecided", seq))
+            faults.add(("evidence-missing" if kept else "undecided", seq))
             continue
         kept = True
         fault = evidence_of(os.path.join(folder, f"{digest}.json"), digest, known, seq)
@@ -406,9 +406,9 @@ def evidence_of(path, digest, known, seq):
         with open(path, "rb") as file:
             data = file.read()
     except FileNotFoundError:
-        return "unkept"
+        return "evidence-missing"
     if hashlib.sha256(data).hexdigest() != digest:
-        return "swapped"
+        return "evidence-replaced"
     try:
         kept = parse(data.decode("utf-8"))
         strict(kept, 0)
@@ -416,9 +416,9 @@ def evidence_of(path, digest, known, seq):
             return "undecided"
         record = known.records[seq]
         sound = of_the_permit(kept, record) and in_chain(kept, known, seq) and soaks(kept) and rests(kept, record)
-        return None if sound else "unfounded"
+        return None if sound else "decision-differs"
     except (Wrong, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return "unfounded"
+        return "decision-differs"
 
 
 def of_the_permit(kept, record):

@@ -351,11 +351,11 @@ async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
     let own = sha256(&bytes);
     assert_eq!(names, [&*own, &*gone, &*swapped, &*unfounded]);
     let wanted = [
-        Fault::Unkept { seq: 5 },
-        Fault::Unkept { seq: 6 },
-        Fault::Unkept { seq: 7 },
-        Fault::Swapped { seq: 8 },
-        Fault::Unfounded {
+        Fault::EvidenceMissing { seq: 5 },
+        Fault::EvidenceMissing { seq: 6 },
+        Fault::EvidenceMissing { seq: 7 },
+        Fault::EvidenceReplaced { seq: 8 },
+        Fault::DecisionDiffers {
             seq: 9,
             why: "its evidence has no form".to_owned(),
         },
@@ -381,7 +381,7 @@ async fn a_chains_permits_are_decided_again_by_the_evidence_that_each_names() {
     let mut late = records[..4].to_vec();
     late.insert(3, deployed('b'));
     let (_, faults, _) = decide(&late).await;
-    let [Fault::Unfounded { seq: 5, why }] = &faults[..] else {
+    let [Fault::DecisionDiffers { seq: 5, why }] = &faults[..] else {
         panic!("{faults:?}");
     };
     assert!(why.contains("before deployment 4 was recorded"), "{why}");

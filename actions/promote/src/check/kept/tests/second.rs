@@ -166,7 +166,7 @@ async fn the_second_verifier_agrees_on_permits_and_on_changed_evidence() {
         let (ours, bound) = ours(export, &evidence).await;
         let mut wanted = ours.clone();
         for (seq, bound) in bound {
-            let unfounded = ("unfounded".to_owned(), vec![seq]);
+            let unfounded = ("decision-differs".to_owned(), vec![seq]);
             // Where only a rule refuses, the second verifier has nothing to say. Evidence that this version cannot read has rules or
             // members that it does not know either, or another form, which no version of ours wrote.
             match bound {
