@@ -6,10 +6,11 @@ use std::path::Path;
 use serde_json::json;
 
 use super::measure::{Call, Measure};
-use super::row::{Row, median};
+use super::row::Row;
 use super::stage::Stage;
 use crate::fault::{Context, Fault, Result};
 use crate::instance::port;
+use crate::runner::hub::depth;
 use crate::runner::story::{
     AUTHOR, RELEASER, REVIEWER, Story, contract_on_branch, git_folder, unproven,
 };
@@ -71,17 +72,13 @@ pub(super) async fn rows(stage: &Stage<'_>) -> Result<Vec<Row>> {
         on_branch(stage, &world, folder.path(), &count.to_string()).await?;
     }
     let rounds = stage.rounds.unwrap_or(ROUNDS);
-    let mut near = Vec::new();
-    for (_, _, ours, theirs) in &contenders {
-        let calls = calls(&story, [ours, theirs]).await?;
-        near.push((calls, walls([ours, theirs], rounds)?));
-    }
     far(&story).await?;
     let mut rows = Vec::new();
-    for ((count, goal, ours, theirs), (calls, near)) in contenders.iter().zip(near) {
-        let away = walls([ours, theirs], rounds)?;
+    for (count, goal, ours, theirs) in &contenders {
+        let counted = calls(&story, [ours, theirs]).await?;
+        let walls = walls([ours, theirs], rounds)?;
         let work = format!("{count} pull requests");
-        rows.extend(compare(&work, *goal, calls, &near, &away)?);
+        rows.extend(compare(&work, *goal, counted, &walls)?);
     }
     Ok(rows)
 }
@@ -100,33 +97,26 @@ fn ranges() -> Result<Vec<(usize, Option<f64>)>> {
     Ok(all.filter(|(count, _)| *count <= longest).collect())
 }
 
-/// How many calls each makes.
-async fn calls(story: &Story, contenders: [&Call; 2]) -> Result<[f64; 2]> {
-    let mut calls = [0.0; 2];
-    for (calls, call) in calls.iter_mut().zip(contenders) {
+/// How many calls each makes, and how many of these wait for one another.
+async fn calls(story: &Story, contenders: [&Call; 2]) -> Result<[[f64; 2]; 2]> {
+    let mut counted = [[0.0; 2]; 2];
+    for (side, call) in contenders.into_iter().enumerate() {
         let before = story.hub.calls().await?.len();
         Measure::Wall.take(call)?;
-        *calls = (story.hub.calls().await?.len() - before) as f64;
+        let made = story.hub.calls().await?.split_off(before);
+        counted[0][side] = made.len() as f64;
+        counted[1][side] = depth(&made) as f64;
     }
-    Ok(calls)
+    Ok(counted)
 }
 
 /// Calls, how many of them wait for one another, and the time at a distance.
 fn compare(
     work: &str,
     goal: Option<f64>,
-    calls: [f64; 2],
-    near: &[Vec<f64>; 2],
-    away: &[Vec<f64>; 2],
+    [calls, serial_calls]: [[f64; 2]; 2],
+    walls: &[Vec<f64>; 2],
 ) -> Result<Vec<Row>> {
-    let depth = |side: usize| -> Result<f64> {
-        let middle = |figures: &[Vec<f64>; 2]| median(&figures[side]);
-        let (near, away) = middle(near)
-            .zip(middle(away))
-            .ok_or_else(|| Fault::new("no round was measured"))?;
-        Ok((away - near) / f64::from(LATENCY))
-    };
-    let [ours, theirs] = [depth(0)?, depth(1)?];
     let peer = "one call after the other";
     let serial = format!("{work}: calls that wait for one another");
     let mut rows = vec![
@@ -137,18 +127,24 @@ fn compare(
             &calls[1..],
             None,
         )?,
-        Row::new(serial.clone(), &[ours], peer, &[theirs], None)?,
+        Row::new(
+            serial.clone(),
+            &serial_calls[..1],
+            peer,
+            &serial_calls[1..],
+            None,
+        )?,
         Row::new(
             format!("{work}: wall ms at {LATENCY} ms a call"),
-            &away[0],
+            &walls[0],
             peer,
-            &away[1],
+            &walls[1],
             None,
         )?,
     ];
     if let Some(goal) = goal {
         let most = "the most there should be";
-        rows.push(Row::new(serial, &[ours], most, &[goal], 1.0)?);
+        rows.push(Row::new(serial, &serial_calls[..1], most, &[goal], 1.0)?);
     }
     Ok(rows)
 }

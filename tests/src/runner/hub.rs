@@ -153,6 +153,24 @@ impl Hub {
     }
 }
 
+/// How many of the calls have to wait for one another: the longest row of them of which each began after the one before had ended.
+pub fn depth(calls: &[Value]) -> usize {
+    let number = |call: &Value, name: &str| call[name].as_u64().unwrap_or_default();
+    let mut depths: Vec<(u64, usize)> = Vec::new();
+    for call in calls {
+        let before = depths
+            .iter()
+            .filter(|(ended, _)| *ended <= number(call, "began"));
+        let deepest = before.map(|(_, depth)| *depth).max().unwrap_or_default();
+        depths.push((number(call, "sequence"), deepest + 1));
+    }
+    depths
+        .into_iter()
+        .map(|(_, depth)| depth)
+        .max()
+        .unwrap_or_default()
+}
+
 async fn read<T: DeserializeOwned>(resource: &str, answer: reqwest::Response) -> Result<T> {
     let status = answer.status();
     let text = answer

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use sandbox::runner::hub::depth;
 use sandbox::runner::story::{AUTHOR, git_folder};
 use serde_json::{Value, json};
 
@@ -50,43 +51,42 @@ fn more_commits_than_github_lists_are_unknown_and_many_pages_are_read() {
     );
 }
 
+/// Each answer takes so long that two calls of which neither needs the other overlap, however slow the machine is.
+fn checked_from_afar(scene: &Scene, tip: &str) -> Vec<Value> {
+    let repository = &scene.setting.world.repository;
+    let owner = repository.split_once('/').unwrap().0;
+    for fault in [
+        json!({"path": format!("/repos/{repository}"), "times": 100_000, "delay_ms": 700}),
+        json!({"path": "/graphql", "holds": format!("\"owner\":\"{owner}\""), "times": 100_000, "delay_ms": 700}),
+    ] {
+        wait(TIMEOUT, scene.story.hub.call("faults", &fault)).unwrap();
+    }
+    let before = wait(TIMEOUT, scene.story.hub.calls()).unwrap().len();
+    let answer = scene.check(tip);
+    let about = json!({"about": owner});
+    wait(TIMEOUT, scene.story.hub.call("faults/clear", &about)).unwrap();
+    answer.passes();
+    let commits = answer.json["commits"].as_array().unwrap().len();
+    let changes = answer.json["changes"].as_array().unwrap().len();
+    assert_eq!(commits, 2 * changes, "{}", answer.json);
+    let mut calls = wait(TIMEOUT, scene.story.hub.calls()).unwrap();
+    calls.split_off(before)
+}
+
 #[test]
-fn two_hundred_pull_requests_are_read_in_few_queries() {
+fn two_hundred_pull_requests_are_read_in_few_queries_and_rounds() {
     let scene = Scene::new("range-200");
     let mut tip = String::new();
     for index in 0..200 {
         tip = scene.change(&format!("change-{index}"), "merge");
     }
-    let before = wait(TIMEOUT, scene.story.hub.calls()).unwrap().len();
-    let answer = scene.check(&tip);
-    answer.passes();
-    assert_eq!(answer.json["commits"].as_array().unwrap().len(), 400);
-    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 200);
-    let calls = wait(TIMEOUT, scene.story.hub.calls()).unwrap();
-    let queries = calls[before..]
-        .iter()
-        .filter(|call| call["path"] == "/graphql");
+    let calls = checked_from_afar(&scene, &tip);
+    let queries = calls.iter().filter(|call| call["path"] == "/graphql");
     // 1 for the branch, 1 for its contract, 1 for the lock files, 4 for the commits' pull requests, 20 for those.
     assert_eq!(queries.count(), 27);
+    let rounds = depth(&calls);
+    assert!(rounds <= 15, "{rounds} rounds of {} calls", calls.len());
     scene.no_violations();
-}
-
-/// How many of the calls have to wait for one another: the longest row of them of which each began after the one before had ended.
-fn depth(calls: &[Value]) -> usize {
-    let number = |call: &Value, name: &str| call[name].as_u64().unwrap();
-    let mut depths: Vec<(u64, usize)> = Vec::new();
-    for call in calls {
-        let before = depths
-            .iter()
-            .filter(|(ended, _)| *ended <= number(call, "began"));
-        let deepest = before.map(|(_, depth)| *depth).max().unwrap_or_default();
-        depths.push((number(call, "sequence"), deepest + 1));
-    }
-    depths
-        .into_iter()
-        .map(|(_, depth)| depth)
-        .max()
-        .unwrap_or_default()
 }
 
 /// Calls that can be made at the same time are.
@@ -97,30 +97,8 @@ fn twenty_pull_requests_are_read_in_few_rounds() {
     for index in 0..20 {
         tip = scene.change(&format!("change-{index}"), "merge");
     }
-    let repository = &scene.setting.world.repository;
-    let owner = repository.split_once('/').unwrap().0;
-    // So that two calls of which none needs the other overlap, however slow the machine is.
-    for fault in [
-        json!({"path": format!("/repos/{repository}"), "times": 100_000, "delay_ms": 700}),
-        json!({"path": "/graphql", "holds": format!("\"owner\":\"{owner}\""), "times": 100_000, "delay_ms": 700}),
-    ] {
-        wait(TIMEOUT, scene.story.hub.call("faults", &fault)).unwrap();
-    }
-    let before = wait(TIMEOUT, scene.story.hub.calls()).unwrap().len();
-    let answer = scene.check(&tip);
-    wait(
-        TIMEOUT,
-        scene
-            .story
-            .hub
-            .call("faults/clear", &json!({"about": owner})),
-    )
-    .unwrap();
-    answer.passes();
-    assert_eq!(answer.json["changes"].as_array().unwrap().len(), 20);
-    let calls = wait(TIMEOUT, scene.story.hub.calls()).unwrap();
-    let calls = &calls[before..];
-    let rounds = depth(calls);
+    let calls = checked_from_afar(&scene, &tip);
+    let rounds = depth(&calls);
     assert!(
         rounds <= 8,
         "{rounds} rounds of {} calls: {calls:#?}",
