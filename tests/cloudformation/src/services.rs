@@ -121,6 +121,33 @@ pub(crate) struct Services {
 }
 
 impl Services {
+    /// The same services in another region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self {
+            session: Arc::clone(&self.session),
+            region: region.to_owned(),
+        }
+    }
+
+    /// A call whose operation is named by method and path, with JSON in both directions.
+    pub(crate) async fn rest(
+        &self,
+        service: &'static str,
+        method: http::Method,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Refusal> {
+        let mut headers = HeaderMap::new();
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = self
+            .send(service, method, path, query, headers, body.into())
+            .await?;
+        Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+    }
+
     /// A call of a JSON protocol; `target` is `PREFIX.Operation`.
     pub(crate) async fn json(
         &self,

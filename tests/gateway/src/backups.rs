@@ -1,7 +1,7 @@
 //! Point-in-time recovery, which DynamoDB Local does not know: whether it is on is remembered here, nothing is recovered.
 //! Source: DynamoDB API reference, `UpdateContinuousBackups` and `DescribeContinuousBackups`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -22,7 +22,8 @@ pub(crate) struct Backups(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
-    on: HashSet<String>,
+    /// With the days that they can be recovered to.
+    on: HashMap<String, u64>,
     refused: HashSet<String>,
 }
 
@@ -60,18 +61,18 @@ pub(crate) fn answer(
         }
         let on = input["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true;
         if on {
-            tables.on.insert(name.clone());
+            let days = &input["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"];
+            tables.on.insert(name.clone(), days.as_u64().unwrap_or(35));
         } else {
             tables.on.remove(&name);
         }
     }
-    let status = if lock(&backups.0).on.contains(&name) {
-        "ENABLED"
-    } else {
-        "DISABLED"
+    let recovery = match lock(&backups.0).on.get(&name) {
+        Some(days) => json!({"PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": days}),
+        None => json!({"PointInTimeRecoveryStatus": "DISABLED"}),
     };
     Ok(Answer::json(&json!({"ContinuousBackupsDescription": {
         "ContinuousBackupsStatus": "ENABLED",
-        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status},
+        "PointInTimeRecoveryDescription": recovery,
     }})))
 }

@@ -93,8 +93,17 @@ impl Call {
         call
     }
 
-    /// Reads the operation of Lambda's from method and path, and its input from path, query and body.
+    /// Reads the operation of Lambda's or of API Gateway's from method and path, and its input from path, query and body.
     fn read_route(&mut self) {
+        if self.service == "apigateway" {
+            let found = standin_lambda::api_route(&self.method, &self.path, &self.body);
+            if let Some((operation, input)) = found {
+                self.operation = operation;
+                self.resource = input["ApiId"].as_str().map(str::to_owned);
+                self.input = Some(input);
+            }
+            return;
+        }
         if self.service != "lambda" {
             return;
         }

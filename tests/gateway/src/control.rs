@@ -25,6 +25,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/_sandbox/health", get(|| async { "ok" }))
         .route("/_sandbox/accounts", post(accounts))
         .route("/_sandbox/sessions", post(sessions))
+        .route("/_sandbox/invocations", post(crate::invocations::authorize))
         .route("/_sandbox/expire", post(expire))
         .route("/_sandbox/registry", post(registry))
         .route("/_sandbox/direct", post(direct))

@@ -10,10 +10,18 @@ use crate::call::Call;
 use crate::error::AwsError;
 use crate::identity::Principal;
 use crate::moto::{error_code, forwarded, returned};
+use crate::replicas::Place;
 use crate::{DynamoDb, Gateway};
 
 /// The prefix of table ARNs in DynamoDB Local.
 const LOCAL: &str = "arn:aws:dynamodb:ddblocal:000000000000:table/";
+
+/// Members of `CreateTable` and `UpdateTable` that DynamoDB Local does not have.
+const OWN: [&str; 3] = [
+    "DeletionProtectionEnabled",
+    "ReplicaUpdates",
+    "SSESpecification",
+];
 
 struct Scope {
     prefix: String,
@@ -27,13 +35,6 @@ pub(crate) async fn handle(
     call: &Call,
     principal: &Principal,
 ) -> Result<Answer, AwsError> {
-    let scope = Scope {
-        prefix: format!("{}.{}.", principal.account, call.region),
-        arn: format!(
-            "arn:aws:dynamodb:{}:{}:table/",
-            call.region, principal.account
-        ),
-    };
     let statements = matches!(
         call.operation.as_str(),
         "ExecuteStatement" | "BatchExecuteStatement" | "ExecuteTransaction"
@@ -56,6 +57,12 @@ pub(crate) async fn handle(
             "The request body is not JSON",
         )
     })?;
+    let (account, region) = (&principal.account, &call.region);
+    let home = gateway.replicas.home(account, region, &input)?;
+    let scope = Scope {
+        prefix: format!("{account}.{home}."),
+        arn: format!("arn:aws:dynamodb:{region}:{account}:table/"),
+    };
     if call.operation == "ListTables" {
         return list(gateway, call, &scope, &input).await;
     }
@@ -64,6 +71,9 @@ pub(crate) async fn handle(
             .tables
             .learn(&principal.account, &call.region, &input);
     }
+    let name = crate::replicas::named(&input).into_iter().next();
+    let place = (account.clone(), region.clone(), name.unwrap_or_default());
+    managed(gateway, call, &place, &mut input)?;
     scope.put_on(&mut input)?;
     if matches!(
         call.operation.as_str(),
@@ -71,16 +81,60 @@ pub(crate) async fn handle(
     ) {
         let name = json!({"TableName": input["TableName"]});
         let table = send(gateway, call, "DescribeTable", &name).await?;
+        // Each replica has recovery of its own.
+        input["TableName"] = json!(format!("{account}.{region}.{}", place.2));
         return crate::backups::answer(&gateway.backups, &call.operation, &input, &table);
     }
-    let mut answer = send(gateway, call, &call.operation, &input).await?;
+    // DynamoDB Local refuses an update of nothing.
+    let nothing =
+        call.operation == "UpdateTable" && input.as_object().is_some_and(|it| it.len() == 1);
+    let operation = match nothing {
+        true => "DescribeTable",
+        false => &call.operation,
+    };
+    let mut answer = send(gateway, call, operation, &input).await?;
     if let Content::Whole(bytes) = &answer.body
         && let Ok(mut output) = serde_json::from_slice::<Value>(bytes)
     {
         scope.take_off(&mut output);
+        if nothing && let Some(table) = output.as_object_mut().and_then(|it| it.remove("Table")) {
+            output["TableDescription"] = table;
+        }
+        for described in ["Table", "TableDescription"] {
+            if output[described].is_object() {
+                gateway.replicas.describe(&place, &mut output[described]);
+            }
+        }
         set_body(&mut answer, &output);
     }
     Ok(answer)
+}
+
+/// What a call says of replicas, encryption and protection against deletion is the gateway's own matter.
+fn managed(
+    gateway: &Gateway,
+    call: &Call,
+    place: &Place,
+    input: &mut Value,
+) -> Result<(), AwsError> {
+    let (account, region, table) = place;
+    match call.operation.as_str() {
+        "DeleteTable" => gateway.replicas.may_delete(place)?,
+        "CreateTable" | "UpdateTable" => {
+            gateway
+                .replicas
+                .update(account, region, table, &input["ReplicaUpdates"])?;
+            let protected = input["DeletionProtectionEnabled"].as_bool();
+            gateway.replicas.protect(place.clone(), protected);
+            if let Some(members) = input.as_object_mut() {
+                for name in OWN {
+                    members.remove(name);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 async fn send(

@@ -26,6 +26,7 @@ mod front_rules;
 mod iam;
 mod identity;
 mod images;
+mod invocations;
 mod jwt;
 mod kms;
 mod leading;
@@ -35,6 +36,7 @@ mod policy;
 mod previews;
 mod record;
 mod registry_side;
+mod replicas;
 mod repositories;
 mod route;
 mod s3;
@@ -175,6 +177,7 @@ pub(crate) struct Gateway {
     pub(crate) direct: direct::Direct,
     pub(crate) images: images::Images,
     pub(crate) backups: backups::Backups,
+    pub(crate) replicas: replicas::Replicas,
     pub(crate) mounts: mounts::Mounts,
     pub(crate) builds: builds::Builds,
     pub(crate) calendars: calendars::Calendars,
@@ -238,6 +241,7 @@ pub async fn serve(config: Config, listener: TcpListener) -> std::io::Result<()>
         buckets: buckets::Buckets::default(),
         images: images::Images::default(),
         backups: backups::Backups::default(),
+        replicas: replicas::Replicas::default(),
         mounts: mounts::Mounts::default(),
         builds: builds::Builds::default(),
         calendars: calendars::Calendars::default(),

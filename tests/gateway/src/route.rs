@@ -237,7 +237,7 @@ fn record(gateway: &Gateway, call: &Call, caller: &Result<Option<Credentials>, R
 }
 
 /// The caller's credentials; `None` only for the one call that needs none.
-fn authenticate(
+pub(crate) fn authenticate(
     gateway: &Gateway,
     call: &Call,
     path: &str,

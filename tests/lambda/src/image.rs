@@ -7,13 +7,8 @@ use crate::{Inner, Scope};
 
 /// Pulls an image and answers it by digest. The engine has it then for invocations.
 ///
-/// Lambda itself pulls by the repository's policy for its service. Here the function's role pulls, whose token ECR gives.
-pub(crate) async fn resolve(
-    inner: &Inner,
-    scope: &Scope,
-    role: &str,
-    asked: &str,
-) -> Result<String, ApiError> {
+/// Lambda itself pulls by the repository's policy for its service. Here a role of the account that stands for it pulls.
+pub(crate) async fn resolve(inner: &Inner, scope: &Scope, asked: &str) -> Result<String, ApiError> {
     let missing = |why: String| {
         ApiError::invalid(format!(
             "Source image {asked} does not exist. Provide a valid source image. ({why})"
@@ -25,11 +20,15 @@ pub(crate) async fn resolve(
             "Source image {asked} is not valid. Provide a valid source image."
         )));
     }
+    let role = format!(
+        "arn:aws:iam::{}:role/{}",
+        scope.account, inner.config.puller
+    );
     let puller = Role {
         upstream: &inner.config.upstream,
         account: &scope.account,
         region: &scope.region,
-        role,
+        role: &role,
     };
     let login = puller.registry_login(host).await.map_err(missing)?;
     let pulled = inner.docker.pull(asked, Some(&login)).await;

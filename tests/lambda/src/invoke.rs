@@ -77,6 +77,10 @@ fn drawn() -> f64 {
 }
 
 impl Invoked {
+    pub(crate) fn outcome(self) -> Outcome {
+        self.outcome
+    }
+
     pub(crate) fn response(self) -> Response<Bytes> {
         let (failed, body) = match self.outcome {
             Outcome::Answer(body) => (false, body),

@@ -1,9 +1,10 @@
-//! A stand-in for AWS Lambda: functions of container images with their versions and aliases. An invocation runs the image
-//! itself, in a container that asks for its events by Lambda's Runtime API. Written from the vendor's service model and
-//! documentation; every request and answer is held against the model, and an answer that does not fit is recorded and sent
-//! as an error.
+//! A stand-in for AWS Lambda and the HTTP APIs of API Gateway: functions of container images with their versions and aliases.
+//! An invocation runs the image itself, in a container that asks for its events by Lambda's Runtime API. Written from the
+//! vendor's service models and documentation; every request and answer is held against the model, and an answer that does not
+//! fit is recorded and sent as an error.
 
 mod api;
+mod apis;
 mod error;
 mod image;
 mod invoke;
@@ -12,8 +13,10 @@ mod route;
 mod runtime;
 mod state;
 
+use std::future::Future;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use http::Response;
 use serde_json::Value;
 use standin_ecs::{Docker, DockerError, ModelError, Shapes, Upstream};
 
+pub use apis::{Authorize, Denied, Signed, route as api_route};
 pub use route::route;
 
 use state::World;
@@ -29,7 +33,7 @@ use state::World;
 /// The stand-in's settings on this host.
 #[derive(Clone)]
 pub struct Config {
-    /// botocore's `data` folder, with `lambda` in it.
+    /// botocore's `data` folder, with `lambda` and `apigatewayv2` in it.
     pub models_dir: PathBuf,
     /// Docker Engine's Unix socket.
     pub docker_socket: PathBuf,
@@ -39,11 +43,24 @@ pub struct Config {
     pub registry: String,
     /// Value of the label `slipway.sandbox` on every container.
     pub label: String,
-    /// The way to ECR, in the name of the function's role.
+    /// The way to ECR, in the name of the role that pulls.
     pub upstream: Upstream,
+    /// The role of each account that stands for Lambda itself where it pulls an image.
+    pub puller: &'static str,
+    /// The credentials of a function's role.
+    pub credentials: Credentials,
+    /// The endpoint of AWS, as functions see it.
+    pub endpoint: String,
+    /// Checks requests to routes that authorize with IAM.
+    pub authorize: Authorize,
     /// Durations that AWS fixes.
     pub timings: Timings,
 }
+
+type Opened = Pin<Box<dyn Future<Output = Result<Vec<(String, String)>, String>> + Send>>;
+
+/// The variables of a session of a role, which its ARN names.
+pub type Credentials = Arc<dyn Fn(String) -> Opened + Send + Sync>;
 
 /// Durations of AWS that would only make a sandbox slow.
 #[derive(Debug, Clone)]
@@ -78,6 +95,8 @@ pub enum StartError {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) shapes: Shapes,
+    pub(crate) api_shapes: Shapes,
+    pub(crate) apis: apis::Apis,
     pub(crate) docker: Docker,
     pub(crate) running: runtime::Running,
     world: Mutex<World>,
@@ -118,6 +137,8 @@ impl Lambda {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let inner = Inner {
             shapes: Shapes::load(&config.models_dir, "lambda")?,
+            api_shapes: Shapes::load(&config.models_dir, "apigatewayv2")?,
+            apis: apis::Apis::default(),
             docker: Docker::new(&config.docker_socket)?,
             config,
             running: runtime::Running::default(),
@@ -132,6 +153,16 @@ impl Lambda {
     /// Answers one call, whose operation and input [`route`] read. The gateway has already decided that it is allowed.
     pub async fn handle(&self, scope: &Scope, operation: &str, input: Value) -> Response<Bytes> {
         protocol::handle(&self.inner, scope, operation, input).await
+    }
+
+    /// Answers one call of API Gateway's control API, whose operation and input [`api_route`] read.
+    pub async fn handle_api(
+        &self,
+        scope: &Scope,
+        operation: &str,
+        input: Value,
+    ) -> Response<Bytes> {
+        apis::handle(&self.inner, scope, operation, input).await
     }
 
     /// Answers that did not fit the service model. A test that ends with any of them has failed.

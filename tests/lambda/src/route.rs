@@ -171,7 +171,7 @@ fn captured<'a>(pattern: &'a str, parts: &[String]) -> Option<Vec<(&'a str, Stri
     Some(found)
 }
 
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, others @ ..] = rest {

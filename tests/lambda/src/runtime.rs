@@ -129,7 +129,16 @@ async fn start(
         // It serves until the process ends; the container may come back at any time.
         let _ = axum::serve(listener, router).await;
     });
-    let body = container(inner, scope, wanted, &address.to_string());
+    let role = wanted.settings.get("Role").and_then(Value::as_str);
+    let role = role.unwrap_or_default().to_owned();
+    let credentials = (inner.config.credentials)(role).await;
+    let credentials = credentials.map_err(failed)?;
+    let mut body = container(inner, scope, wanted, &address.to_string());
+    let endpoint = ("AWS_ENDPOINT_URL".to_owned(), inner.config.endpoint.clone());
+    if let Some(environment) = body["Env"].as_array_mut() {
+        let all = credentials.into_iter().chain([endpoint]);
+        environment.extend(all.map(|(name, value)| Value::from(format!("{name}={value}"))));
+    }
     let name = format!(
         "{}-lambda-{}",
         inner.config.label,

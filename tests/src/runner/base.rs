@@ -1,4 +1,4 @@
-//! The base image of the example. A Node.js image cannot be fetched without a network, so one is made from the sandbox's
+//! The base images of the examples. A Node.js image cannot be fetched without a network, so they are made from the sandbox's
 //! own node and the libraries it loads, once, under a name that hides nobody else's image.
 
 use std::path::{Path, PathBuf};
@@ -10,15 +10,54 @@ use crate::fault::{Context, Fault, Result};
 use crate::instance::{Instance, sha256};
 use crate::state::lock;
 
-/// The image's name; its tag says which node is in it.
-const NAME: &str = "slipway-sandbox/node";
+/// A base image: its name, the folders and settings it has beside node, and files of its own. The tag says which node is in it.
+struct Base {
+    name: &'static str,
+    folders: &'static [&'static str],
+    files: &'static [(&'static str, &'static str)],
+    changes: &'static [&'static str],
+}
 
-/// Makes sure the image is there and answers its reference.
+/// Node.js, as the storefront runs on it.
+const NODE: Base = Base {
+    name: "slipway-sandbox/node",
+    folders: &["usr/bin", "etc", "tmp", "app"],
+    files: &[("etc/passwd", "node:x:1000:1000::/app:/none\n")],
+    changes: &["ENV PATH=/usr/bin:/bin", "WORKDIR /app"],
+};
+
+/// The same with a client of Lambda's Runtime API, as Lambda's own base images have one.
+const LAMBDA: Base = Base {
+    name: "slipway-sandbox/lambda-nodejs",
+    folders: &["usr/bin", "etc", "tmp", "var/runtime", "var/task"],
+    files: &[("var/runtime/bootstrap.mjs", include_str!("bootstrap.mjs"))],
+    changes: &[
+        "ENV PATH=/usr/bin:/bin",
+        "ENV LAMBDA_TASK_ROOT=/var/task",
+        "WORKDIR /var/task",
+        "ENTRYPOINT [\"/usr/bin/node\", \"/var/runtime/bootstrap.mjs\"]",
+    ],
+};
+
+/// Makes sure the storefront's base image is there and answers its reference.
 pub async fn image(instance: &Instance) -> Result<String> {
+    made(instance, &NODE).await
+}
+
+/// The same for functions.
+pub async fn lambda_image(instance: &Instance) -> Result<String> {
+    made(instance, &LAMBDA).await
+}
+
+async fn made(instance: &Instance, base: &Base) -> Result<String> {
     let node = std::fs::canonicalize(instance.bin().join("node")).context("finding node")?;
     let libraries = libraries(&node).await?;
-    let key = sha256(format!("{} {libraries:?}", node.display()).as_bytes());
-    let reference = format!("{NAME}:{}", &key[..12]);
+    let key = format!("{} {libraries:?}", node.display());
+    let key = match base.name == NODE.name {
+        true => key,
+        false => format!("{key} {:?} {:?}", base.files, base.changes),
+    };
+    let reference = format!("{}:{}", base.name, &sha256(key.as_bytes())[..12]);
     if exists(instance, &reference).await {
         return Ok(reference);
     }
@@ -30,7 +69,7 @@ pub async fn image(instance: &Instance) -> Result<String> {
     if root.exists() {
         std::fs::remove_dir_all(&root).context("clearing up an earlier base image")?;
     }
-    for folder in ["usr/bin", "etc", "tmp", "app"] {
+    for folder in base.folders {
         std::fs::create_dir_all(root.join(folder)).context("making the base image")?;
     }
     std::fs::copy(&node, root.join("usr/bin/node")).context("copying node")?;
@@ -40,9 +79,10 @@ pub async fn image(instance: &Instance) -> Result<String> {
             .context("making the base image")?;
         std::fs::copy(library, &target).context(format!("copying {}", library.display()))?;
     }
-    std::fs::write(root.join("etc/passwd"), "node:x:1000:1000::/app:/none\n")
-        .context("making the base image")?;
-    let imported = import(instance, &root, &reference).await;
+    for (name, text) in base.files {
+        std::fs::write(root.join(name), text).context("making the base image")?;
+    }
+    let imported = import(instance, &root, &reference, base.changes).await;
     std::fs::remove_dir_all(&root).context("clearing up after the base image")?;
     imported.map(|()| reference)
 }
@@ -52,7 +92,7 @@ async fn exists(instance: &Instance, reference: &str) -> bool {
     docker(instance, &inspect).await.is_ok()
 }
 
-async fn import(instance: &Instance, root: &Path, reference: &str) -> Result<()> {
+async fn import(instance: &Instance, root: &Path, reference: &str, changes: &[&str]) -> Result<()> {
     // Fixed owners, order and times: the same node makes the same layer, which registries then have already.
     let mut tar = Command::new("tar")
         .args([
@@ -75,15 +115,9 @@ async fn import(instance: &Instance, root: &Path, reference: &str) -> Result<()>
         .ok_or_else(|| Fault::new("tar has no output"))?;
     let stream: Stdio = stream.try_into().context("joining tar and docker")?;
     let output = client(instance)
-        .args([
-            "import",
-            "--change",
-            "ENV PATH=/usr/bin:/bin",
-            "--change",
-            "WORKDIR /app",
-            "-",
-            reference,
-        ])
+        .arg("import")
+        .args(changes.iter().flat_map(|change| ["--change", change]))
+        .args(["-", reference])
         .stdin(stream)
         .output()
         .await

@@ -43,8 +43,10 @@ fn gateway_config(instance: &Instance, ecs: &Arc<ecs::Services>) -> Result<gatew
     for service in ["ecs", "elasticloadbalancing", "logs"] {
         backends.insert(service.to_owned(), Arc::clone(ecs) as _);
     }
-    let functions = lambda::Functions::start(instance)?;
-    backends.insert("lambda".to_owned(), Arc::new(functions));
+    let functions = Arc::new(lambda::Functions::start(instance)?);
+    for service in ["apigateway", "lambda"] {
+        backends.insert(service.to_owned(), Arc::clone(&functions) as _);
+    }
     Ok(gateway::Config {
         moto: instance.url(port::MOTO),
         dynamodb: gateway::DynamoDb::Socket(instance.dynamodb_socket()),

@@ -91,6 +91,22 @@ impl Aws {
         }
     }
 
+    /// The same caller in another region.
+    pub fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same caller at another endpoint, such as that of an API of its own.
+    pub fn at(&self, endpoint: &str) -> Self {
+        Self {
+            endpoint: endpoint.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The variables that make another tool the same caller.
     pub fn variables(&self) -> Variables {
         self.keys.variables()

@@ -85,6 +85,8 @@ impl World {
     pub const PROVENANCE_KEY: &str = "alias/slipway-provenance";
     /// The alias of the key in the build account that signs the permits of the ledger.
     pub const LEDGER_KEY: &str = "alias/slipway-ledger";
+    /// The role in each account that stands for Lambda where it pulls images.
+    pub const LAMBDA: &str = "sandbox-lambda";
     /// The region of every world.
     pub const REGION: &str = "ca-central-1";
 
@@ -102,7 +104,7 @@ impl World {
         let http = http_client()?;
         let mut world = Self::named(name, "");
         let (build, environments) = world.open_accounts(instance, &http).await?;
-        world.registry = world.registry_host(instance, &http).await?;
+        world.registry = world.registry_host(instance, Self::REGION).await?;
         account::build(&world, &build).await?;
         for (environment, aws) in world.environments.iter().zip(&environments) {
             account::environment(&world, environment, aws).await?;
@@ -189,6 +191,7 @@ impl World {
             let trust = policy::function_trust(self, environment);
             account::trust(&aws, "slipway-deploy", &trust).await?;
         }
+        account::make_role(&aws, &policy::lambda(self)).await?;
         let role = policy::function_role(self, environment);
         account::make_role(&aws, &role).await?;
         let name = format!("{}-{name}", environment.cluster(&self.service));
@@ -251,6 +254,22 @@ impl World {
         let role = policy::role_name(self, environment, "stack");
         let document = policy::runtime_stack(self, environment, zone);
         account::permit(&aws, &role, &role, &document).await
+    }
+
+    /// Lets CloudFormation make the serverless example in an environment, by the permissions that the example says and nothing else,
+    /// and the role that deploys deliver to its functions.
+    pub async fn expects_vault(
+        &self,
+        instance: &Instance,
+        environment: &Environment,
+    ) -> Result<()> {
+        let aws = self.administrator(instance, &environment.account).await?;
+        account::make_role(&aws, &policy::lambda(self)).await?;
+        let role = policy::role_name(self, environment, "stack");
+        let document = policy::vault_stack(self, environment);
+        account::permit(&aws, &role, &role, &document).await?;
+        let deploy = policy::vault_functions(self, environment);
+        account::permit(&aws, "slipway-deploy", "vault", &deploy).await
     }
 
     /// Lets the role that appends to an environment's chain append to that of every service, beside the world's own.
@@ -412,13 +431,14 @@ impl World {
         }
     }
 
-    async fn registry_host(&self, instance: &Instance, http: &reqwest::Client) -> Result<String> {
+    /// The host and port of the build account's registry in a region.
+    pub async fn registry_host(&self, instance: &Instance, region: &str) -> Result<String> {
         #[derive(Deserialize)]
         struct Registry {
             host: String,
         }
-        let body = serde_json::json!({"account": self.build.id, "region": self.region});
-        let registry: Registry = control(http, instance, "registry", &body).await?;
+        let body = serde_json::json!({"account": self.build.id, "region": region});
+        let registry: Registry = control(&http_client()?, instance, "registry", &body).await?;
         Ok(registry.host)
     }
 }

@@ -32,6 +32,7 @@ const READ_LEDGER: &str = include_str!("../../../docs/policies/read-ledger.json"
 const EXECUTION: &str = include_str!("../../../docs/policies/execution.json");
 const RUNTIME_STACK: &str =
     include_str!("../../../docs/examples/storefront/infra-cloudformation/stack-role.json");
+const VAULT_STACK: &str = include_str!("../../../docs/examples/vault/infra/stack-role.json");
 const CODEBUILD: &str = include_str!("../../../docs/policies/codebuild.json");
 const CODEBUILD_INFRASTRUCTURE: &str =
     include_str!("../../../docs/policies/codebuild-infrastructure.json");
@@ -341,6 +342,47 @@ pub(crate) fn stack_role(world: &World, environment: &Environment) -> Role {
 pub(crate) fn runtime_stack(world: &World, environment: &Environment, zone: &str) -> Value {
     let policy = RUNTIME_STACK.replace("HOSTED_ZONE", zone);
     filled(world, Some(environment), &policy)
+}
+
+/// The permissions of that role for the serverless example, as the example gives them.
+pub(crate) fn vault_stack(world: &World, environment: &Environment) -> Value {
+    filled(world, Some(environment), VAULT_STACK)
+}
+
+/// The permissions of the role that deploys on the example's functions, in every region, and on the parameters of its stacks, which
+/// are read with the permissions of whoever plans.
+pub(crate) fn vault_functions(world: &World, environment: &Environment) -> Value {
+    let all = [DEPLOY_FUNCTION, DEPLOY_FUNCTION_UNGATED].map(|policy| {
+        let name = format!("vault-{}-*", environment.name);
+        let all = policy
+            .replace(":lambda:REGION:", ":lambda:*:")
+            .replace("FUNCTION", &name);
+        filled(world, Some(environment), &all)
+    });
+    let [deploy, ungated] = all;
+    let account = &environment.account.id;
+    let parameters = format!("arn:aws:ssm:*:{account}:parameter/vault/*");
+    let read = json!({"Statement": [
+        {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": [parameters]},
+    ]});
+    both(both(deploy, ungated), read)
+}
+
+/// The role that stands for Lambda where it pulls images, by the policies of their repositories.
+pub(crate) fn lambda(world: &World) -> Role {
+    let repositories = format!("arn:aws:ecr:*:{}:repository/*", world.build.id);
+    Role {
+        name: World::LAMBDA.to_owned(),
+        trust: service_trust("lambda.amazonaws.com"),
+        permissions: json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": ["*"]},
+            {
+                "Effect": "Allow",
+                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                "Resource": [repositories],
+            },
+        ]}),
+    }
 }
 
 /// One policy with the statements of two.

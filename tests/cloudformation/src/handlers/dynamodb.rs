@@ -123,7 +123,7 @@ async fn settle(
 }
 
 /// A new table's backups are being enabled for a while, in which they cannot be changed.
-async fn backups(services: &Services, input: Value) -> Result<(), Refusal> {
+pub(super) async fn backups(services: &Services, input: Value) -> Result<(), Refusal> {
     for _ in 0..100 {
         let set = call(
             services,

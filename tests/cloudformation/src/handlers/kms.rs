@@ -1,4 +1,4 @@
-//! `AWS::KMS::Key`.
+//! `AWS::KMS::Key` and `AWS::KMS::ReplicaKey`.
 
 use serde_json::{Map, Value, json};
 
@@ -6,12 +6,20 @@ use super::{Desk, Failure, Made, Properties, copied};
 use crate::services::{Refusal, Services};
 use crate::template::parameters::text;
 
-pub(super) const KEY: [&str; 5] = [
+pub(super) const KEY: [&str; 7] = [
     "Description",
+    "EnableKeyRotation",
     "KeyPolicy",
     "KeySpec",
     "KeyUsage",
+    "MultiRegion",
     "PendingWindowInDays",
+];
+pub(super) const REPLICA: [&str; 4] = [
+    "Description",
+    "KeyPolicy",
+    "PendingWindowInDays",
+    "PrimaryKeyArn",
 ];
 
 async fn call(services: &Services, target: &'static str, input: Value) -> Result<Value, Refusal> {
@@ -29,7 +37,10 @@ fn made(metadata: &Value) -> Made {
 }
 
 pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made, Failure> {
-    let mut input = copied(properties, &["Description", "KeySpec", "KeyUsage"]);
+    let mut input = copied(
+        properties,
+        &["Description", "KeySpec", "KeyUsage", "MultiRegion"],
+    );
     if let Some(policy) = properties.get("KeyPolicy") {
         input.insert("Policy".to_owned(), json!(text(policy)));
     }
@@ -39,7 +50,50 @@ pub(super) async fn create(desk: &Desk, properties: &Properties) -> Result<Made,
         Value::Object(input),
     )
     .await?;
-    Ok(made(&answer["KeyMetadata"]))
+    let made = made(&answer["KeyMetadata"]);
+    rotate(desk, &made.physical, &Map::new(), properties).await?;
+    Ok(made)
+}
+
+/// The replica is made by a call in the region of its primary key.
+pub(super) async fn replicate(desk: &Desk, properties: &Properties) -> Result<Made, Failure> {
+    let primary = properties
+        .get("PrimaryKeyArn")
+        .map(text)
+        .unwrap_or_default();
+    let parts: Vec<&str> = primary.split(':').collect();
+    let (Some(region), Some(id)) = (parts.get(3), primary.rsplit('/').next()) else {
+        return Err(Failure::new(
+            "InvalidRequest",
+            "PrimaryKeyArn is not the ARN of a key",
+        ));
+    };
+    let mut input = copied(properties, &["Description"]);
+    input.insert("KeyId".to_owned(), json!(id));
+    input.insert("ReplicaRegion".to_owned(), json!(desk.services.region));
+    if let Some(policy) = properties.get("KeyPolicy") {
+        input.insert("Policy".to_owned(), json!(text(policy)));
+    }
+    let there = desk.services.in_region(region);
+    let input = Value::Object(input);
+    let answer = call(&there, "TrentService.ReplicateKey", input).await?;
+    Ok(made(&answer["ReplicaKeyMetadata"]))
+}
+
+async fn rotate(
+    desk: &Desk,
+    physical: &str,
+    old: &Properties,
+    new: &Properties,
+) -> Result<(), Refusal> {
+    let on = |properties: &Properties| properties.get("EnableKeyRotation") == Some(&json!(true));
+    let target = match (on(old), on(new)) {
+        (false, true) => "TrentService.EnableKeyRotation",
+        (true, false) => "TrentService.DisableKeyRotation",
+        _ => return Ok(()),
+    };
+    let input = json!({"KeyId": physical});
+    call(&desk.services, target, input).await.map(drop)
 }
 
 pub(super) async fn update(
@@ -49,7 +103,7 @@ pub(super) async fn update(
     new: &Properties,
 ) -> Result<Made, Failure> {
     let changed = |name: &&str| old.get(*name) != new.get(*name);
-    let fixed = ["Description", "KeySpec", "KeyUsage"];
+    let fixed = ["Description", "KeySpec", "KeyUsage", "MultiRegion"];
     if let Some(name) = fixed.iter().find(|name| changed(name)) {
         return Err(Failure::new(
             "NotUpdatable",
@@ -60,6 +114,7 @@ pub(super) async fn update(
         let input = json!({"KeyId": physical, "PolicyName": "default", "Policy": text(policy)});
         call(&desk.services, "TrentService.PutKeyPolicy", input).await?;
     }
+    rotate(desk, physical, old, new).await?;
     let input = json!({"KeyId": physical});
     let answer = call(&desk.services, "TrentService.DescribeKey", input).await?;
     Ok(made(&answer["KeyMetadata"]))

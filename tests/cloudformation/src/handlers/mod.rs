@@ -1,13 +1,16 @@
 //! The providers of the resource types: how each is made, changed, deleted and read by calls to its service. Properties
 //! that a provider does not act on are refused by name.
 
+mod apis;
 mod balancing;
 mod certificates;
 mod dynamodb;
 mod ec2;
 mod ecs;
+mod global_table;
 mod iam;
 mod kms;
+mod lambda;
 mod logs;
 mod names;
 mod retag;
@@ -25,10 +28,15 @@ use crate::services::{Refusal, Services};
 pub(crate) type Properties = Map<String, Value>;
 
 /// The types that have a provider.
-pub(crate) const KINDS: [&str; 34] = [
+pub(crate) const KINDS: [&str; 44] = [
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
     "AWS::CertificateManager::Certificate",
     "AWS::CloudFormation::Stack",
     "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::DynamoDB::GlobalTable",
     "AWS::DynamoDB::Table",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::Route",
@@ -52,6 +60,11 @@ pub(crate) const KINDS: [&str; 34] = [
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
+    "AWS::KMS::ReplicaKey",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::Route53::HostedZone",
     "AWS::Route53::RecordSet",
@@ -70,20 +83,24 @@ fn family(kind: &str) -> &str {
 /// The properties of a type that its provider acts on.
 pub(crate) fn properties(kind: &str) -> &'static [&'static str] {
     match family(kind) {
+        "ApiGatewayV2" => return apis::properties(kind),
         "EC2" => return ec2::properties(kind),
         "ECS" => return ecs::properties(kind),
         "ElasticLoadBalancingV2" => return balancing::properties(kind),
+        "Lambda" => return lambda::properties(kind),
         "Route53" => return names::properties(kind),
         _ => {}
     }
     match kind {
         "AWS::CertificateManager::Certificate" => &certificates::PROPERTIES,
         "AWS::CloudFormation::Stack" => &["Parameters", "TemplateURL"],
+        "AWS::DynamoDB::GlobalTable" => &global_table::PROPERTIES,
         "AWS::DynamoDB::Table" => &dynamodb::PROPERTIES,
         "AWS::IAM::ManagedPolicy" => &iam::MANAGED,
         "AWS::IAM::Policy" => &iam::POLICY,
         "AWS::IAM::Role" => &iam::ROLE,
         "AWS::KMS::Key" => &kms::KEY,
+        "AWS::KMS::ReplicaKey" => &kms::REPLICA,
         "AWS::Logs::LogGroup" => &logs::PROPERTIES,
         "AWS::S3::Bucket" => &s3::PROPERTIES,
         "AWS::S3::BucketPolicy" => &s3::POLICY_PROPERTIES,
@@ -189,19 +206,23 @@ pub(crate) async fn create(
     properties: &Properties,
 ) -> Result<Made, Failure> {
     match family(kind) {
+        "ApiGatewayV2" => return apis::create(desk, kind, properties).await,
         "EC2" => return ec2::create(desk, kind, properties).await,
         "ECS" => return ecs::create(desk, kind, properties).await,
         "ElasticLoadBalancingV2" => return balancing::create(desk, kind, properties).await,
+        "Lambda" => return lambda::create(desk, kind, properties).await,
         "Route53" => return names::create(desk, kind, properties).await,
         _ => {}
     }
     match kind {
         "AWS::CertificateManager::Certificate" => certificates::create(desk, properties).await,
+        "AWS::DynamoDB::GlobalTable" => global_table::create(desk, properties).await,
         "AWS::DynamoDB::Table" => dynamodb::create(desk, properties).await,
         "AWS::IAM::ManagedPolicy" => iam::create_managed(desk, properties).await,
         "AWS::IAM::Policy" => iam::put_policy(desk, None, &Map::new(), properties).await,
         "AWS::IAM::Role" => iam::create_role(desk, properties).await,
         "AWS::KMS::Key" => kms::create(desk, properties).await,
+        "AWS::KMS::ReplicaKey" => kms::replicate(desk, properties).await,
         "AWS::Logs::LogGroup" => logs::create(desk, properties).await,
         "AWS::S3::Bucket" => s3::create(desk, properties).await,
         "AWS::S3::BucketPolicy" => s3::create_policy(desk, properties).await,
@@ -233,9 +254,15 @@ pub(crate) async fn taken(
     let given = |name: &str| properties.get(name).and_then(Value::as_str);
     let region = &services.region;
     match kind {
-        "AWS::DynamoDB::Table" => {
+        "AWS::DynamoDB::GlobalTable" | "AWS::DynamoDB::Table" => {
             let name = given("TableName")?;
             dynamodb::exists(services, name)
+                .await
+                .then(|| name.to_owned())
+        }
+        "AWS::Lambda::Function" => {
+            let name = given("FunctionName")?;
+            lambda::exists(services, name)
                 .await
                 .then(|| name.to_owned())
         }
@@ -279,9 +306,11 @@ pub(crate) async fn update(
     new: &Properties,
 ) -> Result<Made, Failure> {
     match family(kind) {
+        "ApiGatewayV2" => return apis::update(desk, kind, physical, old, new).await,
         "EC2" => return ec2::update(desk, kind, physical, old, new).await,
         "ECS" => return ecs::update(desk, kind, physical, old, new).await,
         "ElasticLoadBalancingV2" => return balancing::update(desk, kind, physical, old, new).await,
+        "Lambda" => return lambda::update(desk, kind, physical, old, new).await,
         "Route53" => return names::update(desk, kind, physical, old, new).await,
         _ => {}
     }
@@ -289,11 +318,12 @@ pub(crate) async fn update(
         "AWS::CertificateManager::Certificate" => {
             certificates::update(desk, physical, old, new).await
         }
+        "AWS::DynamoDB::GlobalTable" => global_table::update(desk, physical, old, new).await,
         "AWS::DynamoDB::Table" => dynamodb::update(desk, physical, old, new).await,
         "AWS::IAM::ManagedPolicy" => iam::update_managed(desk, physical, old, new).await,
         "AWS::IAM::Policy" => iam::put_policy(desk, Some(physical), old, new).await,
         "AWS::IAM::Role" => iam::update_role(desk, physical, old, new).await,
-        "AWS::KMS::Key" => kms::update(desk, physical, old, new).await,
+        "AWS::KMS::Key" | "AWS::KMS::ReplicaKey" => kms::update(desk, physical, old, new).await,
         "AWS::Logs::LogGroup" => logs::update(desk, physical, old, new).await,
         "AWS::S3::Bucket" => s3::update(desk, physical, old, new).await,
         "AWS::S3::BucketPolicy" => s3::create_policy(desk, new).await,
@@ -312,6 +342,8 @@ pub(crate) async fn delete(
     properties: &Properties,
 ) -> Result<(), Failure> {
     let deleted = match kind {
+        _ if family(kind) == "ApiGatewayV2" => apis::delete(desk, kind, physical, properties).await,
+        _ if family(kind) == "Lambda" => lambda::delete(desk, kind, physical, properties).await,
         _ if family(kind) == "EC2" => ec2::delete(desk, kind, physical, properties).await,
         _ if family(kind) == "ECS" => ecs::delete(desk, kind, physical, properties).await,
         _ if family(kind) == "ElasticLoadBalancingV2" => {
@@ -319,11 +351,12 @@ pub(crate) async fn delete(
         }
         _ if family(kind) == "Route53" => names::delete(desk, kind, physical, properties).await,
         "AWS::CertificateManager::Certificate" => certificates::delete(desk, physical).await,
+        "AWS::DynamoDB::GlobalTable" => global_table::delete(desk, physical, properties).await,
         "AWS::DynamoDB::Table" => dynamodb::delete(desk, physical).await,
         "AWS::IAM::ManagedPolicy" => iam::delete_managed(desk, physical, properties).await,
         "AWS::IAM::Policy" => iam::delete_policy(desk, properties).await,
         "AWS::IAM::Role" => iam::delete_role(desk, physical, properties).await,
-        "AWS::KMS::Key" => kms::delete(desk, physical, properties).await,
+        "AWS::KMS::Key" | "AWS::KMS::ReplicaKey" => kms::delete(desk, physical, properties).await,
         "AWS::S3::Bucket" => s3::delete(desk, physical).await,
         "AWS::S3::BucketPolicy" => s3::delete_policy(desk, physical).await,
         "AWS::Logs::LogGroup" => logs::delete(desk, physical).await,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::ecdsa::Pair;
+use super::encrypting::Cipher;
 use crate::error::AwsError;
 use crate::lock;
 
@@ -29,8 +30,8 @@ impl At {
 pub(crate) enum Material {
     /// `ECC_NIST_P256`, `SIGN_VERIFY`.
     P256(Arc<Pair>),
-    /// `SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`; nothing is encrypted here.
-    Symmetric,
+    /// `SYMMETRIC_DEFAULT`, `ENCRYPT_DECRYPT`.
+    Symmetric(Arc<Cipher>),
 }
 
 /// The condition of a key: only an enabled one can be used.
@@ -52,6 +53,12 @@ pub(crate) struct Key {
     pub(crate) created: OffsetDateTime,
     pub(crate) state: State,
     pub(crate) aliases: Vec<String>,
+    /// Whether its material is rotated each year. Nothing rotates here.
+    pub(crate) rotates: bool,
+    /// The region of the primary key, if it is a multi-region key.
+    pub(crate) primary: Option<String>,
+    /// The regions of the replicas of that key.
+    pub(crate) replicas: Vec<String>,
 }
 
 impl Key {
@@ -62,15 +69,31 @@ impl Key {
     pub(crate) fn spec(&self) -> &'static str {
         match self.material {
             Material::P256(_) => "ECC_NIST_P256",
-            Material::Symmetric => "SYMMETRIC_DEFAULT",
+            Material::Symmetric(_) => "SYMMETRIC_DEFAULT",
         }
     }
 
     pub(crate) fn usage(&self) -> &'static str {
         match self.material {
             Material::P256(_) => "SIGN_VERIFY",
-            Material::Symmetric => "ENCRYPT_DECRYPT",
+            Material::Symmetric(_) => "ENCRYPT_DECRYPT",
         }
+    }
+
+    /// `MultiRegionConfiguration`, in which each key of the set names all of them.
+    fn regions(&self, primary: &str) -> Value {
+        let kind = match *primary == self.at.region {
+            true => "PRIMARY",
+            false => "REPLICA",
+        };
+        let one = |region: &str| {
+            let account = self.at.account.clone();
+            let region = region.to_owned();
+            let at = At { account, region };
+            json!({"Arn": at.arn(&format!("key/{}", self.id)), "Region": at.region})
+        };
+        let replicas: Vec<Value> = self.replicas.iter().map(|region| one(region)).collect();
+        json!({"MultiRegionKeyType": kind, "PrimaryKey": one(primary), "ReplicaKeys": replicas})
     }
 
     /// `KeyMetadata`, as `DescribeKey` answers it.
@@ -93,14 +116,17 @@ impl Key {
             "KeyManager": "CUSTOMER",
             "CustomerMasterKeySpec": self.spec(),
             "KeySpec": self.spec(),
-            "MultiRegion": false,
+            "MultiRegion": self.primary.is_some(),
         });
+        if let Some(primary) = &self.primary {
+            metadata["MultiRegionConfiguration"] = self.regions(primary);
+        }
         if let State::PendingDeletion(end) = self.state {
             metadata["DeletionDate"] = json!(end.unix_timestamp());
         }
         let (name, algorithm) = match self.material {
             Material::P256(_) => ("SigningAlgorithms", super::ALGORITHM),
-            Material::Symmetric => ("EncryptionAlgorithms", "SYMMETRIC_DEFAULT"),
+            Material::Symmetric(_) => ("EncryptionAlgorithms", "SYMMETRIC_DEFAULT"),
         };
         metadata[name] = json!([algorithm]);
         metadata
@@ -113,18 +139,20 @@ pub(crate) struct Keys(Mutex<Store>);
 
 #[derive(Default)]
 struct Store {
-    keys: HashMap<String, Key>,
+    keys: HashMap<(At, String), Key>,
     aliases: HashMap<(At, String), String>,
 }
 
 impl Keys {
     pub(crate) fn add(&self, key: Key) {
-        lock(&self.0).keys.insert(key.id.clone(), key);
+        let place = (key.at.clone(), key.id.clone());
+        lock(&self.0).keys.insert(place, key);
     }
 
     /// Changes a key that was found.
-    pub(crate) fn change(&self, id: &str, change: impl FnOnce(&mut Key)) {
-        if let Some(key) = lock(&self.0).keys.get_mut(id) {
+    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&mut Key)) {
+        let place = (key.at.clone(), key.id.clone());
+        if let Some(key) = lock(&self.0).keys.get_mut(&place) {
             change(key);
         }
     }
@@ -158,14 +186,14 @@ impl Keys {
         };
         let mut key = store
             .keys
-            .get(&id)
-            .filter(|key| key.at == at)
+            .get(&(at.clone(), id.clone()))
             .cloned()
             .ok_or_else(|| {
                 let arn = at.arn(&format!("key/{id}"));
                 not_found(format!("Key '{arn}' does not exist"))
             })?;
         key.aliases = store.aliases_of(&key);
+        key.replicas = store.replicas_of(&key);
         Ok((key, alias))
     }
 
@@ -198,6 +226,18 @@ impl Keys {
 }
 
 impl Store {
+    /// The regions of a multi-region key's replicas, in order.
+    fn replicas_of(&self, key: &Key) -> Vec<String> {
+        let Some(primary) = &key.primary else {
+            return Vec::new();
+        };
+        let same = self.keys.values().filter(|other| other.id == key.id);
+        let regions = same.map(|other| other.at.region.clone());
+        let mut found: Vec<String> = regions.filter(|region| region != primary).collect();
+        found.sort();
+        found
+    }
+
     fn aliases_of(&self, key: &Key) -> Vec<String> {
         let own = self
             .aliases

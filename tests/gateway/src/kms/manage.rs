@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
 use super::ecdsa::Pair;
-use super::keys::{Key, Material, State};
+use super::encrypting::Cipher;
+use super::keys::{At, Key, Material, State};
 use super::{Desk, validation};
 use crate::access::{self, Own, Request};
 use crate::error::AwsError;
 
 pub(super) fn create(desk: &Desk<'_>) -> Result<Value, AwsError> {
-    desk.may_here("*")?;
+    may_create(desk)?;
     let input = &desk.input;
     let spec = input["KeySpec"]
         .as_str()
         .or(input["CustomerMasterKeySpec"].as_str());
     let usage = input["KeyUsage"].as_str().unwrap_or("ENCRYPT_DECRYPT");
     let material = match (spec.unwrap_or("SYMMETRIC_DEFAULT"), usage) {
-        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT") => Material::Symmetric,
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT") => {
+            Material::Symmetric(Arc::new(Cipher::generate().ok_or_else(no_random)?))
+        }
         ("ECC_NIST_P256", "SIGN_VERIFY") => {
-            let pair = Pair::generate().ok_or_else(|| {
-                AwsError::new(500, "KMSInternalException", "no random number could be had")
-            })?;
-            Material::P256(Arc::new(pair))
+            Material::P256(Arc::new(Pair::generate().ok_or_else(no_random)?))
         }
         (spec, usage) => {
             return Err(validation(format!(
@@ -33,9 +33,36 @@ pub(super) fn create(desk: &Desk<'_>) -> Result<Value, AwsError> {
         }
     };
     let at = desk.at.clone();
-    let policy = match input["Policy"].as_str() {
+    let policy = policy(desk, &at);
+    let id = uuid::Uuid::new_v4();
+    let primary = (input["MultiRegion"] == true).then(|| at.region.clone());
+    let key = Key {
+        // The ID of a multi-region key tells it from others (Developer Guide, "Multi-Region keys in AWS KMS").
+        id: match primary {
+            Some(_) => format!("mrk-{}", id.simple()),
+            None => id.to_string(),
+        },
+        at,
+        material,
+        policy,
+        description: desk.text("Description").to_owned(),
+        created: OffsetDateTime::now_utc(),
+        state: State::Enabled,
+        aliases: Vec::new(),
+        rotates: false,
+        primary,
+        replicas: Vec::new(),
+    };
+    policy_of(desk, &key, &key.policy)?;
+    let metadata = key.metadata();
+    desk.gateway.keys.add(key);
+    Ok(json!({"KeyMetadata": metadata}))
+}
+
+/// The policy that a call gives to a key, or that of a key without one (Developer Guide, "Default key policy").
+pub(super) fn policy(desk: &Desk<'_>, at: &At) -> String {
+    match desk.input["Policy"].as_str() {
         Some(policy) => policy.to_owned(),
-        // CreateKey's policy for a key without one (Developer Guide, "Default key policy").
         None => json!({"Version": "2012-10-17", "Id": "key-default-1", "Statement": [{
             "Sid": "Enable IAM User Permissions",
             "Effect": "Allow",
@@ -44,21 +71,27 @@ pub(super) fn create(desk: &Desk<'_>) -> Result<Value, AwsError> {
             "Resource": "*",
         }]})
         .to_string(),
+    }
+}
+
+/// Checks that the caller may create keys, which replicas are too.
+pub(super) fn may_create(desk: &Desk<'_>) -> Result<(), AwsError> {
+    let context = access::context(desk.principal);
+    let request = Request {
+        requester: &access::requester(desk.principal),
+        action: "kms:CreateKey",
+        resource: "*",
+        owner: &desk.at.account,
+        context: &context,
     };
-    let key = Key {
-        id: uuid::Uuid::new_v4().to_string(),
-        at,
-        material,
-        policy,
-        description: desk.text("Description").to_owned(),
-        created: OffsetDateTime::now_utc(),
-        state: State::Enabled,
-        aliases: Vec::new(),
-    };
-    policy_of(desk, &key, &key.policy)?;
-    let metadata = key.metadata();
-    desk.gateway.keys.add(key);
-    Ok(json!({"KeyMetadata": metadata}))
+    access::evaluate(&request, &desk.policies, Own::None).map_err(|refusal| {
+        let message = refusal.message(&desk.principal.arn, request.action, "*");
+        AwsError::new(400, "AccessDeniedException", message)
+    })
+}
+
+pub(super) fn no_random() -> AwsError {
+    AwsError::new(500, "KMSInternalException", "no random number could be had")
 }
 
 pub(super) fn describe(desk: &Desk<'_>) -> Result<Value, AwsError> {
@@ -115,7 +148,7 @@ pub(super) fn put_policy(desk: &Desk<'_>) -> Result<Value, AwsError> {
     let policy = desk.text("Policy");
     policy_of(desk, &key, policy)?;
     let policy = policy.to_owned();
-    desk.gateway.keys.change(&key.id, |key| key.policy = policy);
+    desk.gateway.keys.change(&key, |key| key.policy = policy);
     Ok(Value::Null)
 }
 
@@ -150,12 +183,12 @@ pub(super) fn change_state(desk: &Desk<'_>) -> Result<Value, AwsError> {
         }
         _ => (State::Disabled, Value::Null),
     };
-    desk.gateway.keys.change(&key.id, |key| key.state = state);
+    desk.gateway.keys.change(&key, |key| key.state = state);
     Ok(answer)
 }
 
 /// Refuses a policy that is none, or that would lock its author out.
-fn policy_of(desk: &Desk<'_>, key: &Key, policy: &str) -> Result<(), AwsError> {
+pub(super) fn policy_of(desk: &Desk<'_>, key: &Key, policy: &str) -> Result<(), AwsError> {
     let malformed = |message: &str| AwsError::new(400, "MalformedPolicyDocumentException", message);
     if !serde_json::from_str::<Value>(policy).is_ok_and(|it| it["Statement"].is_array()) {
         return Err(malformed("The policy is not a valid JSON document."));

@@ -1,10 +1,13 @@
-//! KMS: keys on P-256 that sign, their policies and aliases. Requests and answers fit AWS's own model. The key's policy
-//! decides each call, and may leave the decision to the identity policies of an account.
+//! KMS: keys on P-256 that sign, symmetric keys that encrypt, also in several regions, their policies and aliases. Requests and
+//! answers fit AWS's own model. The key's policy decides each call, and may leave the decision to the identity policies of an
+//! account.
 //! Source: AWS KMS API Reference; AWS KMS Developer Guide, "Key policies" and "Condition keys".
 
 mod ecdsa;
+mod encrypting;
 mod keys;
 mod manage;
+mod regions;
 mod signing;
 
 pub(crate) use keys::Keys;
@@ -69,6 +72,11 @@ pub(crate) async fn handle(
         "GetPublicKey" => signing::public_key,
         "Sign" => signing::sign,
         "Verify" => signing::verify,
+        "Encrypt" => encrypting::encrypt,
+        "Decrypt" => encrypting::decrypt,
+        "ReplicateKey" => regions::replicate,
+        "EnableKeyRotation" | "DisableKeyRotation" => regions::rotate,
+        "GetKeyRotationStatus" => regions::rotation,
         _ => {
             return Err(AwsError::unimplemented(
                 call.protocol,

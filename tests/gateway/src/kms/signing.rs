@@ -42,9 +42,8 @@ pub(super) fn public_key(desk: &Desk<'_>) -> Result<Value, AwsError> {
 
 pub(super) fn sign(desk: &Desk<'_>) -> Result<Value, AwsError> {
     let asked = Asked::read(desk)?;
-    let signature = asked.pair()?.sign(&asked.digest).ok_or_else(|| {
-        AwsError::new(500, "KMSInternalException", "no random number could be had")
-    })?;
+    let signature = asked.pair()?.sign(&asked.digest);
+    let signature = signature.ok_or_else(super::manage::no_random)?;
     Ok(json!({
         "KeyId": asked.key.arn(),
         "Signature": STANDARD.encode(signature),
@@ -124,17 +123,17 @@ impl Asked {
     fn pair(&self) -> Result<&Pair, AwsError> {
         match &self.key.material {
             Material::P256(pair) => Ok(pair),
-            Material::Symmetric => Err(usage("the key does not sign".to_owned())),
+            Material::Symmetric(_) => Err(usage("the key does not sign".to_owned())),
         }
     }
 }
 
-fn usage(message: String) -> AwsError {
+pub(super) fn usage(message: String) -> AwsError {
     AwsError::new(400, "InvalidKeyUsageException", message)
 }
 
 /// Grants are not simulated, so a token of one is none that was given.
-fn without_grants(desk: &Desk<'_>) -> Result<(), AwsError> {
+pub(super) fn without_grants(desk: &Desk<'_>) -> Result<(), AwsError> {
     match desk.input["GrantTokens"].as_array() {
         Some(tokens) if !tokens.is_empty() => Err(AwsError::new(
             400,
@@ -161,7 +160,7 @@ pub(super) fn usable(key: &Key) -> Result<(), AwsError> {
     }
 }
 
-fn blob(desk: &Desk<'_>, member: &str, longest: usize) -> Result<Vec<u8>, AwsError> {
+pub(super) fn blob(desk: &Desk<'_>, member: &str, longest: usize) -> Result<Vec<u8>, AwsError> {
     let bytes = STANDARD
         .decode(desk.text(member))
         .map_err(|_| AwsError::new(400, "ValidationException", "the blob is not Base64"))?;

@@ -66,7 +66,7 @@ pub(super) async fn create(call: &Call<'_>) -> Answer {
     let asked = only_images(&call.input["Code"])?;
     let mut settings = defaults();
     set(&mut settings, call.input);
-    let image = image::resolve(call.inner, call.scope, call.text("Role"), asked).await?;
+    let image = image::resolve(call.inner, call.scope, asked).await?;
     let takes = call.inner.config.timings.update;
     let mut world = call.inner.world();
     let functions = world.place(call.scope);
@@ -128,13 +128,8 @@ pub(super) fn configuration(call: &Call<'_>) -> Answer {
 
 pub(super) async fn update_code(call: &Call<'_>) -> Answer {
     let asked = only_images(call.input)?;
-    let role = call.with(|function| {
-        call.settled(function)?;
-        let role = function.latest.settings.get("Role");
-        let role = role.and_then(Value::as_str).unwrap_or_default();
-        Ok(role.to_owned())
-    })?;
-    let image = image::resolve(call.inner, call.scope, &role, asked).await?;
+    call.with(|function| call.settled(function))?;
+    let image = image::resolve(call.inner, call.scope, asked).await?;
     let takes = call.inner.config.timings.update;
     call.with(|function| {
         call.settled(function)?;

@@ -17,6 +17,7 @@ mod refused;
 mod regions;
 mod runtime;
 mod secrets;
+mod vault;
 
 use std::process::{Command, Output};
 use std::sync::OnceLock;

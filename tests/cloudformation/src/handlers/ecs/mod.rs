@@ -44,7 +44,7 @@ async fn call(desk: &Desk, target: &'static str, input: Value) -> Result<Value, 
 }
 
 /// Properties as members of ECS's API, which begin with a small letter. Keys of maps are their owner's and stay.
-fn lowered(value: &Value) -> Value {
+pub(super) fn lowered(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let lower = |(name, member): (&String, &Value)| {

@@ -41,9 +41,14 @@ pub(super) fn needs(scene: &Scene<'_>) -> Option<Vec<Need>> {
             let table = table(scene, scene.text("TableName")?);
             Some(vec![leading(scene, scene.same(table), input)])
         }
+        "UpdateTable" => {
+            let name = scene.text("TableName")?;
+            let mut needs = vec![scene.same(table(scene, name))];
+            needs.extend(replicated(scene, name));
+            Some(needs)
+        }
         "DescribeTable"
         | "DeleteTable"
-        | "UpdateTable"
         | "UpdateTimeToLive"
         | "DescribeTimeToLive"
         | "DescribeContinuousBackups"
@@ -60,6 +65,23 @@ fn table(scene: &Scene<'_>, named: &str) -> String {
         true => named.to_owned(),
         false => scene.arn(&format!("table/{named}")),
     }
+}
+
+/// A replica is made and removed by permissions on the table and on the replica.
+fn replicated(scene: &Scene<'_>, name: &str) -> Vec<Need> {
+    let updates = scene.input["ReplicaUpdates"].as_array();
+    let mut needs = Vec::new();
+    for update in updates.into_iter().flatten() {
+        for (kind, wanted) in update.as_object().into_iter().flatten() {
+            let action = format!("{kind}TableReplica");
+            let region = wanted["RegionName"].as_str().unwrap_or_default();
+            let account = scene.account;
+            needs.push(scene.need(&action, table(scene, name)));
+            let there = format!("arn:aws:dynamodb:{region}:{account}:table/{name}");
+            needs.push(scene.need(&action, there));
+        }
+    }
+    needs
 }
 
 /// The partitions that one operation names.

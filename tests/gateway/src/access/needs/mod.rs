@@ -2,6 +2,7 @@
 //! is refused, for nobody knows what would permit it.
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS services".
 
+mod apigateway;
 mod cloudformation;
 mod dynamodb;
 mod ecr;
@@ -70,6 +71,7 @@ impl<'a> Scene<'a> {
     /// Everything the call needs; `None` where that is not known.
     pub(crate) fn needs(&self) -> Option<Vec<Need>> {
         match self.call.service.as_str() {
+            "apigateway" => apigateway::needs(self),
             "cloudformation" => cloudformation::needs(self),
             "s3" => s3::needs(self),
             "dynamodb" => dynamodb::needs(self),
