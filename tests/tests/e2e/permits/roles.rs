@@ -240,6 +240,60 @@ fn the_role_that_deploys_cannot_plant_a_record() {
     assert_eq!(setting.items(), before);
 }
 
+/// The role that permits adds to its environment's chain. It neither changes what is there nor writes another environment's.
+#[test]
+fn the_role_that_permits_appends_to_its_own_chain_alone() {
+    let setting = Setting::new("staging", "appended");
+    let world = setting.world;
+    let keys = wait(
+        TIMEOUT,
+        world.codebuild_session(instance(), "staging", "e2e"),
+    );
+    let stage = world.caller(instance(), keys.unwrap()).unwrap();
+    let role = format!(
+        "arn:aws:iam::{}:role/slipway-permit-staging",
+        world.build.id
+    );
+    let permits = assumed(world, &stage, &role, None).unwrap();
+    let before = setting.items();
+    let mut next = before[0].clone();
+    next["seq"]["N"] = json!((before.len() + 1).to_string());
+    let key = json!({"chain": next["chain"], "seq": before[0]["seq"]});
+    let mut other = next.clone();
+    other["chain"]["S"] = json!(format!("{}#production", world.service));
+    let values = json!({":r": next["record"]});
+    for (operation, mut input) in [
+        ("PutItem", json!({"Item": other})),
+        (
+            "UpdateItem",
+            json!({"Key": key, "UpdateExpression": "SET #r = :r", "ExpressionAttributeNames": {"#r": "record"},
+                "ExpressionAttributeValues": values}),
+        ),
+        ("DeleteItem", json!({"Key": key})),
+    ] {
+        input["TableName"] = json!(World::LEDGER);
+        denied(&permits, operation, &input);
+    }
+    let put = |item: &Value| json!({"Put": {"TableName": World::LEDGER, "Item": item}});
+    let both = json!({"TransactItems": [put(&next), put(&other)]});
+    denied(&permits, "TransactWriteItems", &both);
+    let many = json!({"RequestItems": {World::LEDGER: [{"PutRequest": {"Item": next}}]}});
+    denied(&permits, "BatchWriteItem", &many);
+    let image = json!({"repositoryName": world.service, "imageManifest": "{}", "imageTag": "v1"});
+    let target = "AmazonEC2ContainerRegistry_V20150921.PutImage";
+    let answer = wait(TIMEOUT, permits.json("ecr", target, &image)).unwrap();
+    let refused = format!("{:?}", answer.unwrap_err());
+    assert!(refused.contains("AccessDenied"), "{refused}");
+    assert_eq!(setting.items(), before);
+
+    // What it may do, it does: the refusals have no other reason.
+    let added = json!({"TableName": World::LEDGER, "Item": next});
+    let target = "DynamoDB_20120810.PutItem";
+    let answer = wait(TIMEOUT, permits.json("dynamodb", target, &added));
+    answer.unwrap().unwrap();
+    assert_eq!(setting.items().len(), before.len() + 1);
+}
+
 /// Expects that a call of DynamoDB is refused for want of the permission.
 #[track_caller]
 fn denied(code: &Aws, operation: &str, input: &Value) {
