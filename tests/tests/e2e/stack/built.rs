@@ -45,6 +45,8 @@ fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names
         let files = [("delivery.yaml", contract.as_str()), (FILE, &named("one"))];
         let title = "Describe the stack";
         let commit = story.change(AUTHOR, REVIEWER, title, &files).await.unwrap();
+        // The first pull request of the repository.
+        let described = 1;
         let digest = format!("sha256:{}", "2".repeat(64));
         healthy_in(&world, "dev", &digest, &commit).await;
 
@@ -101,6 +103,22 @@ fn builds_plan_and_apply_a_stack_and_under_a_gate_the_plan_that_its_permit_names
         let mut start = of("PLAN", &plan);
         start.extend(of("DIGEST", &digest));
         let granted = succeeds("gate.yml", "staging", start).await;
+        // Somebody objects to the change after the gate, and takes that back.
+        let reviews = format!("pulls/{described}/reviews");
+        let says = async |state: &str| {
+            let review = json!({"user": RELEASER, "state": state});
+            story.hub.act(&reviews, &review).await.unwrap();
+        };
+        says("CHANGES_REQUESTED").await;
+        let refused = run("stack.yml", "staging", granted.exported.clone()).await;
+        assert!(
+            !refused.success
+                && refused.log.contains("requested changes")
+                && !refused.log.contains("CREATE_COMPLETE"),
+            "{}",
+            refused.log
+        );
+        says("APPROVED").await;
         let applied = succeeds("stack.yml", "staging", granted.exported).await;
         for piece in [", under permit ", "CREATE_COMPLETE"] {
             assert!(applied.log.contains(piece), "no {piece} in {}", applied.log);
