@@ -108,6 +108,7 @@ fn run(command: Command) -> Result<ExitCode> {
             steps::build(&instance)?;
             let _user = supervisor::enter(&instance)?;
             wait(demo::run(&instance, host))??;
+            wait(demo::in_two_regions(&instance))??;
         }
         Command::Verify { list: true, .. } => verify::list(&instance)?,
         Command::Verify { steps, .. } => return verify::run(&instance, &steps),

@@ -1,5 +1,7 @@
 //! `cargo demo`: the example repository from a merge to production, on real parts, and what must be refused.
 
+mod vault;
+
 use std::time::Instant;
 
 use serde_json::Value;
@@ -62,6 +64,14 @@ pub async fn run(instance: &Instance, host: Host) -> Result<Ran> {
         shipped,
         in_use,
     })
+}
+
+/// Deploys the second example, which is serverless and in two regions.
+pub async fn in_two_regions(instance: &Instance) -> Result<()> {
+    let began = Instant::now();
+    vault::run(instance).await?;
+    note(&format!("{} in two regions.", seconds(began.elapsed())));
+    Ok(())
 }
 
 /// Nothing that was done may have made a stand-in answer what its vendor would not.

@@ -10,3 +10,4 @@ pub mod hub;
 pub mod ledger;
 pub mod log;
 pub mod story;
+pub mod vault;

@@ -1,10 +1,10 @@
 //! The serverless example: one image, a stack in each of two regions, one after the other, and an address in each at which notes are
 //! written and read. The functions really run, with the permissions of their roles and nothing else.
 
-use std::path::Path;
 use std::process::Command;
 
 use sandbox::runner::base;
+use sandbox::runner::vault::{CANADA, IRELAND, application, parameters};
 use sandbox::world::aws::Aws;
 use serde_json::{Value, json};
 
@@ -14,9 +14,6 @@ use crate::support::{TIMEOUT, ends, heavy, instance, log, session, until, wait};
 
 const SHARED: &str = include_str!("../../../../docs/examples/vault/infra/shared/template.yaml");
 const REGIONAL: &str = include_str!("../../../../docs/examples/vault/infra/region/template.yaml");
-const CANADA: &str = "ca-central-1";
-const IRELAND: &str = "eu-west-1";
-const COMPONENTS: [&str; 4] = ["page", "status", "read", "write"];
 
 struct Vault {
     stack: Stacked,
@@ -36,21 +33,10 @@ impl Vault {
             world.expects_vault(instance(), dev).await.unwrap();
             world.first_stage_publishes(instance()).await.unwrap();
             world.publishes_anywhere(instance()).await.unwrap();
-            for region in [CANADA, IRELAND] {
-                let registry = world.registry_host(instance(), region).await.unwrap();
-                let aws = stack.aws.in_region(region);
-                for (name, value) in [
-                    ("/vault/log-level", "INFO".to_owned()),
-                    ("/vault/repository-uri", format!("{registry}/vault")),
-                ] {
-                    let input = json!({"Name": name, "Value": value, "Type": "String"});
-                    let put = aws.json("ssm", "AmazonSSM.PutParameter", &input).await;
-                    put.unwrap().unwrap();
-                }
-            }
+            parameters(instance(), world, &stack.aws).await.unwrap();
         });
         let checkout = stack.job("", "");
-        copied(&checkout.file("app"));
+        application(instance(), &checkout.file("app")).unwrap();
         Self {
             stack,
             shared,
@@ -139,31 +125,6 @@ impl Vault {
             let call = aws.query("cloudformation", VERSION, "DescribeStacks", &named);
             wait(DEADLINE, call).unwrap().is_err().then_some(())
         });
-    }
-}
-
-/// The example's application with the modules of its lock files, as its build makes it.
-fn copied(to: &Path) {
-    let example = instance().checkout.join("docs/examples/vault");
-    std::fs::create_dir_all(to.join("components")).unwrap();
-    for file in ["Dockerfile", ".dockerignore"] {
-        std::fs::copy(example.join(file), to.join(file)).unwrap();
-    }
-    for component in COMPONENTS {
-        let package = format!("vault/components/{component}");
-        sandbox::install::example(instance(), &package).unwrap();
-        let folder = to.join("components").join(component);
-        let mut copy = Command::new("cp");
-        copy.args(["--recursive", "--dereference"])
-            .arg(example.join("components").join(component))
-            .arg(&folder);
-        ends(&mut copy, 0, &[]);
-        let modules = instance().example(&package).join("node_modules");
-        if modules.is_dir() {
-            let mut copy = Command::new("cp");
-            copy.arg("--recursive").arg(modules).arg(&folder);
-            ends(&mut copy, 0, &[]);
-        }
     }
 }
 
