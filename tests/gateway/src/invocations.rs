@@ -44,7 +44,7 @@ pub(crate) async fn authorize(
         return refused();
     };
     let region = asked.resource.split(':').nth(3).unwrap_or_default();
-    let caller = match crate::route::authenticate(&gateway, &call, &asked.path, false) {
+    let caller = match crate::authenticated::caller(&gateway, &call, &asked.path, false) {
         Ok(Some(caller)) if call.service == SERVICE && call.region == region => caller,
         _ => return refused(),
     };

@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod answer;
+mod authenticated;
 mod backups;
 mod buckets;
 mod builds;

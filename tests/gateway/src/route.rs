@@ -20,7 +20,7 @@ use crate::error::AwsError;
 use crate::faults::Kind;
 use crate::identity::{Credentials, Refusal};
 use crate::record::Entry;
-use crate::sigv4::{self, Signed, SignedParts};
+use crate::sigv4::{self, Signed};
 use crate::{BackendCall, Gateway};
 
 /// Bodies that are read whole; AWS's own limits of JSON and query APIs are far below.
@@ -60,7 +60,7 @@ async fn entry(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
         bytes,
         signed,
     );
-    let caller = authenticate(&gateway, &call, &path, stream.is_some());
+    let caller = crate::authenticated::caller(&gateway, &call, &path, stream.is_some());
     let mut record = record(&gateway, &call, &caller);
     let account = record.account.clone();
     gateway.faults.linger(&call.service).await;
@@ -234,40 +234,6 @@ fn record(gateway: &Gateway, call: &Call, caller: &Result<Option<Credentials>, R
         Err(_) => {}
     }
     record
-}
-
-/// The caller's credentials; `None` only for the one call that needs none.
-pub(crate) fn authenticate(
-    gateway: &Gateway,
-    call: &Call,
-    path: &str,
-    streams: bool,
-) -> Result<Option<Credentials>, Refusal> {
-    let Some(signed) = &call.signed else {
-        let open = call.service == "sts" && call.operation == "AssumeRoleWithWebIdentity";
-        return if open {
-            Ok(None)
-        } else {
-            Err(Refusal::Missing)
-        };
-    };
-    let found = gateway
-        .identities
-        .find(&signed.access_key, signed.token.as_deref())?;
-    let covered = SignedParts {
-        method: &call.method,
-        path,
-        query: &call.query,
-        headers: &call.headers,
-        body: (!streams).then_some(&*call.body),
-    };
-    if !sigv4::verify(signed, &found.secret, &covered) {
-        return Err(Refusal::Signature);
-    }
-    match signed.skewed(OffsetDateTime::now_utc()) {
-        Some(skewed) => Err(Refusal::Skewed(skewed)),
-        None => Ok(Some(found)),
-    }
 }
 
 async fn dispatch(

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::project::{Project, Promotion, WEBHOOK};
+use super::project::{Project, Promotion};
+use super::source::WEBHOOK;
 use super::{Ended, Variable};
 use crate::fault::{Fault, Result};
 use crate::instance::Instance;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::source::{check_out, fresh};
+use super::source::{WEBHOOK, check_out, fresh};
 use super::variables::plain;
 use super::{Build, Ended, Given, Variable, run};
 use crate::fault::Result;
@@ -14,9 +14,6 @@ use crate::world::runner::{Variables, without_lock_tables};
 
 /// Longer than any build of the example takes.
 const TIMEOUT: Duration = Duration::from_secs(600);
-
-/// The initiator of builds that GitHub's webhook starts.
-pub(super) const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
 
 /// A project of the team, and how one build of it is started.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::container::Container;
 use super::credentials::Endpoint;
 use super::log::Log;
 use super::phases::{Phase, Status, next};
-use super::project::WEBHOOK;
+use super::source::WEBHOOK;
 use super::spec::{Block, Spec};
 use super::stored;
 use super::variables::{Given, exported, layered};

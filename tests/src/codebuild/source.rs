@@ -8,6 +8,9 @@ use crate::instance::Instance;
 use crate::runner::git::git;
 use crate::world::World;
 
+/// The initiator of builds that GitHub's webhook starts.
+pub(super) const WEBHOOK: &str = "GitHub-Hookshot/0a1b2c3";
+
 /// A folder of its own for the next build of a project, and the build's number.
 pub(super) fn fresh(instance: &Instance, world: &World, project: &str) -> Result<(PathBuf, u64)> {
     let world = instance.dir.join("worlds").join(&world.name);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::cipher::Cipher;
 use super::ecdsa::Pair;
-use super::encrypting::Cipher;
 use crate::error::AwsError;
 use crate::lock;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
+use super::cipher::Cipher;
 use super::ecdsa::Pair;
-use super::encrypting::Cipher;
 use super::keys::{At, Key, Material, State};
 use super::{Desk, validation};
 use crate::access::{self, Own, Request};

@@ -3,6 +3,7 @@
 //! account.
 //! Source: AWS KMS API Reference; AWS KMS Developer Guide, "Key policies" and "Condition keys".
 
+mod cipher;
 mod ecdsa;
 mod encrypting;
 mod keys;
