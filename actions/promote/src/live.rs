@@ -194,6 +194,7 @@ async fn look_at_service(
         containers: selection.containers,
         health_checked: definition.health_checked(),
         allow_zero_tasks: false,
+        wanted: None,
     };
     Ok(LiveService {
         missing: missing(&expected, &seen),

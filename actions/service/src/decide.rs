@@ -75,6 +75,16 @@ pub(crate) fn deployable(service: &Service, allow_zero_tasks: bool) -> Result<()
         ))
         .hint("move it to an application or network load balancer"));
     }
+    if service.desired == 0 && service.daemon && !allow_zero_tasks {
+        return Err(Error::refused(format!(
+            "service {name} runs one task on each container instance, and none of its cluster fits: nothing would run, so nothing could be verified"
+        ))
+        .hint(format!(
+            "see the instances: aws ecs list-container-instances --cluster {}",
+            service.cluster_arn
+        ))
+        .hint("or deploy without verification, before there is one: --allow-zero-tasks"));
+    }
     if service.desired == 0 && !allow_zero_tasks {
         return Err(Error::refused(format!(
             "service {name} has a desired count of 0: nothing would run, so nothing could be verified"

@@ -52,7 +52,7 @@ pub(crate) async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> 
     let timeout = time::allowed(version.timeout, strategy, plan.update)?;
     let closed = under.and_then(UsedPermit::closed);
     if let Some(why) = &closed {
-        still_runs(&plan, why, contract)?;
+        still_runs(&plan, why, &version.digest, contract)?;
     }
     if version.dry_run {
         let missing = opened.missing.clone();
@@ -167,7 +167,7 @@ impl Ready<'_> {
     /// Uses the permit up, if there is one, after the session is open in which the service is updated.
     async fn begin(&self, task_definition: &TaskDefinitionArn) -> Result<Option<PermittedUpdate>> {
         let opened = self.opened;
-        let permit = match (&opened.permit, &opened.under) {
+        let (permit, checked) = match (&opened.permit, &opened.under) {
             // Nothing may be changed, and the plan changes nothing.
             (Some(_), Some(under)) if self.closed => {
                 return Ok(Some(PermittedUpdate {
@@ -175,7 +175,7 @@ impl Ready<'_> {
                     client: None,
                 }));
             }
-            (Some(permit), _) => permit,
+            (Some(permit), checked) => (permit, checked),
             (None, _) => return Ok(None),
         };
         let policy = RetryPolicy::within(self.timeout);
@@ -189,6 +189,10 @@ impl Ready<'_> {
         self.progress.at(Stage::Beginning {
             permit: permit.number(),
             revision: task_definition.name().to_owned(),
+            record: checked
+                .as_ref()
+                .map(|under| under.record_failed.clone())
+                .unwrap_or_default(),
         });
         let under = permit.start(task_definition.as_str()).await?;
         self.cx.host.info(under.used_up());
@@ -211,6 +215,7 @@ pub(crate) fn expected(
         containers: plan.selection.containers.clone(),
         health_checked: observed.base().health_checked(),
         allow_zero_tasks: false,
+        wanted: Some(observed.seen.service.desired),
     }
 }
 
@@ -314,21 +319,21 @@ async fn update(
 }
 
 /// Refuses to change anything under a permit that this same run closed, or took up too long ago.
-fn still_runs(plan: &Plan, why: &str, contract: Option<&Resolved>) -> Result<()> {
+fn still_runs(plan: &Plan, why: &str, digest: &Digest, contract: Option<&Resolved>) -> Result<()> {
     if let (Revision::Keep, Update::None) = (&plan.revision, plan.update) {
         return Ok(());
     }
-    let environment = contract.map_or("NAME", |contract| contract.environment.as_str());
-    Err(Error::refused(format!(
+    let error = Error::refused(format!(
         "{why}, and a deployment now would change the service"
     ))
-    .with_causes(plan.lines())
-    .hint(format!(
-        "deploy under a new permit: slipway-promote grant --environment {environment} --digest {}",
-        plan.image
-            .rsplit_once('@')
-            .map_or("DIGEST", |(_, digest)| digest)
-    )))
+    .with_causes(plan.lines());
+    // A permit is of an environment of the contract.
+    Err(contract.into_iter().fold(error, |error, contract| {
+        error.hint(format!(
+            "deploy under a new permit: slipway-promote grant --environment {} --digest {digest}",
+            contract.environment
+        ))
+    }))
 }
 
 /// Refuses if somebody else deployed since the plan was made.

@@ -285,7 +285,7 @@ impl Follow {
                 "{reason}; the rollback to {to} failed too: {}",
                 primary.reason
             )),
-            Rollout::Completed if primary.running >= seen.service.desired => {
+            Rollout::Completed if primary.running >= self.least(seen.service.desired) => {
                 Next::Done(Verdict::RolledBack {
                     to: primary.task_definition.clone(),
                     reason,
@@ -293,6 +293,12 @@ impl Follow {
             }
             _ => Next::Wait(vec![format!("the rollback to {to} to complete")]),
         }
+    }
+
+    /// How many tasks have to run: an automatic scaling may want more since the deployment began.
+    fn least(&self, desired: i32) -> i32 {
+        let before = self.expected.wanted.filter(|before| *before > 0);
+        before.map_or(desired, |before| before.min(desired))
     }
 
     /// Another deployment is primary that is not known as the rollback: it is somebody else's, unless it may be the rollback that

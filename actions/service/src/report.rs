@@ -158,9 +158,10 @@ impl Outcome<'_> {
                 "another deployment superseded this one: {by} of {}",
                 task_definition.name()
             ))
-            .hint(
-                "this revision may never have become healthy; follow the other deployment: slipway-service status --environment NAME",
-            ),
+            .hint(format!(
+                "this revision may never have become healthy; follow the other deployment: slipway-service status {}",
+                self.arguments
+            )),
             Verdict::Failed { reason } => {
                 Error::failed(format!("the deployment of {ours} failed")).cause(reason.clone())
             }

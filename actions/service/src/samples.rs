@@ -33,6 +33,7 @@ pub(crate) fn service() -> Service {
         status: "ACTIVE".to_owned(),
         controller: "ECS".to_owned(),
         task_definition: revision(7),
+        daemon: false,
         desired: 0,
         running: 0,
         pending: 0,

@@ -15,6 +15,8 @@ pub(crate) enum Stage {
     Beginning {
         permit: u64,
         revision: String,
+        /// The command that records it as failed.
+        record: String,
     },
     Updating {
         revision: TaskDefinitionArn,
@@ -65,12 +67,16 @@ impl Interruptible for Stage {
                 "{} was registered, but nothing uses it yet; the next deployment of this digest reuses it",
                 arn.name()
             )),
-            Stage::Beginning { permit, revision } => error
+            Stage::Beginning {
+                permit,
+                revision,
+                record,
+            } => error
                 .cause(format!(
                     "the record that permit {permit} is used for {revision} was being written; the service was not updated"
                 ))
                 .hint("on GitHub, run the failed jobs again: they go on under it")
-                .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
+                .hint(format!("anywhere else, record the failure and get a new permit: {record}")),
             Stage::Updating { revision, .. } => error
                 .cause(format!(
                     "the service was being updated to {}, and ECS had not answered yet",
@@ -151,12 +157,18 @@ mod tests {
             hook: "ecs-pause-1".to_owned(),
             permit,
         };
+        let beginning = || Stage::Beginning {
+            permit: 7,
+            revision: "web:8".to_owned(),
+            record: "slipway-promote record --environment dev".to_owned(),
+        };
         for (stage, words) in [
             (back(Some(true)), "goes back, as this run asked ECS"),
             (back(Some(false)), "ECS had not confirmed that"),
             (back(None), "this run only followed it"),
             (answering(None), "hook ecs-pause-1 was being answered"),
             (answering(Some(7)), "under permit 7 may be written"),
+            (beginning(), "the service was not updated"),
         ] {
             assert!(!stage.goes_on(), "{stage:?}");
             let error = stage.interrupted("SIGTERM", "--environment dev");
@@ -167,10 +179,11 @@ mod tests {
                 "{text}"
             );
             let hints = error.hints.join("\n");
-            assert!(
-                hints.contains("slipway-service status --environment dev"),
-                "{hints}"
-            );
+            let next = match stage {
+                Stage::Beginning { record, .. } => record,
+                _ => "slipway-service status --environment dev".to_owned(),
+            };
+            assert!(hints.contains(&next), "{hints}");
         }
     }
 }

@@ -113,6 +113,7 @@ pub(crate) fn lacking(
         containers: containers.to_vec(),
         health_checked: definition.health_checked(),
         allow_zero_tasks,
+        wanted: None,
     };
     missing(&expected, seen)
 }

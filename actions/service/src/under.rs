@@ -12,6 +12,8 @@ pub(crate) struct UsedPermit {
     pub(crate) permit: u64,
     by: String,
     at: String,
+    /// The command that records the deployment under it as failed, after which another permit can be granted.
+    pub(crate) record_failed: String,
     expires: String,
     /// Until when the deployment can begin.
     begins_by: String,
@@ -41,6 +43,10 @@ impl UsedPermit {
             permit: record.seq,
             by: record.actor.login.clone(),
             at: record.at.clone(),
+            record_failed: format!(
+                "slipway-promote record --environment {} --digest {} --commit {} --verdict failed",
+                record.environment, record.digest, record.commit
+            ),
             expires: permit.map(|it| it.expires.clone()).unwrap_or_default(),
             begins_by: begins_by(record).map(rfc3339).unwrap_or_default(),
             reviewers: reviewers.map(|actor| actor.login.clone()).collect(),

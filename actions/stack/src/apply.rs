@@ -11,13 +11,13 @@ use crate::judge::judge;
 use crate::locate::{self, Found};
 use crate::progress::Progress;
 use crate::protect::{enforce, missing};
-use crate::regions::bound;
+use crate::regions::{Bound, bound, check, together};
 use crate::report::apply::{self as report, Applied};
 use crate::report::regions::{self, halted};
 use crate::search::{Execution, Search, search};
 use crate::seen::{ChangeSet, Stack};
 use crate::settings::{Protection, protection};
-use crate::standing::{Kind, change_set_kind, is_terminal};
+use crate::standing::{Kind, REVIEW, change_set_kind, is_terminal};
 use crate::watch::{Ended, Watch};
 use kit::aws::Region;
 use kit::error::{Error, Result};
@@ -25,8 +25,9 @@ use kit::id::PlanId;
 use kit::{Cx, Report};
 use ledger::applied::{self, AppliedPermit, Permit};
 use net::{Purpose, SessionTag};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::time::sleep;
 
 /// How often the plan is looked for, if nothing is found or somebody else executed it between two looks.
@@ -36,8 +37,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The key of the tag that holds the change set's name: without it the deploy role executes none in an environment whose gate says
 /// `plan: true`, and protects no stack otherwise (docs/policies/deploy-stack.json).
 const TAG: &str = "slipway-change-set";
-/// The status of a stack of which only change sets were made.
-const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
 /// # Errors
 /// A plan that is not there or not permitted (exit 3), another operation (exit 4), or an execution that did not succeed.
@@ -59,14 +58,25 @@ pub(crate) async fn apply(
     };
     let all = locate::find(cx, &defaults, &args.stack, Purpose::Deploy).await?;
     let bound = bound(&all, plan, &protection.protects()).await?;
+    let regions: Vec<&Region> = all.iter().map(|it| &it.account.region).collect();
+    let under = Under {
+        permit: permit.as_ref(),
+        checked: OnceCell::new(),
+        told: Cell::new(false),
+    };
     let mut done = Vec::new();
     for (index, (found, part)) in all.iter().zip(&bound).enumerate() {
         let region = &found.account.region;
         let run = Run {
             cx,
             found,
-            plan: part.as_ref().unwrap_or(plan),
-            permit: permit.as_ref(),
+            regions: &regions,
+            whole: plan,
+            plan: match part {
+                Bound::Plan(plan) => plan,
+                Bound::Same(_) | Bound::Before => plan,
+            },
+            under: &under,
             protection: &protection,
             timeout: args.wait.timeout,
             arguments: args.stack.arguments(cx),
@@ -79,8 +89,8 @@ pub(crate) async fn apply(
         cx.host
             .info(format!("region {number} of {}: {region}", all.len()));
         let ended = match part {
-            Some(_) => run.to_the_end().await,
-            None => run.unchanged().await,
+            Bound::Plan(_) => run.to_the_end().await,
+            Bound::Same(_) | Bound::Before => run.unchanged(part).await,
         };
         match ended {
             Ok(report) => done.push((region.clone(), report)),
@@ -114,12 +124,25 @@ pub(crate) fn refuse_pull_requests(cx: &Cx) -> Result<()> {
     }
 }
 
+/// The permit of the whole apply. It is judged once, before the first change: it may be over by the time that the last region begins.
+struct Under<'a> {
+    permit: Option<&'a Permit<'a>>,
+    checked: OnceCell<AppliedPermit>,
+    /// True once a region reported it.
+    told: Cell<bool>,
+}
+
 /// One run of the verb.
 struct Run<'a> {
     cx: &'a Cx,
     found: &'a Found,
+    /// All regions that the plan is applied to.
+    regions: &'a [&'a Region],
+    /// The plan that was named.
+    whole: &'a PlanId,
+    /// The plan in this region.
     plan: &'a PlanId,
-    permit: Option<&'a Permit<'a>>,
+    under: &'a Under<'a>,
     protection: &'a Protection,
     timeout: Duration,
     arguments: String,
@@ -190,7 +213,15 @@ impl Run<'_> {
             }
         };
         let token = token(self.plan.as_str(), &made.protects);
-        let watch = Watch::ahead(self.cx, client, &stack.id, token.clone(), self.timeout).await?;
+        let watch = Watch::ahead(
+            self.cx,
+            client,
+            &stack.id,
+            &self.arguments,
+            token.clone(),
+            self.timeout,
+        )
+        .await?;
         self.cx.host.info(format!(
             "executing plan {} of the stack {}: {}{allowed}",
             self.plan,
@@ -224,6 +255,7 @@ impl Run<'_> {
         kind: Kind,
     ) -> Result<()> {
         let again = format!("slipway-stack plan {}", self.arguments);
+        self.of_these_regions(made)?;
         let lines = foreign(set, made, stack, kind);
         if !lines.is_empty() {
             return Err(Error::refused(format!(
@@ -233,7 +265,7 @@ impl Run<'_> {
             .with_causes(lines)
             .hint(format!("plan again: {again}")));
         }
-        let commit = self.permit.map(Permit::commit);
+        let commit = self.under.permit.map(Permit::commit);
         let lines = unfit(set, made, commit, self.found.account.time()?);
         if !lines.is_empty() {
             return Err(
@@ -269,7 +301,17 @@ impl Run<'_> {
         self.progress.replace(Progress::Executing);
         let same = execution.token == token(self.plan.as_str(), &self.protection.protects());
         let made = execution.made.clone();
-        let watch = Watch::resume(self.cx, client, &stack.id, execution, self.timeout);
+        if let Some(made) = &made {
+            self.of_these_regions(made)?;
+        }
+        let watch = Watch::resume(
+            self.cx,
+            client,
+            &stack.id,
+            &self.arguments,
+            execution,
+            self.timeout,
+        );
         let ended = watch.follow().await?;
         let (mut enforced, mut under) = (Vec::new(), None);
         if ended.verdict == Verdict::Succeeded {
@@ -293,11 +335,29 @@ impl Run<'_> {
         report::ended(&self.applied(enforced, under), ended)
     }
 
-    /// A region in which the plan changes no resource.
-    async fn unchanged(&self) -> Result<Report> {
-        match self.found.client.stack(&self.found.name).await? {
-            Some(stack) => self.nothing(&stack).await,
-            None => Err(self.unknown(None)),
+    /// Refuses a plan of one region that is a part of a plan of several. Of several regions, [`bound`] knows.
+    fn of_these_regions(&self, made: &Made) -> Result<()> {
+        match self.regions {
+            [only] => together(made, only, self.regions, self.plan).map_err(|error| *error),
+            _ => Ok(()),
+        }
+    }
+
+    /// A region in which the plan changes no resource, or in which that is not known any more: then it is not protected either.
+    async fn unchanged(&self, part: &Bound) -> Result<Report> {
+        // It may have changed while the regions before it were changed.
+        check(self.found, part, self.whole, &self.protection.protects()).await?;
+        let Some(stack) = self.found.client.stack(&self.found.name).await? else {
+            return Err(self.unknown(None));
+        };
+        let lacks = missing(&self.found.client, &stack.id, self.protection).await?;
+        match part {
+            Bound::Before if !lacks.is_nothing() => Err(Error::refused(format!(
+                "the stack {} is not protected as is declared here, and what plan {} said of it is not known any more",
+                stack.name, self.whole
+            ))
+            .hint(format!("plan again: slipway-stack plan {}", self.arguments))),
+            _ => self.nothing(&stack).await,
         }
     }
 
@@ -348,12 +408,18 @@ impl Run<'_> {
             .hint(format!("or plan again: slipway-stack plan {}", self.arguments))
     }
 
-    /// The permit, checked right before something changes.
+    /// Checks the permit right before something changes, unless a region before did. It is answered to the first region alone, which
+    /// reports it.
     async fn permitted(&self) -> Result<Option<AppliedPermit>> {
-        match self.permit {
-            Some(permit) => permit.check().await.map(Some),
-            None => Ok(None),
-        }
+        let Some(permit) = self.under.permit else {
+            return Ok(None);
+        };
+        let checked = self
+            .under
+            .checked
+            .get_or_try_init(|| permit.check())
+            .await?;
+        Ok((!self.under.told.replace(true)).then(|| checked.clone()))
     }
 
     /// Sets the protection that the stack lacks, with no change set under way.
@@ -374,7 +440,7 @@ impl Run<'_> {
     /// The client that may execute the change set of this name and protect the stack, where that takes a permit. It is made before
     /// anything is changed.
     async fn session(&self, change_set: String) -> Result<Option<Client>> {
-        let Some(permit) = self.permit else {
+        let Some(permit) = self.under.permit else {
             return Ok(None);
         };
         let tag = SessionTag {

@@ -24,7 +24,7 @@ pub(crate) enum Verb {
     Apply(Apply),
     /// Show the status of the stack: its last operation, its outputs and its open change sets
     Status(Status),
-    /// Compare the stack's resources with its template; exit 6 if they differ
+    /// Compare the stack's resources with its template; exit 6 if they differ, 3 if that is not known
     Drift(Drift),
     /// Let a rollback that failed go on, past the resources that are named
     Recover(Recover),
@@ -105,6 +105,9 @@ pub(crate) struct Status {
 pub(crate) struct Drift {
     #[command(flatten)]
     pub(crate) stack: StackName,
+    /// Logical ID of a resource that CloudFormation does not compare, and that need not be compared; may be given several times
+    #[arg(long, value_name = "LOGICAL-ID", value_delimiter = '\n')]
+    pub(crate) unchecked: Vec<String>,
     #[command(flatten)]
     pub(crate) wait: Wait,
 }

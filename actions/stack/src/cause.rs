@@ -22,6 +22,16 @@ pub(crate) struct Causes {
     pub(crate) left: Vec<String>,
 }
 
+impl Causes {
+    /// Notes that nobody can tell why a nested stack failed. That it failed is not the root cause.
+    pub(crate) fn unread(&mut self, nested: &str, why: &str) {
+        let unknown = format!(
+            "unknown, in the nested stack {nested}, whose events could not be read: {why}; see them: aws cloudformation describe-stack-events --stack-name {nested}"
+        );
+        self.others.extend(self.root.replace(unknown));
+    }
+}
+
 /// The resources that an operation that succeeded left behind, from its events, the oldest first.
 pub(crate) fn left_behind(events: &[Event]) -> Causes {
     let mut last: BTreeMap<(&str, &str), &Event> = BTreeMap::new();
@@ -56,8 +66,7 @@ pub(crate) fn causes(events: &[Event]) -> Causes {
             causes.rollback.push(line(event));
         } else if causes.root.is_none() {
             causes.root = Some(line(event));
-            let nested = event.kind == STACK && event.physical_id.starts_with("arn:");
-            causes.nested = nested.then(|| event.physical_id.clone());
+            causes.nested = embedded(event, events);
         } else {
             causes.others.push(line(event));
         }
@@ -71,6 +80,17 @@ pub(crate) fn causes(events: &[Event]) -> Causes {
         causes.root = failed.map(line);
     }
     causes
+}
+
+/// The ARN of the nested stack that an event is about. The event of a failure may lack it, where an earlier one of the resource has it.
+fn embedded(event: &Event, events: &[Event]) -> Option<String> {
+    let same = |it: &&Event| it.logical_id == event.logical_id && it.kind == STACK;
+    let named = events.iter().filter(same).rev();
+    let mut ids = std::iter::once(event)
+        .filter(|it| it.kind == STACK)
+        .chain(named)
+        .map(|it| &it.physical_id);
+    ids.find(|id| id.starts_with("arn:")).cloned()
 }
 
 /// An event in one line.
@@ -165,6 +185,28 @@ mod tests {
             "Embedded stack was not created",
         )];
         assert_eq!(causes(&events).nested.as_deref(), Some("arn:Inner"));
+        let mut begun = events[0].clone();
+        begun.status = "CREATE_IN_PROGRESS".to_owned();
+        let mut unnamed = events[0].clone();
+        unnamed.physical_id = String::new();
+        let found = causes(&[begun, unnamed]);
+        assert_eq!(found.nested.as_deref(), Some("arn:Inner"));
+    }
+
+    #[test]
+    fn a_nested_stack_whose_events_cannot_be_read_leaves_the_root_cause_unknown() {
+        let failed = event("Inner", STACK, "CREATE_FAILED", "was not created");
+        let mut found = causes(&[failed]);
+        found.unread("arn:Inner", "AccessDenied: no");
+        let root = found.root.unwrap();
+        for piece in [
+            "unknown, in the nested stack arn:Inner",
+            "AccessDenied: no",
+            "describe-stack-events --stack-name arn:Inner",
+        ] {
+            assert!(root.contains(piece), "{root}");
+        }
+        assert!(found.others[0].contains("was not created"));
     }
 
     #[test]

@@ -69,7 +69,26 @@ impl Planned<'_> {
             Effect::Unknown => true,
             Effect::Modify | Effect::Import | Effect::Add => false,
         };
-        gone && is_stateful(&self.change.kind)
+        gone && match &self.change.inside {
+            // A nested stack has no data of its own.
+            Some(inside) => inside.iter().any(|it| is_stateful(&it.kind)),
+            None => is_stateful(&self.change.kind),
+        }
+    }
+
+    /// The resources with data in a nested stack that goes with them, as a line; nothing of any other resource.
+    pub(crate) fn holding(&self) -> String {
+        if self.change.kind != STACK || self.effect != Effect::Remove {
+            return String::new();
+        }
+        let Some(inside) = &self.change.inside else {
+            return ", and what is in it could not be listed".to_owned();
+        };
+        let stateful = inside.iter().filter(|it| is_stateful(&it.kind));
+        let names: Vec<String> = stateful
+            .map(|it| format!("{} ({})", it.path, it.kind))
+            .collect();
+        format!(", and in it {}", names.join(", "))
     }
 }
 
@@ -240,6 +259,42 @@ mod tests {
         // A resource of a nested stack is named with that stack.
         assert_eq!((refused, unused), (vec!["Inner/Table"], vec!["Table"]));
         assert_eq!(counts(&[]), "no resource changes");
+    }
+
+    #[test]
+    fn a_nested_stack_that_is_removed_loses_the_data_that_is_in_it() {
+        let inside = |kinds: &[&str]| {
+            let all = kinds.iter().map(|kind| crate::seen::Inside {
+                path: "Deep/A".to_owned(),
+                kind: (*kind).to_owned(),
+            });
+            Some(all.collect())
+        };
+        let (topic, table) = ("AWS::SNS::Topic", "AWS::DynamoDB::Table");
+        for (policy, inside, lost) in [
+            (None, None, Some(", and what is in it could not be listed")),
+            (None, inside(&[]), None),
+            (None, inside(&[topic]), None),
+            (
+                Some("Delete"),
+                inside(&[topic, table]),
+                Some(", and in it Deep/A (AWS::DynamoDB::Table)"),
+            ),
+            (Some("Retain"), inside(&[table]), None),
+        ] {
+            let mut change = change("Inner", STACK, "Remove", None);
+            change.policy_action = policy.map(str::to_owned);
+            change.inside = inside;
+            let set = ChangeSet {
+                changes: vec![change],
+                ..ChangeSet::default()
+            };
+            let planned = &ordered(&set)[0];
+            assert_eq!(planned.loses_data(), lost.is_some(), "{lost:?}");
+            if let Some(line) = lost {
+                assert_eq!(planned.holding(), line);
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod write;
 
 #[cfg(test)]
 pub(crate) use drift::Difference;
-pub(crate) use drift::{Detection, Drifted};
+pub(crate) use drift::{Detection, Drifted, Resource};
 pub(crate) use write::{Creation, Executed, Source, Value};
 
 use crate::prose;

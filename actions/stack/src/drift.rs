@@ -1,11 +1,13 @@
 //! The verb `drift`: what of the stack is not as its template says.
 
-use crate::args;
-use crate::client::Detection;
+use crate::args::{self, names};
+use crate::client::{Client, Detection};
 use crate::locate::{self, Found};
 use crate::report::drift::{Compared, report};
 use crate::report::regions;
 use crate::standing::{busy, is_terminal};
+use crate::unchecked::unchecked;
+use crate::watch::unseen;
 use kit::clock::human;
 use kit::error::{Error, ErrorKind, Result};
 use kit::{Cx, Report};
@@ -17,20 +19,30 @@ use tokio::time::{Instant, sleep};
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// # Errors
-/// The stack has drifted (exit 6), or CloudFormation could not compare it.
+/// The stack has drifted (exit 6), or something of it was not compared (exit 3).
 pub(crate) async fn drift(args: args::Drift, cx: &Cx) -> Result<Report> {
     let defaults = cx.defaults_stack()?;
     let arguments = args.stack.arguments(cx);
     let timeout = args.wait.timeout;
+    let allowed = names(&args.unchecked);
     let mut all = Vec::new();
     for found in locate::find(cx, &defaults, &args.stack, Purpose::Read).await? {
         let region = found.account.region.clone();
-        all.push((region, in_region(found, &arguments, timeout, cx).await));
+        all.push((
+            region,
+            in_region(found, &arguments, &allowed, timeout, cx).await,
+        ));
     }
     regions::each(all)
 }
 
-async fn in_region(found: Found, arguments: &str, timeout: Duration, cx: &Cx) -> Result<Report> {
+async fn in_region(
+    found: Found,
+    arguments: &str,
+    allowed: &[String],
+    timeout: Duration,
+    cx: &Cx,
+) -> Result<Report> {
     let stack = found.existing(arguments).await?;
     let Found {
         account,
@@ -41,12 +53,46 @@ async fn in_region(found: Found, arguments: &str, timeout: Duration, cx: &Cx) ->
         return Err(busy(&stack, arguments));
     }
     let id = client.detect_drift(&stack.id).await?;
+    let detection = detected(&client, &id, &name, arguments, timeout, cx).await?;
+    let drifted = client.drifted(&stack.id).await?;
+    let unchecked = unchecked(&client.resources(&stack.id).await?, allowed);
+    for name in allowed {
+        if !unchecked.iter().any(|it| it.logical_id == *name) {
+            cx.host.warn(format!(
+                "--unchecked {name} allows nothing: there is no such resource, or it was compared"
+            ));
+        }
+    }
+    report(&Compared {
+        account: &account,
+        name: &name,
+        stack: &stack.id,
+        detection,
+        drifted,
+        unchecked,
+    })
+}
+
+/// Waits for the end of a detection.
+async fn detected(
+    client: &Client,
+    id: &str,
+    name: &str,
+    arguments: &str,
+    timeout: Duration,
+    cx: &Cx,
+) -> Result<Detection> {
     let start = Instant::now();
+    client.retry_until(start + timeout);
+    cx.host
+        .info(format!("CloudFormation compares the stack {name}"));
     let (mut last_report, mut pause) = (start, Duration::from_millis(300));
-    let detection = loop {
-        let seen = client.detection(&id).await?;
+    loop {
+        let seen = client.detection(id).await;
+        let seen = seen.map_err(|error| unseen(error, timeout, arguments))?;
         if seen.status != "DETECTION_IN_PROGRESS" {
-            break seen;
+            client.retry_as_usual();
+            return Ok(seen);
         }
         if start.elapsed() > timeout {
             return Err(Error::new(
@@ -67,56 +113,5 @@ async fn in_region(found: Found, arguments: &str, timeout: Duration, cx: &Cx) ->
         }
         sleep(pause).await;
         pause = (pause * 3 / 2).min(Duration::from_secs(5));
-    };
-    let drifted = client.drifted(&stack.id).await?;
-    if drifted.is_empty() {
-        check_detection(&name, &detection)?;
-    }
-    let not_compared = client.not_compared(&stack.id).await?;
-    report(&Compared {
-        account: &account,
-        name: &name,
-        stack: &stack.id,
-        detection,
-        drifted,
-        not_compared,
-    })
-}
-
-/// Refuses to call a stack unchanged that CloudFormation does not call so.
-fn check_detection(name: &str, detection: &Detection) -> Result<()> {
-    match (detection.status.as_str(), detection.drift.as_deref()) {
-        ("DETECTION_COMPLETE", Some("IN_SYNC")) => Ok(()),
-        (status, drift) => Err(Error::failed(format!(
-            "CloudFormation could not tell whether the stack {name} has drifted: {status}, {}",
-            drift.unwrap_or("no result")
-        ))
-        .with_causes(detection.reason.clone())
-        .hint("the role that asks needs the permissions to read the stack's resources")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_complete_comparison_without_differences_is_a_stack_in_sync() {
-        let detection = |status: &str, drift: Option<&str>| Detection {
-            status: status.to_owned(),
-            reason: Some("because".to_owned()),
-            drift: drift.map(str::to_owned),
-        };
-        assert!(check_detection("shop", &detection("DETECTION_COMPLETE", Some("IN_SYNC"))).is_ok());
-        for (status, drift) in [
-            ("DETECTION_FAILED", Some("IN_SYNC")),
-            ("DETECTION_COMPLETE", Some("UNKNOWN")),
-            ("DETECTION_COMPLETE", Some("NOT_CHECKED")),
-            ("DETECTION_COMPLETE", Some("DRIFTED")),
-            ("DETECTION_COMPLETE", None),
-        ] {
-            let error = check_detection("shop", &detection(status, drift)).unwrap_err();
-            assert!(error.to_string().contains("because"), "{status} {drift:?}");
-        }
     }
 }

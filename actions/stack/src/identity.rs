@@ -4,6 +4,7 @@ use crate::seen::{ChangeSet, Stack};
 use kit::aws::Region;
 use kit::id::{CommitId, PlanId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The beginning of the names of change sets that this step makes.
 pub(crate) const PREFIX: &str = "slipway-";
@@ -43,20 +44,36 @@ pub(crate) struct Made {
     /// The hash over the assets of a cloud assembly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) assets: Option<String>,
-    /// The plans of the regions that are changed before this one. So the ID of the last region's plan covers all of them.
+    /// The regions of a plan of several, in the order in which they are changed, as far as they were known when this change set was
+    /// made. The last change set knows all of them, so its ID is that of the whole plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) after: Vec<Before>,
+    pub(crate) regions: Vec<Regional>,
     /// The protection that the plan gives the stack.
     #[serde(default, skip_serializing_if = "Protects::is_nothing")]
     pub(crate) protects: Protects,
 }
 
-/// The plan of a region that is changed before another one.
+/// One region of a plan of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Before {
+pub(crate) struct Regional {
     pub(crate) region: Region,
-    pub(crate) plan: PlanId,
+    #[serde(flatten)]
+    pub(crate) part: Planned,
+}
+
+/// The plan in one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Planned {
+    /// It changes resources: the ID of the plan.
+    Plan(PlanId),
+    /// It changes none: the ID of the stack as it was.
+    Same(PlanId),
+    /// It is the one whose change set says so, and cannot name itself.
+    Own(()),
+    /// It is not known yet, so the change set that says this is only a part of the plan.
+    Later(()),
 }
 
 /// The protection of the stack after the plan.
@@ -131,10 +148,12 @@ enum Part<'a> {
         protects: &'a Protects,
         /// When it was changed last: a stack that changed since is another one.
         updated: &'a str,
+        template: String,
+        parameters: &'a BTreeMap<String, String>,
     },
 }
 
-const FORMAT: &str = "slipway-stack-plan/2";
+const FORMAT: &str = "slipway-stack-plan/3";
 
 /// The ID of a plan that executes this change set, with the template that CloudFormation holds for it.
 pub(crate) fn plan_id(change_set: &ChangeSet, template: &str) -> String {
@@ -149,14 +168,25 @@ pub(crate) fn plan_id(change_set: &ChangeSet, template: &str) -> String {
     })
 }
 
+/// A stack as it is, with the text of its template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AsItIs {
+    pub(crate) stack: Stack,
+    pub(crate) template: String,
+}
+
 /// The ID of a plan that changes no resource of these stacks, one in each region, and protects them.
-pub(crate) fn empty_plan_id(stacks: &[&Stack], protects: &Protects) -> String {
-    let unchanged = stacks.iter().map(|stack| Part::Unchanged {
-        stack: &stack.id,
-        status: &stack.status,
-        protects,
-        updated: stack.updated.as_deref().unwrap_or(&stack.created),
-    });
+pub(crate) fn empty_plan_id(stacks: &[AsItIs], protects: &Protects) -> String {
+    let unchanged = stacks
+        .iter()
+        .map(|AsItIs { stack, template }| Part::Unchanged {
+            stack: &stack.id,
+            status: &stack.status,
+            protects,
+            updated: stack.updated.as_deref().unwrap_or(&stack.created),
+            template: ledger::sha256(template.as_bytes()),
+            parameters: &stack.parameters,
+        });
     id(&Envelope {
         format: FORMAT,
         stacks: unchanged.collect(),
@@ -287,17 +317,28 @@ mod tests {
             ..stack.clone()
         };
         let none = Protects::default();
-        let id = empty_plan_id(&[&stack], &none);
-        assert_eq!(empty_plan_id(&[&stack.clone()], &none), id);
-        assert_ne!(empty_plan_id(&[&updated], &none), id);
+        let of = |stack: &Stack, template: &str, protects: &Protects| {
+            let as_it_is = AsItIs {
+                stack: stack.clone(),
+                template: template.to_owned(),
+            };
+            empty_plan_id(&[as_it_is], protects)
+        };
+        let id = of(&stack, "t", &none);
+        assert_eq!(of(&stack.clone(), "t", &none), id);
+        assert_ne!(of(&updated, "t", &none), id);
+        assert_ne!(of(&stack, "u", &none), id);
+        let mut other = stack.clone();
+        other.parameters.insert("A".to_owned(), "b".to_owned());
+        assert_ne!(of(&other, "t", &none), id);
         // A deletion that stopped halfway does not change the time of the last update.
         let broken = Stack {
             status: "DELETE_FAILED".to_owned(),
             ..stack.clone()
         };
-        assert_ne!(empty_plan_id(&[&broken], &none), id);
+        assert_ne!(of(&broken, "t", &none), id);
         for protects in protections() {
-            assert_ne!(empty_plan_id(&[&stack], &protects), id, "{protects:?}");
+            assert_ne!(of(&stack, "t", &protects), id, "{protects:?}");
         }
     }
 
@@ -388,6 +429,19 @@ mod tests {
             commit: Some("c".repeat(40).parse().unwrap()),
             role: Some("arn:role".to_owned()),
             allow_replace: vec!["Table".to_owned()],
+            regions: [
+                (
+                    "ca-central-1",
+                    Planned::Plan("1".repeat(64).parse().unwrap()),
+                ),
+                ("eu-west-1", Planned::Own(())),
+                ("us-east-1", Planned::Same("2".repeat(64).parse().unwrap())),
+            ]
+            .map(|(region, part)| Regional {
+                region: region.parse().unwrap(),
+                part,
+            })
+            .into(),
             ..Made::default()
         };
         assert_eq!(Made::read(Some(&made.description())), Some(made.clone()));

@@ -22,7 +22,8 @@ pub(crate) fn judge<'a>(
                 effect,
                 change,
             } = planned;
-            format!("{} {path} ({})", effect.word(), change.kind)
+            let holding = planned.holding();
+            format!("{} {path} ({}){holding}", effect.word(), change.kind)
         };
         let flags: Vec<String> = lost
             .iter()

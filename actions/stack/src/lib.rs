@@ -43,6 +43,7 @@ mod stateful;
 mod status;
 mod template;
 mod text;
+mod unchecked;
 mod watch;
 
 use args::{Args, Verb};
@@ -75,7 +76,7 @@ impl Step for Stack {
             ("stack-id", "ARN of the stack"),
             (
                 "drifted",
-                "drift: `true` if the stack is not as its template says, else `false`; also there if the step fails",
+                "drift: `true` if the stack is not as its template says, `unknown` if a part was not compared, else `false`; also there if the step fails",
             ),
             (
                 "outputs",
@@ -118,12 +119,10 @@ impl Step for Stack {
                 Verb::Recover(args) => recover::recover(args, cx, &progress).await,
             }
         };
-        tokio::select! {
-            result = work => result,
-            signal = kit::signal::interrupted() => {
-                Err(progress::interrupted(signal, &progress.borrow(), &arguments))
-            }
-        }
+        kit::signal::unless(work, |signal| {
+            progress::interrupted(signal, &progress.borrow(), &arguments)
+        })
+        .await
     }
 }
 

@@ -5,7 +5,8 @@ use crate::changes::ordered;
 use crate::chosen::Chosen;
 use crate::client::{Client, Creation, Value};
 use crate::identity::{
-    Before, LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, empty_plan_id, plan_id,
+    AsItIs, LONGEST_DESCRIPTION, Made as Description, PREFIX, PULL_PREFIX, Planned, Regional,
+    empty_plan_id, plan_id,
 };
 use crate::imports::{Wanted, identified};
 use crate::inputs::parameters;
@@ -21,6 +22,7 @@ use crate::source::{acknowledged, source, template};
 use crate::standing::{Kind, change_set_kind};
 use kit::contract::WithStack;
 use kit::error::{Error, Result};
+use kit::id::PlanId;
 use kit::{Cx, Defaults, Report};
 use net::{Account, Purpose};
 use std::cell::RefCell;
@@ -75,44 +77,107 @@ pub(crate) async fn plan(
                 .hint("name the region: --region REGION"),
         );
     }
-    let (mut parts, mut stacks, mut before) = (Vec::new(), Vec::new(), Vec::new());
-    for found in &all {
-        let region = &found.account.region;
-        let part = match run.in_region(found, &before).await {
-            Ok(part) => part,
-            Err(error) => {
-                let error = run.undone(&all, &parts, error).await;
-                return Err(match all.len() {
-                    1 => error,
-                    _ => error.under(format!("no plan: it was not made in {region}")),
-                });
-            }
-        };
-        match &part.made {
-            MadeHere::ChangeSet {
-                plan: Some(plan), ..
-            } => before.push(Before {
-                region: region.clone(),
-                plan: plan.clone(),
-            }),
-            MadeHere::ChangeSet { plan: None, .. } => {}
-            MadeHere::Unchanged(stack) => stacks.push(stack.clone()),
-        }
-        parts.push(part);
-    }
-    let stacks: Vec<&Stack> = stacks.iter().map(AsRef::as_ref).collect();
-    let id = match before.last() {
+    let parts = run.everywhere(&all).await?;
+    let id = match whole_id(&parts) {
         _ if look => None,
-        Some(last) => Some(last.plan.to_string()),
-        None => Some(empty_plan_id(&stacks, &protection.protects())),
+        Some(id) => Some(id.to_string()),
+        None => {
+            let unchanged = parts.iter().filter_map(|part| match &part.made {
+                MadeHere::Unchanged(as_it_is) => Some(as_it_is.as_ref().clone()),
+                MadeHere::ChangeSet { .. } => None,
+            });
+            let unchanged: Vec<AsItIs> = unchanged.collect();
+            Some(empty_plan_id(&unchanged, &protection.protects()))
+        }
     };
     let arguments = args.stack.arguments(cx);
     Ok(report::whole(parts, id.as_deref(), &arguments, run.gate))
 }
 
+/// The ID of the last plan that changes anything, which covers those of all regions.
+fn whole_id(parts: &[Part]) -> Option<&PlanId> {
+    parts.iter().rev().find_map(|part| match &part.made {
+        MadeHere::ChangeSet { plan, .. } => plan.as_ref(),
+        MadeHere::Unchanged(_) => None,
+    })
+}
+
 impl Run<'_> {
-    /// The plan in one region. `before` are those of the regions that are changed before it.
-    async fn in_region(&self, found: &Found, before: &[Before]) -> Result<Part> {
+    /// The plan in every region. Nobody can apply a part of it, so one that fails leaves none behind.
+    async fn everywhere(&self, all: &[Found]) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for found in all {
+            let regions = self.regional(all, &parts, parts.len());
+            match self.in_region(found, &regions).await {
+                Ok(part) => parts.push(part),
+                Err(error) => return Err(self.undone(all, &parts, found, error).await),
+            }
+        }
+        let changes = |part: &Part| matches!(part.made, MadeHere::ChangeSet { .. });
+        let Some(last) = parts.iter().rposition(changes) else {
+            return Ok(parts);
+        };
+        if self.look || last + 1 == all.len() {
+            return Ok(parts);
+        }
+        // The regions after it were not known when its change set was made, and are a part of what is reviewed.
+        let regions = self.regional(all, &parts, last);
+        match self.again(&all[last], &parts[last], &regions).await {
+            Ok(part) => {
+                parts[last] = part;
+                Ok(parts)
+            }
+            Err(error) => Err(self.undone(all, &parts, &all[last], error).await),
+        }
+    }
+
+    /// Makes the change set of a region once more, with more to say of the other regions.
+    async fn again(&self, found: &Found, part: &Part, regions: &[Regional]) -> Result<Part> {
+        if let MadeHere::ChangeSet { id, .. } = &part.made {
+            found.client.delete(id).await?;
+        }
+        let again = self.in_region(found, regions).await?;
+        match again.made {
+            MadeHere::ChangeSet { .. } => Ok(again),
+            MadeHere::Unchanged(_) => Err(Error::failed(format!(
+                "the stack {} changed while it was planned",
+                found.name
+            ))
+            .hint("find out who else changes it, and plan again")),
+        }
+    }
+
+    /// What the change set in the region at `own` says of the regions whose plans are known; nothing where there is only one.
+    fn regional(&self, all: &[Found], parts: &[Part], own: usize) -> Vec<Regional> {
+        if all.len() == 1 {
+            return Vec::new();
+        }
+        let protects = self.protection.protects();
+        let mut regions = Vec::new();
+        for (index, found) in all.iter().enumerate() {
+            let part = match parts.get(index).map(|part| &part.made) {
+                _ if index == own => None,
+                Some(MadeHere::ChangeSet { plan, .. }) => plan.clone().map(Planned::Plan),
+                Some(MadeHere::Unchanged(as_it_is)) => {
+                    let id = empty_plan_id(&[as_it_is.as_ref().clone()], &protects);
+                    id.parse().ok().map(Planned::Same)
+                }
+                None => None,
+            };
+            let unnamed = match index == own {
+                true => Planned::Own(()),
+                false => Planned::Later(()),
+            };
+            regions.push(Regional {
+                region: found.account.region.clone(),
+                part: part.unwrap_or(unnamed),
+            });
+        }
+        regions
+    }
+
+    /// The plan in one region, and what its change set says of the others.
+    async fn in_region(&self, found: &Found, regions: &[Regional]) -> Result<Part> {
         let Self { cx, look, .. } = *self;
         let Found {
             account,
@@ -143,7 +208,7 @@ impl Run<'_> {
         let description = Description {
             assets,
             readable: declared_readable(&template, current),
-            after: before.to_vec(),
+            regions: regions.to_vec(),
             ..self.description(stack.as_ref())
         };
         if look {
@@ -210,8 +275,8 @@ impl Run<'_> {
         }
     }
 
-    /// Deletes what was made in the regions before the one that failed: nobody can apply a part of a plan.
-    async fn undone(&self, all: &[Found], parts: &[Part], error: Error) -> Error {
+    /// Deletes what was made in other regions than the one that failed.
+    async fn undone(&self, all: &[Found], parts: &[Part], failed: &Found, error: Error) -> Error {
         let mut error = error;
         for (found, part) in all.iter().zip(parts) {
             let MadeHere::ChangeSet { id, .. } = &part.made else {
@@ -223,7 +288,13 @@ impl Run<'_> {
                     .hint(format!("the change set {id} is left behind"));
             }
         }
-        error
+        match all.len() {
+            1 => error,
+            _ => error.under(format!(
+                "no plan: it was not made in {}",
+                failed.account.region
+            )),
+        }
     }
 }
 
@@ -238,9 +309,17 @@ async fn nothing(client: &Client, subject: &Subject<'_>, arguments: &str) -> Res
     };
     change_set_kind(Some(&stack), arguments).map_err(|error| *error)?;
     let policy = client.policy(&stack.id).await?;
+    // The role of a pull request may not read it, and its plan has no ID.
+    let as_it_is = match subject.look {
+        true => AsItIs {
+            stack: stack.clone(),
+            template: String::new(),
+        },
+        false => client.as_it_is(&stack).await?,
+    };
     Ok(Part {
         report: report::unchanged(subject, &stack, policy.as_deref()),
-        made: MadeHere::Unchanged(Box::new(stack)),
+        made: MadeHere::Unchanged(Box::new(as_it_is)),
     })
 }
 

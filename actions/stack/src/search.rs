@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::identity::{Made, Protects, empty_plan_id, is_plan, plan_id, token, token_prefix};
 use crate::seen::{ChangeSet, Event, Stack};
+use crate::standing::REVIEW;
 use kit::error::Result;
 use kit::id::PlanId;
 use std::cell::RefCell;
@@ -43,9 +44,6 @@ pub(crate) async fn search(
     plan: &PlanId,
     protects: &Protects,
 ) -> Result<Search> {
-    if empty_plan_id(&[stack], protects) == plan.as_str() {
-        return Ok(Search::Nothing);
-    }
     for listed in client.change_sets(&stack.id).await? {
         if listed.status != "CREATE_COMPLETE" || !is_plan(&listed.name) {
             continue;
@@ -79,6 +77,13 @@ pub(crate) async fn search(
             }
             _ => Search::Unknown,
         });
+    }
+    // The template of a stack that was only ever planned cannot be asked for.
+    if stack.status != REVIEW {
+        let as_it_is = client.as_it_is(stack).await?;
+        if empty_plan_id(&[as_it_is], protects) == plan.as_str() {
+            return Ok(Search::Nothing);
+        }
     }
     let found = execution(client, &stack.id, plan).await?;
     Ok(found.map_or(Search::Unknown, Search::Started))

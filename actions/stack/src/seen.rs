@@ -94,6 +94,17 @@ pub(crate) struct Change {
     pub(crate) after: Option<String>,
     /// The change set of a nested stack.
     pub(crate) change_set: Option<String>,
+    /// The resources in a nested stack that is removed, and in those in it; `None` where they were not seen.
+    #[serde(skip)]
+    pub(crate) inside: Option<Vec<Inside>>,
+}
+
+/// A resource in a nested stack that is removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Inside {
+    /// The logical IDs of the nested stacks in it and of the resource, joined by slashes.
+    pub(crate) path: String,
+    pub(crate) kind: String,
 }
 
 /// The change of one property or attribute.

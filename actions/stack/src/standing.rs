@@ -5,6 +5,9 @@
 use crate::seen::Stack;
 use kit::error::{Error, ErrorKind};
 
+/// The status of a stack of which only change sets were made.
+pub(crate) const REVIEW: &str = "REVIEW_IN_PROGRESS";
+
 /// The kinds of change set for the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -8,7 +8,7 @@ use crate::search::Execution;
 use crate::seen::{DEPTH, Event, Stack};
 use kit::Cx;
 use kit::clock::human;
-use kit::error::{Error, ErrorKind, Result};
+use kit::error::{Error, ErrorKind, Failure, Result};
 use net::PollInterval;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,8 @@ pub(crate) struct Watch<'a> {
     cx: &'a Cx,
     client: &'a Client,
     stack: &'a str,
+    /// The arguments that lead to the stack again, for hints.
+    arguments: &'a str,
     token: String,
     /// Everything that happened since the operation began, the oldest first.
     events: Vec<Event>,
@@ -58,6 +60,7 @@ impl<'a> Watch<'a> {
         cx: &'a Cx,
         client: &'a Client,
         stack: &'a str,
+        arguments: &'a str,
         token: String,
         timeout: Duration,
     ) -> Result<Self> {
@@ -68,7 +71,9 @@ impl<'a> Watch<'a> {
             events: Vec::new(),
             boundary: newest.map(|event| event.id),
         };
-        Ok(Self::resume(cx, client, stack, execution, timeout))
+        Ok(Self::resume(
+            cx, client, stack, arguments, execution, timeout,
+        ))
     }
 
     /// An operation that began before.
@@ -76,6 +81,7 @@ impl<'a> Watch<'a> {
         cx: &'a Cx,
         client: &'a Client,
         stack: &'a str,
+        arguments: &'a str,
         execution: Execution,
         timeout: Duration,
     ) -> Self {
@@ -83,6 +89,7 @@ impl<'a> Watch<'a> {
             cx,
             client,
             stack,
+            arguments,
             token: execution.token,
             events: execution.events,
             inner: Inner::default(),
@@ -96,16 +103,17 @@ impl<'a> Watch<'a> {
     /// Looks until there is a verdict.
     ///
     /// # Errors
-    /// The timeout is over, or a call is refused, so the end is not seen.
+    /// The timeout is over, or a call is refused, so the end is not seen (exit 9).
     pub(crate) async fn follow(mut self) -> Result<Ended> {
         // The operation goes on whether it is observed or not, so every look is made again until the timeout.
         self.client.retry_until(self.start + self.timeout);
         let (mut interval, mut last) = (PollInterval::new(), Instant::now());
         self.tell(&self.events);
         let (verdict, stack) = loop {
-            let (ended, more) = self.look().await.map_err(|error| {
-                error.hint("CloudFormation goes on, but this run no longer follows it; run the same command again to follow it")
-            })?;
+            let (ended, more) = match self.look().await {
+                Ok(seen) => seen,
+                Err(error) => return Err(unseen(error, self.timeout, self.arguments)),
+            };
             if let Some(ended) = ended {
                 break ended;
             }
@@ -222,6 +230,10 @@ impl<'a> Watch<'a> {
             ),
         )
         .cause("CloudFormation goes on with it; nothing was cancelled")
+        .hint(format!(
+            "see how it stands: slipway-stack status {}",
+            self.arguments
+        ))
         .hint("run the same command again to follow it further, with a longer --timeout")
     }
 
@@ -245,6 +257,30 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// The error of an operation whose end was not seen, because CloudFormation did not answer: nothing is known of the operation itself, so
+/// this says neither that it failed nor that it was refused. A call that may succeed later was made again until the timeout.
+pub(crate) fn unseen(mut error: Error, timeout: Duration, arguments: &str) -> Error {
+    let later = error.failure().is_some_and(Failure::is_transient);
+    let mut unseen = Error::new(
+        ErrorKind::TimedOut,
+        match later {
+            true => format!(
+                "the end of the operation was not seen within {}",
+                human(timeout)
+            ),
+            false => "the end of the operation cannot be seen".to_owned(),
+        },
+    );
+    unseen.hints = std::mem::take(&mut error.hints);
+    unseen
+        .because(error)
+        .cause("CloudFormation goes on with it; nothing was cancelled")
+        .hint(format!(
+            "see how it stands: slipway-stack status {arguments}"
+        ))
+        .hint("run the same command again to follow it further")
+}
+
 /// The causes with the root cause of the nested stack that failed, as deep as it goes.
 pub(crate) async fn deepest(client: &Client, mut found: Causes, begin: i64) -> Causes {
     for _ in 0..DEPTH {
@@ -256,17 +292,14 @@ pub(crate) async fn deepest(client: &Client, mut found: Causes, begin: i64) -> C
         let events = match client.events(&nested, earlier).await {
             Ok(events) => events,
             Err(error) => {
-                found.others.push(format!(
-                    "the reason within the nested stack {nested} could not be read: {}",
-                    error.line()
-                ));
+                found.unread(&nested, &error.line());
                 break;
             }
         };
         let inner = causes(&events);
-        if let Some(root) = inner.root {
-            let outer = found.root.replace(root);
-            found.others.extend(outer);
+        match inner.root {
+            Some(root) => found.others.extend(found.root.replace(root)),
+            None => found.unread(&nested, "none of its events says why"),
         }
         found.others.extend(inner.others);
         found.cancelled += inner.cancelled;

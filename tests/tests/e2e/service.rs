@@ -1,6 +1,7 @@
 //! The service step and deployments that do not go well: what it says, how it ends, and what runs afterwards.
 
 mod back;
+mod daemon;
 mod given_up;
 mod missing;
 mod pair;

@@ -29,13 +29,16 @@ pub(crate) fn service_of(found: ecs::Service) -> Result<Service> {
         .as_ref()
         .and_then(|found| found.alarms.as_ref());
     let balancers = found.load_balancers.unwrap_or_default();
+    let daemon = found.scheduling_strategy == Some(ecs::SchedulingStrategy::Daemon);
     Ok(Service {
+        daemon,
         strategy: Strategy::of(configuration.as_ref()),
         rolls_back: breaker.is_some_and(|breaker| breaker.enable && breaker.rollback)
             || alarms.is_some_and(|alarms| alarms.enable && alarms.rollback),
         percent: configuration
             .as_ref()
-            .filter(|_| found.scheduling_strategy != Some(ecs::SchedulingStrategy::Daemon))
+            // A daemon stops a task on an instance before it starts another one there.
+            .filter(|_| !daemon)
             .filter(|found| {
                 found
                     .strategy

@@ -20,6 +20,9 @@ pub struct Expected {
     pub health_checked: BTreeSet<String>,
     /// Accepts a service that wants no tasks, where nothing runs that could be healthy.
     pub allow_zero_tasks: bool,
+    /// How many tasks were wanted when the deployment began. As many have to be well; those that an automatic scaling wants since may
+    /// still be on their way. `None`: as many as are wanted now.
+    pub wanted: Option<i32>,
 }
 
 /// Why the service cannot be called healthy, each reason as a phrase. Nothing missing is the proof: the deployment is complete
@@ -77,33 +80,41 @@ pub fn missing(expected: &Expected, seen: &Seen) -> Vec<String> {
         .collect();
     let running = tasks.iter().filter(|task| task.status == "RUNNING").count();
     let desired = usize::try_from(service.desired).unwrap_or_default();
-    if running < desired || service.running < service.desired {
-        let counted = usize::try_from(service.running).unwrap_or_default();
+    let counted = usize::try_from(service.running).unwrap_or_default();
+    let least = least(expected, service.desired);
+    if running < least || counted < least {
         let running = running.min(counted);
-        missing.push(format!("{running} of {desired} tasks running"));
+        missing.push(format!("{running} of {least} tasks running"));
     }
     if desired == 0 && !expected.allow_zero_tasks {
         missing.push("the desired count is 0".to_owned());
     }
+    let (mut well, mut unwell) = (0, Vec::new());
     for task in tasks {
-        missing.extend(missing_of_task(expected, task));
-        if task.status == "RUNNING" {
-            for attachment in &service.attachments {
-                missing.extend(unhealthy(task, attachment, &seen.groups));
-            }
+        missing.extend(wrong_images(expected, task));
+        match unwell_of(expected, task, seen) {
+            lines if lines.is_empty() => well += 1,
+            lines => unwell.push(lines),
         }
+    }
+    if well < least || unwell.len() > desired.saturating_sub(least) {
+        missing.extend(unwell.into_iter().flatten());
     }
     missing
 }
 
-/// The conditions that one task does not meet by itself.
-fn missing_of_task(expected: &Expected, task: &Task) -> Vec<String> {
+/// How many tasks have to be well, of those that are wanted now.
+fn least(expected: &Expected, desired: i32) -> usize {
+    // Nothing runs that could be verified where none was wanted.
+    let before = expected.wanted.filter(|before| *before > 0);
+    let least = before.map_or(desired, |before| before.min(desired));
+    usize::try_from(least).unwrap_or_default()
+}
+
+/// The containers of a running task that do not run the image.
+fn wrong_images(expected: &Expected, task: &Task) -> Vec<String> {
     let mut missing = Vec::new();
     if task.status != "RUNNING" {
-        missing.push(format!(
-            "task {} is {}, expected RUNNING",
-            task.id, task.status
-        ));
         return missing;
     }
     for name in &expected.containers {
@@ -123,6 +134,19 @@ fn missing_of_task(expected: &Expected, task: &Task) -> Vec<String> {
             Some(None) => missing.push(format!("ECS does not name the image digest of {label}")),
         }
     }
+    missing
+}
+
+/// The conditions that a task may not meet yet while it starts.
+fn unwell_of(expected: &Expected, task: &Task, seen: &Seen) -> Vec<String> {
+    let mut missing = Vec::new();
+    if task.status != "RUNNING" {
+        missing.push(format!(
+            "task {} is {}, expected RUNNING",
+            task.id, task.status
+        ));
+        return missing;
+    }
     for name in &expected.health_checked {
         let found = task.containers.iter().find(|found| found.name == *name);
         match found.map(|container| container.health.as_str()) {
@@ -135,6 +159,9 @@ fn missing_of_task(expected: &Expected, task: &Task) -> Vec<String> {
             None if expected.containers.contains(name) => {}
             None => missing.push(format!("task {} has no container {name}", task.id)),
         }
+    }
+    for attachment in &seen.service.attachments {
+        missing.extend(unhealthy(task, attachment, &seen.groups));
     }
     missing
 }

@@ -32,6 +32,8 @@ pub struct Service {
     pub controller: String,
     /// Its task definition.
     pub task_definition: TaskDefinitionArn,
+    /// True if one task runs on each container instance (`DAEMON`), whose number ECS wants.
+    pub daemon: bool,
     /// How many tasks are wanted.
     pub desired: i32,
     /// How many tasks run.

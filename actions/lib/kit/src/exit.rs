@@ -66,7 +66,7 @@ impl Exit {
         ),
         (
             Exit::TimedOut,
-            "timed out: a deployment was not healthy, or a task, a scan or an operation of a stack not over, in time",
+            "timed out: a deployment was not healthy, or a task, a scan or an operation of a stack not over, in time, or the end of one could not be seen",
         ),
         (
             Exit::UsageBesideCommand,

@@ -87,13 +87,24 @@ pub async fn interrupted() -> &'static str {
 /// # Errors
 /// The work's, or that it was interrupted (exit 130).
 pub async fn unless_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    unless(work, |signal| {
+        Error::new(ErrorKind::Interrupted, format!("interrupted by {signal}"))
+    })
+    .await
+}
+
+/// The same, with the error that the caller makes of the signal's name.
+///
+/// # Errors
+/// The work's, or `interrupted`.
+pub async fn unless<T>(
+    work: impl Future<Output = Result<T>>,
+    interrupted_by: impl FnOnce(&'static str) -> Error,
+) -> Result<T> {
     tokio::select! {
         // The signals are listened for before the work begins: until then they end the process.
         biased;
-        signal = interrupted() => Err(Error::new(
-            ErrorKind::Interrupted,
-            format!("interrupted by {signal}"),
-        )),
+        signal = interrupted() => Err(interrupted_by(signal)),
         result = work => result,
     }
 }

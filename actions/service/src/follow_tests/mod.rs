@@ -28,6 +28,7 @@ fn follow() -> Follow {
         digest: digest(),
         health_checked: BTreeSet::new(),
         allow_zero_tasks: false,
+        wanted: None,
     };
     Follow::new(expected, samples::revision(OLD), 15 * MINUTE)
 }

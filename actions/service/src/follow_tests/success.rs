@@ -75,6 +75,55 @@ fn nothing_less_is_success() {
     }
 }
 
+/// An automatic scaling changes the desired count while a deployment is followed.
+#[test]
+fn tasks_that_a_scale_out_wants_since_may_still_be_on_their_way() {
+    let scaled = |wanted: Option<i32>, change: fn(&mut Seen)| {
+        let mut follow = follow();
+        follow.expected.wanted = wanted;
+        let seen = changed(|seen| {
+            seen.service.desired = 3;
+            let mut third = task(3);
+            third.status = "PENDING".to_owned();
+            seen.tasks.push(third);
+            change(seen);
+        });
+        match follow.next(MINUTE, &seen) {
+            Next::Done(verdict) => format!("{verdict:?}"),
+            Next::Wait(missing) => missing.join("; "),
+            next @ Next::TimeOver(_) => panic!("{next:?}"),
+        }
+    };
+    let pending = "task t3 is PENDING, expected RUNNING";
+    let nothing = |_: &mut Seen| {};
+    let not_a_target = |seen: &mut Seen| seen.tasks[2].status = "RUNNING".to_owned();
+    let fewer = |seen: &mut Seen| {
+        seen.tasks[1].status = "PENDING".to_owned();
+    };
+    let wrong = |seen: &mut Seen| {
+        seen.tasks[2].status = "RUNNING".to_owned();
+        seen.tasks[2].containers[0].digest = Some("sha256:0".to_owned());
+    };
+    for (wanted, change, end) in [
+        (Some(2), nothing as fn(&mut Seen), "Succeeded"),
+        (Some(2), not_a_target, "Succeeded"),
+        (Some(4), nothing, "2 of 3 tasks running"),
+        (None, nothing, pending),
+        // Nothing was wanted before, so nothing of it is verified yet.
+        (Some(0), nothing, pending),
+        (Some(2), fewer, "1 of 2 tasks running"),
+        (Some(2), wrong, "task t3 runs sha256:0"),
+    ] {
+        let found = scaled(wanted, change);
+        assert!(found.contains(end), "{wanted:?} {end}: {found}");
+    }
+    // A scale-in wants fewer than before.
+    let mut follow = follow();
+    follow.expected.wanted = Some(3);
+    let next = follow.next(MINUTE, &healthy());
+    assert!(matches!(next, Next::Done(Verdict::Succeeded)), "{next:?}");
+}
+
 #[test]
 fn each_of_two_target_groups_must_be_healthy() {
     let both = |seen: &mut Seen, admin| {
@@ -161,8 +210,8 @@ fn without_a_load_balancer_running_is_enough_unless_there_is_a_health_check() {
     let Next::Wait(missing) = follow.next(MINUTE, &seen) else {
         panic!("nothing runs")
     };
-    let lines = ["t1", "t2"]
-        .map(|task| ["web", "proxy"].map(|name| format!("task {task} has no container {name}")));
+    let lines = ["web", "proxy"]
+        .map(|name| ["t1", "t2"].map(|task| format!("task {task} has no container {name}")));
     assert_eq!(missing, lines.concat());
 }
 

@@ -70,7 +70,7 @@ async fn steps(args: Deploy, cx: &Cx, progress: &Progress<Stage>) -> Result<Repo
     if version.dry_run {
         return Ok(report::planned(client, &plan, under.as_ref(), missing));
     }
-    refuse_closed(under.as_ref(), &plan)?;
+    refuse_closed(under.as_ref(), &plan, gated(&defaults))?;
     for line in under.iter().map(UsedPermit::start_line).chain(plan.lines()) {
         cx.host.info(line);
     }
@@ -151,7 +151,9 @@ impl Run<'_> {
         let closed = under.as_ref().and_then(UsedPermit::closed).is_some();
         let (under, session) = match self.permit.filter(|_| !closed) {
             Some(permit) => {
-                let (under, session) = begin(self.cx, permit, plan, target, self.progress).await?;
+                let record = under.map(|under| under.record_failed).unwrap_or_default();
+                let begun = begin(self.cx, permit, plan, target, record, self.progress);
+                let (under, session) = begun.await?;
                 (Some(under), session)
             }
             None => (under, None),
@@ -262,18 +264,21 @@ fn refuse_of_ecs(args: &Deploy) -> Result<()> {
 }
 
 /// Refuses to change the alias under a permit that this same run closed, or took up too long ago.
-fn refuse_closed(under: Option<&UsedPermit>, plan: &Plan) -> Result<()> {
-    match under.and_then(UsedPermit::closed).filter(|_| !plan.keeps()) {
-        None => Ok(()),
-        Some(why) => Err(Error::refused(format!(
-            "{why}, and a deployment now would change the alias"
-        ))
-        .with_causes(plan.lines())
-        .hint(format!(
-            "deploy under a new permit: slipway-promote grant --environment NAME --digest {}",
+fn refuse_closed(under: Option<&UsedPermit>, plan: &Plan, environment: Option<&str>) -> Result<()> {
+    let why = under.and_then(UsedPermit::closed).filter(|_| !plan.keeps());
+    let Some(why) = why else {
+        return Ok(());
+    };
+    let error = Error::refused(format!(
+        "{why}, and a deployment now would change the alias"
+    ))
+    .with_causes(plan.lines());
+    Err(environment.into_iter().fold(error, |error, environment| {
+        error.hint(format!(
+            "deploy under a new permit: slipway-promote grant --environment {environment} --digest {}",
             plan.digest
-        ))),
-    }
+        ))
+    }))
 }
 
 /// Refuses to move traffic in steps where Lambda takes no weights.
@@ -297,6 +302,7 @@ async fn begin(
     permit: &Permit<'_>,
     plan: &Plan,
     target: &Configuration,
+    record: String,
     progress: &Progress<Stage>,
 ) -> Result<(UsedPermit, Option<Account>)> {
     let version = &target.function_arn;
@@ -307,6 +313,7 @@ async fn begin(
     progress.at(Stage::Beginning {
         permit: permit.number(),
         version: target.version.clone(),
+        record,
     });
     let under = permit.start(version).await?;
     cx.host.info(under.used_up());

@@ -38,14 +38,21 @@ pub(crate) async fn run(args: Args, cx: &Cx) -> Result<Report> {
         Verb::Rollback(args) => back::roll_back(args, cx).await,
         Verb::Diff(args) => diff::diff(args, cx).await,
         Verb::Status(args) => status::status(&args, cx).await,
-        Verb::Continue(_) => Err(Error::usage(
+        Verb::Continue(args) => Err(Error::usage(
             "the deployment of a function never waits for an answer",
         )
-        .hint("see how far it is: slipway-service status --function NAME")),
-        Verb::Verify(_) => Err(Error::usage(
+        .hint(format!(
+            "see how far it is: slipway-service status {}",
+            args.version.selector.arguments(cx)
+        ))),
+        Verb::Verify(args) => Err(Error::usage(
             "`verify` looks at an ECS service, and this is a function",
         )
-        .hint("see what a deployment would do: slipway-service deploy --dry-run")),
+        .hint(format!(
+            "see what a deployment would do: slipway-service deploy {} --digest {} --dry-run",
+            args.selector.arguments(cx),
+            args.digest
+        ))),
         Verb::RunTask(_) => Err(Error::usage(
             "a command runs in a task of an ECS service, and this is a function",
         )

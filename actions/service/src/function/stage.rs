@@ -14,6 +14,8 @@ pub(super) enum Stage {
     Beginning {
         permit: u64,
         version: String,
+        /// The command that records it as failed.
+        record: String,
     },
     /// The alias is changed, and followed.
     Moving {
@@ -45,12 +47,16 @@ impl Interruptible for Stage {
             Self::Revising => error.cause(
                 "the code of $LATEST may have been changed and a version published; the alias was not, and nothing else uses them",
             ),
-            Self::Beginning { permit, version } => error
+            Self::Beginning {
+                permit,
+                version,
+                record,
+            } => error
                 .cause(format!(
                     "the record that permit {permit} is used for version {version} was being written; the alias was not changed"
                 ))
                 .hint("on GitHub, run the failed jobs again: they go on under it")
-                .hint("anywhere else, record the failure and get a new permit: slipway-promote record --environment NAME --digest DIGEST --commit COMMIT --verdict failed"),
+                .hint(format!("anywhere else, record the failure and get a new permit: {record}")),
             Self::Moving { version, goes_back } => error
                 .cause(match goes_back {
                     true => format!("the alias was being moved to version {version}, and did not go back"),

@@ -176,6 +176,7 @@ pub(super) fn change(change: types::Change) -> Option<Change> {
         before: change.before_context,
         after: change.after_context,
         change_set: change.change_set_id,
+        inside: None,
     })
 }
 

@@ -29,6 +29,17 @@ pub(crate) struct Drifted {
     pub(crate) at: Option<String>,
 }
 
+/// A resource of a stack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) logical_id: String,
+    pub(crate) physical_id: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    /// `IN_SYNC`, `MODIFIED`, `DELETED`, `NOT_CHECKED` or another; empty if there was no detection.
+    pub(crate) drift: String,
+}
+
 /// One property that differs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
@@ -90,31 +101,25 @@ impl Client {
         }
     }
 
-    /// The resources that CloudFormation could not compare, each with its type.
-    pub(crate) async fn not_compared(&self, stack: &str) -> Result<Vec<String>> {
-        let resources = self.resources(stack).await?.into_iter();
-        let left = resources.filter_map(|resource| {
-            let drift = resource.drift_information;
-            let status = word(drift.and_then(|drift| drift.stack_resource_drift_status));
-            let status = status.unwrap_or_default();
-            let id = resource.logical_resource_id.unwrap_or_default();
-            let kind = resource.resource_type.unwrap_or_default();
-            let compared = matches!(status.as_str(), "IN_SYNC" | "MODIFIED" | "DELETED");
-            (!compared).then(|| format!("{id} ({kind})"))
-        });
-        Ok(left.collect())
+    /// The resources of a stack that are there or were begun.
+    pub(crate) async fn resources(&self, stack: &str) -> Result<Vec<Resource>> {
+        let found = self.summaries(stack).await?.into_iter();
+        Ok(found
+            .map(|found| {
+                let drift = found.drift_information;
+                let drift = drift.and_then(|drift| drift.stack_resource_drift_status);
+                Resource {
+                    logical_id: found.logical_resource_id.unwrap_or_default(),
+                    physical_id: found.physical_resource_id,
+                    kind: found.resource_type.unwrap_or_default(),
+                    status: word(found.resource_status).unwrap_or_default(),
+                    drift: word(drift).unwrap_or_default(),
+                }
+            })
+            .collect())
     }
 
-    /// The logical IDs of the resources in this status.
-    pub(crate) async fn resources_in(&self, stack: &str, status: &str) -> Result<Vec<String>> {
-        let resources = self.resources(stack).await?.into_iter();
-        let found = resources
-            .filter(|it| it.resource_status.as_ref().map(|it| it.as_str()) == Some(status))
-            .filter_map(|it| it.logical_resource_id);
-        Ok(found.collect())
-    }
-
-    async fn resources(&self, stack: &str) -> Result<Vec<StackResourceSummary>> {
+    async fn summaries(&self, stack: &str) -> Result<Vec<StackResourceSummary>> {
         let (mut found, mut next) = (Vec::new(), None);
         let action = format!("list the resources of the stack {stack}");
         loop {

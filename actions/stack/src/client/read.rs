@@ -2,8 +2,10 @@
 
 use super::convert::{change, change_set, event, listed, problem, stack, words};
 use super::{Client, Source, is_code, no_such_stack};
+use crate::identity::AsItIs;
 use crate::seen::{
-    Change, ChangeSet, DEPTH, Declared, Event, Identifiers, ListedChangeSet, Stack, Template,
+    Change, ChangeSet, DEPTH, Declared, Event, Identifiers, Inside, ListedChangeSet, STACK, Stack,
+    Template,
 };
 use aws_sdk_cloudformation::types::{self, TemplateStage};
 use kit::error::{Error, Result};
@@ -77,7 +79,46 @@ impl Client {
                 pending.push((deeper, depth + 1));
             }
         }
+        self.look_inside(&mut whole, 0).await;
         Ok(Some(whole))
+    }
+
+    /// Lists the resources in each nested stack that is removed, of which CloudFormation shows no changes. One that may not be listed is
+    /// left as unseen.
+    async fn look_inside(&self, set: &mut ChangeSet, depth: usize) {
+        let removed = |it: &&mut Change| it.action == "Remove" && it.kind == STACK;
+        for change in set.changes.iter_mut().filter(removed) {
+            if let Some(id) = &change.physical_id {
+                change.inside = self.inside(id).await.ok();
+            }
+        }
+        if depth < DEPTH {
+            for nested in &mut set.nested {
+                Box::pin(self.look_inside(nested, depth + 1)).await;
+            }
+        }
+    }
+
+    /// The resources in a nested stack and in those in it.
+    async fn inside(&self, stack: &str) -> Result<Vec<Inside>> {
+        let mut found = Vec::new();
+        let mut pending = vec![(stack.to_owned(), String::new(), 0_usize)];
+        while let Some((id, prefix, depth)) = pending.pop() {
+            for resource in self.resources(&id).await? {
+                let path = format!("{prefix}{}", resource.logical_id);
+                match resource.physical_id {
+                    _ if resource.status == "DELETE_COMPLETE" => {}
+                    Some(nested) if resource.kind == STACK && depth < DEPTH => {
+                        pending.push((nested, format!("{path}/"), depth + 1));
+                    }
+                    _ => found.push(Inside {
+                        path,
+                        kind: resource.kind,
+                    }),
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn own_changes(&self, id: &str) -> Result<Option<ChangeSet>> {
@@ -128,6 +169,20 @@ impl Client {
         let answer = self.retried(&action, call).await?;
         answer.template_body.ok_or_else(|| {
             Error::failed(format!("CloudFormation holds no template for {change_set}"))
+        })
+    }
+
+    /// A stack as it is, with the template that CloudFormation has of it.
+    pub(crate) async fn as_it_is(&self, stack: &Stack) -> Result<AsItIs> {
+        let call = async || {
+            let call = self.api.get_template().stack_name(&stack.id);
+            call.template_stage(TemplateStage::Original).send().await
+        };
+        let action = format!("get the template of the stack {}", stack.name);
+        let answer = self.retried(&action, call).await?;
+        Ok(AsItIs {
+            stack: stack.clone(),
+            template: answer.template_body.unwrap_or_default(),
         })
     }
 

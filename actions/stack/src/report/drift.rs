@@ -2,6 +2,7 @@
 
 use crate::client::{Detection, Drifted};
 use crate::hidden::shown;
+use crate::unchecked::{Unchecked, unknown};
 use kit::Report;
 use kit::error::{Error, ErrorKind, Result};
 use kit::markdown;
@@ -15,14 +16,14 @@ pub(crate) struct Compared<'a> {
     pub(crate) stack: &'a str,
     pub(crate) detection: Detection,
     pub(crate) drifted: Vec<Drifted>,
-    /// The resources that it could not compare.
-    pub(crate) not_compared: Vec<String>,
+    /// The resources that it did not compare.
+    pub(crate) unchecked: Vec<Unchecked>,
 }
 
-/// The report of a stack that is as its template says, or the error of one that is not.
+/// The report of a stack that is as its template says, or the error of one that is not, or of which that is not known.
 ///
 /// # Errors
-/// It has drifted (exit 6).
+/// It has drifted (exit 6), or something of it was not compared (exit 3).
 pub(crate) fn report(compared: &Compared<'_>) -> Result<Report> {
     let name = compared.name;
     let mut lines: Vec<String> = compared.drifted.iter().flat_map(resource_lines).collect();
@@ -34,15 +35,12 @@ pub(crate) fn report(compared: &Compared<'_>) -> Result<Report> {
     {
         lines.push(format!("CloudFormation: {reason}"));
     }
-    if !compared.not_compared.is_empty() {
-        lines.push(format!(
-            "not compared: {}",
-            compared.not_compared.join(", ")
-        ));
-    }
+    lines.extend(compared.unchecked.iter().map(Unchecked::line));
+    let unknown = unknown(&compared.detection, &compared.unchecked);
     let number = compared.drifted.len();
     let title = match number {
-        0 => format!("the stack {name} is as its template says"),
+        0 if unknown.is_empty() => format!("the stack {name} is as its template says"),
+        0 => format!("it is not known whether the stack {name} has drifted"),
         _ => format!(
             "the stack {name} has drifted: {}",
             kit::report::count(number, "resource")
@@ -58,6 +56,9 @@ pub(crate) fn report(compared: &Compared<'_>) -> Result<Report> {
         compared.account.id,
         compared.account.region
     );
+    if number == 0 && !unknown.is_empty() {
+        return Err(unseen(compared, title, unknown, summary));
+    }
     if number == 0 {
         return Ok(Report {
             summary,
@@ -83,6 +84,35 @@ pub(crate) fn report(compared: &Compared<'_>) -> Result<Report> {
     error.details = lines.join("\n");
     error.json = Some(json(compared));
     Err(error)
+}
+
+/// The refusal to call a stack unchanged of which a part was not compared.
+fn unseen(compared: &Compared<'_>, title: String, why: Vec<String>, summary: String) -> Error {
+    let mut error = Error::refused(title).with_causes(why);
+    if compared.detection.status != "DETECTION_COMPLETE" {
+        error =
+            error.hint("the role that asks needs the permissions to read the stack's resources");
+    }
+    let left = || compared.unchecked.iter().filter(|it| !it.allowed);
+    for nested in left().filter_map(Unchecked::nested_name) {
+        error = error.hint(format!(
+            "compare the nested stack by itself: slipway-stack drift --name {nested}"
+        ));
+    }
+    let flags: Vec<String> = left()
+        .map(|it| format!("--unchecked {}", it.logical_id))
+        .collect();
+    if !flags.is_empty() {
+        error = error.hint(format!(
+            "to do without the comparison of these: {}",
+            flags.join(" ")
+        ));
+    }
+    error.json = Some(json(compared));
+    error
+        .summary(summary)
+        .output("stack-id", compared.stack)
+        .output("drifted", "unknown")
 }
 
 fn resource_lines(drifted: &Drifted) -> Vec<String> {
@@ -121,7 +151,9 @@ fn json(compared: &Compared<'_>) -> Value {
         "drifted": !compared.drifted.is_empty(),
         "detection": compared.detection.status,
         "reason": compared.detection.reason,
-        "not_compared": compared.not_compared,
+        "not_compared": compared.unchecked.iter().map(|it| json!({
+            "logical_id": it.logical_id, "type": it.kind, "status": it.status, "allowed": it.allowed,
+        })).collect::<Vec<_>>(),
         "resources": compared.drifted.iter().map(|drifted| json!({
             "logical_id": drifted.logical_id,
             "physical_id": drifted.physical_id,

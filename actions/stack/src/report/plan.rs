@@ -3,7 +3,7 @@
 use crate::changes::{Planned, counts};
 use crate::fit::until;
 use crate::hidden::{masked, parameter};
-use crate::identity::Made;
+use crate::identity::{AsItIs, Made};
 use crate::inputs::differences;
 use crate::protect::is_same;
 use crate::seen::{ChangeSet, Stack};
@@ -51,7 +51,7 @@ pub(crate) enum MadeHere {
     /// A change set, by its ARN, with the ID of the plan unless it was only shown.
     ChangeSet { id: String, plan: Option<PlanId> },
     /// Nothing, since the stack is as the template says.
-    Unchanged(Box<Stack>),
+    Unchanged(Box<AsItIs>),
 }
 
 /// The parts as one plan, and how it is applied. Without an ID it was only shown. `gate` is the environment whose gate lets a plan be

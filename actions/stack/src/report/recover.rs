@@ -17,6 +17,8 @@ pub(crate) struct Recovered<'a> {
     pub(crate) name: &'a str,
     pub(crate) arguments: &'a str,
     pub(crate) skipped: &'a [String],
+    /// The resources that could not be rolled back this time, by the names that CloudFormation takes.
+    pub(crate) failed: &'a [String],
 }
 
 /// The report of a rollback that is complete now, or the error of any other end.
@@ -29,6 +31,7 @@ pub(crate) fn report(recovered: &Recovered<'_>, ended: Ended) -> Result<Report> 
         name,
         arguments,
         skipped,
+        failed,
     } = recovered;
     let status = ended
         .stack
@@ -43,6 +46,7 @@ pub(crate) fn report(recovered: &Recovered<'_>, ended: Ended) -> Result<Report> 
         "status": status,
         "skipped": skipped,
         "not_rolled_back": ended.causes.rollback,
+        "can_be_skipped": failed,
     });
     let next = format!("slipway-stack status {arguments}");
     let mut error = match &ended.verdict {
@@ -83,9 +87,7 @@ pub(crate) fn report(recovered: &Recovered<'_>, ended: Ended) -> Result<Report> 
             "the rollback of the stack {name} failed again: {status}"
         ))
         .hint(format!("see which resource stops it, and fix that: {next}"))
-        .hint(format!(
-            "or leave the resource as it is: slipway-stack recover {arguments} --skip LOGICAL-ID"
-        )),
+        .hint(leave(arguments, skipped, failed)),
         Verdict::Succeeded | Verdict::Superseded { .. } => Error::new(
             ErrorKind::Superseded,
             format!("another operation changed the stack {name} meanwhile: {status}"),
@@ -93,6 +95,23 @@ pub(crate) fn report(recovered: &Recovered<'_>, ended: Ended) -> Result<Report> 
         .hint(format!("find out who else changes it: {next}")),
     };
     error = error.with_causes(why(&ended.causes));
+    if !skipped.is_empty() {
+        error = error.cause(format!("left as it is: {}", skipped.join(", ")));
+    }
     error.json = Some(json);
     Err(error)
+}
+
+/// The command that also leaves what failed this time as it is.
+fn leave(arguments: &str, skipped: &[String], failed: &[String]) -> String {
+    let new = failed.iter().filter(|name| !skipped.contains(name));
+    let flags: Vec<String> = skipped
+        .iter()
+        .chain(new)
+        .map(|name| format!(" --skip {name}"))
+        .collect();
+    format!(
+        "or leave them as they are: slipway-stack recover {arguments}{}",
+        flags.concat()
+    )
 }

@@ -106,15 +106,24 @@ fn joined(rows: &[Vec<String>], reports: Vec<Report>) -> Report {
         ..Report::default()
     };
     let (mut parts, mut outputs) = (Vec::new(), serde_json::Map::new());
-    for report in reports {
+    let permits = reports.iter().map(|report| report.json["permit"].clone());
+    let permit = permits.into_iter().find(|permit| !permit.is_null());
+    for mut report in reports {
         whole.text.push_str(&format!("\n{}", report.text));
         whole.summary.push_str(&format!("\n{}", report.summary));
         if let Some(region) = report.json["region"].as_str() {
             outputs.insert(region.to_owned(), report.json["outputs"].clone());
         }
+        // It is the permit of the whole.
+        if permit.is_some() {
+            report.json["permit"].take();
+        }
         parts.push(report.json);
     }
     whole.json = json!({"regions": parts});
+    if let Some(permit) = permit {
+        whole.json["permit"] = permit;
+    }
     whole.output("outputs", Value::Object(outputs).to_string())
 }
 

@@ -70,8 +70,11 @@ pub(crate) fn create(region: &mut Region, caller: &Caller, input: &Value) -> Ans
     let definition = task_definitions::usable(region, wanted)?;
     let mut settings = Map::new();
     copy(input, &KEPT, &mut settings);
-    let desired = number(input, "desiredCount").unwrap_or(1);
-    complete(&mut settings);
+    let daemon = text(input, "schedulingStrategy") == Some("DAEMON");
+    let usual = if daemon { INSTANCES } else { 1 };
+    let desired = number(input, "desiredCount").unwrap_or(i64::from(usual));
+    complete(&mut settings, daemon);
+    refuse_of_a_daemon(&settings, input)?;
     check(region, &settings, &definition.body, desired)?;
     let mut service = Service {
         arn: region.arn(&format!("service/{cluster_name}/{name}")),
@@ -107,20 +110,47 @@ fn refuse_what_is_not_here(input: &Value) -> Result<(), ApiError> {
             "This stand-in has the deployment controller ECS only.",
         ));
     }
-    if text(input, "schedulingStrategy") == Some("DAEMON") {
-        return Err(ApiError::new(
-            "UnsupportedFeatureException",
-            "This stand-in has the scheduling strategy REPLICA only.",
+    Ok(())
+}
+
+/// The container instances of every cluster, of which the stand-in has no other sign: a daemon runs one task on each.
+const INSTANCES: u32 = 2;
+
+/// Refuses what a daemon does not have. Source: Amazon ECS Developer Guide, "Daemon" (service scheduler), and API Reference,
+/// `CreateService`: no desired count, no Fargate, no placement strategy, no automatic scaling, and a maximum of 100 percent.
+fn refuse_of_a_daemon(settings: &Map<String, Value>, input: &Value) -> Result<(), ApiError> {
+    let settings = Value::Object(settings.clone());
+    if text(&settings, "schedulingStrategy") != Some("DAEMON") {
+        return Ok(());
+    }
+    if input.get("desiredCount").is_some_and(|it| !it.is_null()) {
+        return Err(ApiError::invalid(
+            "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again.",
+        ));
+    }
+    if text(&settings, "launchType") == Some("FARGATE") {
+        return Err(ApiError::invalid(
+            "The daemon scheduling strategy is not supported for Fargate tasks.",
+        ));
+    }
+    if !list(&settings, "placementStrategy").is_empty() {
+        return Err(ApiError::invalid(
+            "The daemon scheduling strategy does not support placement strategies.",
+        ));
+    }
+    if number(&settings["deploymentConfiguration"], "maximumPercent") != Some(100) {
+        return Err(ApiError::invalid(
+            "The daemon scheduling strategy does not support values above 100 for maximumPercent.",
         ));
     }
     Ok(())
 }
 
-fn complete(settings: &mut Map<String, Value>) {
+fn complete(settings: &mut Map<String, Value>, daemon: bool) {
     let mut configuration = json!({
         "deploymentCircuitBreaker": {"enable": false, "rollback": false},
-        "maximumPercent": 200,
-        "minimumHealthyPercent": 100,
+        "maximumPercent": if daemon { 100 } else { 200 },
+        "minimumHealthyPercent": if daemon { 0 } else { 100 },
         "strategy": "ROLLING",
         "bakeTimeInMinutes": 0,
     });
@@ -339,6 +369,7 @@ pub(crate) fn update(region: &mut Region, input: &Value) -> Answer {
             }
         }
     }
+    refuse_of_a_daemon(&settings, input)?;
     let desired = number(input, "desiredCount").unwrap_or(i64::from(service.desired));
     check(region, &settings, &definition, desired)?;
     let changed = DEPLOYING

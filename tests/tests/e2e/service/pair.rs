@@ -27,6 +27,11 @@ impl<'a> Pair<'a> {
         pair
     }
 
+    /// One that the test creates itself.
+    pub(super) fn named(setting: &'a Setting, name: &'static str) -> Self {
+        Self { setting, name }
+    }
+
     /// Creates it with this image.
     pub(super) fn create(&self, image: &str, percent: [u32; 2], desired: u32) {
         let Self { setting, name } = self;

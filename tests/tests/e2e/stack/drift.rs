@@ -52,7 +52,29 @@ fn a_stack_that_cannot_be_compared_is_not_called_unchanged() {
     stack.ends(
         &job,
         &["drift"],
-        1,
-        &["could not tell whether", "DETECTION_FAILED", "Setting"],
+        3,
+        &["it is not known whether", "DETECTION_FAILED", "Setting"],
     );
+    assert!(job.read("output").contains("unknown"));
+}
+
+#[test]
+fn a_resource_that_is_not_compared_leaves_the_answer_open_unless_it_is_named() {
+    let stack = Stacked::new("uncompared");
+    let handle = "  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\nOutputs:";
+    let job = stack.job(&TEMPLATE.replace("Outputs:", handle), "");
+    stack.applied(&job);
+    let compares = format!("CloudFormation compares the stack {}", stack.name);
+    let open = [
+        compares.as_str(),
+        "it is not known whether",
+        "not compared: Handle (AWS::CloudFormation::WaitConditionHandle): NOT_CHECKED",
+        "--unchecked Handle",
+    ];
+    stack.ends(&job, &["drift"], 3, &open);
+    let named = ["drift", "--unchecked", "Handle"];
+    stack.ends(&job, &named, 0, &["is as its template says", "Handle"]);
+    let nothing = ["--unchecked Queue allows nothing"];
+    let named = ["drift", "--unchecked", "Handle", "--unchecked", "Queue"];
+    stack.ends(&job, &named, 0, &nothing);
 }

@@ -137,6 +137,17 @@ fn a_rollback_that_fails_is_not_reported_as_one() {
         2,
         &["--skip names what could be rolled back", "Topic"],
     );
+    let nested = format!("{}-Inner.Topic", stack.name);
+    stack.ends(
+        &job,
+        &["recover", "--skip", &nested],
+        2,
+        &[
+            &format!("or is not there: {nested}"),
+            "only these could not be rolled back: Topic",
+            "STACK.LOGICAL-ID",
+        ],
+    );
     stack.strike("Topic", "rollback", &json!({"reason": "it still stays"}));
     stack.ends(
         &job,
@@ -146,6 +157,7 @@ fn a_rollback_that_fails_is_not_reported_as_one() {
             "failed again",
             "not rolled back: UPDATE_FAILED Topic",
             "it still stays",
+            "--skip Topic",
         ],
     );
     stack.ends(
@@ -153,6 +165,7 @@ fn a_rollback_that_fails_is_not_reported_as_one() {
         &["recover", "--skip", "Topic"],
         0,
         &[
+            "and leaving as it is: Topic",
             "UPDATE_ROLLBACK_COMPLETE",
             "left as it is",
             "slipway-stack drift",
@@ -176,6 +189,9 @@ fn a_rollback_that_a_killed_run_let_go_on_is_followed() {
     stack.strike("Topic", "rollback", &json!({"delay": 8000}));
     let short = ["recover", "--timeout", "2s"];
     stack.ends(&job, &short, 9, &["did not reach an end within"]);
+    // What it skips was decided when it began.
+    let other = ["recover", "--skip", "Topic"];
+    stack.ends(&job, &other, 4, &["skips other resources than --skip"]);
     let followed = [
         "an earlier run let the rollback go on",
         "UPDATE_ROLLBACK_COMPLETE",
@@ -265,4 +281,35 @@ fn what_somebody_else_changed_since_is_not_what_was_planned() {
         7,
         &["another operation changed the stack", "UPDATE_COMPLETE"],
     );
+}
+
+/// CloudFormation that does not answer says nothing of the operation: neither that it failed nor that it was refused.
+#[test]
+fn an_end_that_cannot_be_seen_is_not_a_verdict() {
+    let stack = Stacked::alone("unseen");
+    for (number, status, code, seen) in [
+        (1, 400, "Throttling", "was not seen within 5 s"),
+        (2, 503, "ServiceUnavailable", "was not seen within 5 s"),
+        (3, 403, "AccessDenied", "cannot be seen"),
+    ] {
+        let job = stack.job(&TEMPLATE.replace("one", &format!("number {number}")), "");
+        let plan = stack.planned(&job, &[]);
+        let operation = if number == 1 { "create" } else { "update" };
+        stack.strike("Topic", operation, &json!({"delay": 2000}));
+        let apply = ["apply", "--plan", &plan, "--timeout", "5s"];
+        let running = crate::support::Started::new(&mut stack.step(&job, &apply));
+        stack.becomes(&format!("{}_IN_PROGRESS", operation.to_uppercase()));
+        crate::gateway::tell(
+            "faults",
+            &json!({"service": "cloudformation", "operation": "DescribeStackEvents",
+                    "account": stack.account(), "times": 1000,
+                    "fault": {"kind": "status", "status": status, "code": code, "message": "no"}}),
+        );
+        let status = "see how it stands: slipway-stack status --environment dev";
+        let expected = [seen, code, "nothing was cancelled", status];
+        super::shows(&running.end(super::DEADLINE), &apply, 9, &expected);
+        crate::gateway::clear_faults(stack.account());
+        let follows = ["an earlier run executed plan", "applied"];
+        stack.ends(&job, &["apply", "--plan", &plan], 0, &follows);
+    }
 }

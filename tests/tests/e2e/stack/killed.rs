@@ -142,10 +142,10 @@ fn a_permission_that_is_missing_is_named_and_nothing_is_taken_for_an_end() {
     shows(
         &started.end(DEADLINE),
         &[],
-        1,
+        9,
         &[
             "cloudformation:DescribeStackEvents",
-            "this run no longer follows it",
+            "the end of the operation cannot be seen",
         ],
     );
     stack.ends(&job, &["apply", "--plan", &plan], 0, &["CREATE_COMPLETE"]);

@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use super::Stacked;
+use serde_json::json;
+
 use super::assembly::{bucket, synthesised};
+use super::{DEADLINE, Stacked, wait};
 
 /// The nested stack and the topic in it.
 const PAGERS: &str = "PagersNestedStackPagersNestedStackResourceD8904501";
@@ -64,4 +66,52 @@ fn a_nested_stack_is_planned_with_its_parent_and_followed() {
     let followed = format!("{PAGERS}: UPDATE_COMPLETE {PAGER} (AWS::SNS::Topic)");
     applied(&job, &[&followed, "UPDATE_COMPLETE"]);
     stack.ends(&job, &plan(&[]), 0, &["no changes"]);
+}
+
+/// Where the events of a nested stack may not be read, nobody knows why it failed, and that is said in the place of the root cause.
+#[test]
+fn a_nested_stack_whose_events_may_not_be_read_leaves_the_root_cause_unknown() {
+    let stack = Stacked::alone("hidden");
+    bucket(&stack);
+    let job = synthesised(&stack, "");
+    let name = format!("{}-alarms", stack.name);
+    let denied = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Deny", "Action": "cloudformation:DescribeStackEvents",
+        "Resource": format!("arn:aws:cloudformation:*:*:stack/{name}-*"),
+    }]});
+    let parameters = [
+        ("RoleName", "slipway-deploy"),
+        ("PolicyName", "blind"),
+        ("PolicyDocument", &denied.to_string()),
+    ];
+    let put = stack
+        .aws
+        .query("iam", "2010-05-08", "PutRolePolicy", &parameters);
+    wait(DEADLINE, put).unwrap().unwrap();
+    let planned = stack.json(&job, &["plan", "--name", &name]);
+    let plan = planned["plan_id"].as_str().unwrap();
+    let listed = stack.call("ListStacks", &[]);
+    let names = listed.split("<StackName>").skip(1);
+    let names = names.map(|part| part.split('<').next().unwrap());
+    let inner = names
+        .filter(|it| it.starts_with(&format!("{name}-")))
+        .collect::<Vec<_>>();
+    let [inner] = inner.as_slice() else {
+        panic!("{listed}");
+    };
+    crate::gateway::tell(
+        "stacks",
+        &json!({"account": stack.account(), "stack": inner, "resource": PAGER, "operation": "create",
+                "reason": "the pager says no"}),
+    );
+    let apply = ["apply", "--plan", plan, "--name", &name];
+    let unknown = "root cause: unknown, in the nested stack arn:aws:cloudformation:";
+    let expected = [
+        unknown,
+        "AccessDenied",
+        "aws cloudformation describe-stack-events --stack-name arn:",
+        &format!("also: CREATE_FAILED {PAGERS}"),
+    ];
+    let text = stack.ends(&job, &apply, 5, &expected);
+    assert!(!text.contains("the pager says no"), "{text}");
 }

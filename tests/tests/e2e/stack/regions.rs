@@ -89,3 +89,43 @@ fn a_region_that_fails_stops_the_others_before_they_begin() {
     let status = stack.json(&job, &["status", "--region", SECOND]);
     assert_eq!(status["status"], "CREATE_COMPLETE");
 }
+
+/// What was reviewed together is applied together, and only while each region is as it was then.
+#[test]
+fn a_plan_of_several_regions_is_one_thing() {
+    let stack = Stacked::new("whole");
+    let job = in_two(&stack, TEMPLATE);
+    let first = stack.world.region.clone();
+    let plan = stack.planned(&job, &[]);
+    let only = ["apply", "--plan", &plan, "--region", SECOND];
+    let of = format!("is of {first}, then {SECOND}, and not of {SECOND}");
+    let all = format!("--region {first} --region {SECOND}");
+    stack.ends(&job, &only, 3, &[&of, &all]);
+    let only = ["apply", "--plan", &plan, "--region", &first];
+    stack.ends(&job, &only, 3, &["there is no plan"]);
+    stack.ends(&job, &["apply", "--plan", &plan], 0, &[]);
+
+    // A plan of one region is not one of both.
+    let named = |name: &str| in_two(&stack, &TEMPLATE.replace("one", name));
+    let job = named("two");
+    let plan = stack.planned(&job, &["--region", SECOND]);
+    let of = format!("is of {SECOND}, and not of {first}, then {SECOND}");
+    stack.ends(&job, &["apply", "--plan", &plan], 3, &[&of]);
+    let apply = ["apply", "--plan", &plan, "--region", SECOND];
+    stack.ends(&job, &apply, 0, &["UPDATE_COMPLETE"]);
+
+    // The second region has no changes in the plan, and somebody changes it before the plan is applied.
+    let plan = stack.planned(&job, &[]);
+    let other = named("three");
+    let theirs = stack.planned(&other, &["--region", SECOND]);
+    let apply = ["apply", "--plan", &theirs, "--region", SECOND];
+    stack.ends(&other, &apply, 0, &["UPDATE_COMPLETE"]);
+    let moved = [
+        format!("in {SECOND} is not as it was when plan {plan} was made"),
+        "the plan showed no changes there".to_owned(),
+    ];
+    let moved: Vec<&str> = moved.iter().map(String::as_str).collect();
+    stack.ends(&job, &["apply", "--plan", &plan], 3, &moved);
+    let status = stack.json(&job, &["status", "--region", &first]);
+    assert_eq!(status["status"], "CREATE_COMPLETE", "{status}");
+}
